@@ -1,0 +1,82 @@
+"""A plan: what Terraform would change and what traffic would move; and what speaks against it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+ChangeAction = Literal["create", "update", "replace", "delete", "read"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class ResourceChange:
+    """One line of Terraform's plan. `attributes` are the changed top-level names, never their values."""
+
+    address: str
+    type: str
+    action: ChangeAction
+    attributes: tuple[str, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class FunctionMove:
+    """What a release does to one function's code: from which artifact and configuration to which."""
+
+    key: str
+    artifact_before: str | None
+    artifact_after: str
+    config_changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything one deploy would do. Its hash binds approvals: another plan needs another yes."""
+
+    id: str
+    environment: str
+    release: str
+    base_release: str | None
+    """The live release that the plan was made against."""
+    changes: tuple[ResourceChange, ...]
+    moves: tuple[FunctionMove, ...]
+    routes_changed: bool
+    strategy: str
+    terraform_digest: str
+    """SHA-256 of Terraform's saved plan; empty when Terraform has nothing to do."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex, over everything but the id."""
+        content = {key: value for key, value in asdict(self).items() if key != "id"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing would change."""
+        return not (self.changes or self.moves or self.routes_changed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON for `plans/<id>/` and `--json`."""
+        return {**asdict(self), "digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """A gate's reason to refuse a plan, and how to satisfy it."""
+
+    gate: str
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """Somebody's yes to exactly one plan. `by` is the STS caller's ARN, `how` tells prompt, flag or command."""
+
+    plan_digest: str
+    by: str
+    how: Literal["prompt", "auto-approve", "approve"]
+    at: str
