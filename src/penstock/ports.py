@@ -190,9 +190,7 @@ class Functions(Protocol):
     def get(self, name: str, qualifier: str = "$LATEST") -> FunctionState | None:
         """The state, or None when function or qualifier is not there."""
 
-    def update_code(
-        self, name: str, *, bucket: str, key: str, architecture: str, revision: str
-    ) -> FunctionState:
+    def update_code(self, name: str, *, bucket: str, key: str, architecture: str, revision: str) -> FunctionState:
         """Set `$LATEST`'s code; wait until the update has ended. Raises Conflict when the revision has moved."""
 
     def publish(self, name: str, *, code_sha256: str, revision: str, description: str) -> FunctionState:
@@ -257,9 +255,7 @@ class Gateway(Protocol):
     def stage(self, api_id: str, stage: str) -> StageState | None:
         """What the stage serves, or None."""
 
-    def set_stage(
-        self, api_id: str, stage: str, *, deployment: str, variables: Mapping[str, str]
-    ) -> StageState:
+    def set_stage(self, api_id: str, stage: str, *, deployment: str, variables: Mapping[str, str]) -> StageState:
         """Make the stage serve that deployment with those variables, in one call; what it then serves."""
 
     def call(self, api_id: str, stage: str, method: str, path: str) -> HttpAnswer:

@@ -42,9 +42,7 @@ class Recipe:
     @property
     def digest(self) -> str:
         """SHA-256, hex, over the canonical JSON of unit, target and inputs."""
-        text = json.dumps(
-            [self.unit, str(self.target), self.target.platform, dict(sorted(self.inputs.items()))]
-        )
+        text = json.dumps([self.unit, str(self.target), self.target.platform, dict(sorted(self.inputs.items()))])
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -58,9 +58,7 @@ class Release:
     def id(self) -> str:
         """Twelve hex digits of the SHA-256 over functions and API."""
         content = {
-            "functions": {
-                key: [f.physical, f.artifact, f.config] for key, f in sorted(self.functions.items())
-            },
+            "functions": {key: [f.physical, f.artifact, f.config] for key, f in sorted(self.functions.items())},
             "api": self.api,
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
