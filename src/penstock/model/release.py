@@ -33,6 +33,8 @@ class FunctionRelease:
     architecture: str
     runtime: str
     timeout: int
+    target: str
+    """What the bytes were built for, as `python3.13/x86_64`; promotion compares it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
