@@ -1,0 +1,29 @@
+"""What a gate is asked about: a plan, the environment's rules, and who wants it how."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.model.plan import Approval, Plan
+    from penstock.model.workspace import Environment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """May this plan be carried out now?"""
+
+    plan: Plan
+    environment: Environment
+    author: str
+    """STS ARN of whoever made the plan and would carry it out."""
+    branch: str
+    """The git branch that is checked out; empty when it is not known."""
+    ci: bool
+    """True when a machine asks: then the trigger and the branches decide."""
+    approvals: tuple[Approval, ...] = ()
+    allow_destroy: frozenset[str] = frozenset()
+    """Addresses of data-bearing resources whose loss was accepted by name."""
+    api_resources: int = 0
+    """Resources that the API document makes (paths and their prefixes, with the root)."""
