@@ -1,0 +1,113 @@
+"""Is a release well? Checked in the idle slot before any traffic, and once more on the live one after the move.
+
+Before traffic: every function with a `verify` event is called directly at the slot's alias; every health route is
+called through the preview API, signed with the caller's credentials. A function that has neither is not called,
+because an event nobody chose may have effects; it is named in a note.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import RemoteFault, VerificationFailed
+from penstock.model.events import VerificationChecked
+from penstock.operations.steps import note
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from penstock.model.release import Slot
+    from penstock.model.workspace import Function
+    from penstock.operations.world import World
+
+PREVIEW_STAGE = "preview"
+LIVE_STAGE = "live"
+PARALLEL = 8
+EXCERPT = 300
+"""Characters of a failed answer that are shown."""
+
+OK_STATUS = range(200, 400)
+
+
+def verify_slot(world: World, slot: Slot, functions: Sequence[Function]) -> None:
+    """Check these functions in a slot that has no traffic.
+
+    Raises VerificationFailed with every check that failed.
+    """
+    checks: list[tuple[str, Callable[[], str]]] = []
+    preview = world.gateway.find(world.workspace.preview_api_name)
+    for function in functions:
+        if function.verify:
+            checks.append((f"invoke {function.key}:{slot}", _direct(world, function, slot)))
+        if function.health and preview:
+            checks.append((f"preview {function.health}", _http(world, preview, PREVIEW_STAGE, function.health.path)))
+        if not function.verify and not function.health:
+            note(world, f"{function.key} has neither a health route nor a verify event: it is not called before traffic")
+    failures = _run(world, checks)
+    if failures:
+        raise VerificationFailed(
+            f"{len(failures)} of {len(checks)} checks failed in slot {slot}; no traffic has moved\n" + "\n".join(failures),
+            where=f"{world.workspace.environment.name}:{slot}",
+            hint="mend the code and deploy again; the live release is untouched",
+        )
+
+
+def check_live(world: World, functions: Sequence[Function]) -> list[str]:
+    """Call every health route through the live stage; the failures, one line each, empty when all is well."""
+    api = world.gateway.find(world.workspace.api_name)
+    if api is None:
+        return []
+    return _run(
+        world,
+        [
+            (f"live {function.health}", _http(world, api, LIVE_STAGE, function.health.path))
+            for function in functions
+            if function.health
+        ],
+    )
+
+
+def _run(world: World, checks: Sequence[tuple[str, Callable[[], str]]]) -> list[str]:
+    def one(check: tuple[str, Callable[[], str]]) -> str:
+        name, call = check
+        began = world.clock.monotonic()
+        try:
+            failure = call()
+        except RemoteFault as fault:
+            failure = str(fault)
+        seconds = round(world.clock.monotonic() - began, 3)
+        world.events.emit(VerificationChecked(check=name, ok=not failure, detail=failure, seconds=seconds))
+        return f"  {name}: {failure}" if failure else ""
+
+    if not checks:
+        return []
+    with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
+        return [failure for failure in pool.map(one, checks) if failure]
+
+
+def _direct(world: World, function: Function, slot: Slot) -> Callable[[], str]:
+    def call() -> str:
+        event = (world.root / str(function.verify)).read_text(encoding="utf-8")
+        answer = world.functions.invoke(function.physical, slot, event)
+        if answer.error is None:
+            return ""
+        return f"{answer.error}: {answer.payload[:EXCERPT]}{_tail(answer.log_tail)}"
+
+    return call
+
+
+def _http(world: World, api: str, stage: str, path: str) -> Callable[[], str]:
+    def call() -> str:
+        answer = world.gateway.call(api, stage, "GET", path)
+        if answer.status in OK_STATUS:
+            return ""
+        return f"HTTP {answer.status}: {answer.body[:EXCERPT]}"
+
+    return call
+
+
+def _tail(log: str) -> str:
+    lines = [line for line in log.strip().splitlines() if line.strip()]
+    return "\n      " + "\n      ".join(lines[-6:]) if lines else ""
+

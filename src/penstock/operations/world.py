@@ -1,0 +1,89 @@
+"""What every verb is given: the ports of one environment, and who and where we are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from penstock.model.artifact import Artifact, Recipe, Target
+    from penstock.model.plan import Objection, Plan
+    from penstock.model.workspace import Workspace
+    from penstock.ports import (
+        Clock,
+        Commands,
+        EventSink,
+        Functions,
+        Gateway,
+        Health,
+        Identity,
+        Interpreters,
+        ObjectStore,
+        Parameters,
+        Secrets,
+        Terraform,
+    )
+
+
+class Builds(Protocol):
+    """Makes artifacts. The adapter runs uv and esbuild; what it runs is decided in `build/`."""
+
+    def recipes(self, workspace: Workspace, targets: Mapping[str, Target]) -> Mapping[str, Recipe]:
+        """The recipe of every unit, from the files as they are now."""
+
+    def build(
+        self, workspace: Workspace, units: Sequence[str] | None, targets: Mapping[str, Target]
+    ) -> tuple[Artifact, ...]:
+        """Artifacts of these units (all: None). Raises BuildFailed with everything that failed."""
+
+
+class Confirm(Protocol):
+    """Asks the person; without a terminal nobody is asked and the answer is no."""
+
+    def __call__(self, plan: Plan, objections: Sequence[Objection]) -> bool:
+        """Whether to go on with exactly this plan."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Where the code comes from: git's commit and branch (empty outside a repository), and whether CI runs us."""
+
+    commit: str
+    branch: str
+    dirty: bool
+    ci: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything that one verb may do to one environment."""
+
+    root: Path
+    workspace: Workspace
+    origin: Origin
+    run: str
+    """Id of this run of the command; intents and effects carry it."""
+    host: str
+    clock: Clock
+    events: EventSink
+    commands: Commands
+    interpreters: Interpreters
+    identity: Identity
+    objects: ObjectStore
+    functions: Functions
+    gateway: Gateway
+    parameters: Parameters
+    secrets: Secrets
+    health: Health
+    terraform: Terraform
+    builds: Builds
+    process_alive: Callable[[int], bool]
+    """Whether a process of this host, by id, is still there."""
+
+    @property
+    def infra(self) -> Path:
+        """The folder of this environment's Terraform root."""
+        return self.root / "infra" / "environments" / self.workspace.environment.name
