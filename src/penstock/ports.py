@@ -43,6 +43,23 @@ class EventSink(Protocol):
         """Take one event. Never raises for the event's content."""
 
 
+@runtime_checkable
+class Files(Protocol):
+    """The files of this machine: the workspace's, and our own beneath `.penstock/`."""
+
+    def read(self, path: Path) -> bytes | None:
+        """The content, or None when there is no such file."""
+
+    def write(self, path: Path, content: bytes) -> bool:
+        """Replace the content by rename, folders included; False when it was the same already.
+
+        Raises PenstockError on a full disk or a read-only folder, and then leaves what was there.
+        """
+
+    def find(self, folder: Path, pattern: str) -> Sequence[Path]:
+        """Files below the folder that match a glob pattern, sorted; `.terraform` folders are left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """A program to run: said by one function, done by another."""

@@ -52,9 +52,7 @@ def only_services(wanted: Release, live: Release | None, services: Collection[st
     Raises UsageError when there is no live release to take the rest from.
     """
     if live is None:
-        raise UsageError(
-            "nothing is deployed yet, so a single service cannot be", hint="deploy once without --service"
-        )
+        raise UsageError("nothing is deployed yet, so a single service cannot be", hint="deploy once without --service")
     functions = {
         key: function if function.service in services else live.functions.get(key, function)
         for key, function in wanted.functions.items()

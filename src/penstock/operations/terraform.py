@@ -32,14 +32,7 @@ USER_FILES = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json")
 
 def write_root(world: World, root: Mapping[str, Any]) -> None:
     """Write `main.tf.json` if its text differs, by rename."""
-    text = root_text(root)
-    path = world.infra / ROOT_FILE
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    world.files.write(world.infra / ROOT_FILE, root_text(root).encode())
 
 
 def fingerprint(world: World, root: Mapping[str, Any], retained: str) -> str:
@@ -48,7 +41,7 @@ def fingerprint(world: World, root: Mapping[str, Any], retained: str) -> str:
     digest.update(root_text(root).encode())
     digest.update(retained.encode())
     for path in _files(world):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+        digest.update(path.name.encode() + b"\0" + (world.files.read(path) or b"") + b"\0")
     return digest.hexdigest()
 
 
@@ -100,6 +93,8 @@ def rendered(world: World) -> dict[str, Any]:
 
 
 def _files(world: World) -> list[Path]:
-    beside = {path for pattern in USER_FILES for path in world.infra.glob(pattern) if path.name != ROOT_FILE}
-    modules = {path for path in (world.root / "infra" / "modules").rglob("*.tf") if ".terraform" not in path.parts}
+    beside = {
+        path for pattern in USER_FILES for path in world.files.find(world.infra, pattern) if path.name != ROOT_FILE
+    }
+    modules = set(world.files.find(world.root / "infra" / "modules", "**/*.tf"))
     return sorted(beside | modules)

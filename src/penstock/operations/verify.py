@@ -43,11 +43,14 @@ def verify_slot(world: World, slot: Slot, functions: Sequence[Function]) -> None
         if function.health and preview:
             checks.append((f"preview {function.health}", _http(world, preview, PREVIEW_STAGE, function.health.path)))
         if not function.verify and not function.health:
-            note(world, f"{function.key} has neither a health route nor a verify event: it is not called before traffic")
+            note(
+                world, f"{function.key} has neither a health route nor a verify event: it is not called before traffic"
+            )
     failures = _run(world, checks)
     if failures:
         raise VerificationFailed(
-            f"{len(failures)} of {len(checks)} checks failed in slot {slot}; no traffic has moved\n" + "\n".join(failures),
+            f"{len(failures)} of {len(checks)} checks failed in slot {slot}; no traffic has moved\n"
+            + "\n".join(failures),
             where=f"{world.workspace.environment.name}:{slot}",
             hint="mend the code and deploy again; the live release is untouched",
         )
@@ -88,8 +91,10 @@ def _run(world: World, checks: Sequence[tuple[str, Callable[[], str]]]) -> list[
 
 def _direct(world: World, function: Function, slot: Slot) -> Callable[[], str]:
     def call() -> str:
-        event = (world.root / str(function.verify)).read_text(encoding="utf-8")
-        answer = world.functions.invoke(function.physical, slot, event)
+        event = world.files.read(world.root / str(function.verify))
+        if event is None:
+            return f"the event {function.verify} is not there"
+        answer = world.functions.invoke(function.physical, slot, event.decode())
         if answer.error is None:
             return ""
         return f"{answer.error}: {answer.payload[:EXCERPT]}{_tail(answer.log_tail)}"
@@ -110,4 +115,3 @@ def _http(world: World, api: str, stage: str, path: str) -> Callable[[], str]:
 def _tail(log: str) -> str:
     lines = [line for line in log.strip().splitlines() if line.strip()]
     return "\n      " + "\n      ".join(lines[-6:]) if lines else ""
-

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Clock,
         Commands,
         EventSink,
+        Files,
         Functions,
         Gateway,
         Health,
@@ -69,6 +70,7 @@ class World:
     host: str
     clock: Clock
     events: EventSink
+    files: Files
     commands: Commands
     interpreters: Interpreters
     identity: Identity

@@ -1,0 +1,57 @@
+"""The `Files` port on the real file system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import PenstockError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class RealFiles:
+    """Writes are published by rename, so that a killed process leaves the old content or the new, never half."""
+
+    def read(self, path: Path) -> bytes | None:
+        """The content, or None when there is no such file."""
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            return None
+
+    def write(self, path: Path, content: bytes) -> bool:
+        """Replace the content unless it is the same."""
+        if self.read(path) == content:
+            return False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _publish(path, content)
+        except OSError as error:
+            raise PenstockError(
+                f"cannot write: {error.strerror}", where=str(path), hint="make room, or make the folder writable"
+            ) from error
+        return True
+
+    def find(self, folder: Path, pattern: str) -> Sequence[Path]:
+        """Files below the folder that match, without Terraform's own working folders."""
+        return sorted(path for path in folder.glob(pattern) if path.is_file() and ".terraform" not in path.parts)
+
+
+def _publish(path: Path, content: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(temporary).unlink()
+        raise
