@@ -1,0 +1,39 @@
+"""Where the code comes from, asked of git."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import ToolMissing
+from penstock.ports import Command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.ports import Commands
+
+CI_BRANCH_VARIABLES = ("GITHUB_HEAD_REF", "GITHUB_REF_NAME", "CI_COMMIT_BRANCH", "BUILDKITE_BRANCH")
+"""A CI checkout is a detached commit; the service tells the branch in one of these."""
+
+
+def commit_and_branch(commands: Commands, root: Path) -> tuple[str, str, bool]:
+    """Commit, branch, and whether the work tree differs from it; empty strings outside a repository.
+
+    One process: `git status --porcelain=v2 --branch` tells all three.
+    """
+    try:
+        result = commands.run(
+            Command(argv=("git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "."), cwd=root)
+        )
+    except ToolMissing:
+        return "", "", False
+    if result.status != 0:
+        return "", "", False
+    lines = result.stdout.splitlines()
+    head = {line.split(" ")[1]: line.split(" ", 2)[2] for line in lines if line.startswith("# branch.")}
+    commit = head.get("branch.oid", "")
+    branch = head.get("branch.head", "")
+    if branch == "(detached)":
+        branch = next((os.environ[name] for name in CI_BRANCH_VARIABLES if os.environ.get(name)), "")
+    return ("" if commit == "(initial)" else commit), branch, any(not line.startswith("#") for line in lines)

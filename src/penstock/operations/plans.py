@@ -1,0 +1,140 @@
+"""Plan -> Objections -> Approval, and where plans and approvals lie in the environment's bucket.
+
+Approvals are bound to the plan's hash, which is computed over what the plan does and not over when it was made: the
+same change planned again by CI is still approved, any other change is not.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Literal
+
+from penstock.infra.openapi import resource_count
+from penstock.model.errors import NotFound, Refused
+from penstock.model.plan import Approval, FunctionMove, Plan
+from penstock.operations.steps import timestamp
+from penstock.policy import objections
+from penstock.policy.question import Question
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from penstock.model.plan import Objection, ResourceChange
+    from penstock.model.release import Release
+    from penstock.operations.world import Confirm, World
+
+
+def make(
+    release: Release,
+    live: Release | None,
+    changes: tuple[ResourceChange, ...],
+    *,
+    strategy: str,
+    terraform_digest: str,
+) -> Plan:
+    """What deploying this release over the live one would do."""
+    before = live.functions if live else {}
+    moves = tuple(
+        FunctionMove(
+            key=key,
+            artifact_before=before[key].artifact if key in before else None,
+            artifact_after=function.artifact,
+            config_changed=key not in before or before[key].config != function.config,
+        )
+        for key, function in sorted(release.functions.items())
+        if before.get(key) != function
+    )
+    draft = Plan(
+        id="",
+        environment=release.environment,
+        release=release.id,
+        base_release=live.id if live else None,
+        changes=changes,
+        moves=moves,
+        routes_changed=live is None or live.api != release.api,
+        strategy=strategy,
+        terraform_digest=terraform_digest,
+    )
+    return Plan(**{**{name: getattr(draft, name) for name in Plan.__dataclass_fields__}, "id": draft.digest[:12]})
+
+
+def save(world: World, plan: Plan, summary: str) -> None:
+    """Keep the plan and its readable summary under `plans/<id>/`."""
+    world.objects.put(f"plans/{plan.id}/plan.json", json.dumps(plan.to_json(), indent=1, sort_keys=True).encode())
+    world.objects.put(f"plans/{plan.id}/summary.txt", summary.encode())
+
+
+def approve(world: World, plan_id: str) -> Approval:
+    """Say yes to a saved plan, as the STS caller. Raises NotFound when there is no such plan."""
+    stored = world.objects.get(f"plans/{plan_id}/plan.json")
+    if stored is None:
+        raise NotFound(
+            f"there is no plan {plan_id} in {world.workspace.environment.name}",
+            hint=f"penstock plan -e {world.workspace.environment.name}",
+        )
+    return record_approval(world, json.loads(stored.body)["digest"], how="approve")
+
+
+def record_approval(world: World, digest: str, *, how: Literal["prompt", "auto-approve", "approve"]) -> Approval:
+    """Write down who said yes to which plan."""
+    approval = Approval(plan_digest=digest, by=world.identity.caller(), how=how, at=timestamp(world))
+    name = approval.by.replace("/", ":")
+    body = {"plan_digest": digest, "by": approval.by, "how": how, "at": approval.at}
+    world.objects.put(f"approvals/{digest}/{name}.json", json.dumps(body, sort_keys=True).encode())
+    return approval
+
+
+def approvals_of(world: World, digest: str) -> tuple[Approval, ...]:
+    """All approvals of the plan with this hash."""
+    bodies = (world.objects.get(key) for key in world.objects.list(f"approvals/{digest}/"))
+    return tuple(Approval(**json.loads(stored.body)) for stored in bodies if stored is not None)
+
+
+def admit(
+    world: World,
+    plan: Plan,
+    *,
+    auto_approve: bool,
+    confirm: Confirm,
+    allow_destroy: Collection[str] = (),
+) -> tuple[Approval, ...]:
+    """Let the plan pass, asking the person where a yes is all that is missing.
+
+    Raises Refused with every objection that is left. Gates are asked before the person is, so that nobody is asked
+    to approve what is refused anyway.
+    """
+    author = world.identity.caller()
+    approvals = approvals_of(world, plan.digest)
+    if auto_approve and world.workspace.environment.approvals.required:
+        approvals = (*approvals, record_approval(world, plan.digest, how="auto-approve"))
+    left = _ask(world, plan, author, approvals, allow_destroy)
+    only_approval_is_missing = bool(left) and all(objection.gate == "approvals" for objection in left)
+    if only_approval_is_missing and not auto_approve and confirm(plan, left):
+        approvals = (*approvals, record_approval(world, plan.digest, how="prompt"))
+        left = _ask(world, plan, author, approvals, allow_destroy)
+    if left:
+        raise refusal(world, left)
+    return approvals
+
+
+def refusal(world: World, left: Sequence[Objection]) -> Refused:
+    """All objections as one error."""
+    lines = [f"{objection.gate}: {objection.what}" for objection in left]
+    return Refused("\n".join(lines), where=world.workspace.environment.name, hint=left[0].hint)
+
+
+def _ask(
+    world: World, plan: Plan, author: str, approvals: tuple[Approval, ...], allow_destroy: Collection[str]
+) -> tuple[Objection, ...]:
+    return objections(
+        Question(
+            plan=plan,
+            environment=world.workspace.environment,
+            author=author,
+            branch=world.origin.branch,
+            ci=world.origin.ci,
+            approvals=approvals,
+            allow_destroy=frozenset(allow_destroy),
+            api_resources=resource_count(world.workspace),
+        )
+    )
