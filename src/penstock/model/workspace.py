@@ -7,7 +7,6 @@ to the workspace's root. Sizes are MB, durations seconds, unless the name says o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -18,8 +17,6 @@ Architecture = Literal["x86_64", "arm64"]
 EventKind = Literal["stream", "queue", "schedule", "topic", "bucket", "bus"]
 Language = Literal["python", "node"]
 Trigger = Literal["push", "manual"]
-
-EMPTY: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +312,7 @@ class Workspace:
     buckets: tuple[Bucket, ...] = ()
     secrets: tuple[Secret, ...] = ()
     parameters: tuple[Parameter, ...] = ()
-    tags: Mapping[str, str] = EMPTY
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def functions(self) -> tuple[Function, ...]:
