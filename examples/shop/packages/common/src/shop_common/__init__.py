@@ -1,0 +1,1 @@
+"""What the shop's Python services share; nothing in here knows a particular service."""
