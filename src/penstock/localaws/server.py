@@ -1,0 +1,130 @@
+"""The ASGI application around ministack's and the process around it: control, short URLs, saving, stopping.
+
+Extensions, in the order in which they are installed; a later one stands around an earlier one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from penstock.localaws import apigateway_put, apigateway_serving, persistence
+from penstock.localaws.control import PREFIX, Control, encode
+from penstock.localaws.ministack_api import PINNED, load
+from penstock.localaws.persistence import Keeper, finish_interrupted_writes
+from penstock.localaws.settings import HOST
+from penstock.localaws.shorturl import rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from penstock.localaws.ministack_api import Ministack
+    from penstock.localaws.settings import Settings
+
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+
+EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
+    "S3 objects durable when acknowledged, code blobs": persistence.install,
+    "PutRestApi and ImportRestApi": apigateway_put.install,
+    "deployments served as snapshots, stage variables, canaries": apigateway_serving.install,
+}
+
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_NO_ROOM = 507
+log = logging.getLogger("penstock.localaws")
+
+
+class Application:
+    """ASGI: control endpoints, short URLs and the check for room; everything else is ministack's."""
+
+    def __init__(self, ministack: Ministack, settings: Settings, keeper: Keeper) -> None:
+        self._ministack = ministack
+        self._keeper = keeper
+        self._control = Control(
+            ministack, settings, keeper, lambda: {"version": PINNED, "interpreters": dict(settings.interpreters)}
+        )
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One connection's request, or the lifespan of the server."""
+        if scope["type"] != "http":
+            await self._ministack.app.app(scope, receive, send)
+            return
+        path = str(scope["path"])
+        if path.startswith(PREFIX):
+            status, body = self._control.answer(str(scope["method"]), path)
+            await _send(send, status, encode(body))
+            return
+        if path.startswith("/@"):
+            target = rewrite(self._ministack, path)
+            if target is None:
+                name = path[2:].partition("/")[0]
+                await _send(send, 404, encode({"message": f"no API is named {name.partition(':')[0]!r}"}))
+                return
+            scope = {**scope, "path": target, "raw_path": target.encode()}
+        if scope["method"] in _CHANGING:
+            if not self._keeper.room_for(_length(scope)):
+                await _send(
+                    send,
+                    _NO_ROOM,
+                    encode({"__type": "InsufficientStorage", "message": "the disk of the embedded AWS is full"}),
+                )
+                return
+            self._keeper.touch()
+        await self._ministack.app.app(scope, receive, send)
+        if scope["method"] in _CHANGING:
+            self._keeper.touch()
+
+
+def serve(settings: Settings) -> int:
+    """Run until SIGTERM or SIGINT; returns the exit code."""
+    settings.objects.mkdir(parents=True, exist_ok=True)
+    finish_interrupted_writes(settings.objects)
+    ministack = load(settings)
+    for install in EXTENSIONS.values():
+        install(ministack, settings)
+    keeper = Keeper(ministack, settings)
+    keeper.load()
+    keeper.start()
+    try:
+        asyncio.run(_serve(Application(ministack, settings, keeper), settings))
+    finally:
+        keeper.stop()
+    return 0
+
+
+async def _serve(application: Application, settings: Settings) -> None:
+    from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after ministack set it up
+    from hypercorn.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.bind = [f"{HOST}:{settings.port}"]
+    config.keep_alive_timeout = 75
+    config.graceful_timeout = 2
+    config.accesslog = None
+    config.loglevel = "WARNING"
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    print(f"embedded AWS on {settings.url}, state in {settings.state}", file=sys.stderr, flush=True)  # noqa: T201
+    with contextlib.suppress(asyncio.CancelledError):
+        await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+
+
+def _length(scope: Message) -> int:
+    for name, value in scope.get("headers", ()):
+        if name == b"content-length" and value.isdigit():
+            return int(value)
+    return 0
+
+
+async def _send(send: Send, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
