@@ -1,0 +1,37 @@
+"""One plain HTTP request to a port of this machine, without a client library: `http.client` is the quickest to load."""
+
+from __future__ import annotations
+
+import http.client
+from dataclasses import dataclass
+
+
+class Silent(Exception):
+    """Nothing listens at the port."""
+
+
+class Stranger(Exception):
+    """Something listens, but does not answer as it should."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Status and body of a response."""
+
+    status: int
+    body: str
+
+
+def ask(method: str, port: int, path: str, *, timeout: float) -> Answer:
+    """Send one request to 127.0.0.1; `timeout` in seconds. Raises Silent or Stranger."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
+    try:
+        connection.request(method, path)
+        response = connection.getresponse()
+        return Answer(status=response.status, body=response.read().decode(errors="replace"))
+    except ConnectionRefusedError:
+        raise Silent from None
+    except (OSError, http.client.HTTPException):
+        raise Stranger from None
+    finally:
+        connection.close()
