@@ -1,0 +1,133 @@
+"""The workspace's tree on disk to a `Source`. Reads, lists and refuses; decides nothing about content."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import Problem, UsageError
+from penstock.workspace.source import (
+    MAX_FILE_BYTES,
+    MAX_SERVICES,
+    NODE_FILE,
+    PYTHON_FILE,
+    REQUIREMENTS_FILE,
+    ROOT_FILE,
+    SERVICE_FILE,
+    Source,
+)
+from penstock.workspace.text import parse_toml
+from penstock.workspace.tree import matches, patterns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_READ = frozenset((SERVICE_FILE, PYTHON_FILE, NODE_FILE, REQUIREMENTS_FILE))
+_SKIPPED = frozenset(
+    (".git", ".penstock", ".terraform", ".venv", ".pnpm-store", "__pycache__", "dist", "node_modules", "build")
+)
+_SKIPPED_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".turbo", "coverage")
+
+
+def read_source(root: Path) -> Source:
+    """Everything that loading needs. Raises UsageError when the root is no folder that can be read."""
+    if not root.is_dir():
+        raise UsageError(f"there is no folder {root}", hint="give the workspace's folder with --workspace")
+    reader = _Reader(root.resolve())
+    reader.read(ROOT_FILE)
+    raw = reader.files.get(ROOT_FILE)
+    parsed = parse_toml(ROOT_FILE, raw) if raw is not None else None
+    if isinstance(parsed, tuple):
+        for pattern in sorted({*patterns(parsed[0], "services"), *patterns(parsed[0], "packages")}):
+            for folder in reader.folders(pattern):
+                reader.walk(folder)
+        reader.list_shallow("scripts")
+    return Source(
+        root_name=reader.root.name,
+        files=reader.files,
+        listing=frozenset(reader.listing),
+        problems=tuple(reader.problems),
+    )
+
+
+class _Reader:
+    """Collects texts, listing and problems; a file or folder is visited once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.files: dict[str, str | bytes] = {}
+        self.listing: set[str] = set()
+        self.problems: list[Problem] = []
+        self._seen: set[str] = set()
+
+    def read(self, path: str) -> None:
+        """Take a file's bytes; one byte more than allowed is enough for loading to refuse it."""
+        full = self.root / path
+        try:
+            # Non-blocking, so that a pipe in a manifest's place is refused and not waited for.
+            handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._refuse(path, f"cannot be read: {error.strerror}", "make it readable")
+            return
+        with os.fdopen(handle, "rb") as file:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                self._refuse(path, "is not a file", "put a regular file here")
+            elif not self._inside(full):
+                self._refuse(path, "is a link that leaves the workspace", "put the file itself here")
+            else:
+                self.files[path] = file.read(MAX_FILE_BYTES + 1)
+                self.listing.add(path)
+
+    def folders(self, pattern: str) -> Iterator[str]:
+        """Folders below the root that the pattern names, sorted, a bounded number."""
+        level = [""]
+        for segment in pattern.split("/"):
+            level = [
+                below
+                for above in level
+                for below in self._below(above, segment)
+                if matches(below.rpartition("/")[2], (segment,))
+            ]
+        yield from sorted(level)[: MAX_SERVICES * 2]
+
+    def walk(self, folder: str) -> None:
+        """List a service's or package's files, and read its manifests."""
+        if folder in self._seen:
+            return
+        self._seen.add(folder)
+        if not self._inside(self.root / folder):
+            self._refuse(folder, "is a link that leaves the workspace", "put the folder itself here")
+            return
+        for top, folders, names in os.walk(self.root / folder):
+            folders[:] = [name for name in folders if name not in _SKIPPED and name not in _SKIPPED_CACHES]
+            here = PurePosixPath(top).relative_to(self.root).as_posix()
+            self.listing.update(f"{here}/{name}" for name in names)
+        for name in sorted(_READ):
+            self.read(f"{folder}/{name}")
+
+    def list_shallow(self, folder: str) -> None:
+        """List a folder's own files, if it is there."""
+        top = self.root / folder
+        if top.is_dir() and self._inside(top):
+            self.listing.update(f"{folder}/{entry.name}" for entry in os.scandir(top) if entry.is_file())
+
+    def _below(self, folder: str, segment: str) -> list[str]:
+        top = self.root / folder
+        if not any(sign in segment for sign in "*?"):
+            return [f"{folder}/{segment}".lstrip("/")] if (top / segment).is_dir() else []
+        try:
+            names = [entry.name for entry in os.scandir(top) if entry.is_dir() and not entry.name.startswith(".")]
+        except OSError as error:
+            self._refuse(folder, f"cannot be listed: {error.strerror}", "make it readable")
+            return []
+        return [f"{folder}/{name}".lstrip("/") for name in names if name not in _SKIPPED]
+
+    def _inside(self, path: Path) -> bool:
+        return path.resolve().is_relative_to(self.root)
+
+    def _refuse(self, path: str, what: str, hint: str) -> None:
+        self.problems.append(Problem(file=path, what=what, hint=hint))

@@ -1,0 +1,119 @@
+"""Who reaches whom: packages of the workspace, and the services that are made from them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from penstock.model.workspace import Package
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from penstock.model.workspace import Language
+    from penstock.workspace.tree import Folder, Tree
+
+_REQUIREMENT_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
+_NODE_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+
+
+def packages(tree: Tree) -> tuple[Package, ...]:
+    """The workspace's packages, sorted by name, each with the internal packages that it needs directly."""
+    named = _named(tree)
+    paths = {(language, path): name for (language, name), path in named.items()}
+    found = []
+    for folder in tree.folders:
+        for language in _languages(folder):
+            if (name := paths.get((language, folder.path))) is not None:
+                needs = tuple(sorted(_needs(folder, language, named) - {name}))
+                found.append(Package(name=name, path=folder.path, language=language, packages=needs))
+    return tuple(sorted(found, key=lambda package: (package.name, package.language)))
+
+
+def reach(tree: Tree, known: Iterable[Package]) -> dict[str, tuple[str, ...]]:
+    """For each service's path, the names of the internal packages it reaches, directly or not, sorted."""
+    named = _named(tree)
+    graphs: dict[Language, dict[str, tuple[str, ...]]] = {"python": {}, "node": {}}
+    for package in known:
+        graphs[package.language][package.name] = package.packages
+    found: dict[str, tuple[str, ...]] = {}
+    services = {service.path for service in tree.services}
+    for folder in tree.folders:
+        if folder.path in services:
+            names: set[str] = set()
+            for language in _languages(folder):
+                names |= closure(graphs[language], _needs(folder, language, named))
+            found[folder.path] = tuple(sorted(names))
+    return found
+
+
+def closure(edges: Mapping[str, Collection[str]], start: Iterable[str]) -> set[str]:
+    """All names that can be reached from `start`, itself included. Cycles do no harm."""
+    found: set[str] = set()
+    ahead = list(start)
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead.extend(edges.get(name, ()))
+    return found
+
+
+def normalized(name: str) -> str:
+    """A Python distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _languages(folder: Folder) -> tuple[Language, ...]:
+    found: list[Language] = []
+    if folder.python is not None or folder.requirements is not None:
+        found.append("python")
+    if folder.node is not None:
+        found.append("node")
+    return tuple(found)
+
+
+def _named(tree: Tree) -> dict[tuple[Language, str], str]:
+    """Paths of the packages by language and name."""
+    found: dict[tuple[Language, str], str] = {}
+    for folder in tree.folders:
+        if folder.path not in tree.package_paths:
+            continue
+        if (name := _name(_dict(folder.python).get("project"))) is not None:
+            found.setdefault(("python", normalized(name)), folder.path)
+        if (name := _name(folder.node)) is not None:
+            found.setdefault(("node", name), folder.path)
+    return found
+
+
+def _needs(folder: Folder, language: Language, named: Mapping[tuple[Language, str], str]) -> set[str]:
+    wanted = _python_needs(folder) if language == "python" else _node_needs(folder)
+    return {name for name in wanted if (language, name) in named}
+
+
+def _python_needs(folder: Folder) -> set[str]:
+    project = _dict(_dict(folder.python).get("project"))
+    lines = [*_strings(project.get("dependencies")), *(folder.requirements or "").splitlines()]
+    found = set()
+    for line in lines:
+        if match := _REQUIREMENT_NAME.match(line):
+            found.add(normalized(match[1]))
+    return found
+
+
+def _node_needs(folder: Folder) -> set[str]:
+    document = _dict(folder.node)
+    return {name for key in _NODE_TABLES for name in _dict(document.get(key))}
+
+
+def _name(value: object) -> str | None:
+    name = _dict(value).get("name")
+    return name if isinstance(name, str) else None
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _strings(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -1,0 +1,48 @@
+"""A `Source` to a `Workspace`: everything in order, all problems in one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import UsageError, WorkspaceInvalid
+from penstock.workspace import graph
+from penstock.workspace.layers import table
+from penstock.workspace.problems import problems_of
+from penstock.workspace.resolve import resolve
+from penstock.workspace.source import ROOT_FILE, Source
+from penstock.workspace.tree import plant
+
+if TYPE_CHECKING:
+    from penstock.model.workspace import Workspace
+    from penstock.workspace.tree import Tree
+
+
+def load(source: Source, environment: str) -> Workspace:
+    """The workspace as it is in one environment.
+
+    Raises WorkspaceInvalid with the problems of all environments, UsageError for an unknown environment.
+    """
+    tree = sound_tree(source)
+    known = tuple(table(tree.root.document, "environments"))
+    if environment not in known:
+        raise UsageError(
+            f"there is no environment {environment!r}",
+            where=ROOT_FILE,
+            hint=f"take one of {', '.join(known)}" if known else "add [environments.dev]",
+        )
+    packages = graph.packages(tree)
+    return resolve(tree, environment, packages, graph.reach(tree, packages))
+
+
+def environments(source: Source) -> tuple[str, ...]:
+    """Names of all environments, in the order of the file. Raises WorkspaceInvalid."""
+    return tuple(table(sound_tree(source).root.document, "environments"))
+
+
+def sound_tree(source: Source) -> Tree:
+    """The workspace's documents, once they are known to be right. Raises WorkspaceInvalid with all problems."""
+    tree, findings = plant(source)
+    problems = problems_of(source, tree, findings)
+    if tree is None or problems:
+        raise WorkspaceInvalid(problems)
+    return tree
