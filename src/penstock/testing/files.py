@@ -1,40 +1,34 @@
-"""An in-memory `Files` port."""
+"""Files in memory."""
 
 from __future__ import annotations
 
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
 class FakeFiles:
-    """Files as a dict; `content` is open to tests."""
+    """Content by path; `content` is open to tests."""
 
-    def __init__(self) -> None:
-        self.content: dict[Path, bytes] = {}
+    def __init__(self, content: Mapping[Path, bytes] | None = None) -> None:
+        self.content: dict[Path, bytes] = dict(content or {})
 
     def read(self, path: Path) -> bytes | None:
-        """The content, or None."""
+        """The content, or None when there is no such file."""
         return self.content.get(path)
 
     def write(self, path: Path, content: bytes) -> bool:
-        """Replace the content; False when it was the same."""
-        if self.content.get(path) == content:
-            return False
+        """Replace the content; False when it was the same already."""
+        same = self.content.get(path) == content
         self.content[path] = content
-        return True
+        return not same
 
     def find(self, folder: Path, pattern: str) -> Sequence[Path]:
-        """Files below the folder whose path relative to it matches; `**/` also matches no folder at all."""
-        found = []
-        for path in self.content:
-            if not path.is_relative_to(folder) or ".terraform" in path.parts:
-                continue
-            relative = path.relative_to(folder).as_posix()
-            deep = pattern.startswith("**/")
-            if fnmatchcase(relative, pattern.removeprefix("**/")) and (deep or "/" not in relative):
-                found.append(path)
-        return sorted(found)
+        """Files below the folder that match a glob pattern, sorted; `.terraform` folders are left out."""
+        return sorted(
+            path
+            for path in self.content
+            if path.is_relative_to(folder) and ".terraform" not in path.parts and path.match(pattern)
+        )

@@ -1,0 +1,108 @@
+"""A bucket in memory, with S3's conditional writes."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import AccessDenied, Conflict, NotFound
+from penstock.ports import StoredObject
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+UNDELETABLE = "ledger/"
+"""What the bucket's policy denies to delete."""
+
+
+class FakeObjectStore:
+    """One bucket; safe to share between threads.
+
+    Args:
+        name: the bucket's; the fake Functions takes code from it.
+        created: whether the bucket is there to begin with.
+    """
+
+    def __init__(self, name: str = "penstock-shop-dev-111111111111-eu-west-1", *, created: bool = True) -> None:
+        self.name = name
+        self._created = created
+        self._lock = threading.RLock()
+        self._objects: dict[str, bytes] = {}
+
+    def exists(self) -> bool:
+        """Whether the bucket is there."""
+        return self._created
+
+    def create(self) -> None:
+        """Create the bucket; done when it is there."""
+        self._created = True
+
+    def get(self, key: str) -> StoredObject | None:
+        """The object, or None."""
+        with self._lock:
+            body = self._content().get(key)
+        return None if body is None else StoredObject(body=body, etag=_etag(body))
+
+    def put(self, key: str, body: bytes) -> str:
+        """Write, whatever is there; the new ETag."""
+        with self._lock:
+            self._content()[key] = body
+        return _etag(body)
+
+    def put_if_absent(self, key: str, body: bytes) -> str:
+        """Write only if nothing is there; the new ETag. Raises Conflict when something is."""
+        with self._lock:
+            if key in self._content():
+                raise Conflict("PreconditionFailed: the object exists", where=self._place(key))
+            return self.put(key, body)
+
+    def put_if_match(self, key: str, body: bytes, etag: str) -> str:
+        """Write only if the object still has that ETag; the new one. Raises Conflict when it has not."""
+        with self._lock:
+            now = self.get(key)
+            if now is None or now.etag != etag:
+                raise Conflict("PreconditionFailed: the object is another one", where=self._place(key))
+            return self.put(key, body)
+
+    def delete(self, key: str) -> None:
+        """Delete; done when nothing is there. Raises AccessDenied for the ledger."""
+        if key.startswith(UNDELETABLE):
+            raise AccessDenied("AccessDenied: the bucket's policy denies it", where=self._place(key))
+        with self._lock:
+            self._content().pop(key, None)
+
+    def list(self, prefix: str) -> Sequence[str]:
+        """All keys that begin with the prefix, sorted."""
+        with self._lock:
+            return sorted(key for key in self._content() if key.startswith(prefix))
+
+    def has(self, key: str) -> bool:
+        """Whether the object is there."""
+        with self._lock:
+            return key in self._content() if self._created else False
+
+    def upload(self, key: str, path: Path) -> None:
+        """Write a file's content."""
+        self.put(key, path.read_bytes())
+
+    def download(self, key: str, path: Path) -> None:
+        """Read into a file. Raises NotFound."""
+        found = self.get(key)
+        if found is None:
+            raise NotFound("NoSuchKey", where=self._place(key))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(found.body)
+
+    def _content(self) -> dict[str, bytes]:
+        if not self._created:
+            raise NotFound("NoSuchBucket", where=self.name)
+        return self._objects
+
+    def _place(self, key: str) -> str:
+        return f"{self.name}/{key}"
+
+
+def _etag(body: bytes) -> str:
+    return f'"{hashlib.md5(body, usedforsecurity=False).hexdigest()}"'
