@@ -147,7 +147,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "GATEWAY_PORT": str(settings.port),
         "IOT_MTLS_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",
-        "LOG_LEVEL": "INFO",
+        "LOG_LEVEL": "WARNING",  # INFO would print what functions log, secrets included
         "MINISTACK_HOST": "127.0.0.1",
         "MINISTACK_REGION": settings.region,
         "PERSIST_STATE": "0",  # persistence.py saves; ministack's own saving on exit only would lose a crash

@@ -12,7 +12,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from penstock.localaws import apigateway_put, apigateway_serving, persistence
+from penstock.localaws import aliases, apigateway_put, apigateway_serving, persistence, versions
 from penstock.localaws.control import PREFIX, Control, encode
 from penstock.localaws.ministack_api import PINNED, load
 from penstock.localaws.persistence import Keeper, finish_interrupted_writes
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "S3 objects durable when acknowledged, code blobs": persistence.install,
     "PutRestApi and ImportRestApi": apigateway_put.install,
+    "PublishVersion's preconditions, updates that settle at once": versions.install,
+    "alias weights, the alias in the invoked ARN": aliases.install,
     "deployments served as snapshots, stage variables, canaries": apigateway_serving.install,
 }
 
@@ -66,7 +68,8 @@ class Application:
                 name = path[2:].partition("/")[0]
                 await _send(send, 404, encode({"message": f"no API is named {name.partition(':')[0]!r}"}))
                 return
-            scope = {**scope, "path": target, "raw_path": target.encode()}
+            # The raw path stays as sent: it is what the caller signed.
+            scope = {**scope, "raw_path": scope.get("raw_path") or path.encode(), "path": target}
         if scope["method"] in _CHANGING:
             if not self._keeper.room_for(_length(scope)):
                 await _send(
