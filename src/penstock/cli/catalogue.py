@@ -1,0 +1,108 @@
+"""Every verb in one list: its group, one line about it, an example, and where its code is.
+
+`penstock --help` is printed from here alone, without loading click: it must take less than 0.1 s.
+A verb is listed when it works, and not before. A test compares the lines with the commands themselves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Listed(NamedTuple):
+    """A verb as `--help` shows it; `module` is the file in `penstock.cli.verbs` that defines it."""
+
+    name: str
+    summary: str
+    example: str
+    module: str
+
+
+GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
+    (
+        "Look",
+        (Listed("explain", "Say where a setting's value comes from", "explain user_service.memory -e dev", "look"),),
+    ),
+    (
+        "Work",
+        (
+            Listed("validate", "Check every file of the workspace, all at once", "validate", "work"),
+            Listed("schema", "Print the JSON Schema of the configuration files", "schema service", "work"),
+            Listed("env", "Print what a shell needs to work in an environment", 'eval "$(penstock env -e dev)"', "env"),
+            Listed("completion", "Print the completion script of a shell", "completion bash", "completion"),
+        ),
+    ),
+    (
+        "Embedded AWS",
+        (Listed("local", "Start, stop, look at, snapshot the AWS of this machine", "local start", "local"),),
+    ),
+)
+
+OPTIONS: tuple[tuple[str, str], ...] = (
+    ("-e, --environment NAME", "the environment to work in"),
+    ("--workspace FOLDER", "the workspace; else the nearest penstock.toml upwards"),
+    ("--json", "events and results as JSON, one object per line, on standard output"),
+    ("--no-color", "no colours; NO_COLOR in the environment does the same"),
+    ("-v, --verbose", "more talk; -vv adds tracebacks"),
+    ("--version", "the version"),
+    ("-h, --help", "this list; after a verb: all about that verb"),
+)
+
+HABITS = {
+    "up": "deploy",
+    "apply": "deploy",
+    "ship": "deploy",
+    "publish": "deploy",
+    "release": "deploy",
+    "down": "destroy",
+    "remove": "destroy",
+    "rm": "destroy",
+    "undo": "rollback",
+    "revert": "rollback",
+    "tail": "logs",
+    "ls": "status",
+    "list": "releases",
+    "history": "releases",
+    "info": "status",
+    "ps": "status",
+    "check": "validate",
+    "lint": "validate",
+    "generate": "render",
+    "synth": "render",
+    "preview": "plan",
+    "diff": "plan",
+    "package": "build",
+    "promote": "switch",
+    "secret": "secrets",
+    "start": "local start",
+    "stop": "local stop",
+    "logs": "local logs",
+    "reset": "local reset",
+    "snapshot": "local snapshot",
+    "restore": "local restore",
+}
+"""What people's fingers type, from other tools."""
+
+_SUMMARY = "Penstock ships a monorepo of AWS Lambda services: only what changed, with one-step rollback."
+
+
+def listed() -> dict[str, Listed]:
+    """All verbs by name."""
+    return {verb.name: verb for _, verbs in GROUPS for verb in verbs}
+
+
+def overview(*, bold: bool = False) -> str:
+    """What `penstock --help` prints."""
+    head, tail = ("\033[1m", "\033[0m") if bold else ("", "")
+    lines = [_SUMMARY, "", f"{head}Usage:{tail} penstock VERB [OPTIONS]"]
+    for title, verbs in GROUPS:
+        lines += ["", f"{head}{title}{tail}"]
+        lines += [f"  {verb.name:<11} {verb.summary:<56} {_command(verb)}".rstrip() for verb in verbs]
+    lines += ["", f"{head}Options, before or after the verb{tail}"]
+    lines += [f"  {option:<23} {meaning}" for option, meaning in OPTIONS]
+    lines += ["", "penstock VERB --help tells all about one verb."]
+    return "\n".join(lines)
+
+
+def _command(verb: Listed) -> str:
+    return verb.example if "penstock" in verb.example else f"penstock {verb.example}"

@@ -1,0 +1,54 @@
+"""Whatever ends a command → one PenstockError, and its text: what, where, hint."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.model.errors import Interrupted, PenstockError, UsageError, WorkspaceInvalid
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class InternalError(PenstockError):
+    """A fault of Penstock's own."""
+
+
+def as_penstock_error(error: BaseException) -> PenstockError:
+    """Any exception that reached the top, as one of ours."""
+    if isinstance(error, PenstockError):
+        return error
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        return Interrupted("interrupted", hint="the same command goes on where this one stopped")
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx else "penstock"
+        return UsageError(error.format_message().rstrip("."), hint=f"{command} --help")
+    if isinstance(error, click.ClickException):
+        return PenstockError(error.format_message())
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EROFS, errno.EACCES, errno.EDQUOT}:
+        return PenstockError(
+            f"{error.strerror}",
+            where=str(error.filename or ""),
+            hint="make room" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "make it readable and writable",
+        )
+    return InternalError(
+        f"{type(error).__name__}: {error}",
+        hint="this is a fault of Penstock: run it again with -vv and report what it prints",
+    )
+
+
+def error_text(error: PenstockError) -> str:
+    """The error as lines for standard error."""
+    if isinstance(error, WorkspaceInvalid):
+        return str(error)
+    place = f"\n  at {error.where}" if error.where else ""
+    hint = f"\n  → {error.hint}" if error.hint else ""
+    return f"error: {error.what}{place}{hint}"
+
+
+def print_error(error: PenstockError, console: Console) -> None:
+    """The same, in colours."""
+    console.print(error_text(error), style="red", markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,70 @@
+"""Results on standard output: lines of text or of JSON, and tables."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from penstock.cli.settings import Settings
+
+
+def say(text: str) -> None:
+    """A line of data on standard output."""
+    sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
+    sys.stdout.flush()
+
+
+def talk(text: str) -> None:
+    """A line for people on standard error."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
+
+
+def put(value: Mapping[str, Any]) -> None:
+    """A JSON object on standard output, as one line."""
+    say(json.dumps(value, default=str))
+
+
+def table(settings: Settings, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], kind: str) -> None:
+    """Rows as a table on a terminal, as aligned columns elsewhere, as one JSON object each with `--json`.
+
+    Args:
+        settings: the global flags.
+        rows: values by column name; `--json` prints them whole, text shows `columns` only.
+        columns: what text shows, in order; a column's title is its name with blanks for `_`.
+        kind: the value of `event` in the JSON objects.
+    """
+    if settings.json:
+        for row in rows:
+            put({"event": kind, **row})
+        return
+    titles = [column.replace("_", " ") for column in columns]
+    texts = [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
+    if sys.stdout.isatty():
+        _rich_table(settings, titles, texts)
+    else:
+        say(_aligned([titles, *texts]))
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
+
+
+def _rich_table(settings: Settings, titles: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console  # noqa: PLC0415 - only where somebody looks
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    for title in titles:
+        shown.add_column(title, overflow="fold")
+    for line in texts:
+        shown.add_row(*(Text(cell) for cell in line))
+    Console(no_color=not settings.color).print(shown)

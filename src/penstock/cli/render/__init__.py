@@ -1,0 +1,1 @@
+"""One renderer of the event stream per file: terminal, plain lines, NDJSON."""

@@ -1,0 +1,29 @@
+"""`penstock completion`: the script that makes a shell complete verbs, options, environments and services."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+from penstock.cli.group import Verb, penstock
+from penstock.cli.output import say, talk
+
+HOW = {
+    "bash": 'eval "$(penstock completion bash)"        # in ~/.bashrc',
+    "zsh": 'eval "$(penstock completion zsh)"         # in ~/.zshrc',
+    "fish": "penstock completion fish > ~/.config/fish/completions/penstock.fish",
+}
+
+
+@click.command("completion", cls=Verb)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completion script of a shell.
+
+    It completes verbs, options, the workspace's environments and its services.
+    """
+    script = get_completion_class(shell)
+    if script is None:
+        raise click.UsageError(f"no completion for {shell}")
+    say(script(penstock, {}, "penstock", "_PENSTOCK_COMPLETE").source())
+    talk(f"# {HOW[shell]}")
