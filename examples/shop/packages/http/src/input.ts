@@ -1,7 +1,7 @@
 /** Input: from an event's text to a typed value, or to a Problem that says what is wrong with it. */
 
 import type { APIGatewayProxyEvent } from 'aws-lambda';
-import type { z } from 'zod';
+import type * as z from 'zod';
 
 import { type Fault, invalid, malformed } from './problem.js';
 

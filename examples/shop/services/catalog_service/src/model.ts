@@ -2,7 +2,7 @@
 
 import { randomUUID } from 'node:crypto';
 
-import { z } from 'zod';
+import * as z from 'zod';
 
 const name = z.string().trim().min(1).max(200);
 const description = z.string().trim().max(4000);
