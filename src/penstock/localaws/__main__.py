@@ -58,6 +58,7 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         interpreters=interpreters,
         node=options.node,
         node_sdk=options.node_sdk,
+        home=Path.home(),
     )
 
 

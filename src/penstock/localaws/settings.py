@@ -21,7 +21,7 @@ class Settings:
     """The command line of ``python -m penstock.localaws``, checked.
 
     ``interpreters`` maps a Lambda runtime (``python3.13``) to an executable. ``node_sdk`` is a folder that holds
-    ``node_modules/@aws-sdk``.
+    ``node_modules/@aws-sdk``. ``home`` is searched for interpreters that pyenv and uv installed.
     """
 
     port: int
@@ -30,6 +30,7 @@ class Settings:
     interpreters: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     node: str | None = None
     node_sdk: Path | None = None
+    home: Path | None = None
 
     @property
     def url(self) -> str:

@@ -1,0 +1,242 @@
+"""Invocations: functions run in our processes, fail as on AWS, and log to CloudWatch Logs as on AWS."""
+
+from __future__ import annotations
+
+import json
+import logging
+import secrets
+import time
+from typing import TYPE_CHECKING, Any
+
+from penstock.localaws import sdk
+from penstock.localaws.interpreters import Interpreters
+from penstock.localaws.workers import Call, FunctionProcess, Host, Line, environment_of, log_group, tail
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from penstock.localaws.ministack_api import Ministack
+    from penstock.localaws.settings import Settings
+    from penstock.localaws.workers import Outcome
+
+_DEFAULT_TIMEOUT = 3
+_IDLE_SECONDS = 300.0
+_OURS = "penstock"
+_RESTARTING = ("CodeSha256", "Environment", "Handler", "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout")
+log = logging.getLogger("penstock.localaws")
+
+
+def install(ministack: Ministack, settings: Settings) -> None:
+    """Run Python and Node.js functions in `FunctionProcess`es from ministack's pool."""
+    host = Host(
+        code=settings.state / "code",
+        interpreters=Interpreters(settings, settings.home),
+        python_sdk=sdk.python_folder(settings),
+        url=settings.url,
+    )
+    sdk.link_node(settings, host.code)
+    execution = Execution(ministack, host)
+    ministack.wrap(
+        ministack.lambda_runtime, "_worker_class_for", "(config)", execution.around_worker_class
+    )
+    ministack.wrap(ministack.lambdas, "reap_idle_workers", "(ttl=)", execution.around_reap)
+    ministack.wrap(
+        ministack.lambdas, "_execute_function_warm", "(func, event, request_id)", execution.around_execute
+    )
+    ministack.wrap(
+        ministack.lambdas,
+        "_emit_lambda_logs",
+        "(func, request_id, log_text, error, duration_ms, *, log_source=)",
+        _around_emit_logs,
+    )
+
+
+class Execution:
+    """The wrappers around ministack's pool of workers."""
+
+    def __init__(self, ministack: Ministack, host: Host) -> None:
+        self._ministack = ministack
+        self._host = host
+
+    def around_worker_class(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Python and Node.js run in our processes, other runtimes in ministack's."""
+
+        def worker_class_for(config: Mapping[str, Any]) -> Any:
+            if str(config.get("Runtime", "")).startswith(("python", "nodejs")):
+                return lambda name, config, code_zip: FunctionProcess(name, config, code_zip, self._host)
+            return original(config)
+
+        return worker_class_for
+
+    def around_reap(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """ministack keeps the first process of each version for ever; a release leaves versions behind, so we do not."""
+
+        def reap_idle_workers(ttl: float | None = None) -> int:
+            killed = int(original(ttl))
+            runtime = self._ministack.lambda_runtime
+            now = time.time()
+            idle = []
+            with runtime._lock:
+                for key, workers in list(runtime._workers.items()):
+                    stay = [w for w in workers if w.in_use or now - w.last_used < (ttl or _IDLE_SECONDS)]
+                    idle.extend(w for w in workers if w not in stay)
+                    if stay:
+                        runtime._workers[key] = stay
+                    else:
+                        del runtime._workers[key]
+            runtime.kill_workers(idle)
+            return killed + len(idle)
+
+        return reap_idle_workers
+
+    def around_execute(self, _original: Callable[..., Any]) -> Callable[..., Any]:
+        """Run one invocation; the result has the shape that ministack's callers read."""
+
+        def execute(func: Mapping[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+            config = func.get("config") or func
+            code_zip = func.get("code_zip")
+            if not code_zip:
+                text = "The function has no code; its ZIP is lost or was never given"
+                return {"body": {"errorType": "Runtime.NoCode", "errorMessage": text}, "error": True, "log": text}
+            lambdas, runtime = self._ministack.lambdas, self._ministack.lambda_runtime
+            lambdas._ensure_reaper_thread()
+            worker, _ = runtime.acquire_worker(
+                config["FunctionName"], config, code_zip, qualifier=config.get("Version", "$LATEST")
+            )
+            began = time.monotonic()
+            try:
+                if _differs(worker.config, config):
+                    worker.end()
+                    worker.config, worker.code_zip = config, code_zip
+                call = Call(
+                    arn=config["FunctionArn"],
+                    event=event,
+                    request_id=request_id,
+                    timeout=float(config.get("Timeout") or _DEFAULT_TIMEOUT),
+                    trace_id=_trace_id(config),
+                )
+                credentials = runtime.execution_credentials(config)
+                outcome = worker.run(call, environment_of(config, credentials, self._host.url))
+            finally:
+                runtime.release_worker(worker)
+            lines = _with_platform_lines(outcome, config, request_id, (time.monotonic() - began) * 1000)
+            self._write_log(config, worker.log_stream, lines)
+            return _result(outcome, lines)
+
+        return execute
+
+    def _write_log(self, config: Mapping[str, Any], stream_name: str, lines: list[Line]) -> None:
+        """Put lines into the function's log group, made when it is missing, as the first write on AWS does."""
+        logs = self._ministack.logs
+        group_name = log_group(config)
+        try:
+            group = logs._log_groups.get(group_name)
+            if group is None:
+                group = {
+                    "arn": logs._make_group_arn(group_name),
+                    "creationTime": lines[0].at,
+                    "retentionInDays": None,
+                    "streams": {},
+                    "subscriptionFilters": {},
+                    "tags": {},
+                }
+                logs._log_groups[group_name] = group
+            stream = group["streams"].setdefault(
+                stream_name,
+                {
+                    "creationTime": lines[0].at,
+                    "events": [],
+                    "firstEventTimestamp": None,
+                    "lastEventTimestamp": None,
+                    "lastIngestionTime": None,
+                    "uploadSequenceToken": "1",
+                },
+            )
+            events = [{"ingestionTime": line.at, "message": line.text, "timestamp": line.at} for line in lines]
+            logs._append_log_events(stream, events)
+            logs._fanout_to_subscription_filters(
+                group_name, stream_name, [{"message": line.text, "timestamp": line.at} for line in lines]
+            )
+        except Exception:
+            log.exception("could not write the log of %s", config.get("FunctionName"))
+
+
+def _around_emit_logs(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Our executor wrote the log already; other executors' logs stay ministack's."""
+
+    def emit(
+        func: Any, request_id: str, log_text: str, error: bool, duration_ms: int, *, log_source: str | None = None
+    ) -> None:
+        if log_source != _OURS:
+            original(func, request_id, log_text, error, duration_ms, log_source=log_source)
+
+    return emit
+
+
+def _differs(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return any(running.get(key) != wanted.get(key) for key in _RESTARTING)
+
+
+def _result(outcome: Outcome, lines: Iterable[Line]) -> dict[str, Any]:
+    common = {"log": tail([line.text for line in lines]), "log_source": _OURS}
+    if outcome.failure is not None:
+        return {"body": outcome.failure, "error": True, "function_error": "Unhandled", **common}
+    return {"body": outcome.result, **common}
+
+
+def _trace_id(config: Mapping[str, Any]) -> str:
+    sampled = int((config.get("TracingConfig") or {}).get("Mode") == "Active")
+    root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
+    return f"Root={root};Parent={secrets.token_hex(8)};Sampled={sampled}"
+
+
+def _with_platform_lines(
+    outcome: Outcome, config: Mapping[str, Any], request_id: str, duration_ms: float
+) -> list[Line]:
+    """START, END and REPORT around the function's own lines; JSON records when its log format is JSON."""
+    init = outcome.init_ms or 0.0
+    run = max(duration_ms - init, 0.01)
+    first = outcome.lines[0].at if outcome.lines else time.time_ns() // 1_000_000
+    last = time.time_ns() // 1_000_000
+    version = config.get("Version", "$LATEST")
+    memory = config.get("MemorySize", 128)
+    if (config.get("LoggingConfig") or {}).get("LogFormat") == "JSON":
+        report = {
+            "requestId": request_id,
+            "metrics": {
+                "durationMs": round(run, 3),
+                "billedDurationMs": int(run) + 1,
+                "memorySizeMB": memory,
+                "maxMemoryUsedMB": outcome.peak_mb,
+                **({"initDurationMs": round(init, 3)} if outcome.init_ms is not None else {}),
+            },
+            "status": _status(outcome),
+        }
+        return [
+            Line(at=first, text=_record("platform.start", {"requestId": request_id, "version": version}, first)),
+            *outcome.lines,
+            Line(at=last, text=_record("platform.report", report, last)),
+        ]
+    report_line = (
+        f"REPORT RequestId: {request_id}\tDuration: {run:.2f} ms\tBilled Duration: {int(run) + 1} ms\t"
+        f"Memory Size: {memory} MB\tMax Memory Used: {outcome.peak_mb} MB\t"
+    )
+    if outcome.init_ms is not None:
+        report_line += f"Init Duration: {init:.2f} ms\t"
+    return [
+        Line(at=first, text=f"START RequestId: {request_id} Version: {version}"),
+        *outcome.lines,
+        Line(at=last, text=f"END RequestId: {request_id}"),
+        Line(at=last, text=report_line),
+    ]
+
+
+def _status(outcome: Outcome) -> str:
+    if outcome.failure is None:
+        return "success"
+    return "timeout" if outcome.failure.get("errorType") == "Sandbox.Timedout" else "error"
+
+
+def _record(kind: str, record: Mapping[str, Any], at: int) -> str:
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at / 1000)) + f".{at % 1000:03d}Z"
+    return json.dumps({"time": stamp, "type": kind, "record": record})
