@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, talk
-from penstock.cli.settings import Settings
 from penstock.cli.wiring import aws_overrides, terraform, workspace
 from penstock.model.errors import ToolMissing
+
+if TYPE_CHECKING:
+    from penstock.cli.settings import Settings
 
 
 @click.command("env", cls=Verb)

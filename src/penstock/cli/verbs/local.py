@@ -11,10 +11,10 @@ import click
 from penstock.cli.group import Verb, VerbGroup
 from penstock.cli.output import put, say, talk
 from penstock.cli.render.sink import size
-from penstock.cli.settings import Settings
 from penstock.cli.wiring import local_aws
 
 if TYPE_CHECKING:
+    from penstock.cli.settings import Settings
     from penstock.ports import LocalStatus
 
 FOLLOW_EVERY = 0.2
