@@ -1,0 +1,186 @@
+"""The `Builds` port: recipes, then artifacts, from the cache or made in parallel.
+
+    Workspace ─ units ─▶ plan (what there is) ─▶ Recipe ─▶ cache? ─▶ Artifact
+                                                            └ no ─▶ members ─▶ checks ─▶ ZIP ┘
+
+Each language has a builder of its own with the same three steps: `tools`, `plan`, `build`.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from penstock.adapters.builder_cache import ZipCache
+from penstock.adapters.builder_files import SourceFiles
+from penstock.adapters.builder_python import PythonBuilder, PythonPlan
+from penstock.build.archive import ArchiveError
+from penstock.build.limits import check_size
+from penstock.build.units import Unit, select, units
+from penstock.model.artifact import Artifact, Recipe, Target
+from penstock.model.errors import BuildFailed, PenstockError
+from penstock.model.events import ArtifactReady, StepFinished, StepStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from penstock.adapters.builder_cache import Entry
+    from penstock.build.archive import Member
+    from penstock.model.workspace import Workspace
+    from penstock.ports import Clock, Commands, EventSink
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """Commands that can be stopped from another thread, as the real ones can."""
+
+    def stop(self) -> None:
+        """Kill everything that runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Prepared:
+    """A unit that was looked at: it can be built, or it is known why not."""
+
+    unit: Unit
+    recipe: Recipe
+    plan: PythonPlan
+
+
+class Builder:
+    """Makes artifacts of a workspace in `root`, kept in `cache`."""
+
+    def __init__(self, root: Path, commands: Commands, cache: Path, events: EventSink, clock: Clock) -> None:
+        self._commands = commands
+        self._events = events
+        self._clock = clock
+        self._files = SourceFiles(root, cache / "v1" / "files.json", clock)
+        self._cache = ZipCache(cache, self._files)
+        self._python = PythonBuilder(root, commands, self._cache, self._files)
+
+    def recipes(self, workspace: Workspace, targets: Mapping[str, Target]) -> Mapping[str, Recipe]:
+        """The recipe of every unit, from the files as they are now. Raises BuildFailed with all that is missing."""
+        prepared, failures = self._prepare(units(workspace), targets)
+        self._files.save()
+        _raise(failures, len(prepared) + len(failures))
+        return {one.unit.name: one.recipe for one in prepared}
+
+    def build(
+        self, workspace: Workspace, names: Sequence[str] | None, targets: Mapping[str, Target]
+    ) -> tuple[Artifact, ...]:
+        """Artifacts of these units or services (all: None), sorted by unit.
+
+        A unit that fails does not stop the others. Raises BuildFailed with everything that failed.
+        """
+        began = self._clock.monotonic()
+        prepared, failures = self._prepare(select(units(workspace), names), targets)
+        found: dict[str, Artifact] = {}
+        missing = []
+        for one in prepared:
+            entry = self._cache.get("artifact", one.recipe.digest)
+            if entry is None:
+                missing.append(one)
+            else:
+                found[one.unit.name] = self._ready(one, entry, cached=True, seconds=self._clock.monotonic() - began)
+        made, further = self._make(missing)
+        self._files.save()
+        _raise(failures | further, len(prepared) + len(failures))
+        return tuple((found | made)[name] for name in sorted(found | made))
+
+    def forget(self) -> None:
+        """Forget every cached result, so that the next build starts from nothing."""
+        self._cache.forget()
+
+    def _prepare(
+        self, selected: Sequence[Unit], targets: Mapping[str, Target]
+    ) -> tuple[list[_Prepared], dict[str, PenstockError]]:
+        prepared = []
+        failures: dict[str, PenstockError] = {}
+        for unit in selected:
+            try:
+                prepared.append(self._look(unit, targets[unit.name]))
+            except PenstockError as error:
+                failures[unit.name] = error
+        return prepared, failures
+
+    def _look(self, unit: Unit, target: Target) -> _Prepared:
+        plan = self._python.plan(unit.service.path)
+        handlers = {f"handler {function.key}": function.handler for function in unit.functions}
+        inputs = plan.inputs() | self._python.tools() | handlers
+        return _Prepared(unit=unit, recipe=Recipe(unit=unit.name, target=target, inputs=inputs), plan=plan)
+
+    def _make(self, missing: Sequence[_Prepared]) -> tuple[dict[str, Artifact], dict[str, PenstockError]]:
+        made: dict[str, Artifact] = {}
+        failures: dict[str, PenstockError] = {}
+        if not missing:
+            return made, failures
+        pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="build")
+        try:
+            running = {pool.submit(self._make_one, one): one.unit.name for one in missing}
+            for future in as_completed(running):
+                try:
+                    made[running[future]] = future.result()
+                except PenstockError as error:
+                    failures[running[future]] = error
+        except BaseException:
+            if isinstance(self._commands, Stoppable):
+                self._commands.stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return made, failures
+
+    def _make_one(self, one: _Prepared) -> Artifact:
+        began = self._clock.monotonic()
+        step = f"build {one.unit.name}"
+        self._events.emit(StepStarted(step=step, detail=str(one.recipe.target)))
+        try:
+            entry = self._cache.put("artifact", one.recipe.digest, self._members(one))
+        except BaseException as error:
+            seconds = self._clock.monotonic() - began
+            self._events.emit(StepFinished(step=step, seconds=seconds, detail=type(error).__name__, failed=True))
+            raise
+        seconds = self._clock.monotonic() - began
+        self._events.emit(StepFinished(step=step, seconds=seconds))
+        return self._ready(one, entry, cached=False, seconds=seconds)
+
+    def _members(self, one: _Prepared) -> tuple[Member, ...]:
+        try:
+            members = self._python.build(one.unit, one.recipe.target, one.plan)
+        except (ArchiveError, TimeoutError) as error:
+            raise BuildFailed(str(error), where=one.unit.service.path) from error
+        check_size(one.unit.name, members)
+        return members
+
+    def _ready(self, one: _Prepared, entry: Entry, *, cached: bool, seconds: float) -> Artifact:
+        artifact = Artifact(
+            unit=one.unit.name,
+            digest=entry.digest,
+            recipe=one.recipe.digest,
+            target=one.recipe.target,
+            size=entry.size,
+            unzipped=entry.unzipped,
+            path=str(entry.path),
+            functions=tuple(function.key for function in one.unit.functions),
+            cached=cached,
+            seconds=seconds,
+        )
+        event = ArtifactReady(
+            unit=artifact.unit, digest=artifact.digest, size=artifact.size, cached=cached, seconds=seconds
+        )
+        self._events.emit(event)
+        return artifact
+
+
+def _raise(failures: Mapping[str, PenstockError], total: int) -> None:
+    """Raise what failed: a single failure as it is, several as one list."""
+    if not failures:
+        return
+    if len(failures) == 1:
+        ((name, error),) = failures.items()
+        raise BuildFailed(f"{name}: {error.what}", where=error.where, hint=error.hint) from error
+    listed = "\n".join(f"{name}: {error}" for name, error in sorted(failures.items()))
+    raise BuildFailed(f"{len(failures)} of {total} did not build:\n{listed}")

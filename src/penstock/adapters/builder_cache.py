@@ -1,0 +1,172 @@
+"""The content-addressed cache of ZIPs: published by rename, never half-written, checked when taken out.
+
+    <cache>/v1/index/<kind>/<key>.json     what a key was made into: the ZIP's digest and sizes
+    <cache>/v1/zips/<sha256>.zip           the ZIPs
+    <cache>/v1/tmp/                        what is being written
+
+The version changes with the format, so that old and new Penstocks share a folder in peace. Two builds that make the
+same thing at once both rename the same bytes into place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+from penstock.build import archive
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from penstock.adapters.builder_files import SourceFiles
+    from penstock.build.archive import Member
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A ZIP of the cache. Sizes in bytes."""
+
+    path: Path
+    digest: str
+    size: int
+    unzipped: int
+
+
+class ZipCache:
+    """ZIPs by the key of what they were made from."""
+
+    def __init__(self, folder: Path, files: SourceFiles) -> None:
+        self.folder = folder / "v1"
+        self._files = files
+
+    def get(self, kind: str, key: str) -> Entry | None:
+        """The ZIP of that key, or None when there is none or its bytes are not what they were."""
+        record = _json(self._record(kind, key)) or {}
+        try:
+            digest, size, unzipped = str(record["digest"]), int(record["size"]), int(record["unzipped"])
+        except (KeyError, TypeError, ValueError):
+            return None
+        path = self._zip(digest)
+        try:
+            sound = path.stat().st_size == size and self._files.digest(path) == digest
+        except OSError:
+            return None
+        if not sound:
+            with contextlib.suppress(OSError):
+                path.unlink()
+            return None
+        return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+
+    def put(self, kind: str, key: str, members: Iterable[Member]) -> Entry:
+        """Write a ZIP, and only when it lies there whole, the record of its key."""
+        members = tuple(members)
+        with self.scratch() as scratch, _told():
+            draft = scratch / "draft.zip"
+            with draft.open("wb") as file:
+                sink = _Hashing(file)
+                size = archive.write(members, sink)
+                _settle(file)
+            digest = sink.hash.hexdigest()
+            path = self._zip(digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.chmod(0o644)
+            draft.replace(path)
+            unzipped = sum(member.size for member in members)
+            text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
+            _publish(scratch / "record.json", self._record(kind, key), text)
+        return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+
+    def members(self, entry: Entry) -> tuple[Member, ...]:
+        """The members of a ZIP, mapped into memory rather than read."""
+        with entry.path.open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        return archive.read(memoryview(mapped))
+
+    def note(self, kind: str, key: str) -> dict[str, Any] | None:
+        """A small JSON value that was kept under the key, or None."""
+        return _json(self._record(kind, key))
+
+    def keep_note(self, kind: str, key: str, value: dict[str, Any]) -> None:
+        """Keep a small JSON value."""
+        with self.scratch() as scratch, _told():
+            _publish(scratch / "note.json", self._record(kind, key), json.dumps(value, sort_keys=True))
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for one step's files, on the cache's file system, gone afterwards."""
+        with _told():
+            (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+            folder = tempfile.mkdtemp(dir=self.folder / "tmp")
+        path = self.folder / "tmp" / os.path.basename(folder)  # noqa: PTH119 - mkdtemp gives a string
+        try:
+            yield path
+        finally:
+            shutil.rmtree(path, ignore_errors=True)
+
+    def forget(self) -> None:
+        """Forget everything, for a build from nothing."""
+        with _told():
+            for name in ("index", "zips"):
+                if (self.folder / name).exists():
+                    shutil.rmtree(self.folder / name)
+
+    def _record(self, kind: str, key: str) -> Path:
+        return self.folder / "index" / kind / f"{key}.json"
+
+    def _zip(self, digest: str) -> Path:
+        return self.folder / "zips" / f"{digest}.zip"
+
+
+class _Hashing:
+    """Writes to a file and knows the digest of what was written."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.hash = hashlib.sha256()
+
+    def write(self, data: bytes | memoryview, /) -> None:
+        self._file.write(data)
+        self.hash.update(data)
+
+
+def _publish(draft: Path, path: Path, text: str) -> None:
+    with draft.open("w") as file:
+        file.write(text)
+        _settle(file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft.replace(path)
+
+
+def _settle(file: IO[Any]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """Turn a full disk or a read-only folder into words."""
+    try:
+        yield
+    except OSError as error:
+        raise BuildFailed(
+            f"cannot write to the build cache: {error.strerror}",
+            where=str(error.filename or ""),
+            hint="make room, or make the folder writable",
+        ) from error

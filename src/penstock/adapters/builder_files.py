@@ -1,0 +1,145 @@
+"""Digests of files, remembered by what `stat` says of them, so that looking at an unchanged workspace is quick."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from penstock.build.ignore import skips_file, skips_folder
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from penstock.ports import Clock
+
+_SETTLED = 0.1
+"""Seconds. A file changed this shortly before it was read may change again without a trace in its times."""
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file of the workspace: where it lies, its SHA-256 (hex), whether its owner may execute it."""
+
+    path: Path
+    digest: str
+    executable: bool
+
+    @property
+    def value(self) -> str:
+        """What a recipe holds of it."""
+        return f"{self.digest}+x" if self.executable else self.digest
+
+
+class SourceFiles:
+    """Reads a workspace's files. What it learnt lies in `memory`, a JSON file that may be lost at any time."""
+
+    def __init__(self, root: Path, memory: Path, clock: Clock) -> None:
+        self.root = root
+        self._real_root = root.resolve()
+        self._memory_file = memory
+        self._clock = clock
+        self._digests, self._facts = _load(memory)
+        self._changed = False
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of the content, hex; read only when `stat` says something new. Raises OSError."""
+        return self._digest(str(path), path.stat())
+
+    def walk(self, folder: str) -> Mapping[str, SourceFile]:
+        """All files below the folder that count, by their POSIX paths relative to it, sorted.
+
+        Symbolic links are followed within the workspace. Raises BuildFailed for one that leaves it, or leads nowhere.
+        """
+        found = dict(self._walk(self.root / folder, "", frozenset()))
+        return dict(sorted(found.items()))
+
+    def text(self, path: Path) -> str | None:
+        """The file's text, or None when it is not there. Raises BuildFailed when it is not UTF-8."""
+        try:
+            return path.read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except UnicodeDecodeError as error:
+            raise BuildFailed("not UTF-8", where=str(path)) from error
+
+    def fact(self, kind: str, path: Path, compute: Callable[[], Any]) -> Any:
+        """What `compute` says of a file's content as JSON, remembered by the content's digest."""
+        key = f"{kind} {self.digest(path)}"
+        if key not in self._facts:
+            self._facts[key] = compute()
+            self._changed = True
+        return self._facts[key]
+
+    def save(self) -> None:
+        """Keep what was learnt; a cache that cannot be written only costs time."""
+        if not self._changed:
+            return
+        with contextlib.suppress(OSError):
+            self._memory_file.parent.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=self._memory_file.parent, prefix=".files")
+            with os.fdopen(handle, "w") as file:
+                json.dump({"format": _FORMAT, "digests": dict(self._digests), "facts": dict(self._facts)}, file)
+            Path(temporary).replace(self._memory_file)
+        self._changed = False
+
+    def _walk(self, folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, SourceFile]]:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                relative = prefix + entry.name
+                status = self._status(entry, relative)
+                if status is None:
+                    continue
+                if stat.S_ISDIR(status.st_mode):
+                    real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
+                    if real in above:
+                        raise BuildFailed("a symbolic link that leads to a folder above itself", where=entry.path)
+                    yield from self._walk(Path(entry.path), f"{relative}/", above | {real})
+                elif stat.S_ISREG(status.st_mode):
+                    executable = bool(status.st_mode & stat.S_IXUSR)
+                    yield relative, SourceFile(Path(entry.path), self._digest(entry.path, status), executable)
+                else:
+                    raise BuildFailed("neither a file nor a folder", where=entry.path)
+
+    def _status(self, entry: os.DirEntry[str], relative: str) -> os.stat_result | None:
+        """What the entry is, links followed; None when it does not count."""
+        if skips_folder(relative) if entry.is_dir() else skips_file(relative):
+            return None
+        if entry.is_symlink():
+            target = Path(os.path.realpath(entry.path))
+            if not target.is_relative_to(self._real_root):
+                raise BuildFailed(f"a symbolic link out of the workspace, to {target}", where=entry.path)
+            if not target.exists():
+                raise BuildFailed(f"a symbolic link to nothing ({target})", where=entry.path)
+            return target.stat()
+        return entry.stat(follow_symlinks=False)
+
+    def _digest(self, path: str, status: os.stat_result) -> str:
+        seen = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
+        known = self._digests.get(path)
+        if known is not None and known[:4] == seen:
+            return str(known[4])
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if self._clock.now() - max(status.st_mtime_ns, status.st_ctime_ns) / 1e9 > _SETTLED:
+            self._digests[path] = [*seen, digest]
+            self._changed = True
+        return digest
+
+
+def _load(memory: Path) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+    try:
+        content = json.loads(memory.read_bytes())
+        if content["format"] == _FORMAT:
+            return dict(content["digests"]), dict(content["facts"])
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return {}, {}

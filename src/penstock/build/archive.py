@@ -1,0 +1,130 @@
+"""ZIPs whose bytes depend on their members' names, contents and executable bits, and on nothing else.
+
+Members are sorted by name, dated 1980-01-01 00:00:00, 0644 or 0755, without extra fields, comments or folders, and
+compressed once: a packed member is copied from archive to archive as it is. Format: APPNOTE.TXT 6.3.3 by PKWARE,
+without ZIP64, because Lambda's limit on unzipped code (250 MB) is far below 4 GiB.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_STORED, _DEFLATED = 0, 8
+_DOS_EPOCH = (0, (1 << 5) | 1)
+"""Time and date of 1980-01-01 00:00:00."""
+_UTF8 = 0x800
+_MADE_ON_UNIX = (3 << 8) | 20
+_NEEDS = 20
+_LOCAL = struct.Struct("<4s5H3L2H")
+_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_END = struct.Struct("<4s4H2LH")
+_MEMBERS_MAX = 0xFFFF
+
+
+class ArchiveError(ValueError):
+    """A member that must not be, or an archive that is not one of ours."""
+
+
+class Output(Protocol):
+    """What an archive is written to."""
+
+    def write(self, data: bytes | memoryview, /) -> object:
+        """Append the bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file, already compressed. `size` is that of the content, in bytes."""
+
+    name: str
+    method: int
+    crc: int
+    size: int
+    packed: bytes | memoryview
+    executable: bool = False
+
+    def content(self) -> bytes:
+        """The content, decompressed."""
+        return bytes(self.packed) if self.method == _STORED else zlib.decompress(self.packed, -zlib.MAX_WBITS)
+
+
+def pack(name: str, content: bytes, *, executable: bool = False) -> Member:
+    """Compress one file, or store it when that is smaller. Raises ArchiveError for a name that would escape."""
+    check_name(name)
+    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
+    packed = compressor.compress(content) + compressor.flush()
+    stored = len(packed) >= len(content)
+    return Member(
+        name=name,
+        method=_STORED if stored else _DEFLATED,
+        crc=zlib.crc32(content),
+        size=len(content),
+        packed=content if stored else packed,
+        executable=executable,
+    )
+
+
+def check_name(name: str) -> None:
+    """Raise ArchiveError unless the name is a plain relative POSIX path."""
+    parts = name.split("/")
+    if not name or any(part in {"", ".", ".."} for part in parts) or "\\" in name or not name.isprintable():
+        raise ArchiveError(f"a file may not be named {name!r} in an archive")
+
+
+def write(members: Iterable[Member], output: Output) -> int:
+    """Write the archive; its size in bytes. Raises ArchiveError for two members of one name, or for too many."""
+    ordered = sorted(members, key=lambda member: member.name.encode())
+    for earlier, later in pairwise(ordered):
+        if earlier.name == later.name:
+            raise ArchiveError(f"two files are named {later.name!r}")
+    if len(ordered) > _MEMBERS_MAX:
+        raise ArchiveError(f"{len(ordered)} files are more than a ZIP holds ({_MEMBERS_MAX})")
+    directory = bytearray()
+    offset = 0
+    for member in ordered:
+        name = member.name.encode()
+        flags = 0 if member.name.isascii() else _UTF8
+        common = (flags, member.method, *_DOS_EPOCH, member.crc, len(member.packed), member.size, len(name), 0)
+        output.write(_LOCAL.pack(b"PK\3\4", _NEEDS, *common) + name)
+        output.write(member.packed)
+        mode = 0o100755 if member.executable else 0o100644
+        directory += _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, _NEEDS, *common, 0, 0, 0, mode << 16, offset) + name
+        offset += _LOCAL.size + len(name) + len(member.packed)
+    output.write(bytes(directory))
+    output.write(_END.pack(b"PK\5\6", 0, 0, len(ordered), len(ordered), len(directory), offset, 0))
+    return offset + len(directory) + _END.size
+
+
+def read(data: bytes | memoryview) -> tuple[Member, ...]:
+    """The members of an archive that `write` made, not decompressed. Raises ArchiveError for anything else."""
+    try:
+        return _read(memoryview(data))
+    except (struct.error, UnicodeDecodeError) as error:
+        raise ArchiveError("not an archive of ours, or cut short") from error
+
+
+def _read(view: memoryview) -> tuple[Member, ...]:
+    signature, _, _, _, count, size, position, _ = _END.unpack_from(view, len(view) - _END.size)
+    if signature != b"PK\5\6" or position + size + _END.size != len(view):
+        raise ArchiveError("not an archive of ours, or cut short")
+    found = []
+    for _ in range(count):
+        fields = _CENTRAL.unpack_from(view, position)
+        method, crc, packed_size, content_size, name_size = fields[4], fields[7], fields[8], fields[9], fields[10]
+        attributes, offset = fields[15], fields[16]
+        name = bytes(view[position + _CENTRAL.size : position + _CENTRAL.size + name_size]).decode()
+        begin = offset + _LOCAL.size + name_size
+        packed = view[begin : begin + packed_size]
+        if fields[0] != b"PK\1\2" or len(packed) != packed_size:
+            raise ArchiveError("not an archive of ours, or cut short")
+        check_name(name)
+        found.append(Member(name, method, crc, content_size, packed, bool(attributes >> 16 & 0o100)))
+        position += _CENTRAL.size + name_size
+    return tuple(found)

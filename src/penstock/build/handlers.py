@@ -1,0 +1,75 @@
+"""Whether a handler exists, seen without running it."""
+
+from __future__ import annotations
+
+import ast
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+def python_handler_files(handler: str) -> tuple[str, str]:
+    """The two files that `users.app.handler` may lie in: `users/app.py`, `users/app/__init__.py`."""
+    module = handler.rpartition(".")[0].replace(".", "/")
+    return f"{module}.py", f"{module}/__init__.py"
+
+
+def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str) -> None:
+    """Raise BuildFailed unless `module.name` is there: `files` holds those of the candidates that exist."""
+    name = handler.rpartition(".")[2]
+    candidates = python_handler_files(handler)
+    path = next((path for path in candidates if path in files), None)
+    if path is None:
+        raise BuildFailed(
+            f"handler {handler}: there is no {candidates[0]} in the ZIP",
+            where=where,
+            hint=f"make {candidates[0]} (below src/ in that layout), or name the right module in service.toml",
+        )
+    try:
+        tree = ast.parse(files[path])
+    except SyntaxError:
+        return  # newer syntax than ours, or an error that the check of all sources tells with file and line
+    names = set(_defined(tree.body))
+    if name not in names and not names & {"*", "__getattr__"}:
+        raise BuildFailed(
+            f"handler {handler}: {path} does not define {name}",
+            where=where,
+            hint=f"define {name} in {path}, or name the right one in service.toml",
+        )
+
+
+def check_python_syntax(path: str, content: bytes) -> None:
+    """Raise BuildFailed with file and line when this Python cannot parse the file."""
+    try:
+        ast.parse(content, filename=path)
+    except SyntaxError as error:
+        text = (error.text or "").strip()
+        raise BuildFailed(f"{error.msg}: {text}" if text else error.msg, where=f"{path}:{error.lineno or 1}") from error
+    except ValueError as error:
+        raise BuildFailed(str(error), where=path) from error
+
+
+def _defined(body: list[ast.stmt]) -> Iterator[str]:
+    """Names that a module's statements bind, those in `if`, `try` and `with` included."""
+    for statement in body:
+        match statement:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield name
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
+            case ast.Assign(targets=targets):
+                yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
+            case ast.AnnAssign(target=ast.Name(id=name)) if statement.value is not None:
+                yield name
+            case ast.If() | ast.For() | ast.While():
+                yield from _defined([*statement.body, *statement.orelse])
+            case ast.With():
+                yield from _defined(statement.body)
+            case ast.Try() | ast.TryStar():
+                yield from _defined([*statement.body, *statement.orelse, *statement.finalbody])
+                yield from (name for handler in statement.handlers for name in _defined(handler.body))
+            case _:
+                pass

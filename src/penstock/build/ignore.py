@@ -1,0 +1,42 @@
+"""Which files of a folder never reach a function, so that touching them rebuilds nothing.
+
+The rules are those that people expect without being told; what a package ships is decided by its own build backend.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import translate
+
+_FOLDERS = frozenset(
+    {
+        ".git", ".hg", ".svn", ".venv", "venv", "node_modules", ".pnpm-store", "__pycache__", ".mypy_cache",
+        ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".penstock", ".terraform", ".aws-sam",
+        ".idea", ".vscode", "htmlcov", ".turbo", ".cache",
+    }
+)  # fmt: skip
+_FILES = (
+    "*.pyc", "*.pyo", "*.tsbuildinfo", ".DS_Store", "Thumbs.db", ".coverage", ".coverage.*", ".env", ".env.*", "*.swp",
+    "*~", ".gitignore", ".gitattributes", ".dockerignore", ".npmrc", ".editorconfig",
+)  # fmt: skip
+_FOLDERS_AT_ROOT = frozenset({"tests", "test", "__tests__", "events", "dist", "build", "coverage"})
+_FILES_AT_ROOT = (
+    "service.toml", "penstock.toml", "uv.lock", "conftest.py", "test_*.py", "*.test.ts", "Makefile", "Dockerfile",
+    "README*", "CHANGELOG*", "CONTRIBUTING*", "eslint.config.*", "vitest.config.*", "jest.config.*",
+)  # fmt: skip
+
+
+_ANY_FILE = re.compile("|".join(map(translate, _FILES)))
+_ROOT_FILE = re.compile("|".join(map(translate, _FILES_AT_ROOT)))
+
+
+def skips_folder(relative: str) -> bool:
+    """Whether nothing below this folder counts. `relative` is POSIX, below the service or package."""
+    name = relative.rpartition("/")[2]
+    return name in _FOLDERS or name.endswith(".egg-info") or relative in _FOLDERS_AT_ROOT
+
+
+def skips_file(relative: str) -> bool:
+    """Whether this file does not count. `relative` is POSIX, below the service or package."""
+    name = relative.rpartition("/")[2]
+    return bool(_ANY_FILE.match(name)) or ("/" not in relative and bool(_ROOT_FILE.match(name)))

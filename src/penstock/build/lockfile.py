@@ -1,0 +1,112 @@
+"""uv.lock, read without uv: what one project of it reaches, so that a recipe holds its own dependencies only.
+
+Format: https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile (version 1). Markers are not evaluated: every
+dependency that some platform may need is part of the answer, and uv picks from it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import tomllib
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+_LOCAL_SOURCES = ("editable", "virtual", "directory")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Locked:
+    """What a project reaches in a lock.
+
+    `packages` maps `name version` to a digest of everything that the lock says about it. `internal` maps the names of
+    local packages to their folders, relative to the lock, the project itself left out.
+    """
+
+    name: str
+    packages: Mapping[str, str]
+    internal: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, for a cache."""
+        return {"name": self.name, "packages": dict(self.packages), "internal": dict(self.internal)}
+
+
+def reached(text: str, folder: str, *, where: str, without: Collection[str] = ()) -> Locked | None:
+    """What the project in `folder` (relative to the lock) reaches, `without` some packages and what only they need.
+
+    None when the lock has no project there. Raises BuildFailed when the text is not a lock.
+    """
+    packages = _parse(text, where)
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for package in packages:
+        by_name.setdefault(package["name"], []).append(package)
+    root = next((package for package in packages if _folder(package) == posixpath.normpath(folder)), None)
+    if root is None:
+        return None
+    external: dict[str, str] = {}
+    internal: dict[str, str] = {}
+    seen: set[tuple[str, str, str]] = set()
+    queue: deque[tuple[dict[str, Any], str]] = deque([(root, "")])
+    while queue:
+        package, extra = queue.popleft()
+        key = (package["name"], package.get("version", ""), extra)
+        if key in seen:
+            continue
+        seen.add(key)
+        local = _folder(package)
+        if package is not root and local is not None:
+            internal[package["name"]] = local
+        elif package is not root:
+            external[f"{package['name']} {package.get('version', '')}".strip()] = _digest(package)
+        for dependency in _dependencies(package, extra):
+            if dependency["name"] not in without:
+                queue.extend(_choices(by_name, dependency))
+    return Locked(name=root["name"], packages=external, internal=internal)
+
+
+def _parse(text: str, where: str) -> list[dict[str, Any]]:
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BuildFailed(f"not valid TOML: {error}", where=where, hint="uv lock") from error
+    packages = content.get("package", [])
+    if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
+        raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
+    return list(packages)
+
+
+def _folder(package: Mapping[str, Any]) -> str | None:
+    source = package.get("source", {})
+    return next((posixpath.normpath(source[kind]) for kind in _LOCAL_SOURCES if kind in source), None)
+
+
+def _dependencies(package: Mapping[str, Any], extra: str) -> Iterator[Mapping[str, Any]]:
+    if extra:
+        yield from package.get("optional-dependencies", {}).get(extra, ())
+    else:
+        yield from package.get("dependencies", ())
+
+
+def _choices(
+    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], str]]:
+    """The packages that a dependency may mean (a lock can hold several versions), with each extra that it asks for."""
+    version = dependency.get("version")
+    for package in by_name.get(dependency["name"], ()):
+        if version is None or package.get("version") == version:
+            yield package, ""
+            for extra in dependency.get("extra", ()):
+                yield package, extra
+
+
+def _digest(package: Mapping[str, Any]) -> str:
+    source = {key: value for key, value in package.items() if key != "metadata"}
+    return hashlib.sha256(json.dumps(source, sort_keys=True, default=str).encode()).hexdigest()

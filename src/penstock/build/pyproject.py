@@ -1,0 +1,76 @@
+"""pyproject.toml: the keys that an artifact's bytes depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.model.errors import BuildFailed
+
+_TOOLS_WITHOUT_EFFECT = frozenset(
+    {
+        "bandit", "basedpyright", "black", "bumpversion", "codespell", "commitizen", "coverage", "deptry", "djlint",
+        "docformatter", "flake8", "importlinter", "interrogate", "isort", "mutmut", "mypy", "nox", "pydocstyle",
+        "pylint", "pyre", "pyright", "pytest", "pytest_env", "ruff", "semantic_release", "taskipy", "tox", "ty",
+        "typos", "vulture", "yapf", "poe",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a build needs to know of one pyproject.toml."""
+
+    name: str
+    digest: str
+    """Of all keys but those of tools that only look at the code."""
+    requires: str
+    """Digest of what it depends on: a change calls for a look at the lock."""
+    depends: bool
+    """Whether it depends on anything at all."""
+    buildable: bool
+    """Whether a build backend makes it a package; else its files are taken as they are."""
+    files: tuple[str, ...]
+    """Further files that its metadata names: README, licences."""
+
+
+def manifest(text: str, *, where: str) -> Manifest:
+    """Read a pyproject.toml. Raises BuildFailed when it is not TOML."""
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BuildFailed(f"not valid TOML: {error}", where=where) from error
+    project = content.get("project", {})
+    tools = {name: keys for name, keys in content.get("tool", {}).items() if name not in _TOOLS_WITHOUT_EFFECT}
+    uv = tools.get("uv", {})
+    wanted = {key: project.get(key) for key in ("name", "dependencies", "optional-dependencies", "requires-python")}
+    sources = {key: value for key, value in uv.items() if key not in {"build-backend", "workspace"}}
+    effective = {key: value for key, value in content.items() if key not in {"tool", "dependency-groups"}}
+    return Manifest(
+        name=str(project.get("name", "")),
+        digest=_digest({**effective, "tool": tools}),
+        requires=_digest([wanted, sources, tools.get("poetry", {}).get("dependencies")]),
+        depends=bool(project.get("dependencies")),
+        buildable="build-system" in content and uv.get("package", True) is not False,
+        files=_named_files(project),
+    )
+
+
+def _named_files(project: dict[str, Any]) -> tuple[str, ...]:
+    named = []
+    for key in ("readme", "license"):
+        value = project.get(key)
+        if isinstance(value, dict):
+            value = value.get("file")
+        elif key == "license":
+            continue  # an SPDX expression
+        if isinstance(value, str):
+            named.append(value)
+    return tuple(named)
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()

@@ -1,0 +1,115 @@
+"""Python: what uv is asked to do, and which files of what it makes go into the ZIP."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING
+
+from penstock.ports import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from penstock.model.artifact import Target
+
+SUPPLIED_BY_LAMBDA = ("boto3", "botocore", "s3transfer")
+"""What Lambda's Python runtimes carry; left out together with what only they need.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html, "Runtime-included SDK versions".
+"""
+_PATIENCE = 600.0
+_QUIET = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "VIRTUAL_ENV": "", "UV_PYTHON": "", "PYTHONDONTWRITEBYTECODE": "1"}
+_REPRODUCIBLE = {
+    **_QUIET,
+    "SOURCE_DATE_EPOCH": "315532800",  # 1980-01-01
+    "SETUPTOOLS_SCM_PRETEND_VERSION": "0.0.0",  # git's state is no input of an artifact
+    "UV_DYNAMIC_VERSIONING_BYPASS": "0.0.0",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONHASHSEED": "0",
+}
+_FIRST_ON_AMAZON_LINUX_2023 = 12
+_PER_MACHINE = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "RECORD.jws"})
+
+
+def export_command(uv: Path, project: Path, name: str, *, offline: bool) -> Command:
+    """Print the locked requirements of one project, with hashes, without the SDK; fails when the lock is stale."""
+    argv = [str(uv), "export", "--quiet", "--locked", "--package", name, "--no-dev", "--no-emit-local"]
+    argv += ["--no-header", "--no-annotate", "--format", "requirements.txt"]
+    argv += [word for package in SUPPLIED_BY_LAMBDA for word in ("--prune", package)]
+    return Command(argv=_network(argv, offline=offline), cwd=project, env=_QUIET, timeout=_PATIENCE)
+
+
+def install_command(uv: Path, requirements: Path, into: Path, target: Target, *, offline: bool) -> Command:
+    """Install exactly these requirements for the target, by hard links from uv's cache."""
+    argv = [str(uv), "pip", "install", "--quiet", "--target", str(into), "--requirement", str(requirements)]
+    argv += ["--python-version", target.version, "--python-platform", platform_tag(target), "--no-deps"]
+    argv += ["--only-binary", ":all:", "--link-mode", "hardlink", "--no-compile-bytecode"]
+    return Command(argv=_network(argv, offline=offline), cwd=requirements.parent, env=_QUIET, timeout=_PATIENCE)
+
+
+def wheel_command(uv: Path, source: Path, into: Path, *, offline: bool) -> Command:
+    """Let a package's own build backend make its wheel, so that import names and data files are right."""
+    argv = [str(uv), "build", "--quiet", "--wheel", "--no-sources", "--out-dir", str(into), str(source)]
+    return Command(argv=_network(argv, offline=offline), cwd=source, env=_REPRODUCIBLE, timeout=_PATIENCE)
+
+
+def platform_tag(target: Target) -> str:
+    """The target's platform, as uv calls it.
+
+    Lambda's Python 3.12 and later run on Amazon Linux 2023 (glibc 2.34), earlier ones on Amazon Linux 2 (2.26).
+    """
+    machine = "aarch64" if target.architecture == "arm64" else "x86_64"
+    if target.platform == "darwin":
+        return f"{machine}-apple-darwin"
+    minor = int(target.version.partition(".")[2])
+    return f"{machine}-manylinux_2_28" if minor >= _FIRST_ON_AMAZON_LINUX_2023 else f"{machine}-manylinux_2_17"
+
+
+def ships(path: str) -> bool:
+    """Whether an installed file goes into the ZIP: no bytecode, no console scripts, nothing that names this machine."""
+    parts = path.split("/")
+    if parts[-1].endswith((".pyc", ".pyo")) or "__pycache__" in parts or parts[0] == "bin" or path == ".lock":
+        return False
+    return not (len(parts) >= 2 and parts[-2].endswith(".dist-info") and parts[-1] in _PER_MACHINE)  # noqa: PLR2004
+
+
+def place_of_wheel_member(path: str) -> str | None:
+    """Where a file of an internal package's wheel goes in the ZIP, or None when it stays out.
+
+    `x.data/purelib/…` is moved to the top, as installers do; scripts and headers are not for Lambda. WHEEL names the
+    backend's version, which is no part of what the package is.
+    """
+    parts = path.split("/")
+    if path.endswith("/") or (len(parts) == 2 and parts[0].endswith(".dist-info") and parts[1] == "WHEEL"):  # noqa: PLR2004
+        return None
+    if parts[0].endswith(".data"):
+        if len(parts) < 3 or parts[1] not in {"purelib", "platlib", "data"}:  # noqa: PLR2004
+            return None
+        path = "/".join(parts[2:])
+    return path if ships(path) else None
+
+
+def key(kind: str, parts: Mapping[str, str]) -> str:
+    """The cache key of an intermediate result: SHA-256, hex, over everything it is made from."""
+    return hashlib.sha256(json.dumps([kind, dict(sorted(parts.items()))]).encode()).hexdigest()
+
+
+def stale_lock(stderr: str) -> bool:
+    """Whether uv refused because the lock does not fit the manifests any more."""
+    return re.search(r"lockfile .*needs to be updated|needs to be updated, but `--locked`", stderr) is not None
+
+
+def diagnosis(stderr: str) -> str:
+    """What uv or a build backend said, without progress and warnings."""
+    lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
+    marks = ("error", "\N{MULTIPLICATION SIGN}", "Traceback")
+    begin = next((index for index, line in enumerate(lines) if line.lstrip().startswith(marks)), 0)
+    return "\n".join(lines[begin:]).removeprefix("error: ") or "it said nothing"
+
+
+def _network(argv: list[str], *, offline: bool) -> tuple[str, ...]:
+    return (*argv, "--offline") if offline else tuple(argv)
