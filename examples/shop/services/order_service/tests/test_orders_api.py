@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from orders.app import create_app
 from orders.in_memory import InMemoryOrders
+from orders.repository import ContendedError
 from shop_common.testing import Caller
+
+if TYPE_CHECKING:
+    from orders.model import Order
 
 WISH = {"user_id": "ada", "lines": [{"product_id": "tea", "quantity": 2}]}
 
@@ -84,6 +90,60 @@ def test_a_key_reused_for_other_wishes_is_refused(call: Caller) -> None:
     other = {"user_id": "ada", "lines": [{"product_id": "tea", "quantity": 1}]}
     refused = call("POST", "/orders", other, key)
     assert (refused.status, refused.json["type"]) == (422, "urn:shop:problem:key-reused")
+
+
+class SlowToShow(InMemoryOrders):
+    """Two requests with one key arrive together: the first look of the second finds nothing yet."""
+
+    looks = 0
+
+    def get(self, order_id: str) -> Order | None:
+        self.looks += 1
+        return None if self.looks <= 2 else super().get(order_id)
+
+
+def test_two_requests_at_once_with_one_key_are_one_order() -> None:
+    orders = SlowToShow()
+    orders.users = {"ada"}
+    orders.sell("tea", price_cents=450, stock=5)
+    call = Caller(create_app(orders).resolve)
+    key = {"Idempotency-Key": "cart-17"}
+    first, second = call("POST", "/orders", WISH, key), call("POST", "/orders", WISH, key)
+    assert (first.status, second.status) == (201, 200)
+    assert second.json == first.json
+    assert orders.stock["tea"] == 3
+
+
+class DearerByTheMinute(InMemoryOrders):
+    """The catalog's price changes between reading it and buying."""
+
+    def place(self, order: Order) -> None:
+        self.sell("tea", price_cents=500, stock=self.stock["tea"])
+        super().place(order)
+
+
+def test_nobody_pays_a_price_that_has_just_changed() -> None:
+    orders = DearerByTheMinute()
+    orders.users = {"ada"}
+    orders.sell("tea", price_cents=450, stock=5)
+    call = Caller(create_app(orders).resolve)
+    assert call("POST", "/orders", WISH).status == 409
+    assert orders.stock["tea"] == 5
+
+
+class Crowded(InMemoryOrders):
+    """Others take the same stock all the time."""
+
+    def place(self, order: Order) -> None:
+        raise ContendedError(order.id)
+
+
+def test_when_others_are_quicker_the_caller_is_told_to_try_again() -> None:
+    orders = Crowded()
+    orders.sell("tea", price_cents=450, stock=5)
+    refused = Caller(create_app(orders).resolve)("POST", "/orders", WISH)
+    assert (refused.status, refused.json["type"]) == (409, "urn:shop:problem:contended")
+    assert refused.headers["retry-after"] == "1"
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "naïve"])
