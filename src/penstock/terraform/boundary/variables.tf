@@ -8,13 +8,12 @@ variable "account" {
   type        = string
 }
 
-variable "workspace" {
-  description = "The workspace's name: what its resources' names begin with."
-  type        = string
+variable "fenced" {
+  description = "AWS services, by IAM prefix such as dynamodb, of which only the resources in own may be touched."
+  type        = list(string)
 }
 
-variable "other_environments" {
-  description = "The workspace's other environments: their resources are forbidden even in the same account."
+variable "own" {
+  description = "ARNs, or ARN patterns, of this environment's resources and of those outside that somebody asked for."
   type        = list(string)
-  default     = []
 }

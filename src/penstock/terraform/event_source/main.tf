@@ -29,6 +29,15 @@ locals {
     for index, pattern in(local.source.kind == "bus" ? local.source.patterns : [local.source.kind == "bucket" ? local.bucket_pattern : null]) :
     (index == 0 ? var.name : "${var.name}-${index + 1}") => pattern
   } : {}
+
+  # EventBridge allows 64 characters, which a function's name may use up by itself.
+  rule_names = {
+    for key in keys(local.rules) : key => (
+      length("${var.function_name}-${key}") <= 64
+      ? "${var.function_name}-${key}"
+      : "${substr("${var.function_name}-${key}", 0, 55)}-${substr(sha1("${var.function_name}-${key}"), 0, 8)}"
+    )
+  }
 }
 
 resource "aws_lambda_event_source_mapping" "this" {
@@ -69,7 +78,7 @@ resource "aws_lambda_event_source_mapping" "this" {
 resource "aws_cloudwatch_event_rule" "this" {
   for_each = local.rules
 
-  name                = "${var.function_name}-${each.key}"
+  name                = local.rule_names[each.key]
   description         = "Calls ${var.function_name}:${var.alias}"
   event_bus_name      = local.source.kind == "bus" ? local.source.bus : "default"
   schedule_expression = local.source.kind == "schedule" ? local.source.schedule : null

@@ -103,7 +103,7 @@ resource "aws_lambda_alias" "this" {
 resource "aws_lambda_permission" "http" {
   for_each = local.permissions
 
-  statement_id  = "api-${each.value.caller}"
+  statement_id  = "api-${each.value.caller}-${each.value.slot}"
   action        = "lambda:InvokeFunction"
   function_name = aws_lambda_function.this[each.value.function].function_name
   qualifier     = aws_lambda_alias.this["${each.value.function}/${each.value.slot}"].name

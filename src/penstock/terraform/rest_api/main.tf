@@ -1,20 +1,18 @@
 locals {
-  document = jsondecode(var.document)
-
   # The same routes for callers with credentials only. API Gateway demands credentials per method, not per stage,
   # so the preview is an API of its own.
   iam_only = {
     "x-amazon-apigateway-auth" = { type = "AWS_IAM" }
     security                   = [{ sigv4 = [] }]
   }
-  preview = merge(local.document, {
-    info = merge(local.document.info, { title = "${var.name}-preview" })
+  preview = merge(var.document, {
+    info = merge(var.document.info, { title = "${var.name}-preview" })
     paths = {
-      for path, item in local.document.paths : path => {
+      for path, item in var.document.paths : path => {
         for method, operation in item : method => merge(operation, local.iam_only)
       }
     }
-    components = merge(try(local.document.components, {}), {
+    components = merge(try(var.document.components, {}), {
       securitySchemes = {
         sigv4 = {
           type                           = "apiKey"
@@ -30,7 +28,7 @@ locals {
 resource "aws_api_gateway_rest_api" "live" {
   name              = var.name
   description       = "Serves the live slot. Routes are part of a release: deployments are made by the release engine."
-  body              = var.document
+  body              = jsonencode(var.document)
   put_rest_api_mode = "overwrite"
 
   endpoint_configuration {

@@ -4,8 +4,13 @@ variable "name" {
 }
 
 variable "document" {
-  description = "The OpenAPI 3.0 document, as JSON text. Integration URIs are built from names and end in :$${stageVariables.slot}/invocations."
-  type        = string
+  description = "The OpenAPI 3.0 document. Integration URIs are built from names and end in :$${stageVariables.slot}/invocations."
+  type        = any
+
+  validation {
+    condition     = length(try(var.document.paths, {})) > 0
+    error_message = "API Gateway refuses to deploy an API without methods: leave the module out when no function has routes."
+  }
 }
 
 variable "live" {
