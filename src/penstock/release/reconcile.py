@@ -1,0 +1,302 @@
+"""reconcile(observed, desired) -> effects: everything the engine decides, and nothing that it does.
+
+There is no list of steps that a crash could lose: what is left to do is derived from what is there. A command that
+was killed anywhere is finished by reading back and reconciling again, and a state that is reached needs nothing.
+
+The order of the effects is the order in which stopping between any two of them is harmless:
+
+- **Load** (`Loaded`): versions, which nobody calls; the note that the idle slot holds nothing certain; its aliases;
+  deployments; the preview stage; the note of what the slot now holds. Traffic is on the other slot all the time.
+- **Switch** (`Live`): the pointer, which is the decision; the stage, which moves all HTTP traffic in one action; the
+  `live` aliases; the preview stage. From the pointer's write on, every command finishes the switch.
+- **Repair** (`Settled`): the pointer wins over stage and aliases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import NotFound
+from penstock.model.release import LIVE_ALIAS, Pointer, Release, Slot, SlotState
+from penstock.release.effects import Effect, EnsureVersion, MakeDeployment, SetAlias, SetStage, WritePointer
+from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE, UNPUBLISHED, ApiSeen, Observed, after
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What Terraform has put into AWS: only this can be published or deployed. Digests, hex.
+
+    Code can be uploaded at any time, but a version freezes the configuration that is there, and a deployment the
+    document that is there. A release whose configuration or routes are other ones can be loaded only from versions
+    and deployments that exist already.
+    """
+
+    configs: Mapping[str, str] = field(default_factory=dict)
+    """Configuration's digest by the function's physical name."""
+    api: str | None = None
+
+    @classmethod
+    def of(cls, release: Release) -> Applied:
+        """What is there after Terraform was applied for this release."""
+        return cls(configs={f.physical: f.config for f in release.functions.values()}, api=release.api)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """The release is complete in the idle slot (or already live, and then nothing is loaded).
+
+    `offered` makes it the candidate, which `terraform apply -var slot=production` would switch to: offer it when it
+    is verified.
+    """
+
+    release: Release
+    applied: Applied
+    offered: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """Traffic goes to the release. It is loaded first when no slot holds it."""
+
+    release: Release
+    applied: Applied = Applied()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What the pointer says is true of stages and `live` aliases. With `withdrawn` there is no candidate either."""
+
+    withdrawn: bool = False
+
+
+Desired = Loaded | Live | Settled
+
+
+def reconcile(observed: Observed, desired: Desired) -> tuple[Effect, ...]:
+    """What is left to do, in the order in which it is safe; empty when the state is reached.
+
+    Raises NotFound when the release needs a function, version or deployment that is not there and cannot be made.
+    """
+    match desired:
+        case Settled():
+            return tuple(_settle(observed, withdrawn=desired.withdrawn))
+        case Loaded():
+            return tuple(_load(observed, desired))
+        case Live():
+            return tuple(_go_live(observed, desired))
+
+
+def slot_of(observed: Observed, release: Release) -> Slot | None:
+    """The slot that holds the release by the pointer and by its aliases, the live one first; None when none does."""
+    for slot in (observed.pointer.live, observed.pointer.idle):
+        if observed.pointer.slot(slot).release == release.id and _is_filled(observed, release, slot):
+            return slot
+    return None
+
+
+# ------------------------------------------------------------------------------------------ load
+
+
+def _load(observed: Observed, desired: Loaded) -> Iterator[Effect]:
+    if observed.pointer.live_release == desired.release.id:
+        yield from _settle(observed, withdrawn=True)
+        return
+    # The idle slot by the pointer may still have traffic when a switch was cut short: finish that first.
+    settling = tuple(_settle(observed, withdrawn=False))
+    yield from settling
+    observed = after(observed, settling)
+    yield from _fill(observed, desired.release, desired.applied, observed.pointer.idle, offered=desired.offered)
+
+
+def _fill(observed: Observed, release: Release, applied: Applied, slot: Slot, *, offered: bool) -> Iterator[Effect]:
+    publishing = tuple(_publish(observed, release, applied))
+    yield from publishing
+    observed = after(observed, publishing)
+    moving = tuple(_move_aliases(observed, release, slot))
+    note = observed.pointer
+    if moving and slot == note.idle and note.slot(slot) != SlotState():
+        # While aliases move, the slot holds no release: nobody must switch to it, nor roll back into it.
+        yield WritePointer(name=observed.pointer_name, pointer=_noted(note, slot, SlotState(), candidate=None))
+    yield from moving
+    deployment: str | None = None
+    if observed.live is not None:
+        made, deployment = _deployment(observed.live, release, applied, note.slot(slot).deployment)
+        yield from made
+    if slot == note.idle and observed.preview is not None:
+        yield from _show(observed.preview, release, applied, slot)
+    candidate = slot if offered and slot == note.idle else None
+    wanted = _noted(note, slot, SlotState(release=release.id, deployment=deployment), candidate=candidate)
+    cleared = bool(moving) and slot == note.idle and note.slot(slot) != SlotState()
+    if wanted != note or cleared:
+        yield WritePointer(name=observed.pointer_name, pointer=wanted)
+
+
+def _publish(observed: Observed, release: Release, applied: Applied) -> Iterator[EnsureVersion]:
+    for key, function in sorted(release.functions.items()):
+        seen = observed.functions.get(function.physical)
+        if seen is None:
+            raise NotFound(
+                f"the function of {key} is not there",
+                where=function.physical,
+                hint=f"terraform has not made it: penstock deploy -e {release.environment}",
+            )
+        if seen.find(function) is not None:
+            continue
+        if applied.configs.get(function.physical) != function.config:
+            raise NotFound(
+                f"release {release.id} needs a version of {key} that is gone, with a configuration of its own",
+                where=function.physical,
+                hint=f"check out {release.commit or 'its commit'} and deploy it again",
+            )
+        yield EnsureVersion(
+            function=function.physical,
+            artifact=function.artifact,
+            config=function.config,
+            release=release.id,
+            architecture=function.architecture,
+            runtime=function.runtime,
+            timeout=function.timeout,
+        )
+
+
+def _move_aliases(observed: Observed, release: Release, slot: Slot) -> Iterator[SetAlias]:
+    for _, function in sorted(release.functions.items()):
+        seen = observed.functions[function.physical]
+        version = seen.find(function, preferred=slot)
+        if version is not None and seen.at(slot) != version:
+            found = seen.aliases.get(slot)
+            yield SetAlias(
+                function=function.physical,
+                alias=slot,
+                version=version,
+                revision=(found.revision or None) if found else None,
+            )
+
+
+def _deployment(
+    api: ApiSeen, release: Release, applied: Applied, preferred: str | None
+) -> tuple[tuple[MakeDeployment, ...], str]:
+    found = api.find(release.api, preferred=preferred)
+    if found is not None:
+        return (), found
+    if applied.api != release.api:
+        raise NotFound(
+            f"the routes of release {release.id} have no deployment any more, and other routes are in place",
+            where=f"API {api.id}",
+            hint=f"check out {release.commit or 'its commit'} and deploy it again",
+        )
+    make = MakeDeployment(api=api.id, digest=release.api)
+    return (make,), make.symbol
+
+
+def _show(preview: ApiSeen, release: Release, applied: Applied, slot: Slot) -> Iterator[Effect]:
+    """The preview stage serves the slot with the release's own routes."""
+    preferred = preview.stage.deployment if preview.stage else None
+    made, deployment = _deployment(preview, release, applied, preferred)
+    yield from made
+    yield from _serve(preview, PREVIEW_STAGE, deployment, slot)
+
+
+# ------------------------------------------------------------------------------------------ switch
+
+
+def _go_live(observed: Observed, desired: Live) -> Iterator[Effect]:
+    release = desired.release
+    settling = tuple(_settle(observed, withdrawn=False))
+    yield from settling
+    observed = after(observed, settling)
+    pointer = observed.pointer
+    if pointer.live_release == release.id:
+        # Somebody may have moved an alias of the live slot by hand: traffic is to be on a named release.
+        filling = tuple(_fill(observed, release, desired.applied, pointer.live, offered=False))
+        yield from filling
+        yield from _settle(after(observed, filling), withdrawn=True)
+        return
+    loading = tuple(_fill(observed, release, desired.applied, pointer.idle, offered=pointer.candidate is not None))
+    yield from loading
+    observed = after(observed, loading)
+    switching = WritePointer(
+        name=observed.pointer_name, pointer=replace(observed.pointer, live=observed.pointer.idle, candidate=None)
+    )
+    yield switching
+    yield from _settle(after(observed, [switching]), withdrawn=True)
+
+
+# ------------------------------------------------------------------------------------------ repair
+
+
+def _settle(observed: Observed, *, withdrawn: bool) -> Iterator[Effect]:
+    pointer = observed.pointer
+    if withdrawn and pointer.candidate is not None:
+        yield WritePointer(name=observed.pointer_name, pointer=replace(pointer, candidate=None))
+    live = pointer.live
+    if observed.live is not None and observed.live.stage is not None:
+        yield from _serve(observed.live, LIVE_STAGE, _noted_deployment(observed.live, pointer.slot(live)), live)
+    if pointer.live_release is not None:
+        yield from _send_callers(observed, live)
+    if observed.preview is not None and observed.preview.stage is not None:
+        yield from _serve(
+            observed.preview, PREVIEW_STAGE, _preview_deployment(observed, observed.preview), pointer.idle
+        )
+
+
+def _send_callers(observed: Observed, live: Slot) -> Iterator[SetAlias]:
+    """Queues, streams, schedules and direct callers follow the live slot, function by function."""
+    for name, seen in sorted(observed.functions.items()):
+        version = seen.at(live)
+        if version is None or version == UNPUBLISHED or seen.at(LIVE_ALIAS) == version:
+            continue
+        found = seen.aliases.get(LIVE_ALIAS)
+        yield SetAlias(
+            function=name, alias=LIVE_ALIAS, version=version, revision=(found.revision or None) if found else None
+        )
+
+
+def _serve(api: ApiSeen, stage: str, deployment: str, slot: Slot) -> Iterator[SetStage]:
+    seen = api.stage
+    if seen is None:
+        raise NotFound(
+            f"API {api.id} has no stage {stage}", where=api.id, hint="terraform has not made it; deploy again"
+        )
+    if (seen.deployment, seen.slot, seen.canary) != (deployment, slot, False):
+        yield SetStage(api=api.id, stage=stage, deployment=deployment, slot=slot)
+
+
+def _noted_deployment(api: ApiSeen, slot: SlotState) -> str:
+    """The slot's deployment by the pointer; what the stage serves when there is no such deployment (any more)."""
+    serving = api.stage.deployment if api.stage else ""
+    if slot.deployment is not None and slot.deployment in api.deployments:
+        return slot.deployment
+    return serving
+
+
+def _preview_deployment(observed: Observed, preview: ApiSeen) -> str:
+    """The preview API's deployment of the same document as the idle slot's; else what its stage serves."""
+    serving = preview.stage.deployment if preview.stage else ""
+    noted = observed.pointer.slot(observed.pointer.idle).deployment
+    if observed.live is None or noted is None:
+        return serving
+    digest = observed.live.deployments.get(noted)
+    return (preview.find(digest, preferred=serving) if digest else None) or serving
+
+
+# ------------------------------------------------------------------------------------------ small things
+
+
+def _is_filled(observed: Observed, release: Release, slot: Slot) -> bool:
+    for function in release.functions.values():
+        seen = observed.functions.get(function.physical)
+        version = seen.find(function, preferred=slot) if seen else None
+        if seen is None or version is None or seen.at(slot) != version:
+            return False
+    return True
+
+
+def _noted(pointer: Pointer, slot: Slot, state: SlotState, *, candidate: Slot | None) -> Pointer:
+    if slot == "blue":
+        return replace(pointer, blue=state, candidate=candidate)
+    return replace(pointer, green=state, candidate=candidate)
