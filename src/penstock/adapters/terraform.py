@@ -188,11 +188,8 @@ class TerraformCli:
 
     def _is_initialised(self, root: Path) -> bool:
         data = root / ".terraform"
-        if not (root / ".terraform.lock.hcl").is_file() or not data.is_dir():
-            return False
-        # Broken when the mirror that a link points to has moved.
-        packages = list(data.glob(f"providers/{self.program.registry}/*/*/*/*"))
-        return bool(packages) and all(package.exists() for package in packages)
+        # A package is a broken link when the mirror that it points to has moved.
+        return data.is_dir() and all(package.exists() for package in data.glob("providers/*/*/*/*/*"))
 
     def _init_digest(self, root: Path) -> str:
         """What `init` depends on: program, provider source, lock, backend, required providers, modules' sources."""

@@ -1,0 +1,205 @@
+"""The verbs that ship: build, plan, deploy, switch, rollback, unlock."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli.engine import open_engine
+from penstock.cli.group import Verb
+from penstock.cli.output import put, say, table, talk
+from penstock.cli.render.sink import SHORT_DIGEST, size
+from penstock.cli.settings import Settings, service_names
+from penstock.model.errors import PenstockError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.cli.engine import Reached
+    from penstock.model.plan import Objection, Plan
+    from penstock.operations.world import Confirm
+
+PLAN_HAS_CHANGES = 2
+"""The exit code of `plan --detailed-exitcode`, as Terraform's."""
+
+
+def _complete_service(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
+    try:
+        return [name for name in service_names(ctx.ensure_object(Settings).root) if name.startswith(incomplete)]
+    except PenstockError:
+        return []
+
+
+_service = click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="NAME",
+    shell_complete=_complete_service,
+    help="Only this service; may be given several times.",
+)
+_auto_approve = click.option(
+    "-y", "--auto-approve", is_flag=True, help="Approve without being asked; recorded with who gave it."
+)
+
+
+@click.command("build", cls=Verb)
+@click.argument("names", nargs=-1, metavar="[packages|services|NAME…]", shell_complete=_complete_service)
+@click.option("--clean", is_flag=True, help="Forget the cache first.")
+@click.pass_obj
+def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
+    """Build packages, services, or some of them by name; without a name everything.
+
+    What was built from the same inputs before comes from the cache.
+    """
+    artifacts = open_engine(settings).build(names, clean=clean)
+    rows = [
+        {
+            "unit": artifact.unit,
+            "target": str(artifact.target),
+            "size": artifact.size if settings.json else size(artifact.size),
+            "digest": artifact.digest if settings.json else artifact.digest[:SHORT_DIGEST],
+            "from": "cache" if artifact.cached else "build",
+            "path": artifact.path,
+        }
+        for artifact in artifacts
+    ]
+    if rows:
+        table(settings, rows, columns=["unit", "target", "size", "digest", "from"], kind="artifact")
+
+
+@click.command("plan", cls=Verb)
+@_service
+@click.option("--from", "source", metavar="ENVIRONMENT", help="Plan to take that environment's release.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when something would change, as Terraform does.")
+@click.pass_obj
+def plan(settings: Settings, services: tuple[str, ...], source: str | None, detailed_exitcode: bool) -> int:
+    """Say what a deploy would do, and change nothing."""
+    reached = open_engine(settings).deploy(
+        services=services,
+        plan_only=True,
+        auto_approve=False,
+        strategy=None,
+        slot=None,
+        source=source,
+        allow_destroy=(),
+        confirm=_nobody,
+    )
+    _show_plan(settings, reached)
+    changes = reached.plan is not None and not reached.plan.is_empty
+    return PLAN_HAS_CHANGES if detailed_exitcode and changes else 0
+
+
+@click.command("deploy", cls=Verb)
+@_service
+@click.option("--plan-only", is_flag=True, help="As `penstock plan`.")
+@_auto_approve
+@click.option("--strategy", type=click.Choice(["all-at-once", "blue-green"]), help="How traffic moves, this time.")
+@click.option(
+    "--slot", type=click.Choice(["staging", "production"]), help="staging: load the idle slot and stop there."
+)
+@click.option("--from", "source", metavar="ENVIRONMENT", help="Take that environment's release: the same bytes.")
+@click.option("--allow-destroy", multiple=True, metavar="ADDRESS", help="Let the plan destroy this protected resource.")
+@click.pass_obj
+def deploy(
+    settings: Settings,
+    *,
+    services: tuple[str, ...],
+    plan_only: bool,
+    auto_approve: bool,
+    strategy: str | None,
+    slot: str | None,
+    source: str | None,
+    allow_destroy: tuple[str, ...],
+) -> None:
+    """Make an environment what the files say: build, plan, apply, publish, verify, move traffic.
+
+    Only what changed is touched. Prints the URL, and nothing else, on standard output.
+    """
+    reached = open_engine(settings).deploy(
+        services=services,
+        plan_only=plan_only,
+        auto_approve=auto_approve,
+        strategy=strategy,
+        slot=slot,
+        source=source,
+        allow_destroy=allow_destroy,
+        confirm=_asking(settings),
+    )
+    if plan_only:
+        _show_plan(settings, reached)
+    else:
+        _show_url(settings, reached)
+
+
+@click.command("switch", cls=Verb)
+@_auto_approve
+@click.pass_obj
+def switch(settings: Settings, auto_approve: bool) -> None:
+    """Send traffic to the candidate that waits in the idle slot."""
+    _show_url(settings, open_engine(settings).switch(auto_approve=auto_approve, confirm=_asking(settings)))
+
+
+@click.command("rollback", cls=Verb)
+@click.option("--to", metavar="RELEASE", help="That release; else the last promoted one that was not rolled back.")
+@_service
+@click.pass_obj
+def rollback(settings: Settings, to: str | None, services: tuple[str, ...]) -> None:
+    """Send traffic back to an earlier release, at once."""
+    _show_url(settings, open_engine(settings).rollback(to=to, services=services))
+
+
+@click.command("unlock", cls=Verb)
+@click.option("--force", is_flag=True, help="Also when the holder cannot be looked at from here (another machine).")
+@click.pass_obj
+def unlock(settings: Settings, force: bool) -> None:
+    """Free a lease or a Terraform lock whose process is gone; refused while it lives."""
+    told = open_engine(settings).unlock(force=force)
+    if settings.json:
+        put({"event": "unlocked", "what": told})
+    else:
+        talk(told)
+
+
+def _nobody(plan: Plan, objections: Sequence[Objection]) -> bool:  # noqa: ARG001 - the signature of Confirm
+    return False
+
+
+def _asking(settings: Settings) -> Confirm:
+    """Asks on the terminal; without one nobody is asked, and the answer is no."""
+
+    def ask(plan: Plan, objections: Sequence[Objection]) -> bool:
+        if settings.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
+        from penstock.operations.summary import summary  # noqa: PLC0415
+
+        settings.events.close()
+        talk(summary(plan))
+        for objection in objections:
+            talk(f"! {objection.what}")
+        typed: str = click.prompt(f"Type {plan.environment} to approve exactly this plan", default="", err=True)
+        return typed.strip() in {plan.environment, "yes"}
+
+    return ask
+
+
+def _show_plan(settings: Settings, reached: Reached) -> None:
+    if reached.plan is None:
+        return
+    if settings.json:
+        put({"event": "plan", **reached.plan.to_json()})
+        return
+    from penstock.operations.summary import summary  # noqa: PLC0415
+
+    settings.events.close()
+    say(summary(reached.plan))
+
+
+def _show_url(settings: Settings, reached: Reached) -> None:
+    settings.events.close()
+    if settings.json:
+        put({"event": "result", "url": reached.url, "release": reached.release})
+    elif reached.url:
+        say(reached.url)

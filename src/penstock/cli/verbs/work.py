@@ -1,0 +1,57 @@
+"""`penstock validate`, `schema`, `render`: the workspace's files."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli.group import Verb
+from penstock.cli.output import put, say, talk
+from penstock.cli.wiring import source
+
+if TYPE_CHECKING:
+    from penstock.cli.settings import Settings
+
+
+@click.command("validate", cls=Verb)
+@click.pass_obj
+def validate(settings: Settings) -> None:
+    """Check every file of the workspace, all at once.
+
+    Reports all problems of all environments in one run, each with its file, line, and what to write instead.
+    """
+    from penstock.workspace.load import environments, load  # noqa: PLC0415 - pydantic
+
+    tree = source(settings)
+    names = environments(tree)
+    loaded = load(tree, settings.environment or names[0])
+    functions = len(loaded.functions)
+    if settings.json:
+        services = [service.name for service in loaded.services]
+        put({"event": "valid", "workspace": loaded.name, "environments": list(names), "services": services})
+    else:
+        talk(
+            f"{loaded.name} is in order: {len(loaded.services)} services, {functions} functions, "
+            f"{len(loaded.packages)} packages, environments {', '.join(names)}"
+        )
+
+
+@click.command("schema", cls=Verb)
+@click.argument("which", type=click.Choice(["penstock", "service"]), required=False)
+def schema(which: str | None) -> None:
+    """Print the JSON Schema of the configuration files.
+
+    Editors check and complete penstock.toml and service.toml with it. Without an argument both are printed, by name.
+    """
+    from penstock.workspace.schema import json_schema  # noqa: PLC0415 - pydantic
+
+    found = json_schema()
+    say(json.dumps(_chosen(found, which), indent=2, sort_keys=True))
+
+
+def _chosen(found: dict[str, object], which: str | None) -> object:
+    if which is None:
+        return found
+    return found[next(name for name in found if name.startswith(which))]
