@@ -55,6 +55,13 @@ def test_a_known_path_with_another_method_says_which_it_answers(call: Caller) ->
     assert call("POST", "/greetings/ada").headers["allow"] == "GET"
 
 
+def test_a_segment_that_no_route_takes_is_not_found(call: Caller) -> None:
+    assert call("GET", "/greetings/%23x").status == 404
+    event = rest_event("GET", "/greetings/x")
+    event["path"] = "/greetings/#x"  # as API Gateway decodes it
+    assert call.handler(event, Context())["statusCode"] == 404
+
+
 def test_a_fault_of_ours_tells_callers_a_request_id_and_nothing_else(
     call: Caller, caplog: pytest.LogCaptureFixture
 ) -> None:

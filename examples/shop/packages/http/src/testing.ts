@@ -7,7 +7,7 @@ export interface Answer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly text: string;
-  // biome-ignore lint/suspicious/noExplicitAny: JSON has no narrower type
+  /** The body, read as JSON; JSON has no narrower type than this. */
   readonly json: any;
 }
 

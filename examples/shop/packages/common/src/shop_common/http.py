@@ -93,7 +93,8 @@ def create_api(
     def _unrouted(_: NotFoundError) -> Response[str]:
         event = api.current_event
         allowed = api.methods_at(event.path)
-        if not allowed:
+        # Powertools takes no segment with, say, a # in it: such a path is nothing, whatever its shape.
+        if not allowed or event.http_method in allowed:
             return _problem(api, not_found(f"There is nothing at {event.path}."))
         return _problem(
             api,
