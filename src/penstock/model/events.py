@@ -78,9 +78,10 @@ class ArtifactReady(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReady(Event):
-    """A plan was made: its JSON, as `Plan.to_json` gives it."""
+    """A plan was made: its JSON, as `Plan.to_json` gives it, and the same in words."""
 
     plan: Mapping[str, Any]
+    summary: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

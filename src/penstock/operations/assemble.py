@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 def assemble(world: World, artifacts: Iterable[Artifact]) -> Release:
-    """The release that these artifacts and the workspace's configuration make."""
+    """The release that these artifacts and the workspace's configuration make.
+
+    Its author is left open: asking AWS who we are costs a call that a deploy with nothing to do can spare.
+    """
     by_function = {key: artifact for artifact in artifacts for key in artifact.functions}
     workspace = world.workspace
     return Release(
@@ -39,9 +42,9 @@ def assemble(world: World, artifacts: Iterable[Artifact]) -> Release:
             for function in workspace.functions
         },
         api=api_digest(workspace),
-        grants=_grants(workspace),
+        grants=grants_of(workspace),
         commit=world.origin.commit + ("+changes" if world.origin.dirty else ""),
-        author=world.identity.caller(),
+        author="",
         created=timestamp(world),
     )
 
@@ -58,6 +61,12 @@ def only_services(wanted: Release, live: Release | None, services: Collection[st
         for key, function in wanted.functions.items()
     }
     return _with_functions(wanted, functions)
+
+
+def services_from(target: Release, live: Release, services: Collection[str]) -> Release:
+    """The live release with only these services' functions as they are in the target; routes stay the live ones."""
+    back = {key: function for key, function in target.functions.items() if function.service in services}
+    return _with_functions(live, {key: back.get(key, function) for key, function in live.functions.items()})
 
 
 def promoted_from(source: Release, wanted_shape: Mapping[str, FunctionRelease], base: Release) -> Release:
@@ -79,7 +88,8 @@ def promoted_from(source: Release, wanted_shape: Mapping[str, FunctionRelease], 
             raise Refused(
                 f"{key} was built for {origin.target} in {source.environment}; "
                 f"{base.environment} runs {shape.target}, so the same bytes cannot be promoted",
-                hint=f"give both environments the same runtime and architecture, or build: penstock deploy -e {base.environment}",
+                hint="give both environments the same runtime and architecture, "
+                f"or build here: penstock deploy -e {base.environment}",
             )
         functions[key] = FunctionRelease(
             physical=shape.physical,
@@ -106,5 +116,6 @@ def _with_functions(release: Release, functions: Mapping[str, FunctionRelease]) 
     )
 
 
-def _grants(workspace: Workspace) -> dict[str, tuple[Mapping[str, object], ...]]:
+def grants_of(workspace: Workspace) -> dict[str, tuple[Mapping[str, object], ...]]:
+    """IAM statements of every service, by name."""
     return {service.name: grants(workspace, service) for service in workspace.services}

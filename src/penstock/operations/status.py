@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.release import SLOTS, Pointer
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from penstock.operations.world import World
     from penstock.ports import FunctionHealth, HttpAnswer, TableHealth
 
 WINDOW = 60

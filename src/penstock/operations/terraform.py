@@ -1,72 +1,107 @@
 """The Terraform half of a deploy: render the root, skip when nothing changed, plan, apply.
 
 The fingerprint is everything that Terraform's outcome depends on besides the account itself: the rendered root, the
-modules, the user's own `*.tf` beside it, and the retained grants. When the last apply had the same one, Terraform is
-not even started; `penstock plan` starts it always.
+modules, and the user's own `*.tf` beside it. When the last apply had the same one, Terraform is not even started;
+`penstock plan` starts it always.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.infra.plan import parse_plan
 from penstock.infra.render import render_root, root_text
-from penstock.model.plan import ResourceChange
 from penstock.operations.steps import step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from penstock.model.plan import ResourceChange
     from penstock.operations.world import World
     from penstock.ports import TerraformPlan
 
 APPLIED = "terraform/applied.json"
-"""What the last apply was made of: fingerprint and the rendered root."""
+"""What the last apply was made of: fingerprint and rendered root."""
 
 ROOT_FILE = "main.tf.json"
 USER_FILES = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json")
 
 
-def write_root(world: World, root: Mapping[str, Any]) -> None:
-    """Write `main.tf.json` if its text differs, by rename."""
-    world.files.write(world.infra / ROOT_FILE, root_text(root).encode())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A rendered root and the fingerprint of everything that an apply of it depends on (SHA-256, hex)."""
+
+    root: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str = ""
 
 
-def fingerprint(world: World, root: Mapping[str, Any], retained: str) -> str:
-    """SHA-256, hex, of all that the apply depends on."""
-    digest = hashlib.sha256()
-    digest.update(root_text(root).encode())
-    digest.update(retained.encode())
+def wanted_shape(world: World) -> Shape:
+    """The root of the workspace as it is configured now."""
+    root = render_root(world.workspace)
+    digest = hashlib.sha256(root_text(root).encode())
     for path in _files(world):
         digest.update(path.name.encode() + b"\0" + (world.files.read(path) or b"") + b"\0")
-    return digest.hexdigest()
+    return Shape(root=root, fingerprint=digest.hexdigest())
 
 
-def applied(world: World) -> Mapping[str, Any]:
-    """What the last apply was made of; empty before the first."""
+def read_applied(world: World) -> Shape:
+    """What the last finished apply was made of; empty before the first."""
     stored = world.objects.get(APPLIED)
-    found: Mapping[str, Any] = json.loads(stored.body) if stored else {}
-    return found
+    if stored is None:
+        return Shape()
+    found = json.loads(stored.body)
+    return Shape(root=found["root"], fingerprint=found["fingerprint"])
 
 
-def remember_applied(world: World, root: Mapping[str, Any], mark: str) -> None:
+def remember_applied(world: World, shape: Shape) -> None:
     """Record a finished apply, for the next run to skip."""
-    world.objects.put(APPLIED, json.dumps({"fingerprint": mark, "root": root}, sort_keys=True).encode())
+    body = {"fingerprint": shape.fingerprint, "root": shape.root}
+    world.objects.put(APPLIED, json.dumps(body, sort_keys=True).encode())
 
 
-def make_plan(world: World, out: Path) -> tuple[TerraformPlan, tuple[ResourceChange, ...]]:
-    """`init` if need be, and a saved plan."""
+def write_root(world: World, root: Mapping[str, Any]) -> None:
+    """Write `main.tf.json` and the modules it uses, if they differ."""
+    world.files.write(world.infra / ROOT_FILE, root_text(root).encode())
+    for name, content in world.modules().items():
+        world.files.write(world.root / "infra" / "modules" / name, content)
+
+
+def expanded(root: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """`root` plus the modules that `before` had and it has not: additions first, removals after the switch."""
+    gone = {name: body for name, body in before.get("module", {}).items() if name not in root.get("module", {})}
+    return {**root, "module": {**root.get("module", {}), **gone}} if gone else dict(root)
+
+
+def leftovers(world: World, shape: Shape) -> frozenset[str]:
+    """Modules that the last finished apply had and the workspace has no more."""
+    return frozenset(read_applied(world).root.get("module", {})) - frozenset(shape.root.get("module", {}))
+
+
+def contract(world: World, shape: Shape) -> None:
+    """Remove what only the release before needed; nothing to do when the expanded root had nothing more."""
+    if not leftovers(world, shape):
+        return
+    write_root(world, shape.root)
+    with step(world, "remove what is not used any more"):
+        plan, _ = make_plan(world)
+        apply_plan(world, plan)
+    remember_applied(world, shape)
+
+
+def make_plan(world: World) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
+    """`init` if need be, and a saved plan; what it changes, empty when it changes nothing."""
     with step(world, "terraform init") as handle:
         world.terraform.prepare(world.infra)
         handle.detail = world.terraform.version()
     with step(world, "terraform plan") as handle:
-        plan = world.terraform.plan(world.infra, out=out, variables={})
-        changes = parse_plan(plan.document)
+        plan = world.terraform.plan(world.infra, out=_plan_file(world), variables={})
+        changes = tuple(parse_plan(plan.document)) if plan.changed else ()
         handle.detail = f"{len(changes)} resources change" if plan.changed else "no changes"
-    return plan, changes if plan.changed else ()
+    return plan, changes
 
 
 def apply_plan(world: World, plan: TerraformPlan) -> None:
@@ -76,20 +111,13 @@ def apply_plan(world: World, plan: TerraformPlan) -> None:
 
 
 def document_digest(document: Mapping[str, Any]) -> str:
-    """SHA-256, hex, of what a Terraform plan would do, without its times and paths: equal plans have equal digests."""
+    """SHA-256, hex, of what a Terraform plan would do, without its times and paths: equal plans, equal digests."""
     relevant = {key: document.get(key) for key in ("resource_changes", "output_changes", "variables")}
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
-def expanded(root: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """`root` plus the modules that `before` had and it has not: additions first, removals after the switch."""
-    gone = {name: body for name, body in before.get("module", {}).items() if name not in root.get("module", {})}
-    return {**root, "module": {**root.get("module", {}), **gone}} if gone else dict(root)
-
-
-def rendered(world: World) -> dict[str, Any]:
-    """The root of the workspace as it is configured now."""
-    return render_root(world.workspace)
+def _plan_file(world: World) -> Path:
+    return world.root / ".penstock" / "terraform" / world.workspace.environment.name / "plan.tfplan"
 
 
 def _files(world: World) -> list[Path]:

@@ -82,6 +82,8 @@ class World:
     health: Health
     terraform: Terraform
     builds: Builds
+    modules: Callable[[], Mapping[str, bytes]]
+    """The HCL modules that ship with Penstock, by path below `infra/modules`."""
     process_alive: Callable[[int], bool]
     """Whether a process of this host, by id, is still there."""
 

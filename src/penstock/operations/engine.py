@@ -1,0 +1,77 @@
+"""Reading an environment back, and bringing it to a desired state."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from penstock.model.release import Pointer
+from penstock.release.observed import (
+    LIVE_STAGE,
+    PREVIEW_STAGE,
+    ApiSeen,
+    FunctionSeen,
+    Observed,
+    api_seen,
+    function_seen,
+)
+from penstock.release.reconcile import reconcile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from penstock.operations.session import Session
+    from penstock.operations.world import World
+    from penstock.release.effects import Effect
+    from penstock.release.reconcile import Desired
+
+READERS = 8
+"""Calls at a time; Lambda's control plane allows about 15 a second (Lambda quotas, "API requests")."""
+
+
+def read_pointer(world: World) -> Pointer | None:
+    """The environment's pointer, or None before the first deploy."""
+    text = world.parameters.get(pointer_name(world))
+    return Pointer.from_text(text) if text else None
+
+
+def pointer_name(world: World) -> str:
+    """The parameter that holds the pointer."""
+    return f"{world.workspace.pointer_prefix}pointer"
+
+
+def observe(world: World, functions: Iterable[str]) -> Observed:
+    """What is there: pointer, APIs, and these functions (physical names); those that do not exist are left out."""
+    with ThreadPoolExecutor(max_workers=READERS) as pool:
+        live = pool.submit(_api, world, world.workspace.api_name, LIVE_STAGE)
+        preview = pool.submit(_api, world, world.workspace.preview_api_name, PREVIEW_STAGE)
+        names = sorted(set(functions))
+        seen = dict(zip(names, pool.map(lambda name: _function(world, name), names), strict=True))
+        return Observed(
+            pointer_name=pointer_name(world),
+            pointer=read_pointer(world) or Pointer(),
+            functions={name: found for name, found in seen.items() if found is not None},
+            live=live.result(),
+            preview=preview.result(),
+        )
+
+
+def reach(world: World, session: Session, desired: Desired, functions: Iterable[str]) -> tuple[Effect, ...]:
+    """Do what is left to do until the environment is as desired; what was done."""
+    effects = reconcile(observe(world, functions), desired)
+    session.execute(effects)
+    return effects
+
+
+def _function(world: World, name: str) -> FunctionSeen | None:
+    aliases = world.functions.aliases(name)
+    if not aliases:
+        return None
+    return function_seen(world.functions.versions(name), aliases)
+
+
+def _api(world: World, name: str, stage: str) -> ApiSeen | None:
+    api = world.gateway.find(name)
+    if api is None:
+        return None
+    return api_seen(api, world.gateway.stage(api, stage), world.gateway.deployments(api))

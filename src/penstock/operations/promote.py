@@ -1,0 +1,98 @@
+"""`deploy --from staging`: another environment's live release, the same bytes, verified by digest on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.infra.digest import config_digest
+from penstock.infra.openapi import api_digest
+from penstock.model.errors import NotFound, Refused
+from penstock.model.release import FunctionRelease, Pointer, Release
+from penstock.operations.assemble import grants_of, promoted_from
+from penstock.operations.steps import note, step, timestamp
+from penstock.operations.store import ReleaseStore
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.model.artifact import Target
+    from penstock.operations.world import World
+
+
+def release_from(world: World, source: World, targets: Mapping[str, Target]) -> Release:
+    """This environment's release with the bytes of the source environment's live one.
+
+    Args:
+        world: where the release goes.
+        source: where it runs.
+        targets: what each function key must be built for here.
+
+    Raises:
+        NotFound: nothing is live in the source.
+        Refused: its bytes do not fit here.
+    """
+    text = source.parameters.get(f"{source.workspace.pointer_prefix}pointer")
+    live = Pointer.from_text(text).live_release if text else None
+    found = ReleaseStore(source.objects).get(live) if live else None
+    if found is None:
+        name = source.workspace.environment.name
+        raise NotFound(f"nothing is live in {name}", where=name, hint=f"penstock deploy -e {name}")
+    if world.origin.commit and found.commit.removesuffix("+changes") != world.origin.commit:
+        note(world, f"{found.environment} runs commit {found.commit[:12]}; routes and configuration come from here")
+    workspace = world.workspace
+    shape = {
+        function.key: FunctionRelease(
+            physical=function.physical,
+            service=function.service,
+            artifact="",
+            config=config_digest(workspace, function),
+            architecture=targets[function.key].architecture,
+            runtime=function.runtime,
+            timeout=function.timeout,
+            target=str(targets[function.key]),
+        )
+        for function in workspace.functions
+    }
+    base = Release(
+        environment=workspace.environment.name,
+        functions=shape,
+        api=api_digest(workspace),
+        grants=grants_of(workspace),
+        commit=found.commit,
+        author="",
+        created=timestamp(world),
+    )
+    return promoted_from(found, shape, base)
+
+
+def copy_artifacts(world: World, source: World, release: Release) -> None:
+    """Copy the release's ZIPs into this environment's bucket, comparing each one's SHA-256 with its name.
+
+    Raises Refused when the bytes in the source are not what their name says.
+    """
+    digests = sorted({function.artifact for function in release.functions.values()})
+    with step(world, f"copy artifacts from {source.workspace.environment.name}") as handle:
+        copied = 0
+        for digest in digests:
+            key = f"artifacts/{digest}.zip"
+            if world.objects.has(key):
+                continue
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / "artifact.zip"
+                source.objects.download(key, path)
+                if _sha256(path) != digest:
+                    raise Refused(
+                        f"the bytes of {key} in {source.workspace.environment.name} are not what their name says",
+                        hint=f"deploy {source.workspace.environment.name} again, and look who may write its bucket",
+                    )
+                world.objects.upload(key, path)
+            copied += 1
+        handle.detail = f"{copied} copied, {len(digests) - copied} there already"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,31 @@
+"""Grants that the live release still needs though the configuration dropped them.
+
+They lie in a parameter beside the pointer, so that Terraform adds them to the roles whoever runs it. The set is made
+anew before each apply from the release that is live then, so that a dropped grant goes with the release after.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.release.retain import retained_grants, retained_text
+
+if TYPE_CHECKING:
+    from penstock.model.release import Release
+    from penstock.operations.world import World
+
+
+def retain(world: World, live: Release | None, wanted: Release) -> bool:
+    """Write down what must stay for the live release; whether that differs from what was retained before."""
+    name = f"{world.workspace.pointer_prefix}retained"
+    configured = {service: list(statements) for service, statements in wanted.grants.items()}
+    grants = retained_grants([live] if live else [], configured)
+    text = retained_text(grants) if grants else None
+    before = world.parameters.get(name)
+    if text == before:
+        return False
+    if text is None:
+        world.parameters.delete(name)
+    else:
+        world.parameters.put(name, text)
+    return True

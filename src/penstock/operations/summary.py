@@ -1,0 +1,50 @@
+"""A plan in words: what the person reads before saying yes, and what lies beside the plan in the bucket."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.model.plan import FunctionMove, Plan
+
+SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "read": " "}
+SHOWN_DIGITS = 10
+
+
+def summary(plan: Plan) -> str:
+    """The whole plan as text, one change a line, without any value of an attribute."""
+    lines = [
+        (
+            f"Plan {plan.id} for {plan.environment}: release {plan.release}"
+            f" over {plan.base_release or 'nothing'}, strategy {plan.strategy}"
+        )
+    ]
+    if plan.is_empty:
+        return lines[0] + "\n  nothing would change"
+    if plan.changes:
+        counts = Counter(change.action for change in plan.changes)
+        told = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
+        lines.append(f"  infrastructure: {told}")
+        for change in plan.changes:
+            attributes = f" ({', '.join(change.attributes)})" if change.attributes and change.action == "update" else ""
+            lines.append(f"    {SIGNS[change.action]} {change.address}{attributes}")
+    else:
+        lines.append("  infrastructure: no changes")
+    lines.append(f"  functions: {len(plan.moves)} to publish and move")
+    lines.extend(f"    {_move(move)}" for move in plan.moves)
+    if plan.routes_changed:
+        lines.append("  routes: the API's document changed; it moves together with the code")
+    return "\n".join(lines)
+
+
+def _move(move: FunctionMove) -> str:
+    after = move.artifact_after[:SHOWN_DIGITS]
+    if move.artifact_before is None:
+        return f"+ {move.key}: {after}"
+    code = (
+        f"{move.artifact_before[:SHOWN_DIGITS]} → {after}"
+        if move.artifact_before != move.artifact_after
+        else "same code"
+    )
+    return f"~ {move.key}: {code}{', configuration changed' if move.config_changed else ''}"

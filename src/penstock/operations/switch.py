@@ -1,0 +1,241 @@
+"""Moving traffic: `go_live` for a release that is loaded, `switch` and `rollback` for people.
+
+A move is one decision (the pointer) followed by what makes it true (stage, `live` aliases, preview). Afterwards the
+live routes are asked for their health; when they are not well, traffic goes back by itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import CameBack, NotFound, PenstockError, Refused, UsageError
+from penstock.model.events import NothingToDo, TrafficMoved
+from penstock.model.release import Pointer, Release
+from penstock.operations.assemble import services_from
+from penstock.operations.engine import reach, read_pointer
+from penstock.operations.history import read_history, write_history
+from penstock.operations.session import exclusive
+from penstock.operations.steps import step, timestamp
+from penstock.operations.store import ReleaseStore
+from penstock.operations.terraform import contract, wanted_shape
+from penstock.operations.verify import check_live, verify_slot
+from penstock.ports import Command
+from penstock.release.reconcile import Applied, Live, Loaded
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from penstock.model.workspace import Function
+    from penstock.operations.session import Session
+    from penstock.operations.world import World
+
+SMOKE_TIMEOUT = 600.0
+"""Seconds that one smoke script may take."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moved:
+    """How a switch or a rollback ended."""
+
+    environment: str
+    release: str
+    previous: str | None
+    changed: bool
+    url: str | None
+
+
+def switch(world: World) -> Moved:
+    """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits."""
+    with exclusive(world, "switch") as session:
+        pointer = read_pointer(world) or Pointer()
+        if pointer.candidate is None:
+            return _nothing_waits(world, pointer)
+        release = _stored(world, pointer.slot(pointer.candidate).release)
+        go_live(world, session, release, Applied())
+        contract(world, wanted_shape(world))
+        return _moved(world, release, pointer)
+
+
+def rollback(world: World, *, to: str | None = None, services: Collection[str] = ()) -> Moved:
+    """Go back to the last promoted release, to a named one, or with some services only.
+
+    The release before is still complete in the idle slot, so this is one move of traffic; an older one is loaded
+    into the idle slot first and verified there.
+    """
+    with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
+        pointer = read_pointer(world) or Pointer()
+        live = _stored(world, pointer.live_release)
+        target = _target(world, live, to)
+        if services:
+            _knows(live, services)
+            target = services_from(target, live, services)
+        if target.id == live.id:
+            world.events.emit(NothingToDo(reason=f"release {live.id} is live already"))
+            return Moved(
+                environment=target.environment, release=live.id, previous=live.id, changed=False, url=live_url(world)
+            )
+        releases = ReleaseStore(world.objects)
+        releases.save(target)
+        write_history(world.objects, read_history(world.objects).rolled_back(live.id))
+        session.record("rolled-back", {"from": live.id, "to": target.id})
+        names = {function.physical for release in (live, target) for function in release.functions.values()}
+        if pointer.slot(pointer.idle).release != target.id:
+            reach(world, session, Loaded(release=target, applied=Applied(), offered=False), names)
+            changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
+            with step(world, f"verify slot {pointer.idle}"):
+                verify_slot(world, pointer.idle, changed)
+        go_live(world, session, target, Applied(), is_rollback=True)
+        return _moved(world, target, pointer)
+
+
+def go_live(world: World, session: Session, release: Release, applied: Applied, *, is_rollback: bool = False) -> None:
+    """Move all traffic to the release, then make sure that it is well there.
+
+    Raises CameBack when it was not and traffic is back on the release before; a rollback is never taken back.
+    """
+    pointer = read_pointer(world) or Pointer()
+    previous = pointer.live_release
+    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    with step(world, f"move traffic to release {release.id}"):
+        reach(world, session, Live(release=release, applied=applied), names)
+    now = read_pointer(world) or Pointer()
+    by, at = session.actor, timestamp(world)
+    write_history(world.objects, read_history(world.objects).promoted(release.id, at=at, by=by))
+    why = "rollback" if is_rollback else "promotion"
+    _tell(world, session, now, previous, why)
+    with step(world, "check the live release"):
+        failures = check_live(world, _of(world, release)) or ([] if is_rollback else _smoke(world))
+    if not failures:
+        return
+    if is_rollback or previous is None or previous == release.id:
+        raise PenstockError(
+            "the live release is not well, and there is no better one to go to\n" + "\n".join(failures),
+            where=world.workspace.environment.name,
+            hint=f"penstock status -e {world.workspace.environment.name}",
+        )
+    _take_back(world, session, release, previous)
+    raise CameBack(
+        f"release {release.id} was not well with traffic; all of it is back on {previous}\n" + "\n".join(failures),
+        where=world.workspace.environment.name,
+        hint="mend the code and deploy again",
+    )
+
+
+def live_url(world: World) -> str | None:
+    """The URL that callers use, or None without an API."""
+    api = world.gateway.find(world.workspace.api_name)
+    return world.gateway.url(api, world.workspace.api_name, "live") if api else None
+
+
+def _take_back(world: World, session: Session, bad: Release, previous: str) -> None:
+    good = _stored(world, previous)
+    write_history(world.objects, read_history(world.objects).rolled_back(bad.id))
+    names = {function.physical for release in (bad, good) for function in release.functions.values()}
+    with step(world, f"bring traffic back to release {previous}"):
+        reach(world, session, Live(release=good, applied=Applied()), names)
+    now = read_pointer(world) or Pointer()
+    history = read_history(world.objects).promoted(previous, at=timestamp(world), by=session.actor)
+    write_history(world.objects, history)
+    _tell(world, session, now, bad.id, "the new release was not well")
+
+
+def _tell(world: World, session: Session, now: Pointer, previous: str | None, why: str) -> None:
+    moved = TrafficMoved(
+        environment=world.workspace.environment.name,
+        slot=now.live,
+        release=now.live_release or "",
+        previous=previous,
+        why=why,
+    )
+    world.events.emit(moved)
+    session.record("traffic-moved", {key: value for key, value in moved.to_json().items() if key != "event"})
+
+
+def _smoke(world: World) -> list[str]:
+    url = live_url(world)
+    failures = []
+    for script in world.workspace.environment.after.smoke:
+        with step(world, f"smoke test {PurePosixPath(script).name}"):
+            result = world.commands.run(
+                Command(
+                    argv=(str(world.root / script), url or ""),
+                    cwd=world.root,
+                    env={"PENSTOCK_URL": url or "", "PENSTOCK_ENVIRONMENT": world.workspace.environment.name},
+                    timeout=SMOKE_TIMEOUT,
+                )
+            )
+        if result.status != 0:
+            said = "\n    ".join((result.stdout + result.stderr).strip().splitlines()[-10:])
+            failures.append(f"  {script} ended with {result.status}:\n    {said}")
+    return failures
+
+
+def _target(world: World, live: Release, to: str | None) -> Release:
+    if to is not None:
+        return _named(world, to)
+    target = read_history(world.objects).rollback_target(live.id)
+    if target is None:
+        raise Refused(
+            f"there is no release to go back to: {live.id} is the only one that was ever well here",
+            where=world.workspace.environment.name,
+            hint=f"penstock releases -e {world.workspace.environment.name}",
+        )
+    return _stored(world, target)
+
+
+def _named(world: World, to: str) -> Release:
+    releases = ReleaseStore(world.objects)
+    matches = [name for name in releases.ids() if name.startswith(to)]
+    if len(matches) == 1:
+        return _stored(world, matches[0])
+    what = f"{len(matches)} releases begin with {to}" if matches else f"there is no release {to}"
+    raise UsageError(what, hint=f"penstock releases -e {world.workspace.environment.name}")
+
+
+def _stored(world: World, release: str | None) -> Release:
+    found = ReleaseStore(world.objects).get(release) if release else None
+    if found is None:
+        name = world.workspace.environment.name
+        raise NotFound(
+            f"release {release} is not in the bucket" if release else f"nothing is live in {name}",
+            where=name,
+            hint=f"penstock deploy -e {name}",
+        )
+    return found
+
+
+def _knows(live: Release, services: Collection[str]) -> None:
+    known = {function.service for function in live.functions.values()}
+    unknown = sorted(set(services) - known)
+    if unknown:
+        raise UsageError(f"there is no service {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(known))}")
+
+
+def _nothing_waits(world: World, pointer: Pointer) -> Moved:
+    name = world.workspace.environment.name
+    if pointer.live_release is None:
+        raise UsageError(f"nothing is deployed in {name}", hint=f"penstock deploy -e {name}")
+    world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))
+    return Moved(
+        environment=name,
+        release=pointer.live_release,
+        previous=pointer.live_release,
+        changed=False,
+        url=live_url(world),
+    )
+
+
+def _moved(world: World, release: Release, before: Pointer) -> Moved:
+    return Moved(
+        environment=world.workspace.environment.name,
+        release=release.id,
+        previous=before.live_release,
+        changed=True,
+        url=live_url(world),
+    )
+
+
+def _of(world: World, release: Release) -> list[Function]:
+    return [function for function in world.workspace.functions if function.key in release.functions]
