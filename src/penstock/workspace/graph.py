@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.workspace import Package
+from penstock.workspace.source import NODE_FILE, PYTHON_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -59,9 +60,73 @@ def closure(edges: Mapping[str, Collection[str]], start: Iterable[str]) -> set[s
     return found
 
 
+def cycles(edges: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
+    """One cycle through each knot of names that need each other, from its first name on."""
+    found: list[tuple[str, ...]] = []
+    knotted: set[str] = set()
+    for start in sorted(edges):
+        if start in knotted:
+            continue
+        trail = _way_back(edges, start)
+        if trail:
+            found.append(trail)
+            knotted.update(trail)
+    return found
+
+
+def declared(tree: Tree) -> list[tuple[str, Language, str | None, str]]:
+    """What the package folders call themselves: path, language, name (None: it has none) and manifest."""
+    found: list[tuple[str, Language, str | None, str]] = []
+    for folder in tree.folders:
+        if folder.path in tree.package_paths:
+            if folder.python is not None:
+                name = _name(folder.python.get("project"))
+                found.append((folder.path, "python", name, PYTHON_FILE))
+            if folder.node is not None:
+                found.append((folder.path, "node", _name(folder.node), NODE_FILE))
+    return found
+
+
+def unknown_internal(tree: Tree) -> list[tuple[str, str, str]]:
+    """Dependencies that say they come from the workspace, and do not: folder, name and manifest."""
+    named = _named(tree)
+    services = {service.path for service in tree.services}
+    members = {
+        normalized(name)
+        for folder in tree.folders
+        if (name := _project(folder).get("name")) and folder.path in services
+    }
+    found = []
+    for folder in tree.folders:
+        tool = _dict(_dict(folder.python).get("tool"))
+        for name, source in _dict(_dict(tool.get("uv")).get("sources")).items():
+            known = ("python", normalized(name)) in named or normalized(name) in members
+            if _dict(source).get("workspace") is True and not known:
+                found.append((folder.path, name, PYTHON_FILE))
+        for key in _NODE_TABLES:
+            for name, version in _dict(_dict(folder.node).get(key)).items():
+                if isinstance(version, str) and version.startswith("workspace:") and ("node", name) not in named:
+                    found.append((folder.path, name, NODE_FILE))
+    return found
+
+
 def normalized(name: str) -> str:
     """A Python distribution's name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _way_back(edges: Mapping[str, Collection[str]], start: str) -> tuple[str, ...]:
+    """The shortest way from a name to itself, without the return; empty when there is none."""
+    trails: list[tuple[str, ...]] = [(start,)]
+    seen = {start}
+    for trail in trails:
+        for name in sorted(edges.get(trail[-1], ())):
+            if name == start:
+                return trail
+            if name not in seen:
+                seen.add(name)
+                trails.append((*trail, name))
+    return ()
 
 
 def _languages(folder: Folder) -> tuple[Language, ...]:
@@ -104,6 +169,11 @@ def _python_needs(folder: Folder) -> set[str]:
 def _node_needs(folder: Folder) -> set[str]:
     document = _dict(folder.node)
     return {name for key in _NODE_TABLES for name in _dict(document.get(key))}
+
+
+def _project(folder: Folder) -> dict[str, Any]:
+    project = _dict(_dict(folder.python).get("project"))
+    return project if isinstance(project.get("name"), str) else {}
 
 
 def _name(value: object) -> str | None:

@@ -58,7 +58,7 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> Document:
     result = dict(under)
     for key, value in over.items():
         below = result.get(key)
-        result[key] = merge(below, value) if _is_table(below) and _is_table(value) else value
+        result[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
     return result
 
 
@@ -129,7 +129,3 @@ def table(document: Mapping[str, Any], key: str) -> Document:
     """The table under a key; empty when there is none, or when something else stands there (shape.py says so)."""
     value = document.get(key)
     return value if isinstance(value, dict) else {}
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, dict) and set(value) != {"terraform"}

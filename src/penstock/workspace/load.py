@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import UsageError, WorkspaceInvalid
 from penstock.workspace import graph
 from penstock.workspace.layers import table
-from penstock.workspace.problems import problems_of
+from penstock.workspace.problems import findings_of, problems_of
 from penstock.workspace.resolve import resolve
 from penstock.workspace.source import ROOT_FILE, Source
 from penstock.workspace.tree import plant
@@ -42,6 +42,8 @@ def environments(source: Source) -> tuple[str, ...]:
 def sound_tree(source: Source) -> Tree:
     """The workspace's documents, once they are known to be right. Raises WorkspaceInvalid with all problems."""
     tree, findings = plant(source)
+    if tree is not None:
+        findings += findings_of(source, tree, partial=bool(findings or source.problems))
     problems = problems_of(source, tree, findings)
     if tree is None or problems:
         raise WorkspaceInvalid(problems)

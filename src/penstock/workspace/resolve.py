@@ -49,10 +49,10 @@ from penstock.workspace.routes import with_health
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from penstock.model.workspace import EnvValue, Package
+    from penstock.model.workspace import EnvValue, EventKind, Package
     from penstock.workspace.tree import ServiceFiles, Tree
 
-EVENT_KINDS = ("stream", "queue", "schedule", "topic", "bucket", "bus")
+EVENT_KINDS: tuple[EventKind, ...] = ("stream", "queue", "schedule", "topic", "bucket", "bus")
 RESOURCES = ("tables", "queues", "topics", "buckets", "secrets", "parameters")
 
 
@@ -217,7 +217,7 @@ def _route(text: str) -> Route:
 
 
 def _event_source(values: Document) -> EventSource:
-    kind = next(kind for kind in EVENT_KINDS if kind in values)
+    kind: EventKind = next(kind for kind in EVENT_KINDS if kind in values)
     filters = [*values.get("filters", ()), *([values["pattern"]] if "pattern" in values else [])]
     return EventSource(
         kind=kind,
@@ -308,7 +308,7 @@ def _secrets(part: Parts, services: tuple[Service, ...], names: Names) -> tuple[
     used = {name for service in services for name in service.uses.secrets}
     return tuple(
         Secret(name=name, generate=values.get("generate"), **_named(names.secret(name), values))
-        for name, values in sorted({**dict.fromkeys(used, {}), **declared}.items())
+        for name, values in sorted({**{one: {} for one in used}, **declared}.items())
     )
 
 
@@ -317,7 +317,7 @@ def _parameters(part: Parts, services: tuple[Service, ...], names: Names) -> tup
     used = {name for service in services for name in service.uses.parameters}
     return tuple(
         Parameter(name=name, value=values.get("value"), **_named(names.parameter(name), values))
-        for name, values in sorted({**dict.fromkeys(used, {}), **declared}.items())
+        for name, values in sorted({**{one: {} for one in used}, **declared}.items())
     )
 
 

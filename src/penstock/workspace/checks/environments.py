@@ -1,0 +1,206 @@
+"""Environments: what they extend, what each needs in the end, and whether its names fit AWS's limits."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from penstock.workspace.catalog import MAX_NAME, NAMING
+from penstock.workspace.checks.scene import suggestion
+from penstock.workspace.findings import Finding, shown
+from penstock.workspace.layers import table
+from penstock.workspace.names import Names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from penstock.workspace.checks.scene import EnvironmentScene, Scene
+
+_FIELD = re.compile(r"\{([^{}]*)\}")
+_FIELDS = ("workspace", "environment", "service", "function")
+_STRATEGY_KEYS = {
+    "all-at-once": frozenset[str](),
+    "blue-green": frozenset(("bake",)),
+    "linear": frozenset(("by", "every", "bake")),
+    "canary": frozenset(("weights", "bake")),
+}
+_NEEDS = {"linear": ("by", "every"), "canary": ("weights", "bake")}
+_LONGEST_REGION = 14
+
+
+def check(scene: Scene) -> Iterator[Finding]:
+    """Everything about environments."""
+    yield from _extends(scene)
+    yield from _overlays(scene)
+    yield from _naming(scene)
+    for environment in scene.environments:
+        yield from _required(scene, environment)
+        yield from _rollout(environment)
+        yield from _smoke(scene, environment)
+        yield from _lengths(scene, environment)
+    yield from _same_names(scene)
+
+
+def _extends(scene: Scene) -> Iterator[Finding]:
+    file = scene.tree.root.file
+    known = table(scene.tree.root.document, "environments")
+    for name, values in known.items():
+        parent = values.get("extends")
+        if parent is None:
+            continue
+        path = ("environments", name, "extends")
+        if parent not in known:
+            hint = suggestion(parent, known, f"take one of {', '.join(known)}")
+            yield Finding(file, path, f"extends an unknown environment {shown(parent)}", hint)
+            continue
+        chain = [name]
+        while isinstance(parent, str) and parent in known and parent not in chain:
+            chain.append(parent)
+            parent = known[parent].get("extends")
+        if parent == name:
+            yield Finding(file, path, f"extends itself: {' → '.join((*chain, name))}", "take one `extends` away")
+
+
+def _overlays(scene: Scene) -> Iterator[Finding]:
+    known = table(scene.tree.root.document, "environments")
+    if scene.is_broken(scene.tree.root.file, "environments") and not known:
+        return
+    for service in scene.tree.services:
+        manifest = service.manifest
+        base = table(manifest.document, "functions")
+        for name, part in table(manifest.document, "environments").items():
+            if name not in known:
+                hint = suggestion(name, known, f"write one of {', '.join(known)}, or add it to penstock.toml")
+                yield Finding(manifest.file, ("environments", name), f"unknown environment {shown(name)}", hint)
+            for function in table(part, "functions"):
+                if function not in base:
+                    path = ("environments", name, "functions", function)
+                    hint = suggestion(function, base, f"write [functions.{function}] as well")
+                    yield Finding(manifest.file, path, f"unknown function {shown(function)}", hint)
+
+
+def _naming(scene: Scene) -> Iterator[Finding]:
+    naming = table(scene.tree.root.document, "workspace").get("naming")
+    if naming is None:
+        return
+    path = ("workspace", "naming")
+    fields = _FIELD.findall(naming)
+    for field in fields:
+        if field not in _FIELDS:
+            hint = f"take {', '.join(f'{{{one}}}' for one in _FIELDS)}"
+            yield Finding(scene.tree.root.file, path, f"workspace.naming has an unknown field {{{field}}}", hint)
+    if re.search(r"[{}]", _FIELD.sub("", naming)):
+        yield Finding(scene.tree.root.file, path, "workspace.naming has an unpaired brace", f'write it as "{NAMING}"')
+    for field in ("environment", "function"):
+        if field not in fields:
+            what = f"workspace.naming has no {{{field}}}, so that names would be given twice"
+            yield Finding(scene.tree.root.file, path, what, f'write it as "{NAMING}"')
+
+
+def _required(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
+    file, path = scene.tree.root.file, ("environments", environment.name)
+    values = environment.values
+    if "account" not in values and not scene.is_broken(file, "account"):
+        what = f"environment {environment.name} has no account"
+        yield Finding(file, path, what, 'add account = "111111111111", its 12 digits')
+    broken = scene.is_broken(file, "region") or scene.is_broken(file, "endpoint")
+    if "region" not in values and values.get("endpoint") != "local" and not broken:
+        what = f"environment {environment.name} is on AWS and has no region"
+        yield Finding(file, path, what, 'add region = "eu-west-1", or endpoint = "local" for the embedded AWS')
+
+
+def _rollout(environment: EnvironmentScene) -> Iterator[Finding]:
+    values = table(environment.values, "rollout")
+    strategy = values.get("strategy", "all-at-once")
+    for key in _NEEDS.get(strategy, ()):
+        if key not in values:
+            file, path = environment.place("rollout", "strategy")
+            yield Finding(file, path, f'strategy "{strategy}" needs {key}', _rollout_example(strategy))
+    for key in sorted(values.keys() & {"weights", "by", "every", "bake"} - _STRATEGY_KEYS[strategy]):
+        file, path = environment.place("rollout", key)
+        if environment.place("rollout", "strategy")[1][:-1] == path[:-1]:
+            yield Finding(file, path, f'{key} means nothing to strategy "{strategy}"', "take it away")
+    weights = values.get("weights", [])
+    if weights != sorted(set(weights)):
+        file, path = environment.place("rollout", "weights")
+        yield Finding(file, path, f"weights {weights} do not rise", "write rising percents, as [5, 25, 50]")
+
+
+def _rollout_example(strategy: str) -> str:
+    return 'add weights = [5, 25, 50] and bake = "5m"' if strategy == "canary" else 'add by = 25 and every = "1m"'
+
+
+def _smoke(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
+    for index, script in enumerate(table(environment.values, "after").get("smoke", ())):
+        if script not in scene.source.listing:
+            file, path = environment.place("after", "smoke", index)
+            yield Finding(file, path, f"there is no script {shown(script)}", "write it, or correct the path")
+
+
+def _lengths(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
+    workspace = table(scene.tree.root.document, "workspace")
+    if "name" not in workspace:
+        return
+    name, values = environment.name, environment.values
+    names = Names(
+        workspace=workspace["name"],
+        environment=name,
+        account=values.get("account", "0" * 12),
+        naming=workspace.get("naming", NAMING),
+    )
+    file, path = scene.tree.root.file, ("environments", name)
+    store = f"penstock-{names.prefix}-{'0' * 12}-{values.get('region', '0' * _LONGEST_REGION)}"
+    yield from _too_long("bucket", store, file, path, "shorten the workspace's or the environment's name")
+    for function in environment.functions:
+        home = function.home
+        yield from _too_long("function", names.function(function.service.name, function.key), *home)
+    for service, document in environment.services:
+        yield from _too_long("role", names.plain(service.name), service.manifest.file, ())
+        yield from _resource_lengths(names, service.manifest.file, document)
+    yield from _resource_lengths(names, file, {**scene.tree.root.document, **_resources(values)})
+
+
+def _resources(values: dict[str, Any]) -> dict[str, Any]:
+    return {kind: values[kind] for kind in ("tables", "queues", "topics", "buckets", "secrets") if kind in values}
+
+
+def _resource_lengths(names: Names, file: str, document: dict[str, Any]) -> Iterator[Finding]:
+    for kind, one in (("tables", "table"), ("queues", "queue"), ("topics", "topic"), ("buckets", "bucket")):
+        for name, values in table(document, kind).items():
+            if "existing" in values:
+                continue
+            physical = {
+                "queue": names.queue(name, fifo=values.get("fifo", False)) if kind == "queues" else "",
+                "bucket": names.bucket(name),
+            }.get(one) or names.plain(name)
+            yield from _too_long(one, physical, file, (kind, name))
+
+
+def _too_long(
+    kind: str, physical: str, file: str, path: tuple[str | int, ...], hint: str = "shorten its name"
+) -> Iterator[Finding]:
+    if len(physical) > MAX_NAME[kind]:
+        what = f"the {kind}'s name {physical} has {len(physical)} characters; AWS takes {MAX_NAME[kind]}"
+        yield Finding(file, path, what, hint)
+
+
+def _same_names(scene: Scene) -> Iterator[Finding]:
+    """`a` with environment `b-c`, and `a-b` … cannot meet: one workspace name; but functions' names can."""
+    workspace = table(scene.tree.root.document, "workspace")
+    if "name" not in workspace:
+        return
+    for environment in scene.environments:
+        names = Names(
+            workspace=workspace["name"],
+            environment=environment.name,
+            account="",
+            naming=workspace.get("naming", NAMING),
+        )
+        seen: dict[str, str] = {}
+        for function in environment.functions:
+            physical = names.function(function.service.name, function.key)
+            if physical in seen:
+                file, path = function.home
+                what = f"the function's name {physical} is also that of {seen[physical]}"
+                yield Finding(file, path, what, "rename the service, or use {function} in workspace.naming")
+            seen.setdefault(physical, function.service.path)

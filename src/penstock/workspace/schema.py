@@ -1,0 +1,375 @@
+"""The shape of penstock.toml and service.toml, once: validation, JSON Schema and reference come from these types.
+
+Every key is optional here where a weaker layer may give it; what must be there in the end is checked after merging.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, with_config
+from typing_extensions import TypedDict
+
+from penstock.workspace.fields import (
+    Account,
+    Action,
+    Attribute,
+    AttributeType,
+    Branch,
+    BucketAccess,
+    Duration,
+    Endpoint,
+    EnvName,
+    Existing,
+    Handler,
+    Layer,
+    Name,
+    Naming,
+    Notify,
+    Plain,
+    Reference,
+    Region,
+    RelativePath,
+    Resource,
+    Retention,
+    RouteText,
+    RuntimeName,
+    S3Event,
+    Schedule,
+    TableAccess,
+    TagKey,
+    TagValue,
+    Text,
+    WorkspaceName,
+)
+
+_STRICT = ConfigDict(strict=True, extra="forbid")
+
+
+def _text_or_table(value: Any) -> str:
+    return "table" if isinstance(value, dict) else "text"
+
+
+@with_config(_STRICT)
+class ReferenceTable(TypedDict):
+    """A value that your own Terraform beside the generated root provides."""
+
+    terraform: Annotated[Reference, Field(description="Attribute of a resource, as `aws_sqs_queue.jobs.arn`.")]
+
+
+EnvValue = Annotated[
+    Annotated[Text, Tag("text")] | Annotated[ReferenceTable, Tag("table")], Discriminator(_text_or_table)
+]
+ResourceValue = Annotated[
+    Annotated[Resource, Tag("text")] | Annotated[ReferenceTable, Tag("table")], Discriminator(_text_or_table)
+]
+Tags = Annotated[dict[TagKey, TagValue], Field(max_length=40)]
+
+
+@with_config(_STRICT)
+class ConcurrencyTable(TypedDict):
+    """Simultaneous executions."""
+
+    reserved: NotRequired[Annotated[int, Field(ge=0, le=100_000, description="At most this many, and kept free.")]]
+    provisioned: NotRequired[Annotated[int, Field(ge=1, le=100_000, description="Kept warm.")]]
+
+
+@with_config(_STRICT)
+class DefaultsTable(TypedDict):
+    """What every function has unless it says otherwise."""
+
+    runtime: NotRequired[Annotated[RuntimeName, Field(description="Lambda runtime. Default `python3.13`.")]]
+    architecture: NotRequired[
+        Annotated[Literal["x86_64", "arm64"], Field(description="Processor on AWS. Default `arm64`.")]
+    ]
+    memory: NotRequired[Annotated[int, Field(ge=128, le=10240, description="MB. Default 256.")]]
+    timeout: NotRequired[
+        Annotated[int, Field(ge=1, le=900, description="Seconds; at most 29 for a function with routes. Default 10.")]
+    ]
+    env: NotRequired[
+        Annotated[
+            dict[EnvName, EnvValue],
+            Field(description="Environment variables: strings, or `{ terraform = … }`. 4 KB in all."),
+        ]
+    ]
+    ephemeral: NotRequired[Annotated[int, Field(ge=512, le=10240, description="MB of /tmp. Default 512.")]]
+    log_retention: NotRequired[Annotated[Retention, Field(description="Days that logs are kept. Default 14.")]]
+    tracing: NotRequired[Annotated[bool, Field(description="X-Ray. Default false.")]]
+    layers: NotRequired[Annotated[list[Layer], Field(max_length=5, description="ARNs of layer versions.")]]
+
+
+@with_config(_STRICT)
+class EventTable(TypedDict):
+    """What calls a function besides HTTP. Exactly one of stream, queue, schedule, topic, bucket and bus."""
+
+    stream: NotRequired[Annotated[Name, Field(description="A table of the workspace that has `stream`.")]]
+    queue: NotRequired[Annotated[Name, Field(description="A queue of the workspace.")]]
+    schedule: NotRequired[Annotated[Schedule, Field(description="`rate(5 minutes)` or `cron(0 12 * * ? *)`.")]]
+    topic: NotRequired[Annotated[Name, Field(description="A topic of the workspace.")]]
+    bucket: NotRequired[Annotated[Name, Field(description="A bucket of the workspace.")]]
+    bus: NotRequired[Annotated[Existing, Field(description="An event bus of the account, as `default`.")]]
+    batch: NotRequired[Annotated[int, Field(ge=1, le=10_000, description="Records per call (stream, queue).")]]
+    window: NotRequired[Annotated[Duration, Field(description="Longest wait for a full batch, at most 5m.")]]
+    filters: NotRequired[
+        Annotated[list[dict[str, Any]], Field(min_length=1, max_length=5, description="Event filter patterns.")]
+    ]
+    pattern: NotRequired[Annotated[dict[str, Any], Field(min_length=1, description="Event pattern of a bus.")]]
+    starting_position: NotRequired[
+        Annotated[Literal["LATEST", "TRIM_HORIZON"], Field(description="Where a new stream reader begins.")]
+    ]
+    bisect: NotRequired[Annotated[bool, Field(description="Split a failing batch in two (stream).")]]
+    retries: NotRequired[Annotated[int, Field(ge=0, le=10_000, description="Further attempts (stream).")]]
+    concurrency: NotRequired[Annotated[int, Field(ge=2, le=1000, description="Most simultaneous calls (queue).")]]
+    events: NotRequired[Annotated[list[S3Event], Field(min_length=1, description="S3 events (bucket).")]]
+    prefix: NotRequired[Annotated[Plain, Field(description="Of the object's key (bucket).")]]
+    suffix: NotRequired[Annotated[Plain, Field(description="Of the object's key (bucket).")]]
+
+
+@with_config(_STRICT)
+class FunctionTable(DefaultsTable):
+    """One Lambda function."""
+
+    handler: NotRequired[Annotated[Handler, Field(description="File and function: `users.app.handler`.")]]
+    routes: NotRequired[Annotated[list[RouteText], Field(description="HTTP routes: `GET /users/{id}`.")]]
+    health: NotRequired[Annotated[RouteText, Field(description="The route that proves it; joins the routes.")]]
+    verify: NotRequired[
+        Annotated[
+            RelativePath, Field(description="JSON event, in the service's folder, that proves it before traffic.")
+        ]
+    ]
+    on: NotRequired[Annotated[list[EventTable], Field(max_length=50, description="What else calls it.")]]
+    concurrency: NotRequired[Annotated[ConcurrencyTable, Field(description="Limits and warmth.")]]
+
+
+Key = Annotated[dict[Attribute, AttributeType], Field(min_length=1, max_length=2)]
+Range = Annotated[list[Annotated[int, Field(ge=1, le=40_000)]], Field(min_length=2, max_length=2)]
+
+
+@with_config(_STRICT)
+class CapacityTable(TypedDict):
+    """Provisioned capacity that follows its use."""
+
+    read: Annotated[Range, Field(description="Least and most read units, as `[5, 100]`.")]
+    write: Annotated[Range, Field(description="Least and most write units.")]
+    target: NotRequired[Annotated[int, Field(ge=20, le=90, description="Percent of use to hold. Default 70.")]]
+
+
+@with_config(_STRICT)
+class TableTable(TypedDict):
+    """A DynamoDB table."""
+
+    existing: NotRequired[Annotated[Existing, Field(description="A table's own name: used, never created.")]]
+    key: NotRequired[Annotated[Key, Field(description='Hash key, then range key: `{ id = "S" }`.')]]
+    indexes: NotRequired[
+        Annotated[dict[Attribute, Key], Field(max_length=20, description="Global secondary indexes by name.")]
+    ]
+    capacity: NotRequired[
+        Annotated[
+            Annotated[Literal["on-demand"], Tag("text")] | Annotated[CapacityTable, Tag("table")],
+            Discriminator(_text_or_table),
+            Field(description="`on-demand` (default), or provisioned with autoscaling."),
+        ]
+    ]
+    stream: NotRequired[
+        Annotated[
+            Literal["new-image", "old-image", "new-and-old-images", "keys-only"],
+            Field(description="What its stream carries; none without it."),
+        ]
+    ]
+    ttl: NotRequired[Annotated[Attribute, Field(description="Attribute that holds the time of expiry.")]]
+    protected: NotRequired[Annotated[bool, Field(description="Refuse deletion. Default false.")]]
+    backups: NotRequired[Annotated[bool, Field(description="Point-in-time recovery. Default false.")]]
+
+
+@with_config(_STRICT)
+class DeadLetterTable(TypedDict):
+    """Where messages go that cannot be handled."""
+
+    after: Annotated[int, Field(ge=1, le=1000, description="Receives before a message moves.")]
+
+
+@with_config(_STRICT)
+class QueueTable(TypedDict):
+    """An SQS queue."""
+
+    existing: NotRequired[Annotated[Existing, Field(description="A queue's own name: used, never created.")]]
+    fifo: NotRequired[Annotated[bool, Field(description="First in, first out. Default false.")]]
+    visibility: NotRequired[
+        Annotated[Duration, Field(description="Time a consumer has; at least its timeout, at most 12h. Default 60s.")]
+    ]
+    dead_letter: NotRequired[Annotated[DeadLetterTable, Field(description="A dead-letter queue.")]]
+
+
+@with_config(_STRICT)
+class PlainTable(TypedDict):
+    """An SNS topic or S3 bucket."""
+
+    existing: NotRequired[Annotated[Existing, Field(description="Its own name: used, never created.")]]
+
+
+@with_config(_STRICT)
+class SecretTable(TypedDict):
+    """A secret's container; `penstock secrets set` fills it."""
+
+    existing: NotRequired[Annotated[Existing, Field(description="A secret's own name: used, never created.")]]
+    generate: NotRequired[
+        Annotated[Literal["dev-only"], Field(description="The embedded AWS makes up a value by itself.")]
+    ]
+
+
+@with_config(_STRICT)
+class ParameterTable(TypedDict):
+    """A value in Parameter Store."""
+
+    existing: NotRequired[Annotated[Existing, Field(description="A parameter's own name: used, never created.")]]
+    value: NotRequired[
+        Annotated[Text, Field(min_length=1, max_length=4096, description="First content; people keep it afterwards.")]
+    ]
+
+
+@with_config(_STRICT)
+class StatementTable(TypedDict):
+    """An IAM statement by hand."""
+
+    actions: Annotated[list[Action], Field(min_length=1, description="As `es:ESHttpGet`.")]
+    resources: Annotated[list[ResourceValue], Field(min_length=1, description="ARNs, or `{ terraform = … }`.")]
+    reason: Annotated[Plain, Field(description="Why; shown in reviews.")]
+
+
+@with_config(_STRICT)
+class UsesTable(TypedDict):
+    """What a service may touch besides what it owns."""
+
+    tables: NotRequired[Annotated[dict[Name, TableAccess], Field(description="Access by table.")]]
+    buckets: NotRequired[Annotated[dict[Name, BucketAccess], Field(description="Access by bucket.")]]
+    queues: NotRequired[Annotated[list[Name], Field(description="Queues it sends to.")]]
+    topics: NotRequired[Annotated[list[Name], Field(description="Topics it publishes to.")]]
+    secrets: NotRequired[Annotated[list[Name], Field(description="Secrets it reads.")]]
+    parameters: NotRequired[Annotated[list[Name], Field(description="Parameters it reads.")]]
+    services: NotRequired[Annotated[list[Name], Field(description="Services it calls directly.")]]
+    statements: NotRequired[Annotated[list[StatementTable], Field(description="Anything else, with a reason.")]]
+
+
+@with_config(_STRICT)
+class Resources(TypedDict):
+    """Resources by name; names are unique in the workspace."""
+
+    tables: NotRequired[Annotated[dict[Name, TableTable], Field(description="DynamoDB tables.")]]
+    queues: NotRequired[Annotated[dict[Name, QueueTable], Field(description="SQS queues.")]]
+    topics: NotRequired[Annotated[dict[Name, PlainTable], Field(description="SNS topics.")]]
+    buckets: NotRequired[Annotated[dict[Name, PlainTable], Field(description="S3 buckets.")]]
+    secrets: NotRequired[Annotated[dict[Name, SecretTable], Field(description="Secrets.")]]
+    parameters: NotRequired[Annotated[dict[Name, ParameterTable], Field(description="Parameters.")]]
+
+
+@with_config(_STRICT)
+class ServicePart(FunctionTable, Resources):
+    """What a service, or an environment of it, says."""
+
+    functions: NotRequired[
+        Annotated[dict[Name, FunctionTable], Field(min_length=1, description="Several functions, by name.")]
+    ]
+    uses: NotRequired[Annotated[UsesTable, Field(description="Least privilege is derived from here.")]]
+
+
+@with_config(_STRICT)
+class ServiceFile(ServicePart):
+    """service.toml: one service. Keys of its only function stand at the top level, or several under `functions`."""
+
+    environments: NotRequired[Annotated[dict[Name, ServicePart], Field(description="What differs in an environment.")]]
+
+
+@with_config(_STRICT)
+class RolloutTable(TypedDict):
+    """How traffic moves to a new release."""
+
+    strategy: NotRequired[
+        Annotated[Literal["all-at-once", "linear", "canary", "blue-green"], Field(description="Default `all-at-once`.")]
+    ]
+    weights: NotRequired[
+        Annotated[
+            list[Annotated[int, Field(ge=1, le=99)]],
+            Field(min_length=1, max_length=50, description="Percents (canary)."),
+        ]
+    ]
+    by: NotRequired[Annotated[int, Field(ge=1, le=100, description="Percent more at each step (linear).")]]
+    every: NotRequired[Annotated[Duration, Field(description="Time between steps (linear).")]]
+    bake: NotRequired[Annotated[Duration, Field(description="Time at each step (canary), or after the switch.")]]
+    margin: NotRequired[
+        Annotated[float, Field(gt=0, lt=1, description="Share of bad calls tolerated above stable. Default 0.01.")]
+    ]
+    on_inconclusive: NotRequired[
+        Annotated[Literal["extend", "raise", "synthetic", "ask"], Field(description="Default `extend`.")]
+    ]
+    deadline: NotRequired[Annotated[Duration, Field(description="When an undecided rollout comes back.")]]
+
+
+@with_config(_STRICT)
+class ApprovalsTable(TypedDict):
+    """Who must say yes."""
+
+    required: NotRequired[Annotated[int, Field(ge=0, le=20, description="How many people. Default 0.")]]
+    self: NotRequired[Annotated[bool, Field(description="Whether the author's own yes counts. Default true.")]]
+
+
+@with_config(_STRICT)
+class AfterTable(TypedDict):
+    """What runs after a release is live."""
+
+    smoke: NotRequired[Annotated[list[RelativePath], Field(description="Scripts of the workspace.")]]
+    notify: NotRequired[Annotated[list[Notify], Field(description="As `sns:releases`.")]]
+
+
+@with_config(_STRICT)
+class EnvironmentTable(Resources):
+    """Where releases go. Resources and tags here go over the workspace's."""
+
+    extends: NotRequired[Annotated[Name, Field(description="An environment that this one differs from.")]]
+    endpoint: NotRequired[Annotated[Endpoint, Field(description="`local`: the embedded AWS; omitted: AWS.")]]
+    account: NotRequired[Annotated[Account, Field(description="The AWS account, 12 digits.")]]
+    region: NotRequired[
+        Annotated[Region, Field(description="AWS region; may be left out in the embedded AWS: `eu-west-1`.")]
+    ]
+    trigger: NotRequired[
+        Annotated[Literal["push", "manual"], Field(description="Whether CI deploys by itself. Default `manual`.")]
+    ]
+    branches: NotRequired[Annotated[list[Branch], Field(description="Branches it may be deployed from.")]]
+    approvals: NotRequired[Annotated[ApprovalsTable, Field(description="Who must say yes.")]]
+    defaults: NotRequired[Annotated[DefaultsTable, Field(description="Over `[defaults]`.")]]
+    rollout: NotRequired[Annotated[RolloutTable, Field(description="How traffic moves.")]]
+    after: NotRequired[Annotated[AfterTable, Field(description="What runs afterwards.")]]
+    profile: NotRequired[
+        Annotated[Literal["minimal", "standard", "full"], Field(description="How much is observed. Default `minimal`.")]
+    ]
+    tags: NotRequired[Annotated[Tags, Field(description="Over the workspace's tags.")]]
+
+
+@with_config(_STRICT)
+class WorkspaceTable(TypedDict):
+    """The workspace itself."""
+
+    name: Annotated[WorkspaceName, Field(description="First part of all physical names.")]
+    services: Annotated[list[Text], Field(min_length=1, max_length=100, description="Folders: `services/*`.")]
+    packages: NotRequired[Annotated[list[Text], Field(max_length=100, description="Folders of shared code.")]]
+    naming: NotRequired[
+        Annotated[
+            Naming,
+            Field(
+                description="Functions' physical names, at most 64 characters. Default "
+                "`{workspace}-{environment}-{function}`; `{service}` is there too."
+            ),
+        ]
+    ]
+    tags: NotRequired[Annotated[Tags, Field(description="On everything that is created.")]]
+
+
+@with_config(_STRICT)
+class RootFile(Resources):
+    """penstock.toml: the workspace, its environments, and what services have in common."""
+
+    workspace: Annotated[WorkspaceTable, Field(description="The workspace itself.")]
+    defaults: NotRequired[Annotated[DefaultsTable, Field(description="Of every function.")]]
+    environments: Annotated[
+        dict[WorkspaceName, EnvironmentTable],
+        Field(min_length=1, max_length=50, description="Where releases go."),
+    ]
