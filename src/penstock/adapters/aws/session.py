@@ -30,10 +30,13 @@ if TYPE_CHECKING:
 
 LOCAL_SECRET = "penstock-local"  # noqa: S105 - the emulator's public word, no secret of anybody's
 CONNECT_TIMEOUT = 5.0
-READ_TIMEOUT = 60.0
-"""Seconds. A lease's margin counts on calls that end: see `release.lease.CALL_TIMEOUT`."""
-ATTEMPTS = 6
-"""Attempts of one call, with the jittered back-off of botocore's standard mode."""
+READ_TIMEOUT = 20.0
+ATTEMPTS = 5
+"""Attempts of one call, with the jittered back-off of botocore's standard mode (1, 2, 4, 8 s at most).
+
+Together at most 5 x (5 + 20) + 15 = 140 s, within `release.lease.CALL_TIMEOUT`: a call ends before its lease is
+given to somebody else.
+"""
 LOCAL_ATTEMPTS = 3
 """An emulator that refuses connections on this machine will not begin to answer by itself."""
 CONNECTIONS = 16

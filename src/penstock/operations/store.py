@@ -1,0 +1,307 @@
+"""What lies in the environment's bucket besides artifacts: releases, the ledger, the lease.
+
+S3's conditional writes are the only coordination: a release is written once, a ledger entry only where none is, the
+lease only over the one that was read.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from penstock.model.errors import Conflict, Locked, NotFound, RemoteFault
+from penstock.model.ledger import Lease, LedgerEntry
+from penstock.model.release import Release
+from penstock.release import ledger as chain
+from penstock.release.lease import TTL, Asking, Held, Take, decide, describe, needs_renewal, released, renewed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from penstock.ports import Clock, ObjectStore
+
+LEASE = "lease.json"
+LEDGER_HINT = "ledger-head.json"
+"""Where the chain ended when somebody last looked: saves listing it. A wrong hint costs time, never an entry."""
+RACES = 50
+"""Attempts to append to the ledger while others append as well."""
+TRIES = 3
+"""Attempts to take a lease that changes while we look."""
+
+
+# ------------------------------------------------------------------------------------------ releases
+
+
+class ReleaseStore:
+    """`releases/<id>.json`: immutable."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+
+    def save(self, release: Release) -> None:
+        """Write the release, unless it is there: who made it first stays its author."""
+        body = json.dumps(release.to_json(), sort_keys=True, indent=1).encode()
+        try:
+            self._objects.put_if_absent(_release_key(release.id), body)
+        except Conflict:
+            return
+
+    def get(self, release: str) -> Release | None:
+        """The release of that id, or None."""
+        stored = self._objects.get(_release_key(release))
+        return Release.from_json(json.loads(stored.body)) if stored else None
+
+    def require(self, release: str) -> Release:
+        """The release of that id. Raises NotFound."""
+        found = self.get(release)
+        if found is None:
+            raise NotFound(f"there is no release {release}", where="releases/", hint="penstock releases")
+        return found
+
+    def ids(self) -> tuple[str, ...]:
+        """Ids of all releases, sorted."""
+        keys = (re.fullmatch(r"releases/([0-9a-f]{12})\.json", key) for key in self._objects.list("releases/"))
+        return tuple(found[1] for found in keys if found)
+
+    def delete(self, release: str) -> None:
+        """Forget a release; done when it is not there."""
+        self._objects.delete(_release_key(release))
+
+
+# ------------------------------------------------------------------------------------------ ledger
+
+
+class LedgerStore:
+    """`ledger/<number>.json`: appended only where nothing is, so that concurrent writers queue up.
+
+    Args:
+        objects: the bucket.
+        clock: for the entries' times.
+        actor: the STS caller.
+        run: id of this run of the command.
+    """
+
+    def __init__(self, objects: ObjectStore, *, clock: Clock, actor: str, run: str) -> None:
+        self._objects = objects
+        self._clock = clock
+        self._actor = actor
+        self._run = run
+        self._head: chain.Head | None = None
+
+    def append(self, kind: str, data: Mapping[str, Any]) -> LedgerEntry:
+        """Add one entry and return it. Raises RemoteFault when others append faster than we can."""
+        head = self._head or self._find_head()
+        for _ in range(RACES):
+            entry = chain.follow(
+                head, at=_timestamp(self._clock.now()), actor=self._actor, run=self._run, kind=kind, data=data
+            )
+            if self._write(entry):
+                self._head = chain.head_of(entry)
+                return entry
+            head = self._forward(chain.head_of(self._entry(entry.number)))
+        raise RemoteFault(f"the ledger moved {RACES} times while an entry was appended", where=chain.key(head.number))
+
+    def entries(self, *, after: int = 0) -> Iterator[LedgerEntry]:
+        """The entries whose number is greater, oldest first."""
+        for key in self._objects.list(chain.PREFIX):
+            number = _number(key)
+            if number is not None and number > after:
+                yield self._entry(number)
+
+    def last(self, count: int) -> tuple[LedgerEntry, ...]:
+        """The last entries, oldest first."""
+        head = self._head or self._find_head()
+        return tuple(self._entry(number) for number in range(max(head.number - count, 0) + 1, head.number + 1))
+
+    def close(self) -> None:
+        """Leave the hint where the chain ends; harmless when it does not happen."""
+        if self._head is not None:
+            self._objects.put(LEDGER_HINT, json.dumps({"number": self._head.number}).encode())
+
+    def _write(self, entry: LedgerEntry) -> bool:
+        try:
+            self._objects.put_if_absent(chain.key(entry.number), entry.to_text().encode())
+        except Conflict:
+            # A write whose answer was lost is repeated by the SDK and then meets itself.
+            return self._entry(entry.number).digest == entry.digest
+        return True
+
+    def _find_head(self) -> chain.Head:
+        hint = self._objects.get(LEDGER_HINT)
+        number = int(json.loads(hint.body)["number"]) if hint else 0
+        if number and self._objects.has(chain.key(number)):
+            return self._forward(chain.head_of(self._entry(number)))
+        numbers = [found for key in self._objects.list(chain.PREFIX) if (found := _number(key)) is not None]
+        return chain.head_of(self._entry(max(numbers))) if numbers else chain.Head()
+
+    def _forward(self, head: chain.Head) -> chain.Head:
+        """The chain's end, from an entry that is known: gallop ahead, then halve."""
+        step = 1
+        while self._objects.has(chain.key(head.number + step)):
+            step *= 2
+        known, gone = head.number + step // 2, head.number + step
+        while gone - known > 1:
+            middle = (known + gone) // 2
+            if self._objects.has(chain.key(middle)):
+                known = middle
+            else:
+                gone = middle
+        return head if known == head.number else chain.head_of(self._entry(known))
+
+    def _entry(self, number: int) -> LedgerEntry:
+        stored = self._objects.get(chain.key(number))
+        if stored is None:
+            raise NotFound(f"ledger entry {number} is missing", where=chain.key(number), hint="penstock audit --verify")
+        return LedgerEntry.from_text(stored.body.decode())
+
+
+# ------------------------------------------------------------------------------------------ lease
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredLease:
+    """The lease as it lies in the bucket, with the token to replace it."""
+
+    lease: Lease
+    etag: str
+
+    @property
+    def is_held(self) -> bool:
+        """False when it was given back."""
+        return self.lease.expires > 0
+
+
+class LeaseStore:
+    """`lease.json`.
+
+    Args:
+        objects: the bucket.
+        clock: whose time counts.
+        host: this machine's name.
+        process_alive: whether a process of this machine is still there.
+    """
+
+    def __init__(self, objects: ObjectStore, *, clock: Clock, host: str, process_alive: Callable[[int], bool]) -> None:
+        self._objects = objects
+        self._clock = clock
+        self._host = host
+        self._process_alive = process_alive
+
+    def read(self) -> StoredLease | None:
+        """The lease, given back or not; None when there has never been one."""
+        stored = self._objects.get(LEASE)
+        return StoredLease(lease=Lease.from_text(stored.body.decode()), etag=stored.etag) if stored else None
+
+    def is_dead(self, lease: Lease) -> bool:
+        """Whether the holder's process was on this machine and is gone for sure."""
+        return lease.host == self._host and not self._process_alive(lease.pid)
+
+    def acquire(self, *, holder: str, pid: int, run: str, purpose: str, patience: float = 0.0) -> HeldLease:
+        """Take the lease, waiting for a dead holder's expiry for `patience` seconds at most.
+
+        Raises Locked, saying who holds it, since when and for what.
+        """
+        deadline = self._clock.monotonic() + patience
+        attempt = 0
+        while True:
+            stored = self.read()
+            asking = Asking(holder=holder, host=self._host, pid=pid, run=run, purpose=purpose, now=self._clock.now())
+            decision = decide(
+                stored.lease if stored else None,
+                asking,
+                holder_dead=stored is not None and self.is_dead(stored.lease),
+            )
+            if isinstance(decision, Held):
+                if self._clock.monotonic() + decision.wait > deadline:
+                    raise Locked(decision.why, where=LEASE, hint=decision.hint)
+                self._clock.sleep(max(decision.wait, 0.1))
+                continue
+            etag = self._write(decision, stored)
+            if etag is not None:
+                return HeldLease(self, decision.lease, etag, over=decision.over)
+            attempt += 1
+            if attempt >= TRIES:
+                raise Locked("somebody else took it at the same moment", where=LEASE, hint="run the command again")
+
+    def replace(self, lease: Lease, etag: str) -> str:
+        """Write over the lease that was read under that ETag; the new one. Raises Conflict."""
+        return self._objects.put_if_match(LEASE, lease.to_text().encode(), etag)
+
+    def free(self, stored: StoredLease) -> None:
+        """Give back somebody else's lease. Raises Conflict when it has changed hands meanwhile."""
+        self.replace(released(stored.lease), stored.etag)
+
+    def now(self) -> float:
+        """The time that counts."""
+        return self._clock.now()
+
+    def _write(self, decision: Take, stored: StoredLease | None) -> str | None:
+        body = decision.lease.to_text().encode()
+        try:
+            if stored is None:
+                return self._objects.put_if_absent(LEASE, body)
+            return self._objects.put_if_match(LEASE, body, stored.etag)
+        except Conflict:
+            return None
+
+
+class HeldLease:
+    """A lease that is ours. `keep` before every call that changes something; no thread does it for us.
+
+    `over` is the lease of a dead holder that this one replaced: what it had begun must be read back and repaired.
+    """
+
+    def __init__(self, store: LeaseStore, lease: Lease, etag: str, *, over: Lease | None = None) -> None:
+        self._store = store
+        self._etag = etag
+        self.lease = lease
+        self.over = over
+
+    def keep(self) -> None:
+        """Renew when half of the time is gone. Raises Locked when somebody else has it by now."""
+        if needs_renewal(self.lease, now=self._store.now()):
+            self.extend(TTL)
+
+    def extend(self, seconds: float) -> None:
+        """Hold it for so long from now: before a step that nobody can interrupt to renew. Raises Locked."""
+        longer = renewed(self.lease, now=self._store.now(), ttl=seconds)
+        try:
+            self._etag = self._store.replace(longer, self._etag)
+        except Conflict as conflict:
+            stored = self._store.read()
+            if stored is not None and stored.lease == longer:  # a repeated write that met itself
+                self._etag = stored.etag
+            else:
+                who = describe(stored.lease, now=self._store.now()) if stored else "nobody holds it"
+                raise Locked(
+                    f"the lease was lost while this command stood still; {who}",
+                    where=LEASE,
+                    hint="penstock status; then run the command again",
+                ) from conflict
+        self.lease = longer
+
+    def give_back(self) -> None:
+        """Free it for the next; done when it is lost already."""
+        try:
+            self._store.replace(released(self.lease), self._etag)
+        except Conflict:
+            return
+
+
+# ------------------------------------------------------------------------------------------ small things
+
+
+def _release_key(release: str) -> str:
+    return f"releases/{release}.json"
+
+
+def _number(key: str) -> int | None:
+    found = re.fullmatch(rf"{chain.PREFIX}(\d+)\.json", key)
+    return int(found[1]) if found else None
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,152 @@
+"""Who may change an environment now: decided from the lease as it lies in the store. No clock, no store, no waiting.
+
+API Gateway and Parameter Store take no fencing token, so a call that a driver had already sent may land after its
+lease is over. A new holder therefore waits until the expiry, and the longest call, and a margin for clocks that
+differ have passed; then it reads back and repairs. Only when the holder's process is known to be dead on this very
+machine is there nothing to wait for but calls in flight, and those ended with their connection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from penstock.model.ledger import Lease
+
+TTL = 60.0
+"""Seconds that a lease lasts without being renewed."""
+CALL_TIMEOUT = 150.0
+"""Seconds that one control-plane call may take with all its repetitions (`adapters.aws.session`)."""
+MARGIN = 10.0
+"""Seconds that two machines' clocks may differ."""
+RENEW_BELOW = TTL / 2
+"""Remaining seconds below which a holder renews."""
+RELEASED = 0.0
+"""`expires` of a lease that was given back: the fence number has to stay."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who wants the lease. `now` in seconds since the epoch."""
+
+    holder: str
+    host: str
+    pid: int
+    run: str
+    purpose: str
+    now: float
+    ttl: float = TTL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """The lease may be taken: write this. `over` is the dead holder's lease that it replaces, None for a free one."""
+
+    lease: Lease
+    over: Lease | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Somebody holds the lease. `wait` seconds from now it may be taken if nobody renews it."""
+
+    lease: Lease
+    wait: float
+    why: str
+    hint: str
+
+
+Decision = Take | Held
+
+
+def decide(current: Lease | None, asking: Asking, *, holder_dead: bool = False) -> Decision:
+    """Whether the lease may be taken.
+
+    Args:
+        current: the lease in the store; None when there has never been one.
+        asking: who wants it.
+        holder_dead: the current holder's process ran on this machine and is known to be gone.
+    """
+    if current is None:
+        return Take(lease=_lease(asking, fence=1))
+    mine = current.run == asking.run
+    taken = _lease(asking, fence=current.fence if mine else current.fence + 1)
+    if mine or current.expires == RELEASED:
+        return Take(lease=taken)
+    free_at = current.expires + CALL_TIMEOUT + MARGIN
+    if holder_dead or asking.now >= free_at:
+        return Take(lease=taken, over=current)
+    return Held(lease=current, wait=free_at - asking.now, why=_why(current, asking), hint=_hint(current, asking))
+
+
+def renewed(lease: Lease, *, now: float, ttl: float = TTL) -> Lease:
+    """The same lease, for `ttl` seconds from now, and never shorter than it was."""
+    return replace(lease, expires=max(lease.expires, now + ttl))
+
+
+def released(lease: Lease) -> Lease:
+    """The lease given back; its fence number stays behind for the next holder."""
+    return replace(lease, expires=RELEASED)
+
+
+def is_valid(lease: Lease, *, now: float) -> bool:
+    """Whether the holder may still send a call: it must be able to end before anybody else begins."""
+    return now < lease.expires
+
+
+def needs_renewal(lease: Lease, *, now: float) -> bool:
+    """Whether the holder should renew before the next call."""
+    return lease.expires - now < RENEW_BELOW
+
+
+def describe(lease: Lease, *, now: float) -> str:
+    """Who holds it, since when, for what: one sentence for people, without a full stop."""
+    since = datetime.fromtimestamp(lease.since, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return (
+        f"{lease.holder} on {lease.host} (process {lease.pid}) holds it since {since} "
+        f"({_duration(now - lease.since)} ago) for: {lease.purpose}"
+    )
+
+
+def _lease(asking: Asking, *, fence: int) -> Lease:
+    return Lease(
+        holder=asking.holder,
+        host=asking.host,
+        pid=asking.pid,
+        run=asking.run,
+        purpose=asking.purpose,
+        since=asking.now,
+        expires=asking.now + asking.ttl,
+        fence=fence,
+    )
+
+
+def _why(current: Lease, asking: Asking) -> str:
+    text = describe(current, now=asking.now)
+    if current.since > asking.now + MARGIN:
+        ahead = _duration(current.since - asking.now)
+        return f"{text}; that is {ahead} in the future: the clock of {current.host} or of this machine is wrong"
+    if asking.now >= current.expires:
+        return f"{text}; it was not renewed for {_duration(asking.now - current.expires)}, so the holder may be dead"
+    return text
+
+
+def _hint(current: Lease, asking: Asking) -> str:
+    if current.since > asking.now + MARGIN:
+        return "set the clocks, or free it: penstock unlock"
+    if asking.now >= current.expires:
+        free = _duration(current.expires + CALL_TIMEOUT + MARGIN - asking.now)
+        return f"try again in {free}, when calls under way have ended; or look at it now: penstock unlock"
+    return "wait for it to end; if that process is gone: penstock unlock"
+
+
+def _duration(seconds: float) -> str:
+    seconds = max(round(seconds), 0)
+    minute, hour, day = 60, 3600, 86400
+    if seconds < 2 * minute:
+        return f"{seconds} s"
+    if seconds < 2 * hour:
+        return f"{seconds // minute} min"
+    if seconds < 2 * day:
+        return f"{seconds // hour} h"
+    return f"{seconds // day} days"

@@ -1,0 +1,79 @@
+"""The ledger's chain: each entry holds its predecessor's hash, so that nobody changes history unnoticed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.model.ledger import GENESIS, LedgerEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PREFIX = "ledger/"
+DIGITS = 8
+"""Numbers are padded, so that keys sort as numbers do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The chain's last entry: its number and its hash. An empty chain has number 0 and the genesis hash."""
+
+    number: int = 0
+    digest: str = GENESIS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Break:
+    """A place where the chain does not hold."""
+
+    number: int
+    what: str
+
+
+def key(number: int) -> str:
+    """Where the entry of that number lies in the bucket. Numbers begin at 1."""
+    return f"{PREFIX}{number:0{DIGITS}d}.json"
+
+
+def follow(head: Head, *, at: str, actor: str, run: str, kind: str, data: Mapping[str, Any]) -> LedgerEntry:
+    """The entry that comes after the head."""
+    return LedgerEntry(number=head.number + 1, at=at, actor=actor, run=run, kind=kind, data=data, previous=head.digest)
+
+
+def head_of(entry: LedgerEntry) -> Head:
+    """The head of a chain that ends with this entry."""
+    return Head(number=entry.number, digest=entry.digest)
+
+
+def verify(entries: Iterable[LedgerEntry], *, after: Head | None = None) -> tuple[Break, ...]:
+    """Every place where the chain does not hold, in order; empty when it holds.
+
+    Args:
+        entries: in the order of their numbers.
+        after: what the first entry must follow; None for the beginning of the chain.
+    """
+    found: list[Break] = []
+    head = after or Head()
+    for entry in entries:
+        expected = head.number + 1
+        if entry.number > expected:
+            gap = str(expected) if entry.number == expected + 1 else f"{expected} to {entry.number - 1}"
+            found.append(Break(number=expected, what=f"missing: {gap}"))
+        elif entry.number < expected:
+            found.append(Break(number=entry.number, what=f"out of order: {entry.number} after {head.number}"))
+        elif entry.previous != head.digest:
+            found.append(Break(number=entry.number, what=f"entry {head.number} is not the one that it followed"))
+        head = head_of(entry)
+    return tuple(found)
+
+
+def unfinished(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """Intents that no effect of the same run answers: what somebody had begun when the process ended."""
+    open_intents: dict[tuple[str, int], LedgerEntry] = {}
+    for entry in entries:
+        if entry.kind == "intent":
+            open_intents[(entry.run, entry.number)] = entry
+        elif entry.kind == "effect":
+            open_intents.pop((entry.run, int(entry.data.get("intent", 0))), None)
+    return tuple(open_intents.values())
