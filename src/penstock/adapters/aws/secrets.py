@@ -1,0 +1,40 @@
+"""Secrets Manager. Values go in and are never read back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.adapters.aws.faults import calling
+from penstock.model.errors import NotFound
+
+if TYPE_CHECKING:
+    from penstock.adapters.aws.session import AwsSession
+
+CURRENT = "AWSCURRENT"
+
+
+class AwsSecrets:
+    """Secrets of one account and region."""
+
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+
+    def has_value(self, name: str) -> bool:
+        """Whether the secret exists and has a current value."""
+        try:
+            with calling("secretsmanager:DescribeSecret", name):
+                answer = self._session.client("secretsmanager").describe_secret(SecretId=name)
+        except NotFound:
+            return False
+        stages = answer.get("VersionIdsToStages", {})
+        return "DeletedDate" not in answer and any(CURRENT in labels for labels in stages.values())
+
+    def put(self, name: str, value: str) -> None:
+        """Set the current value, creating the secret's container when it is missing."""
+        client = self._session.client("secretsmanager")
+        try:
+            with calling("secretsmanager:PutSecretValue", name):
+                client.put_secret_value(SecretId=name, SecretString=value)
+        except NotFound:
+            with calling("secretsmanager:CreateSecret", name):
+                client.create_secret(Name=name, SecretString=value)
