@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.aws.faults import calling
 from penstock.model.errors import NotFound
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.adapters.aws.session import AwsSession
 
 CURRENT = "AWSCURRENT"
@@ -23,10 +25,10 @@ class AwsSecrets:
         """Whether the secret exists and has a current value."""
         try:
             with calling("secretsmanager:DescribeSecret", name):
-                answer = self._session.client("secretsmanager").describe_secret(SecretId=name)
+                answer: Mapping[str, Any] = self._session.client("secretsmanager").describe_secret(SecretId=name)
         except NotFound:
             return False
-        stages = answer.get("VersionIdsToStages", {})
+        stages = answer.get("VersionIdsToStages") or {}
         return "DeletedDate" not in answer and any(CURRENT in labels for labels in stages.values())
 
     def put(self, name: str, value: str) -> None:
