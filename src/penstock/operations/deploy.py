@@ -123,6 +123,7 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     )
     session.record("approved", {"plan": plan.id, "by": [approval.by for approval in approvals]})
     if saved is not None:
+        session.hold_for_long()
         apply_plan(world, saved)
         if not leftovers(world, wanted.shape):
             remember_applied(world, wanted.shape)

@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.build.units import units
 from penstock.infra.digest import config_digest
 from penstock.infra.openapi import api_digest
 from penstock.model.errors import NotFound, Refused
@@ -28,7 +29,7 @@ def release_from(world: World, source: World, targets: Mapping[str, Target]) -> 
     Args:
         world: where the release goes.
         source: where it runs.
-        targets: what each function key must be built for here.
+        targets: what each unit must be built for here.
 
     Raises:
         NotFound: nothing is live in the source.
@@ -43,16 +44,17 @@ def release_from(world: World, source: World, targets: Mapping[str, Target]) -> 
     if world.origin.commit and found.commit.removesuffix("+changes") != world.origin.commit:
         note(world, f"{found.environment} runs commit {found.commit[:12]}; routes and configuration come from here")
     workspace = world.workspace
+    needed = {function.key: targets[unit.name] for unit in units(workspace) for function in unit.functions}
     shape = {
         function.key: FunctionRelease(
             physical=function.physical,
             service=function.service,
             artifact="",
             config=config_digest(workspace, function),
-            architecture=targets[function.key].architecture,
+            architecture=needed[function.key].architecture,
             runtime=function.runtime,
             timeout=function.timeout,
-            target=str(targets[function.key]),
+            target=str(needed[function.key]),
         )
         for function in workspace.functions
     }

@@ -1,17 +1,29 @@
-"""`penstock status`: what is live, what waits, and how it does: API, Lambda's metrics, DynamoDB."""
+"""`penstock status`: what is live, what waits, and how it does: API, Lambda's metrics, DynamoDB.
+
+Also `penstock releases`: every release that the bucket holds, and what became of it.
+"""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from penstock.model.release import SLOTS, Pointer
+from penstock.operations.engine import read_pointer
+from penstock.operations.history import read_history
+from penstock.operations.session import holder
+from penstock.operations.store import ReleaseStore
 
-    from penstock.ports import FunctionHealth, HttpAnswer, TableHealth
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from penstock.model.release import Release, Slot
+    from penstock.operations.world import World
+    from penstock.ports import FunctionHealth, TableHealth
 
 WINDOW = 60
 """Minutes that metrics are summed over."""
+OK_STATUS = range(200, 400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,9 +34,23 @@ class SlotStatus:
     live: bool
     candidate: bool
     release: str | None
-    commit: str
-    author: str
-    created: str
+    commit: str = ""
+    author: str = ""
+    created: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteStatus:
+    """What a health route answered through the live stage. `seconds` is the whole exchange."""
+
+    route: str
+    status: int
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether the answer is a good one."""
+        return self.status in OK_STATUS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +60,125 @@ class Status:
     environment: str
     url: str | None
     deployed: bool
-    slots: tuple[SlotStatus, ...]
-    stage_agrees: bool
+    slots: tuple[SlotStatus, ...] = ()
+    agrees: bool = True
     """Whether the live stage serves what the pointer says; False only after a crash or a change by hand."""
-    routes: Mapping[str, HttpAnswer]
-    functions: Mapping[str, FunctionHealth]
-    tables: Mapping[str, TableHealth]
-    holder: str | None
+    routes: tuple[RouteStatus, ...] = ()
+    functions: Mapping[str, FunctionHealth] = field(default_factory=dict)
+    tables: Mapping[str, TableHealth] = field(default_factory=dict)
+    holder: str | None = None
     """Who changes the environment right now, in words."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was asked is well."""
+        return self.deployed and self.agrees and all(route.ok for route in self.routes)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return asdict(self)
+        return {**asdict(self), "ok": self.ok}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseLine:
+    """One release in `penstock releases`, newest promotion first."""
+
+    release: str
+    state: str
+    """live, waiting, previous, rolled back, or past."""
+    slot: str | None
+    promoted: str
+    by: str
+    commit: str
+
+
+def status(world: World) -> Status:
+    """Look at the environment; nothing is changed."""
+    name = world.workspace.environment.name
+    pointer = read_pointer(world)
+    api = world.gateway.find(world.workspace.api_name)
+    url = world.gateway.url(api, world.workspace.api_name, "live") if api else None
+    if pointer is None or pointer.live_release is None:
+        return Status(environment=name, url=url, deployed=False)
+    releases = ReleaseStore(world.objects)
+    stage = world.gateway.stage(api, "live") if api else None
+    routes = []
+    for function in world.workspace.functions:
+        if api and function.health:
+            answer = world.gateway.call(api, "live", "GET", function.health.path)
+            routes.append(
+                RouteStatus(route=str(function.health), status=answer.status, seconds=round(answer.seconds, 4))
+            )
+    functions = [function.physical for function in world.workspace.functions]
+    tables = [table.physical for table in world.workspace.tables]
+    return Status(
+        environment=name,
+        url=url,
+        deployed=True,
+        slots=tuple(_slot(pointer, slot, releases) for slot in SLOTS),
+        agrees=stage is None or stage.variables.get("slot") == pointer.live,
+        routes=tuple(routes),
+        functions=world.health.functions(functions, WINDOW),
+        tables=world.health.tables(tables, WINDOW),
+        holder=holder(world),
+    )
+
+
+def releases(world: World) -> Sequence[ReleaseLine]:
+    """Every promoted release, newest promotion first; then those that wait or were never promoted."""
+    pointer = read_pointer(world)
+    if pointer is None:
+        return ()
+    store = ReleaseStore(world.objects)
+    history = read_history(world.objects)
+    bad = history.bad()
+    lines: dict[str, ReleaseLine] = {}
+    for promotion in reversed(history.promotions):
+        if promotion.release not in lines:
+            lines[promotion.release] = _line(
+                promotion.release, store.get(promotion.release), pointer, bad, promotion.at, promotion.by
+            )
+    for release in store.ids():
+        if release not in lines:
+            lines[release] = _line(release, store.get(release), pointer, bad, "", "")
+    return tuple(lines.values())
+
+
+def _line(  # noqa: PLR0917 - a row of a table
+    release: str, stored: Release | None, pointer: Pointer, bad: frozenset[str], at: str, by: str
+) -> ReleaseLine:
+    slot = next((slot for slot in SLOTS if pointer.slot(slot).release == release), None)
+    return ReleaseLine(
+        release=release,
+        state=_state(release, slot, pointer, bad, promoted=bool(at)),
+        slot=slot,
+        promoted=at,
+        by=by or (stored.author if stored else ""),
+        commit=stored.commit if stored else "",
+    )
+
+
+def _state(release: str, slot: Slot | None, pointer: Pointer, bad: frozenset[str], *, promoted: bool) -> str:
+    if slot == pointer.live:
+        return "live"
+    if slot is not None and slot == pointer.candidate:
+        return "waiting"
+    if release in bad:
+        return "rolled back"
+    if slot is not None:
+        return "previous"
+    return "past" if promoted else "never live"
+
+
+def _slot(pointer: Pointer, slot: Slot, releases: ReleaseStore) -> SlotStatus:
+    state = pointer.slot(slot)
+    release = releases.get(state.release) if state.release else None
+    return SlotStatus(
+        slot=slot,
+        live=slot == pointer.live,
+        candidate=slot == pointer.candidate,
+        release=state.release,
+        commit=release.commit if release else "",
+        author=release.author if release else "",
+        created=release.created if release else "",
+    )

@@ -1,0 +1,313 @@
+"""Wiring, and the public Python API: `Penstock(root, "dev").deploy()` is what `penstock deploy -e dev` does.
+
+Adapters are chosen here and nowhere else; whether an environment lives in the embedded AWS or on AWS is decided here
+by its `endpoint` alone. What is slow to import is imported when it is first needed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import uuid
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from penstock.adapters.clock import SystemClock
+from penstock.adapters.commands import RealCommands
+from penstock.adapters.files import RealFiles
+from penstock.operations.world import Origin, World
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from penstock.adapters.builder import Builder
+    from penstock.adapters.local_aws import LocalAwsProcess
+    from penstock.adapters.terraform import TerraformCli
+    from penstock.model.artifact import Artifact, Target
+    from penstock.model.plan import Approval, Objection, Plan
+    from penstock.model.workspace import Environment, Secret, Workspace
+    from penstock.operations.deploy import Deployed
+    from penstock.operations.status import ReleaseLine, Status
+    from penstock.operations.switch import Moved
+    from penstock.operations.world import Confirm
+    from penstock.ports import EventSink, Interpreters
+    from penstock.workspace.source import Source
+
+OWN_FOLDER = ".penstock"
+"""Everything of ours in a workspace that is not for committing: caches, working files, the embedded AWS's state."""
+
+
+def nobody(plan: Plan, objections: Sequence[Objection]) -> bool:  # noqa: ARG001 - the Confirm protocol
+    """Confirm for when there is no terminal: the answer is no."""
+    return False
+
+
+class Penstock:
+    """One workspace, seen from one environment.
+
+    Args:
+        root: the folder with penstock.toml.
+        environment: its name in penstock.toml.
+        events: takes everything that happens.
+        environ: the process's environment.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        environment: str,
+        *,
+        events: EventSink,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = root.resolve()
+        self.environment = environment
+        self._events = events
+        self._environ = dict(os.environ) if environ is None else environ
+
+    @classmethod
+    def open(cls, root: Path, environment: str, *, events: EventSink, environ: Mapping[str, str]) -> Penstock:
+        """As the command line does it."""
+        return cls(root, environment, events=events, environ=environ)
+
+    # ------------------------------------------------------------------------------------------ verbs
+
+    def build(self, names: Sequence[str] = (), *, clean: bool = False) -> Sequence[Artifact]:
+        """Build `packages`, `services`, some by name, or (none given) everything; the artifacts."""
+        if clean:
+            self.builder.forget()
+        if not names or "packages" in names:
+            self.builder.build_packages(self.workspace)
+        services = [name for name in names if name not in ("packages", "services")]
+        if names and not services and "services" not in names:
+            return ()
+        return self.builder.build(self.workspace, None if "services" in names else services or None, self.targets)
+
+    def render(self) -> Sequence[Path]:
+        """Write the Terraform roots of all environments; the files that changed."""
+        from penstock.operations.render import render  # noqa: PLC0415 - start-up counts
+
+        return render(RealFiles(), self._rendered())
+
+    def check_rendered(self) -> None:
+        """Raise PenstockError when a generated file is not current."""
+        from penstock.operations.render import check  # noqa: PLC0415
+
+        check(RealFiles(), self.root, self._rendered())
+
+    def deploy(
+        self,
+        *,
+        services: Sequence[str] = (),
+        plan_only: bool = False,
+        auto_approve: bool = False,
+        strategy: str | None = None,
+        slot: str | None = None,
+        source: str | None = None,
+        allow_destroy: Sequence[str] = (),
+        confirm: Confirm = nobody,
+    ) -> Deployed:
+        """Ship the workspace's current state, or another environment's release.
+
+        Args:
+            services: only these; empty for all.
+            plan_only: say what would happen, and change nothing.
+            auto_approve: a yes given beforehand, recorded.
+            strategy: instead of the environment's.
+            slot: `staging` loads the idle slot and stops there, which is blue-green.
+            source: the environment whose live release is promoted.
+            allow_destroy: addresses of data-bearing resources that may go.
+            confirm: asks the person.
+        """
+        from penstock.operations.deploy import DeployRequest, deploy  # noqa: PLC0415
+
+        request = DeployRequest(
+            services=tuple(services),
+            plan_only=plan_only,
+            auto_approve=auto_approve,
+            strategy="blue-green" if slot == "staging" else strategy,
+            source=None if source is None else self.beside(source).world,
+            allow_destroy=tuple(allow_destroy),
+        )
+        return deploy(self.world, request, self.targets, confirm)
+
+    def switch(self) -> Moved:
+        """Send traffic to the release that waits."""
+        from penstock.operations.switch import switch  # noqa: PLC0415
+
+        return switch(self.world)
+
+    def rollback(self, *, to: str | None = None, services: Sequence[str] = ()) -> Moved:
+        """Go back to the release before, a named one, or with some services only."""
+        from penstock.operations.switch import rollback  # noqa: PLC0415
+
+        return rollback(self.world, to=to, services=services)
+
+    def approve(self, plan: str) -> Approval:
+        """Say yes to a saved plan, as the STS caller."""
+        from penstock.operations.plans import approve  # noqa: PLC0415
+
+        return approve(self.world, plan)
+
+    def status(self) -> Status:
+        """What is live, what waits, and how it does."""
+        from penstock.operations.status import status  # noqa: PLC0415
+
+        return status(self.world)
+
+    def releases(self) -> Sequence[ReleaseLine]:
+        """Every release, newest promotion first."""
+        from penstock.operations.status import releases  # noqa: PLC0415
+
+        return releases(self.world)
+
+    def unlock(self, *, force: bool = False) -> str:
+        """Free a lease that a dead process left; what was done, in words."""
+        from penstock.operations.session import unlock  # noqa: PLC0415
+
+        return unlock(self.world, force=force)
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Give a secret its value."""
+        from penstock.operations.secrets import set_secret  # noqa: PLC0415
+
+        set_secret(self.world, name, value)
+
+    def list_secrets(self) -> Sequence[tuple[Secret, bool]]:
+        """Every secret, and whether it has a value."""
+        from penstock.operations.secrets import list_secrets  # noqa: PLC0415
+
+        return list_secrets(self.world)
+
+    def beside(self, environment: str) -> Penstock:
+        """The same workspace seen from another environment."""
+        return Penstock(self.root, environment, events=self._events, environ=self._environ)
+
+    def _rendered(self) -> Mapping[Path, bytes]:
+        from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
+        from penstock.operations.render import wanted_files  # noqa: PLC0415
+        from penstock.workspace.load import environments, load  # noqa: PLC0415
+
+        workspaces = [load(self.source, name) for name in environments(self.source)]
+        return wanted_files(self.root, workspaces, shipped_modules())
+
+    # ------------------------------------------------------------------------------------------ wiring
+
+    @cached_property
+    def source(self) -> Source:
+        """The workspace's tree as it is now."""
+        from penstock.adapters.workspace_files import read_source  # noqa: PLC0415
+
+        return read_source(self.root)
+
+    @cached_property
+    def workspace(self) -> Workspace:
+        """Resolved for the environment. Raises WorkspaceInvalid with all problems."""
+        from penstock.workspace.load import load  # noqa: PLC0415
+
+        return load(self.source, self.environment)
+
+    @cached_property
+    def interpreters(self) -> Interpreters:
+        """The language runtimes of this machine."""
+        from penstock.adapters.interpreters import RealInterpreters  # noqa: PLC0415
+
+        return RealInterpreters(RealCommands(), self.root / OWN_FOLDER / "cache" / "interpreters.json")
+
+    @cached_property
+    def builder(self) -> Builder:
+        """Makes artifacts, cached below the workspace."""
+        from penstock.adapters.builder import Builder  # noqa: PLC0415
+
+        return Builder(self.root, RealCommands(), self.root / OWN_FOLDER / "cache", self._events, SystemClock())
+
+    @cached_property
+    def targets(self) -> Mapping[str, Target]:
+        """What every unit is built for; one note for each runtime that this machine lacks."""
+        from penstock.build.targets import targets  # noqa: PLC0415
+        from penstock.model.events import Note  # noqa: PLC0415
+
+        found, notes = targets(self.workspace, self.interpreters, sys.platform)
+        for text in notes:
+            self._events.emit(Note(text=text, level="warning"))
+        return found
+
+    @cached_property
+    def local_aws(self) -> LocalAwsProcess:
+        """The embedded AWS of this workspace."""
+        from penstock.adapters.local_aws import LocalAwsProcess, port_from  # noqa: PLC0415
+
+        return LocalAwsProcess(
+            state=self.root / OWN_FOLDER / "local",
+            port=port_from(self._environ),
+            interpreters=self.interpreters,
+            environ=self._environ,
+        )
+
+    def endpoint(self, environment: Environment) -> str | None:
+        """The URL that stands for AWS in an environment, or None for AWS itself."""
+        return self.local_aws.url if environment.is_local else environment.endpoint
+
+    @cached_property
+    def terraform(self) -> TerraformCli:
+        """Terraform with the environment's credentials."""
+        from penstock.adapters.aws_environ import overrides  # noqa: PLC0415
+        from penstock.adapters.terraform import TerraformCli  # noqa: PLC0415
+
+        environment = self.workspace.environment
+        return TerraformCli(
+            workspace=self.root,
+            environ=self._environ,
+            overrides=overrides(environment, self.endpoint(environment), self._environ),
+            events=self._events,
+        )
+
+    @cached_property
+    def world(self) -> World:
+        """All ports of the environment; the embedded AWS is started when it lives there."""
+        from penstock.adapters.aws.functions import AwsFunctions  # noqa: PLC0415
+        from penstock.adapters.aws.gateway import AwsGateway  # noqa: PLC0415
+        from penstock.adapters.aws.health import AwsHealth  # noqa: PLC0415
+        from penstock.adapters.aws.identity import AwsIdentity  # noqa: PLC0415
+        from penstock.adapters.aws.parameters import AwsParameters  # noqa: PLC0415
+        from penstock.adapters.aws.secrets import AwsSecrets  # noqa: PLC0415
+        from penstock.adapters.aws.session import AwsSession  # noqa: PLC0415
+        from penstock.adapters.aws.store import AwsObjectStore  # noqa: PLC0415
+        from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
+        from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
+        from penstock.adapters.processes import is_alive  # noqa: PLC0415
+
+        workspace = self.workspace
+        environment = workspace.environment
+        if environment.is_local:
+            self.local_aws.start()
+        session = AwsSession(
+            account=environment.account, region=environment.region, endpoint=self.endpoint(environment)
+        )
+        commands = RealCommands()
+        commit, branch, dirty = commit_and_branch(commands, self.root)
+        return World(
+            root=self.root,
+            workspace=workspace,
+            origin=Origin(commit=commit, branch=branch, dirty=dirty, ci=bool(self._environ.get("CI"))),
+            run=uuid.uuid4().hex[:12],
+            host=socket.gethostname(),
+            clock=SystemClock(),
+            events=self._events,
+            files=RealFiles(),
+            commands=commands,
+            interpreters=self.interpreters,
+            identity=AwsIdentity(session),
+            objects=AwsObjectStore(session, workspace.store_bucket),
+            functions=AwsFunctions(session),
+            gateway=AwsGateway(session),
+            parameters=AwsParameters(session),
+            secrets=AwsSecrets(session),
+            health=AwsHealth(session),
+            terraform=self.terraform,
+            builds=self.builder,
+            modules=shipped_modules,
+            process_alive=is_alive,
+        )

@@ -1,0 +1,133 @@
+"""Holding an environment while it is changed: lease, ledger, and the repair of what an earlier run left half-done."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from penstock.model.errors import Locked
+from penstock.model.events import Recovered
+from penstock.operations import execute as interpreter
+from penstock.operations.engine import observe
+from penstock.operations.history import read_history, write_history
+from penstock.operations.steps import timestamp
+from penstock.operations.store import LeaseStore, LedgerStore
+from penstock.release.lease import describe
+from penstock.release.reconcile import Settled, reconcile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from penstock.operations.store import HeldLease
+    from penstock.operations.world import World
+    from penstock.release.effects import Effect
+
+LONG_STEP = 3600.0
+"""Seconds that the lease is held for a step that cannot renew it by itself, such as `terraform apply`."""
+
+
+class Session:
+    """An environment that is ours to change. `actor` is the STS caller's ARN."""
+
+    def __init__(self, world: World, *, actor: str, lease: HeldLease, ledger: LedgerStore) -> None:
+        self._world = world
+        self._lease = lease
+        self._ledger = ledger
+        self.actor = actor
+
+    def execute(self, effects: Sequence[Effect]) -> None:
+        """Do these effects in their order, each with its intent and outcome in the ledger."""
+        if effects:
+            interpreter.execute(self._world, effects, ledger=self._ledger, lease=self._lease)
+
+    def record(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Append an event to the ledger."""
+        self._ledger.append(kind, data)
+
+    def hold_for_long(self) -> None:
+        """Before a step that takes long and cannot be interrupted to renew the lease."""
+        self._lease.extend(LONG_STEP)
+
+
+@contextmanager
+def exclusive(world: World, purpose: str) -> Iterator[Session]:
+    """Hold the environment's lease, with everything repaired that an interrupted run left behind.
+
+    Raises Locked, naming the holder, when somebody else is at it.
+    """
+    actor = world.identity.caller()
+    leases = _leases(world)
+    held = leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
+    ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=world.run)
+    try:
+        session = Session(world, actor=actor, lease=held, ledger=ledger)
+        session.record("began", {"purpose": purpose, "fence": held.lease.fence})
+        if held.over is not None:
+            left = describe(held.over, now=world.clock.now())
+            session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
+            world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
+        repair(world, session)
+        yield session
+        session.record("ended", {"purpose": purpose})
+        ledger.close()
+    finally:
+        held.give_back()
+
+
+def repair(world: World, session: Session) -> None:
+    """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases."""
+    observed = observe(world, (function.physical for function in world.workspace.functions))
+    effects = reconcile(observed, Settled())
+    if effects:
+        session.execute(effects)
+        done = "; ".join(effect.describe() for effect in effects)
+        world.events.emit(Recovered(what=f"an earlier run or a change by hand was unfinished: {done}"))
+    live = observed.pointer.live_release
+    history = read_history(world.objects)
+    if live is not None and (history.latest is None or history.latest.release != live):
+        write_history(world.objects, history.promoted(live, at=timestamp(world), by=session.actor))
+
+
+def holder(world: World) -> str | None:
+    """Who holds the environment now, in words; None when nobody does."""
+    stored = _leases(world).read()
+    return describe(stored.lease, now=world.clock.now()) if stored and stored.is_held else None
+
+
+def somebody_is_at_it(world: World) -> bool:
+    """Whether the lease is held, or was left behind by a run that was killed."""
+    stored = _leases(world).read()
+    return stored is not None and stored.is_held
+
+
+def unlock(world: World, *, force: bool = False) -> str:
+    """Free the lease of a process that is gone; what was done, in words.
+
+    Args:
+        world: the environment.
+        force: also when the holder cannot be seen from this machine. A holder that is alive here is never robbed.
+
+    Raises:
+        Locked: the holder lives, or may live.
+    """
+    leases = _leases(world)
+    stored = leases.read()
+    if stored is None or not stored.is_held:
+        return "nobody holds the lease"
+    who = describe(stored.lease, now=world.clock.now())
+    here = stored.lease.host == world.host
+    if here and world.process_alive(stored.lease.pid):
+        raise Locked(f"{who}; that process is alive", where="lease.json", hint="wait for it, or stop it yourself first")
+    if not here and not force:
+        raise Locked(
+            f"{who}; whether it lives cannot be seen from here",
+            where="lease.json",
+            hint=f"look on {stored.lease.host}; if it is gone: penstock unlock --force",
+        )
+    leases.free(stored)
+    return f"freed: {who}"
+
+
+def _leases(world: World) -> LeaseStore:
+    return LeaseStore(world.objects, clock=world.clock, host=world.host, process_alive=world.process_alive)
