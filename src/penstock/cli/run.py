@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from penstock.model.errors import PenstockError
 
+COMPLETE = "_PENSTOCK_COMPLETE"
+"""Set by a shell that asks for completions."""
+
 BROKEN_PIPE = 141
 """128 + SIGPIPE: what a shell reports of any program whose reader went away."""
 
@@ -28,7 +31,11 @@ def run(arguments: Sequence[str], settings: Settings | None = None) -> int:
     settings = settings or Settings()
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        result = penstock.main(args=list(arguments), prog_name="penstock", standalone_mode=False, obj=settings)
+        if COMPLETE in settings.environ:
+            penstock.main(args=list(arguments), prog_name="penstock", complete_var=COMPLETE, obj=settings)
+        # Not `main()`: it swallows broken pipes and writes about interrupts before we can.
+        with penstock.make_context("penstock", list(arguments), obj=settings) as context:
+            result = penstock.invoke(context)
         settings.events.close()
         sys.stdout.flush()
     except click.exceptions.Exit as exit_:

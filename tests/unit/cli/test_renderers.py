@@ -1,0 +1,128 @@
+"""One event stream, three renderers."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+
+from penstock.cli.render.ndjson import NdjsonSink
+from penstock.cli.render.plain import PlainSink
+from penstock.cli.render.sink import line, seconds, size
+from penstock.cli.render.terminal import TerminalSink
+from penstock.model import events as e
+from penstock.model.errors import Locked, Problem, WorkspaceInvalid
+
+STREAM: tuple[e.Event, ...] = (
+    e.Note(text="building for python3.11 at hand", level="warning"),
+    e.StepStarted(step="terraform apply"),
+    e.StepProgress(step="terraform apply", detail="creating aws_iam_role.x", done=1, total=3),
+    e.StepFinished(step="terraform apply", seconds=12.34, detail="3 added"),
+    e.StepFinished(step="terraform plan", seconds=0.0, detail="inputs are those of the last apply", skipped=True),
+    e.StepFinished(step="verify", seconds=1.0, failed=True),
+    e.ArtifactReady(unit="user_service", digest="ab" * 32, size=1_234_567, cached=True, seconds=0.1),
+    e.VersionPublished(function="shop-dev-user_service", version="7", artifact="ab" * 32, reused=False),
+    e.VerificationChecked(check="GET /users/health", ok=False, detail="500", seconds=0.02),
+    e.TrafficMoved(environment="dev", slot="green", release="r2", previous="r1", why="deploy"),
+    e.NothingToDo(reason="release r2 is live, and nothing changed since"),
+    e.Recovered(what="the stage now follows the pointer"),
+    e.Outcome(ok=True, summary="done in 3 s"),
+)
+
+PLAIN = """\
+! building for python3.11 at hand
+✓ terraform apply: 3 added (12.3 s)
+- terraform plan: inputs are those of the last apply
+✗ verify (1.00 s)
+✓ user_service: abababababab, 1.2 MB, unchanged
+✓ shop-dev-user_service: version 7 published
+✗ GET /users/health: 500 (0.02 s)
+✓ dev: traffic goes to r2 in green (was r1): deploy
+nothing to do: release r2 is live, and nothing changed since
+! recovered: the stage now follows the pointer
+done in 3 s
+"""
+
+
+def test_plain_text_is_a_line_per_event_worth_one() -> None:
+    stream = io.StringIO()
+    sink = PlainSink(stream)
+    for event in STREAM:
+        sink.emit(event)
+    sink.close()
+    assert stream.getvalue() == PLAIN
+
+
+def test_more_talk_shows_what_goes_on() -> None:
+    stream = io.StringIO()
+    sink = PlainSink(stream, verbosity=1)
+    for event in STREAM:
+        sink.emit(event)
+    assert "terraform apply …" in stream.getvalue()
+    assert "terraform apply 1/3: creating aws_iam_role.x" in stream.getvalue()
+
+
+def test_ndjson_is_the_events_as_they_are() -> None:
+    stream = io.StringIO()
+    sink = NdjsonSink(stream)
+    for event in STREAM:
+        sink.emit(event)
+    assert [json.loads(text) for text in stream.getvalue().splitlines()] == [event.to_json() for event in STREAM]
+
+
+def test_ndjson_tells_an_error_with_its_exit_code() -> None:
+    stream = io.StringIO()
+    NdjsonSink(stream).fail(Locked("held by ann", where="dev", hint="wait"))
+    assert json.loads(stream.getvalue()) == {
+        "event": "error",
+        "error": "Locked",
+        "what": "held by ann",
+        "where": "dev",
+        "hint": "wait",
+        "exit_code": 4,
+    }
+
+
+def test_ndjson_tells_every_problem_of_a_workspace() -> None:
+    stream = io.StringIO()
+    NdjsonSink(stream).fail(WorkspaceInvalid((Problem(file="a.toml", line=2, what="no", hint="yes"),)))
+    assert json.loads(stream.getvalue())["problems"] == [{"file": "a.toml", "line": 2, "what": "no", "hint": "yes"}]
+
+
+def test_the_terminal_keeps_every_finished_line_and_leaves_no_spinner() -> None:
+    stream = io.StringIO()
+    sink = TerminalSink(stream, color=False)
+    for event in STREAM:
+        sink.emit(event)
+    sink.close()
+    shown = stream.getvalue()
+    for text in PLAIN.splitlines():
+        assert text in shown
+    assert "terraform apply …" not in shown
+
+
+def test_text_that_looks_like_markup_is_shown_as_it_is() -> None:
+    stream = io.StringIO()
+    sink = TerminalSink(stream, color=False)
+    sink.emit(e.Note(text="module.user_service[0] [bold]not bold[/bold]"))
+    assert stream.getvalue() == "module.user_service[0] [bold]not bold[/bold]\n"
+
+
+@pytest.mark.parametrize("event", STREAM, ids=lambda event: event.name)
+def test_no_event_is_more_than_one_line(event: e.Event) -> None:
+    assert "\n" not in (line(event) or "")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.004, "0.00 s"), (9.99, "9.99 s"), (12.34, "12.3 s"), (65.0, "1 min 5 s")]
+)
+def test_durations_have_the_digits_that_matter(value: float, text: str) -> None:
+    assert seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (41_303_040, "41.3 MB"), (5 * 10**9, "5.0 GB")]
+)
+def test_sizes_are_for_people(value: int, text: str) -> None:
+    assert size(value) == text
