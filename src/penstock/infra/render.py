@@ -46,10 +46,10 @@ def render_root(workspace: Workspace) -> dict[str, Any]:
             }
         },
         "module": modules,
-        "output": _outputs(has_api="rest_api" in modules),
+        "output": _outputs() if "rest_api" in modules else {},
+        "data": data_sources(workspace),
     }
-    data = data_sources(workspace)
-    return {**root, "data": data} if data else root
+    return {block: body for block, body in root.items() if body}
 
 
 def root_text(root: Mapping[str, Any]) -> str:
@@ -202,12 +202,10 @@ def _named_resources(workspace: Workspace) -> Iterator[str]:
                 yield user_value(resource, where=f"{service.path}/service.toml")
 
 
-def _outputs(*, has_api: bool) -> dict[str, Any]:
-    outputs = {"live_slot": {"value": reference("module.pointer.live")}}
-    if has_api:
-        outputs |= {
-            "api_id": {"value": reference("module.rest_api.id")},
-            "api_url": {"value": reference("module.rest_api.invoke_url")},
-            "preview_api_id": {"value": reference("module.rest_api.preview_id")},
-        }
-    return outputs
+def _outputs() -> dict[str, Any]:
+    """Nothing that a release moves: an output that follows the pointer would make a plan of every switch."""
+    return {
+        "api_id": {"value": reference("module.rest_api.id")},
+        "api_url": {"value": reference("module.rest_api.invoke_url")},
+        "preview_api_id": {"value": reference("module.rest_api.preview_id")},
+    }
