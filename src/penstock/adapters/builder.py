@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
+from penstock.adapters.builder_node import NodeBuilder, NodePlan
 from penstock.adapters.builder_python import PythonBuilder, PythonPlan
+from penstock.adapters.node_tools import NodeTools
 from penstock.build.archive import ArchiveError
 from penstock.build.limits import check_size
 from penstock.build.units import Unit, select, units
@@ -47,7 +49,7 @@ class _Prepared:
 
     unit: Unit
     recipe: Recipe
-    plan: PythonPlan
+    plan: PythonPlan | NodePlan
 
 
 class Builder:
@@ -60,10 +62,12 @@ class Builder:
         self._files = SourceFiles(root, cache / "v1" / "files.json", clock)
         self._cache = ZipCache(cache, self._files)
         self._python = PythonBuilder(root, commands, self._cache, self._files)
+        tools = NodeTools(root, commands, self._cache, events, clock)
+        self._node = NodeBuilder(root, commands, self._cache, self._files, tools)
 
     def recipes(self, workspace: Workspace, targets: Mapping[str, Target]) -> Mapping[str, Recipe]:
         """The recipe of every unit, from the files as they are now. Raises BuildFailed with all that is missing."""
-        prepared, failures = self._prepare(units(workspace), targets)
+        prepared, failures = self._prepare(workspace, units(workspace), targets)
         self._files.save()
         _raise(failures, len(prepared) + len(failures))
         return {one.unit.name: one.recipe for one in prepared}
@@ -76,7 +80,7 @@ class Builder:
         A unit that fails does not stop the others. Raises BuildFailed with everything that failed.
         """
         began = self._clock.monotonic()
-        prepared, failures = self._prepare(select(units(workspace), names), targets)
+        prepared, failures = self._prepare(workspace, select(units(workspace), names), targets)
         found: dict[str, Artifact] = {}
         missing = []
         for one in prepared:
@@ -95,22 +99,26 @@ class Builder:
         self._cache.forget()
 
     def _prepare(
-        self, selected: Sequence[Unit], targets: Mapping[str, Target]
+        self, workspace: Workspace, selected: Sequence[Unit], targets: Mapping[str, Target]
     ) -> tuple[list[_Prepared], dict[str, PenstockError]]:
         prepared = []
         failures: dict[str, PenstockError] = {}
         for unit in selected:
             try:
-                prepared.append(self._look(unit, targets[unit.name]))
+                prepared.append(self._look(workspace, unit, targets[unit.name]))
             except PenstockError as error:
                 failures[unit.name] = error
         return prepared, failures
 
-    def _look(self, unit: Unit, target: Target) -> _Prepared:
-        plan = self._python.plan(unit.service.path)
+    def _look(self, workspace: Workspace, unit: Unit, target: Target) -> _Prepared:
+        plan: PythonPlan | NodePlan
+        if unit.language == "python":
+            plan, tools = self._python.plan(unit.service.path), self._python.tools()
+        else:
+            plan, tools = self._node.plan(workspace, unit.service.path), self._node.tools()
         handlers = {f"handler {function.key}": function.handler for function in unit.functions}
-        inputs = plan.inputs() | self._python.tools() | handlers
-        return _Prepared(unit=unit, recipe=Recipe(unit=unit.name, target=target, inputs=inputs), plan=plan)
+        recipe = Recipe(unit=unit.name, target=target, inputs=plan.inputs() | tools | handlers)
+        return _Prepared(unit=unit, recipe=recipe, plan=plan)
 
     def _make(self, missing: Sequence[_Prepared]) -> tuple[dict[str, Artifact], dict[str, PenstockError]]:
         made: dict[str, Artifact] = {}
@@ -149,7 +157,10 @@ class Builder:
 
     def _members(self, one: _Prepared) -> tuple[Member, ...]:
         try:
-            members = self._python.build(one.unit, one.recipe.target, one.plan)
+            if isinstance(one.plan, PythonPlan):
+                members = self._python.build(one.unit, one.recipe.target, one.plan)
+            else:
+                members = self._node.build(one.unit, one.recipe.target, one.plan)
         except (ArchiveError, TimeoutError) as error:
             raise BuildFailed(str(error), where=one.unit.service.path) from error
         check_size(one.unit.name, members)

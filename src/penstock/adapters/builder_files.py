@@ -54,12 +54,13 @@ class SourceFiles:
         """SHA-256 of the content, hex; read only when `stat` says something new. Raises OSError."""
         return self._digest(str(path), path.stat())
 
-    def walk(self, folder: str) -> Mapping[str, SourceFile]:
+    def walk(self, folder: str, *, outputs: bool = False) -> Mapping[str, SourceFile]:
         """All files below the folder that count, by their POSIX paths relative to it, sorted.
 
-        Symbolic links are followed within the workspace. Raises BuildFailed for one that leaves it, or leads nowhere.
+        `outputs` says that folders such as `dist` hold sources. Symbolic links are followed within the workspace.
+        Raises BuildFailed for one that leaves it, or leads nowhere.
         """
-        found = dict(self._walk(self.root / folder, "", frozenset()))
+        found = dict(self._walk(self.root / folder, "", frozenset(), outputs=outputs))
         return dict(sorted(found.items()))
 
     def text(self, path: Path) -> str | None:
@@ -91,27 +92,29 @@ class SourceFiles:
             Path(temporary).replace(self._memory_file)
         self._changed = False
 
-    def _walk(self, folder: Path, prefix: str, above: frozenset[str]) -> Iterator[tuple[str, SourceFile]]:
+    def _walk(
+        self, folder: Path, prefix: str, above: frozenset[str], *, outputs: bool
+    ) -> Iterator[tuple[str, SourceFile]]:
         with os.scandir(folder) as entries:
             for entry in entries:
                 relative = prefix + entry.name
-                status = self._status(entry, relative)
+                status = self._status(entry, relative, outputs=outputs)
                 if status is None:
                     continue
                 if stat.S_ISDIR(status.st_mode):
                     real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                     if real in above:
                         raise BuildFailed("a symbolic link that leads to a folder above itself", where=entry.path)
-                    yield from self._walk(Path(entry.path), f"{relative}/", above | {real})
+                    yield from self._walk(Path(entry.path), f"{relative}/", above | {real}, outputs=outputs)
                 elif stat.S_ISREG(status.st_mode):
                     executable = bool(status.st_mode & stat.S_IXUSR)
                     yield relative, SourceFile(Path(entry.path), self._digest(entry.path, status), executable)
                 else:
                     raise BuildFailed("neither a file nor a folder", where=entry.path)
 
-    def _status(self, entry: os.DirEntry[str], relative: str) -> os.stat_result | None:
+    def _status(self, entry: os.DirEntry[str], relative: str, *, outputs: bool) -> os.stat_result | None:
         """What the entry is, links followed; None when it does not count."""
-        if skips_folder(relative) if entry.is_dir() else skips_file(relative):
+        if skips_folder(relative, outputs=outputs) if entry.is_dir() else skips_file(relative):
             return None
         if entry.is_symlink():
             target = Path(os.path.realpath(entry.path))

@@ -19,7 +19,8 @@ _FILES = (
     "*.pyc", "*.pyo", "*.tsbuildinfo", ".DS_Store", "Thumbs.db", ".coverage", ".coverage.*", ".env", ".env.*", "*.swp",
     "*~", ".gitignore", ".gitattributes", ".dockerignore", ".npmrc", ".editorconfig",
 )  # fmt: skip
-_FOLDERS_AT_ROOT = frozenset({"tests", "test", "__tests__", "events", "dist", "build", "coverage"})
+_FOLDERS_AT_ROOT = frozenset({"tests", "test", "__tests__", "events", "coverage"})
+_OUTPUTS = frozenset({"dist", "build"})
 _FILES_AT_ROOT = (
     "service.toml", "penstock.toml", "uv.lock", "conftest.py", "test_*.py", "*.test.ts", "Makefile", "Dockerfile",
     "README*", "CHANGELOG*", "CONTRIBUTING*", "eslint.config.*", "vitest.config.*", "jest.config.*",
@@ -30,10 +31,18 @@ _ANY_FILE = re.compile("|".join(map(translate, _FILES)))
 _ROOT_FILE = re.compile("|".join(map(translate, _FILES_AT_ROOT)))
 
 
-def skips_folder(relative: str) -> bool:
-    """Whether nothing below this folder counts. `relative` is POSIX, below the service or package."""
+def skips_folder(relative: str, *, outputs: bool = False) -> bool:
+    """Whether nothing below this folder counts. `relative` is POSIX, below the service or package.
+
+    `dist` and `build` at the top are results, unless `outputs` says that nothing makes them.
+    """
     name = relative.rpartition("/")[2]
-    return name in _FOLDERS or name.endswith(".egg-info") or relative in _FOLDERS_AT_ROOT
+    return (
+        name in _FOLDERS
+        or name.endswith(".egg-info")
+        or relative in _FOLDERS_AT_ROOT
+        or (relative in _OUTPUTS and not outputs)
+    )
 
 
 def skips_file(relative: str) -> bool:

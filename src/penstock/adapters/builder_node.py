@@ -1,0 +1,252 @@
+"""Builds a Node.js function: packages from the lock, shared packages by their own scripts, one file by esbuild."""
+
+from __future__ import annotations
+
+import posixpath
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.adapters.node_tools import read_package_json
+from penstock.build import archive, node, package_json, python
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_files import SourceFile, SourceFiles
+    from penstock.adapters.node_tools import NodeTools
+    from penstock.build.archive import Member
+    from penstock.build.package_json import PackageJson
+    from penstock.build.units import Unit
+    from penstock.model.artifact import Target
+    from penstock.model.workspace import Workspace
+    from penstock.ports import Commands
+
+BUILDER = "1"
+"""Raised whenever the same inputs would give other bytes than before."""
+_NO_MANIFEST = package_json.package_json("{}", where="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePart:
+    """The service itself, or an internal package that it reaches. `folder` is relative to the workspace."""
+
+    name: str
+    folder: str
+    manifest: PackageJson
+    files: Mapping[str, SourceFile]
+
+    def inputs(self, label: str) -> dict[str, str]:
+        """What its bytes depend on."""
+        found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "package.json"}
+        return found | {f"{label}package.json": self.manifest.digest}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """What a unit is made from. `packages` come after those they depend on."""
+
+    service: NodePart
+    packages: tuple[NodePart, ...]
+    top: Path
+    """The folder that holds the lock and node_modules."""
+    lock_name: str
+    lock: str
+    """Digest of the lock."""
+    settings: Mapping[str, str]
+    """Digests of files outside the service that change what esbuild does."""
+
+    def inputs(self) -> dict[str, str]:
+        """The recipe's inputs that come from the workspace."""
+        found = self.service.inputs("source ")
+        for part in self.packages:
+            found |= part.inputs(f"package {part.name}: ")
+        return found | {f"lock {self.lock_name}": self.lock} | {f"settings {k}": v for k, v in self.settings.items()}
+
+
+class NodeBuilder:
+    """Looks at Node.js units and builds them with esbuild."""
+
+    def __init__(self, root: Path, commands: Commands, cache: ZipCache, files: SourceFiles, tools: NodeTools) -> None:
+        self._root = root
+        self._commands = commands
+        self._cache = cache
+        self._files = files
+        self._tools = tools
+
+    def tools(self) -> dict[str, str]:
+        """Versions of what makes the bytes; esbuild's own is in the lock."""
+        return {"tool zlib": zlib.ZLIB_RUNTIME_VERSION, "tool penstock": BUILDER}
+
+    def plan(self, workspace: Workspace, folder: str) -> NodePlan:
+        """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
+        top, lock_name = self._lock(folder)
+        shared = self._shared(workspace)
+        service = self._part(folder, folder, self._manifest(folder) or _NO_MANIFEST)
+        by_name = {part.name: part for part in shared}
+        names = package_json.reached(service.manifest, {name: part.manifest for name, part in by_name.items()})
+        packages = tuple(
+            self._part(by_name[name].folder, name, by_name[name].manifest) for name in names if name != service.name
+        )
+        parts = (service, *packages)
+        return NodePlan(
+            service=service,
+            packages=packages,
+            top=top,
+            lock_name=lock_name,
+            lock=self._files.digest(top / lock_name),
+            settings=self._settings(parts, {part.name: part.folder for part in shared}),
+        )
+
+    def build(self, unit: Unit, target: Target, plan: NodePlan) -> tuple[Member, ...]:
+        """Everything that goes into the unit's ZIP: one file."""
+        (function,) = unit.functions
+        manifest = f"{plan.service.folder}/service.toml"
+        form = plan.service.manifest.format
+        entry = node.entry(function.handler, plan.service.files, form, where=manifest)
+        self.install(plan)
+        for part in plan.packages:
+            self.build_package(part, plan)
+        esbuild = self._tools.esbuild(self._root / plan.service.folder)
+        source = posixpath.join(plan.service.folder, entry.source)
+        with self._cache.scratch() as scratch:
+            result = self._commands.run(
+                node.bundle_command(esbuild, self._root, source, scratch, target=target, form=form)
+            )
+            if result.status != 0:
+                raise node.bundle_failure(result.stderr, source)
+            folders = [part.folder for part in (plan.service, *plan.packages)]
+            node.check_inputs((scratch / "meta.json").read_text(), folders, where=source)
+            self._check_export(esbuild, entry, source, scratch, manifest)
+            return (archive.pack(entry.place, (scratch / "bundle").read_bytes()),)
+
+    def install(self, plan: NodePlan) -> None:
+        """Bring node_modules in line with the lock."""
+        manifests = {part.folder: part.manifest.requires for part in (plan.service, *plan.packages)}
+        top = read_package_json(plan.top / "package.json", "package.json")
+        parts = {"lock": plan.lock, "top": top.requires if top else "", "folder": str(plan.top), **manifests}
+        self._tools.install(plan.top, plan.lock_name, python.key("node-modules", parts))
+
+    def build_package(self, part: NodePart, plan: NodePlan, *, always: bool = False) -> bool:
+        """Run a package's build script when what it makes is needed and not as we left it; whether it ran.
+
+        `always` runs it also when no entry of the package leads to what the script makes.
+        """
+        wanted = package_json.outputs(part.manifest, part.files)
+        if part.manifest.build_script is None or not (wanted or always):
+            return False
+        below = [inner for inner in plan.packages if inner.name in part.manifest.depends_on]
+        inputs = part.inputs("") | {f"{inner.name}: {k}": v for inner in below for k, v in inner.inputs("").items()}
+        settings = {f"settings {path}": digest for path, digest in plan.settings.items()}
+        key = python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
+        note = self._cache.note("package", key)
+        if note is not None and note == self._made(part, wanted):
+            return False
+        self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name)
+        made = self._made(part, wanted)
+        missing = sorted(path for path, digest in made.items() if not digest)
+        if missing:
+            raise BuildFailed(
+                f"its build script did not make {', '.join(missing)}",
+                where=f"{part.folder}/package.json",
+                hint="let `main` and `exports` name files that `build` makes",
+            )
+        self._cache.keep_note("package", key, made)
+        return True
+
+    def parts(self, workspace: Workspace) -> tuple[NodePart, ...]:
+        """The shared packages of the workspace, each after those it depends on."""
+        shared = {part.name: part for part in self._shared(workspace)}
+        manifests = {name: part.manifest for name, part in shared.items()}
+        order: dict[str, NodePart] = {}
+        for name in sorted(shared):
+            for inner in (*package_json.reached(manifests[name], manifests), name):
+                order.setdefault(inner, self._part(shared[inner].folder, inner, manifests[inner]))
+        return tuple(order.values())
+
+    # ---------------------------------------------------------------- what there is
+
+    def _lock(self, folder: str) -> tuple[Path, str]:
+        for above in _upwards(folder):
+            place = self._root / above
+            for name in node.LOCKS:
+                if (place / name).is_file():
+                    return place, name
+            for name in node.OTHER_LOCKS:
+                if (place / name).is_file():
+                    raise BuildFailed(
+                        f"{name}: only pnpm's and npm's locks are understood",
+                        where=posixpath.join(above, name),
+                        hint="pnpm import (makes a pnpm-lock.yaml from it)",
+                    )
+        raise BuildFailed(
+            "there is no pnpm-lock.yaml or package-lock.json", where=folder, hint="pnpm install (or npm install)"
+        )
+
+    def _manifest(self, folder: str) -> PackageJson | None:
+        return read_package_json(self._root / folder / "package.json", f"{folder}/package.json")
+
+    def _shared(self, workspace: Workspace) -> list[NodePart]:
+        found = []
+        for package in workspace.packages:
+            manifest = self._manifest(package.path) if package.language == "node" else None
+            if manifest is not None:
+                found.append(NodePart(name=manifest.name, folder=package.path, manifest=manifest, files={}))
+        return found
+
+    def _part(self, folder: str, name: str, manifest: PackageJson) -> NodePart:
+        keep_outputs = manifest.build_script is None
+        return NodePart(
+            name=name, folder=folder, manifest=manifest, files=self._files.walk(folder, outputs=keep_outputs)
+        )
+
+    def _settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str]) -> dict[str, str]:
+        """Digests of the tsconfigs outside the parts that theirs extend, transitively."""
+        found: dict[str, str] = {}
+        queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
+        # esbuild looks for a tsconfig.json from the file upwards.
+        queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in _upwards(part.folder)]
+        while queue:
+            path = queue.pop()
+            file = self._root / path
+            if path in found or not file.is_file():
+                continue
+            found[path] = self._files.digest(file)
+            queue += package_json.extended_by(path, self._files.text(file) or "", folders)
+        return found
+
+    # ---------------------------------------------------------------- what is made
+
+    def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
+        """Digests of the files that entries lead to, and of all that lies beside them."""
+        made: dict[str, str] = {}
+        for path in wanted:
+            folder = path.partition("*")[0].rpartition("/")[0].partition("/")[0]
+            if folder and (self._root / part.folder / folder).is_dir():
+                walked = self._files.walk(posixpath.join(part.folder, folder), outputs=True)
+                made |= {f"{folder}/{inner}": file.digest for inner, file in walked.items()}
+            if "*" not in path:
+                made.setdefault(path, "")
+        return made
+
+    def _check_export(self, esbuild: Path, entry: node.Entry, source: str, scratch: Path, manifest: str) -> None:
+        result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))
+        if result.status != 0:
+            raise node.bundle_failure(result.stderr, source)
+        names = node.exported((scratch / "exports.json").read_text())
+        text = self._files.text(self._root / source) or ""
+        node.check_export(entry, names, text, where=manifest)
+
+
+def _upwards(folder: str) -> Iterator[str]:
+    """The folder and those above it up to the workspace's root, which is the empty text."""
+    parts = Path(folder).parts
+    return ("/".join(parts[:count]) for count in range(len(parts), -1, -1))
+
+
+def _is_tsconfig(path: str) -> bool:
+    name = posixpath.basename(path)
+    return name.startswith("tsconfig") and name.endswith(".json")

@@ -1,0 +1,230 @@
+"""Node's tools: the package manager that a workspace asks for, never installed globally, and its packages."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import re
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.build import node
+from penstock.build.package_json import PackageJson, package_json
+from penstock.model.errors import BuildFailed, ToolMissing
+from penstock.model.events import StepFinished, StepStarted
+from penstock.ports import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from penstock.adapters.builder_cache import ZipCache
+    from penstock.build.node import Manager
+    from penstock.ports import Clock, CommandResult, Commands, EventSink
+
+_NEWEST_KNOWN_PNPM = "10"
+_INSTALL_PATIENCE = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """How to call a package manager: the first words, and what its scripts need on the path."""
+
+    program: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+class NodeTools:
+    """Finds or fetches pnpm, installs a workspace's packages when they do not fit its lock, finds esbuild.
+
+    Calls from several threads are served one after the other; other processes are kept out by a file lock.
+    """
+
+    def __init__(self, root: Path, commands: Commands, cache: ZipCache, events: EventSink, clock: Clock) -> None:
+        self._root = root
+        self._commands = commands
+        self._cache = cache
+        self._events = events
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._tools: dict[tuple[Manager, str], Tool] = {}
+        self._installed: set[tuple[Path, str]] = set()
+
+    def install(self, folder: Path, lock_name: str, requires: str) -> None:
+        """Make `folder/node_modules` fit the lock; `requires` is a digest of lock and manifests.
+
+        Raises BuildFailed with the package manager's words, or the command to type when the lock is stale.
+        """
+        manager = node.LOCKS[lock_name]
+        with self._lock:
+            if (folder, requires) in self._installed or self._fits(folder, lock_name, requires):
+                self._installed.add((folder, requires))
+                return
+            with self._alone():
+                if not self._fits(folder, lock_name, requires):
+                    self._install(folder, manager)
+                    self._cache.keep_note("node-modules", requires, {"times": self._marks(folder)})
+            self._installed.add((folder, requires))
+
+    def run_build_script(self, folder: Path, top: Path, lock_name: str, name: str) -> None:
+        """Run the package's own `build` script. Raises BuildFailed with its output."""
+        manager = node.LOCKS[lock_name]
+        tool = self._tool(manager, top)
+        with self._step(f"{manager} run build", name):
+            result = self._commands.run(node.script_command(tool.program, folder, tool.env))
+            if result.status != 0:
+                raise BuildFailed(
+                    f"its build script failed:\n{_said(result)}", where=self._told(folder / "package.json")
+                )
+
+    def esbuild(self, folder: Path) -> Path:
+        """The esbuild program that the service at `folder` gets. Raises BuildFailed when there is none."""
+        wanted = node.binary_package(sys.platform, platform.machine())
+        for above in [folder, *folder.parents]:
+            package = above / "node_modules" / "esbuild"
+            if package.is_dir():
+                real = Path(os.path.realpath(package))
+                candidates = (real.parent / wanted, real / "node_modules" / wanted, above / "node_modules" / wanted)
+                for candidate in candidates:
+                    if (candidate / "bin" / "esbuild").is_file():
+                        return candidate / "bin" / "esbuild"
+                raise BuildFailed(
+                    f"esbuild is there, but not its program for this machine ({wanted})",
+                    where=self._told(package),
+                    hint="pnpm install (or npm install), with optional dependencies",
+                )
+            if above == self._root:
+                break
+        raise BuildFailed(
+            "esbuild is not among the workspace's packages",
+            where=self._told(folder / "package.json"),
+            hint="pnpm add --save-dev --workspace-root esbuild && pnpm install (npm: npm install --save-dev esbuild)",
+        )
+
+    def _fits(self, folder: Path, lock_name: str, requires: str) -> bool:
+        """Whether we saw these packages installed from this lock, and nobody has touched them since."""
+        note = self._cache.note("node-modules", requires)
+        if note is None or note.get("times") != self._marks(folder) or None in note["times"]:
+            return False
+        if lock_name != "pnpm-lock.yaml":
+            return True
+        try:
+            return (folder / "node_modules/.pnpm/lock.yaml").read_bytes() == (folder / lock_name).read_bytes()
+        except OSError:
+            return False
+
+    @staticmethod
+    def _marks(folder: Path) -> list[int | None]:
+        """When the package manager last wrote its own notes."""
+        names = (".modules.yaml", ".package-lock.json")
+        times: list[int | None] = []
+        for name in names:
+            with contextlib.suppress(OSError):
+                times.append((folder / "node_modules" / name).stat().st_mtime_ns)
+        return times or [None]
+
+    def _install(self, folder: Path, manager: Manager) -> None:
+        tool = self._tool(manager, folder)
+        with self._step(f"{manager} install", self._told(folder)):
+            result = self._commands.run(node.install_command(manager, tool.program, folder, tool.env))
+            if result.status == 0:
+                return
+            text = _said(result)
+            if node.stale_lock(text):
+                raise BuildFailed(
+                    "the lock does not fit the manifests any more",
+                    where=self._told(folder / "package.json"),
+                    hint=f"cd {self._told(folder)} && {manager} install",
+                )
+            raise BuildFailed(f"{manager} could not install the locked packages:\n{text}", where=self._told(folder))
+
+    def _tool(self, manager: Manager, folder: Path) -> Tool:
+        with self._lock:
+            wanted = _wanted_version(folder, manager)
+            if (manager, wanted) not in self._tools:
+                self._tools[manager, wanted] = self._npm() if manager == "npm" else self._pnpm(wanted)
+            return self._tools[manager, wanted]
+
+    def _npm(self) -> Tool:
+        found = self._commands.find("npm")
+        if found is None:
+            raise ToolMissing("npm is not on this machine", hint="install Node.js 20 or later: https://nodejs.org")
+        return Tool(program=(str(found),), env={})
+
+    def _pnpm(self, wanted: str) -> Tool:
+        """The pnpm on the path when it is of the wanted major version, else one of our own in the cache."""
+        found = self._commands.find("pnpm")
+        if found is not None:
+            result = self._commands.run(Command(argv=(str(found), "--version"), cwd=self._cache.folder, timeout=60))
+            if result.status == 0 and result.stdout.strip().partition(".")[0] == wanted.partition(".")[0]:
+                return Tool(program=(str(found),), env={})
+        home = self._cache.folder / "tools" / f"pnpm-{wanted}"
+        program = home / "node_modules/pnpm/bin/pnpm.cjs"
+        if not program.is_file():
+            self._fetch_pnpm(wanted, home)
+        node_program = self._commands.find("node")
+        if node_program is None:
+            raise ToolMissing("node is not on this machine", hint="install Node.js 20 or later: https://nodejs.org")
+        path = f"{home / 'node_modules/.bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        return Tool(program=(str(node_program), str(program)), env={"PATH": path})
+
+    def _fetch_pnpm(self, wanted: str, home: Path) -> None:
+        npm = self._npm()
+        with self._step("fetch pnpm", wanted), self._cache.scratch() as scratch:
+            argv = (*npm.program, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(scratch / "pnpm"))
+            result = self._commands.run(Command(argv=(*argv, f"pnpm@{wanted}"), cwd=scratch, timeout=_INSTALL_PATIENCE))
+            if result.status != 0:
+                raise BuildFailed(f"npm could not fetch pnpm {wanted}:\n{_said(result)}", hint="install pnpm by hand")
+            home.parent.mkdir(parents=True, exist_ok=True)
+            with contextlib.suppress(OSError):  # another process was first, and its copy is as good
+                (scratch / "pnpm").rename(home)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other builds of this workspace from installing at the same time; freed by a dying process."""
+        self._cache.folder.mkdir(parents=True, exist_ok=True)
+        with (self._cache.folder / "install.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def _step(self, step: str, detail: str) -> Iterator[None]:
+        began = self._clock.monotonic()
+        self._events.emit(StepStarted(step=step, detail=detail))
+        try:
+            yield
+        except BaseException:
+            seconds = self._clock.monotonic() - began
+            self._events.emit(StepFinished(step=step, seconds=seconds, detail=detail, failed=True))
+            raise
+        self._events.emit(StepFinished(step=step, seconds=self._clock.monotonic() - began, detail=detail))
+
+    def _told(self, path: Path) -> str:
+        return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)
+
+
+def read_package_json(path: Path, told: str) -> PackageJson | None:
+    """The manifest at that path, or None. Raises BuildFailed when it cannot be read."""
+    try:
+        return package_json(path.read_text(encoding="utf-8"), where=told)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError as error:
+        raise BuildFailed("not UTF-8", where=told) from error
+
+
+def _wanted_version(folder: Path, manager: Manager) -> str:
+    """The version in `packageManager`, else the newest that we know of."""
+    manifest = read_package_json(folder / "package.json", str(folder / "package.json"))
+    asked = manifest.package_manager if manifest else None
+    match = re.match(rf"{manager}@(\d+(\.\d+){{0,2}}[\w.-]*)", asked or "")
+    return match[1] if match else _NEWEST_KNOWN_PNPM
+
+
+def _said(result: CommandResult) -> str:
+    lines = [line.rstrip() for line in f"{result.stdout}\n{result.stderr}".splitlines() if line.strip()]
+    return "\n".join(lines[-40:]) or "it said nothing"

@@ -1,0 +1,142 @@
+"""Node.js: what esbuild and the package manager are asked to do, and how to read what they say."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from penstock.model.errors import BuildFailed
+from penstock.ports import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from penstock.model.artifact import Target
+
+LOCKS: Mapping[str, Manager] = {
+    "pnpm-lock.yaml": "pnpm",
+    "package-lock.json": "npm",
+    "npm-shrinkwrap.json": "npm",
+}
+OTHER_LOCKS = ("yarn.lock", "bun.lock", "bun.lockb")
+SUPPLIED_BY_LAMBDA = ("@aws-sdk/*", "@smithy/*")
+"""What Lambda's Node.js runtimes carry.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html, "Runtime-included SDK versions".
+"""
+_EXTENSIONS = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
+_PATIENCE = 600.0
+# A bundle of ES modules may hold CommonJS that asks for Node's own modules by `require`.
+_REQUIRE = "import{createRequire as penstockRequire}from'node:module';const require=penstockRequire(import.meta.url);"
+_PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
+
+Manager = Literal["pnpm", "npm"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Where a function begins: its source file relative to the service, its place in the ZIP, its export."""
+
+    source: str
+    place: str
+    export: str
+
+
+def entry(handler: str, sources: Collection[str], form: Literal["esm", "cjs"], *, where: str) -> Entry:
+    """The entry of `src/app.handler`. Raises BuildFailed when there is no such source file.
+
+    As Lambda does, everything up to the first dot of the last path component is the module.
+    """
+    folder, _, last = handler.rpartition("/")
+    stem, _, export = last.partition(".")
+    module = posixpath.join(folder, stem)
+    source = next((f"{module}{suffix}" for suffix in _EXTENSIONS if f"{module}{suffix}" in sources), None)
+    if source is None or not export:
+        raise BuildFailed(
+            f"handler {handler}: there is no {module}.ts (nor .mts, .js, .mjs …)",
+            where=where,
+            hint=f"make {module}.ts, or name the right module in service.toml",
+        )
+    return Entry(source=source, place=f"{module}.mjs" if form == "esm" else f"{module}.js", export=export.split(".")[0])
+
+
+def bundle_command(
+    esbuild: Path, root: Path, source: str, into: Path, *, target: Target, form: Literal["esm", "cjs"]
+) -> Command:
+    """Bundle a source file (relative to the workspace) into one minified, tree-shaken file without the SDK."""
+    argv = [str(esbuild), source, "--bundle", "--minify", "--tree-shaking=true", "--platform=node"]
+    argv += [f"--target=node{target.version}", f"--format={form}", f"--outfile={into / 'bundle'}"]
+    argv += [f"--metafile={into / 'meta.json'}", "--log-level=warning", "--color=false", "--charset=utf8"]
+    argv += [f"--external:{pattern}" for pattern in SUPPLIED_BY_LAMBDA]
+    argv += [f"--banner:js={_REQUIRE}"] if form == "esm" else []
+    return Command(argv=tuple(argv), cwd=root, timeout=_PATIENCE)
+
+
+def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Command:
+    """Find out what a module exports: bundle the workspace's own files only, as an ES module."""
+    argv = [str(esbuild), source, "--bundle", "--packages=external", "--platform=node", "--format=esm"]
+    argv += [f"--outfile={into / 'exports'}", f"--metafile={into / 'exports.json'}", "--log-level=error"]
+    return Command(argv=(*argv, "--color=false"), cwd=root, timeout=_PATIENCE)
+
+
+def install_command(manager: Manager, program: tuple[str, ...], root: Path, env: Mapping[str, str]) -> Command:
+    """Install exactly what the lock says."""
+    words = ("install", "--frozen-lockfile", "--prefer-offline") if manager == "pnpm" else ("ci", "--prefer-offline")
+    return Command(argv=(*program, *words), cwd=root, env={"CI": "1", "NO_COLOR": "1", **env}, timeout=_PATIENCE)
+
+
+def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> Command:
+    """Run a package's own build script."""
+    return Command(
+        argv=(*program, "run", "build"), cwd=folder, env={"CI": "1", "NO_COLOR": "1", **env}, timeout=_PATIENCE
+    )
+
+
+def binary_package(platform: str, machine: str) -> str:
+    """The npm package that holds esbuild's program for a machine: `@esbuild/linux-x64`."""
+    return f"@esbuild/{platform}-{'arm64' if machine.lower() in {'arm64', 'aarch64'} else 'x64'}"
+
+
+def check_inputs(meta: str, folders: Collection[str], *, where: str) -> None:
+    """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale."""
+    for path in json.loads(meta)["inputs"]:
+        plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
+        inside = any(plain.startswith(f"{folder}/") for folder in folders)
+        if not inside and "node_modules/" not in plain and not plain.startswith("<"):
+            raise BuildFailed(
+                f"the bundle takes in {plain}, which is neither in the service nor in a package it depends on",
+                where=where,
+                hint="make it a package of the workspace and name it in the service's package.json",
+            )
+
+
+def exported(meta: str) -> frozenset[str]:
+    """Names that the one output of a metafile exports."""
+    return frozenset(name for output in json.loads(meta)["outputs"].values() for name in output.get("exports", ()))
+
+
+def check_export(found: Entry, names: Collection[str], source: str, *, where: str) -> None:
+    """Raise BuildFailed unless the module exports the handler; CommonJS is looked at as text."""
+    assigned = re.search(rf"exports\.{re.escape(found.export)}\b|module\.exports\s*=", source)
+    if found.export not in names and not assigned:
+        raise BuildFailed(
+            f"{found.source} does not export {found.export}",
+            where=where,
+            hint=f"export {found.export} there, or name the right one in service.toml",
+        )
+
+
+def bundle_failure(stderr: str, unit: str) -> BuildFailed:
+    """What esbuild said, with the place of its first error."""
+    place = _PLACE.search(stderr)
+    text = "\n".join(line.rstrip() for line in stderr.strip().splitlines() if line.strip())
+    return BuildFailed(f"esbuild refused it:\n{text or 'it said nothing'}", where=place["where"] if place else unit)
+
+
+def stale_lock(output: str) -> bool:
+    """Whether the package manager refused because the lock does not fit the manifests any more."""
+    return "ERR_PNPM_OUTDATED_LOCKFILE" in output or "npm ci` can only install" in output

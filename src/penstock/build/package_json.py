@@ -1,0 +1,127 @@
+"""package.json and tsconfig.json: the keys that a bundle's bytes depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_DEPENDENCIES = ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies")
+_EFFECTIVE = ("name", "type", "main", "module", "browser", "exports", "imports", "sideEffects", *_DEPENDENCIES)
+_EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageJson:
+    """What a build needs to know of one package.json."""
+
+    name: str
+    digest: str
+    """Of the keys that resolution and bundling look at, and the build script."""
+    requires: str
+    """Digest of what it depends on: a change calls for a look at the lock."""
+    depends_on: frozenset[str]
+    format: Literal["esm", "cjs"]
+    build_script: str | None
+    package_manager: str | None
+    entries: tuple[str, ...]
+    """Relative paths that `main`, `module` and `exports` lead to; may hold `*`."""
+
+
+def package_json(text: str, *, where: str) -> PackageJson:
+    """Read a package.json. Raises BuildFailed when it is not a JSON object."""
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise BuildFailed(f"not valid JSON: {error}", where=where) from error
+    if not isinstance(content, dict):
+        raise BuildFailed("not a JSON object", where=where)
+    wanted = {key: content.get(key) for key in _DEPENDENCIES}
+    script = content.get("scripts", {}).get("build")
+    entries = {posixpath.normpath(path) for key in ("main", "module", "exports") for path in _paths(content.get(key))}
+    return PackageJson(
+        name=str(content.get("name", "")),
+        digest=_digest([{key: content.get(key) for key in _EFFECTIVE}, script]),
+        requires=_digest([wanted, content.get("overrides"), content.get("pnpm"), content.get("workspaces")]),
+        depends_on=frozenset(name for table in wanted.values() for name in table or ()),
+        format="esm" if content.get("type") == "module" else "cjs",
+        build_script=script,
+        package_manager=content.get("packageManager"),
+        entries=tuple(sorted(entries)),
+    )
+
+
+def reached(first: PackageJson, packages: Mapping[str, PackageJson]) -> tuple[str, ...]:
+    """Names of the internal packages that a manifest reaches, transitively, each after those it depends on."""
+    order: list[str] = []
+    visiting: set[str] = set()
+
+    def visit(manifest: PackageJson) -> None:
+        for name in sorted(manifest.depends_on & packages.keys()):
+            if name not in visiting:
+                visiting.add(name)
+                visit(packages[name])
+                order.append(name)
+
+    visit(first)
+    return tuple(order)
+
+
+def outputs(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, ...]:
+    """Entries that are not among the sources, so that the package's build script must make them."""
+    if manifest.build_script is None:
+        return ()
+    return tuple(path for path in manifest.entries if not _is_there(path, sources))
+
+
+def extended_by(path: str, text: str, packages: Mapping[str, str]) -> tuple[str, ...]:
+    """Files that a tsconfig extends, relative to the workspace; `packages` are folders of internal packages by name.
+
+    What lies in `node_modules` is left out: the lock speaks for it.
+    """
+    found = []
+    for match in _EXTENDS.finditer(text):
+        for name in re.findall(r'"([^"]*)"', match[1]):
+            if name.startswith("."):
+                place = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+            else:
+                owner = next((package for package in packages if name.startswith(f"{package}/")), None)
+                if owner is None:
+                    continue
+                place = posixpath.join(packages[owner], name[len(owner) + 1 :])
+            found.append(place if place.endswith(".json") else f"{place}.json")
+    return tuple(found)
+
+
+def _paths(value: Any) -> Iterator[str]:
+    match value:
+        case str() if value.startswith(".") or re.search(r"\.[cm]?[jt]sx?$", value):
+            yield value
+        case dict():
+            for condition, inner in value.items():
+                if condition != "types":
+                    yield from _paths(inner)
+        case list():
+            for inner in value:
+                yield from _paths(inner)
+        case _:
+            pass
+
+
+def _is_there(path: str, sources: Mapping[str, object]) -> bool:
+    head, star, _ = path.partition("*")
+    if star:
+        return any(source.startswith(head) for source in sources)
+    return any(candidate in sources for candidate in (path, f"{path}.js", f"{path}.json", f"{path}/index.js"))
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
