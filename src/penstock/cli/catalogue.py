@@ -20,15 +20,33 @@ class Listed(NamedTuple):
 
 GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
     (
+        "Ship",
+        (
+            Listed("build", "Build packages, services, or some of them by name", "build user_service", "ship"),
+            Listed("plan", "Say what a deploy would do, and change nothing", "plan -e staging", "ship"),
+            Listed("deploy", "Make an environment what the files say", "deploy -e dev", "ship"),
+            Listed("switch", "Send traffic to the candidate in the idle slot", "switch -e staging", "ship"),
+            Listed("rollback", "Send traffic back to an earlier release, at once", "rollback -e production", "ship"),
+            Listed("approve", "Say yes to exactly one plan", "approve -e production 4f1d0c9a77be", "ship"),
+            Listed("unlock", "Free a lease or lock whose process is gone", "unlock -e dev", "ship"),
+        ),
+    ),
+    (
         "Look",
-        (Listed("explain", "Say where a setting's value comes from", "explain user_service.memory -e dev", "look"),),
+        (
+            Listed("status", "Show what is live, what waits, and how it does", "status -e dev", "look"),
+            Listed("releases", "List the releases, newest first", "releases -e production", "look"),
+            Listed("explain", "Say where a setting's value comes from", "explain user_service.memory -e dev", "look"),
+        ),
     ),
     (
         "Work",
         (
             Listed("validate", "Check every file of the workspace, all at once", "validate", "work"),
             Listed("schema", "Print the JSON Schema of the configuration files", "schema service", "work"),
+            Listed("render", "Write the Terraform roots of all environments", "render --check", "work"),
             Listed("env", "Print what a shell needs to work in an environment", 'eval "$(penstock env -e dev)"', "env"),
+            Listed("secrets", "Set the values of secrets, see which have one", "secrets set -e dev key", "secrets"),
             Listed("completion", "Print the completion script of a shell", "completion bash", "completion"),
         ),
     ),

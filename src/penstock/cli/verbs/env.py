@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.adapters.aws_environ import overrides
+from penstock.cli.engine import in_environment
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, talk
-from penstock.cli.wiring import aws_overrides, terraform, workspace
 from penstock.model.errors import ToolMissing
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ def env(settings: Settings) -> None:
 
     The lines are for eval: afterwards terraform, the AWS CLI and boto3 talk to this environment and to no other.
     """
-    environment = workspace(settings).environment
-    lines = dict(aws_overrides(settings, environment))
+    engine = in_environment(settings)
+    environment = engine.workspace.environment
+    lines = overrides(environment, engine.endpoint(environment), settings.environ)
     # So that Terraform by hand is the Terraform that Penstock runs: same provider, same working folder.
     lines |= dict.fromkeys(("TF_DATA_DIR", "TF_WORKSPACE"))
     try:
-        lines["TF_CLI_CONFIG_FILE"] = str(terraform(settings, environment).cli_config)
+        lines["TF_CLI_CONFIG_FILE"] = str(engine.terraform.cli_config)
     except ToolMissing as error:
         talk(f"! without Terraform: {error.what}")
     if settings.json:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.cli.engine import in_workspace
 from penstock.cli.group import Verb, VerbGroup
 from penstock.cli.output import put, say, talk
 from penstock.cli.render.sink import size
-from penstock.cli.wiring import local_aws
 
 if TYPE_CHECKING:
     from penstock.cli.settings import Settings
@@ -34,14 +34,14 @@ def local() -> None:
 @click.pass_obj
 def start(settings: Settings) -> None:
     """Start it unless it runs, and wait until it answers."""
-    _show(settings, local_aws(settings).start())
+    _show(settings, in_workspace(settings).local_aws.start())
 
 
 @local.command(cls=Verb)
 @click.pass_obj
 def stop(settings: Settings) -> None:
     """Stop it; its state stays."""
-    stopped = local_aws(settings).stop()
+    stopped = in_workspace(settings).local_aws.stop()
     if settings.json:
         put({"event": "local-stopped", "was_running": stopped})
     else:
@@ -52,7 +52,7 @@ def stop(settings: Settings) -> None:
 @click.pass_obj
 def status(settings: Settings) -> None:
     """Say whether it runs, where, and with which interpreters. Exits 1 when it is down."""
-    found = local_aws(settings).status()
+    found = in_workspace(settings).local_aws.status()
     _show(settings, found)
     if found.pid is None:
         raise click.exceptions.Exit(1)
@@ -64,7 +64,7 @@ def status(settings: Settings) -> None:
 @click.pass_obj
 def logs(settings: Settings, follow: bool, lines: int) -> None:
     """Print its log: the program's own, not that of the functions."""
-    path = local_aws(settings).log()
+    path = in_workspace(settings).local_aws.log()
     if not path.exists():
         talk(f"nothing to show: no log yet in {path}")
         return
@@ -89,7 +89,7 @@ def reset(settings: Settings, yes: bool) -> None:
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             raise click.UsageError("this forgets everything that is deployed in the embedded AWS: add --yes")
         click.confirm("Forget everything that is deployed in the embedded AWS?", abort=True, err=True)
-    local_aws(settings).reset()
+    in_workspace(settings).local_aws.reset()
     _done(settings, "local-reset", "all accounts are empty")
 
 
@@ -98,7 +98,7 @@ def reset(settings: Settings, yes: bool) -> None:
 @click.pass_obj
 def snapshot(settings: Settings, name: str | None) -> None:
     """Keep the whole state under NAME; without one, list what is kept."""
-    aws = local_aws(settings)
+    aws = in_workspace(settings).local_aws
     if name is None:
         for kept in aws.snapshots():
             if settings.json:
@@ -115,7 +115,7 @@ def snapshot(settings: Settings, name: str | None) -> None:
 @click.pass_obj
 def restore(settings: Settings, name: str) -> None:
     """Go back to the state kept under NAME."""
-    local_aws(settings).restore(name)
+    in_workspace(settings).local_aws.restore(name)
     _done(settings, "local-restored", f"everything is as it was at {name}", name=name)
 
 

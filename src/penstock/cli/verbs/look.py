@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from penstock.cli.engine import open_engine
+from penstock.cli.engine import in_environment
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, table, talk
-from penstock.cli.wiring import source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.cli.settings import Settings
-    from penstock.operations.status import Status
-
-UNHEALTHY = 500
-"""The first HTTP status that says the service itself failed."""
+    from penstock.operations.status import RouteStatus, Status
 
 
 @click.command("explain", cls=Verb)
@@ -31,10 +28,9 @@ def explain(settings: Settings, key: str) -> None:
     """
     from penstock.workspace.explain import explain as look_up  # noqa: PLC0415 - pydantic
 
-    found = look_up(source(settings), key, settings.chosen_environment())
+    engine = in_environment(settings)
+    found = look_up(engine.source, key, engine.environment)
     if settings.json:
-        from dataclasses import asdict  # noqa: PLC0415
-
         put({"event": "explanation", **asdict(found)})
     else:
         say(str(found))
@@ -43,10 +39,13 @@ def explain(settings: Settings, key: str) -> None:
 @click.command("releases", cls=Verb)
 @click.pass_obj
 def releases(settings: Settings) -> None:
-    """List the environment's releases, newest first: which is live, which were rolled back."""
-    rows = open_engine(settings).releases()
+    """List the releases, newest first.
+
+    Says which is live, which waits, and which were rolled back.
+    """
+    rows = [asdict(line) for line in in_environment(settings).releases()]
     if rows or settings.json:
-        table(settings, rows, columns=["release", "state", "commit", "by", "at"], kind="release")
+        table(settings, rows, columns=["release", "state", "slot", "promoted", "by", "commit"], kind="release")
     else:
         talk("nothing was released yet")
 
@@ -54,8 +53,11 @@ def releases(settings: Settings) -> None:
 @click.command("status", cls=Verb)
 @click.pass_obj
 def status(settings: Settings) -> None:
-    """Show what is live, what waits, and how it does: API, Lambda's metrics, DynamoDB."""
-    found = open_engine(settings).status()
+    """Show what is live, what waits, and how it does.
+
+    The slots, the health routes of the API, Lambda's metrics of the last hour, and the DynamoDB tables.
+    """
+    found = in_environment(settings).status()
     settings.events.close()
     if settings.json:
         put({"event": "status", **found.to_json()})
@@ -70,7 +72,7 @@ def _show(settings: Settings, found: Status) -> None:
     say(f"{found.environment}  {found.url or ''}".rstrip())
     if found.holder:
         talk(f"! {found.holder}")
-    if not found.stage_agrees:
+    if not found.agrees:
         talk("! the live stage does not serve what the pointer says; the next deploy, switch or rollback repairs it")
     table(
         settings,
@@ -88,19 +90,17 @@ def _show(settings: Settings, found: Status) -> None:
         columns=["slot", "traffic", "release", "commit", "author", "created"],
         kind="slot",
     )
-    _section(settings, "API", [_route(name, answer) for name, answer in found.routes.items()])
+    _section(settings, "API", [_route(route) for route in found.routes])
     _section(settings, "Lambda, last hour", [{"function": name, **_fields(h)} for name, h in found.functions.items()])
     _section(settings, "DynamoDB", [{"table": name, **_fields(health)} for name, health in found.tables.items()])
 
 
-def _route(name: str, answer: Any) -> Mapping[str, Any]:
-    verdict = "ok" if answer.status < UNHEALTHY else "FAILS"
-    return {"route": name, "answer": answer.status, "health": verdict, "ms": round(answer.seconds * 1000)}
+def _route(route: RouteStatus) -> Mapping[str, Any]:
+    verdict = "ok" if route.ok else "FAILS"
+    return {"route": route.route, "answer": route.status, "health": verdict, "ms": round(route.seconds * 1000)}
 
 
 def _fields(health: Any) -> dict[str, Any]:
-    from dataclasses import asdict  # noqa: PLC0415
-
     return {name: "-" if value is None else value for name, value in asdict(health).items()}
 
 

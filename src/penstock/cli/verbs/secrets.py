@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.engine import open_engine
+from penstock.cli.engine import in_environment
 from penstock.cli.group import Verb, VerbGroup
 from penstock.cli.output import put, table, talk
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group("secrets", cls=VerbGroup)
 def secrets() -> None:
-    """Set the values of secrets, and see which have one."""
+    """Set the values of secrets, see which have one."""
 
 
 @secrets.command("set", cls=Verb)
@@ -33,7 +33,7 @@ def set_(settings: Settings, name: str) -> None:
     else:
         # One newline at the end is the pipe's, not the secret's.
         value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
-    open_engine(settings).set_secret(name, value)
+    in_environment(settings).set_secret(name, value)
     if settings.json:
         put({"event": "secret-set", "name": name})
     else:
@@ -50,7 +50,7 @@ def list_(settings: Settings) -> None:
             "in_aws": secret.physical,
             "value": has if settings.json else "set" if has else "missing",
         }
-        for secret, has in open_engine(settings).list_secrets()
+        for secret, has in in_environment(settings).list_secrets()
     ]
     if rows or settings.json:
         table(settings, rows, columns=["secret", "in_aws", "value"], kind="secret")

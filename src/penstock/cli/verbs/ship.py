@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.engine import open_engine
+from penstock.cli.engine import in_environment
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, table, talk
 from penstock.cli.render.sink import SHORT_DIGEST, size
@@ -17,8 +18,9 @@ from penstock.model.errors import PenstockError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.cli.engine import Reached
     from penstock.model.plan import Objection, Plan
+    from penstock.operations.deploy import Deployed
+    from penstock.operations.switch import Moved
     from penstock.operations.world import Confirm
 
 PLAN_HAS_CHANGES = 2
@@ -50,11 +52,11 @@ _auto_approve = click.option(
 @click.option("--clean", is_flag=True, help="Forget the cache first.")
 @click.pass_obj
 def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
-    """Build packages, services, or some of them by name; without a name everything.
+    """Build packages, services, or some of them by name.
 
-    What was built from the same inputs before comes from the cache.
+    Without a name everything. What was built from the same inputs before comes from the cache.
     """
-    artifacts = open_engine(settings).build(names, clean=clean)
+    artifacts = in_environment(settings).build(names, clean=clean)
     rows = [
         {
             "unit": artifact.unit,
@@ -77,7 +79,7 @@ def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
 @click.pass_obj
 def plan(settings: Settings, services: tuple[str, ...], source: str | None, detailed_exitcode: bool) -> int:
     """Say what a deploy would do, and change nothing."""
-    reached = open_engine(settings).deploy(
+    reached = in_environment(settings).deploy(
         services=services,
         plan_only=True,
         auto_approve=False,
@@ -87,7 +89,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
         allow_destroy=(),
         confirm=_nobody,
     )
-    _show_plan(settings, reached)
+    _show_plan(settings, reached.plan)
     changes = reached.plan is not None and not reached.plan.is_empty
     return PLAN_HAS_CHANGES if detailed_exitcode and changes else 0
 
@@ -114,11 +116,12 @@ def deploy(
     source: str | None,
     allow_destroy: tuple[str, ...],
 ) -> None:
-    """Make an environment what the files say: build, plan, apply, publish, verify, move traffic.
+    """Make an environment what the files say.
 
-    Only what changed is touched. Prints the URL, and nothing else, on standard output.
+    Build, plan, apply, publish, verify, move traffic; only what changed is touched. Prints the URL, and nothing else,
+    on standard output.
     """
-    reached = open_engine(settings).deploy(
+    reached = in_environment(settings).deploy(
         services=services,
         plan_only=plan_only,
         auto_approve=auto_approve,
@@ -129,17 +132,16 @@ def deploy(
         confirm=_asking(settings),
     )
     if plan_only:
-        _show_plan(settings, reached)
+        _show_plan(settings, reached.plan)
     else:
         _show_url(settings, reached)
 
 
 @click.command("switch", cls=Verb)
-@_auto_approve
 @click.pass_obj
-def switch(settings: Settings, auto_approve: bool) -> None:
-    """Send traffic to the candidate that waits in the idle slot."""
-    _show_url(settings, open_engine(settings).switch(auto_approve=auto_approve, confirm=_asking(settings)))
+def switch(settings: Settings) -> None:
+    """Send traffic to the candidate in the idle slot."""
+    _show_url(settings, in_environment(settings).switch())
 
 
 @click.command("rollback", cls=Verb)
@@ -148,15 +150,33 @@ def switch(settings: Settings, auto_approve: bool) -> None:
 @click.pass_obj
 def rollback(settings: Settings, to: str | None, services: tuple[str, ...]) -> None:
     """Send traffic back to an earlier release, at once."""
-    _show_url(settings, open_engine(settings).rollback(to=to, services=services))
+    _show_url(settings, in_environment(settings).rollback(to=to, services=services))
+
+
+@click.command("approve", cls=Verb)
+@click.argument("plan")
+@click.pass_obj
+def approve(settings: Settings, plan: str) -> None:
+    """Say yes to exactly one plan.
+
+    PLAN is the id that `penstock plan` printed. Another plan needs another yes. Who approves is the STS caller.
+    """
+    given = in_environment(settings).approve(plan)
+    if settings.json:
+        put({"event": "approved", **asdict(given)})
+    else:
+        talk(f"{given.by} approved plan {plan}: penstock deploy -e {settings.chosen_environment()}")
 
 
 @click.command("unlock", cls=Verb)
 @click.option("--force", is_flag=True, help="Also when the holder cannot be looked at from here (another machine).")
 @click.pass_obj
 def unlock(settings: Settings, force: bool) -> None:
-    """Free a lease or a Terraform lock whose process is gone; refused while it lives."""
-    told = open_engine(settings).unlock(force=force)
+    """Free a lease or lock whose process is gone.
+
+    Says whose it was, and is refused while the holder lives.
+    """
+    told = in_environment(settings).unlock(force=force)
     if settings.json:
         put({"event": "unlocked", "what": told})
     else:
@@ -185,21 +205,21 @@ def _asking(settings: Settings) -> Confirm:
     return ask
 
 
-def _show_plan(settings: Settings, reached: Reached) -> None:
-    if reached.plan is None:
+def _show_plan(settings: Settings, plan: Plan | None) -> None:
+    settings.events.close()
+    if plan is None:
         return
     if settings.json:
-        put({"event": "plan", **reached.plan.to_json()})
+        put({"event": "plan", **plan.to_json()})
         return
     from penstock.operations.summary import summary  # noqa: PLC0415
 
-    settings.events.close()
-    say(summary(reached.plan))
+    say(summary(plan))
 
 
-def _show_url(settings: Settings, reached: Reached) -> None:
+def _show_url(settings: Settings, reached: Deployed | Moved) -> None:
     settings.events.close()
     if settings.json:
-        put({"event": "result", "url": reached.url, "release": reached.release})
+        put({"event": "result", **asdict(reached)})
     elif reached.url:
         say(reached.url)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from penstock.cli.engine import in_workspace
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, talk
-from penstock.cli.wiring import source
 
 if TYPE_CHECKING:
     from penstock.cli.settings import Settings
@@ -24,7 +24,7 @@ def validate(settings: Settings) -> None:
     """
     from penstock.workspace.load import environments, load  # noqa: PLC0415 - pydantic
 
-    tree = source(settings)
+    tree = in_workspace(settings).source
     names = environments(tree)
     loaded = load(tree, settings.environment or names[0])
     functions = len(loaded.functions)
@@ -55,3 +55,27 @@ def _chosen(found: dict[str, object], which: str | None) -> object:
     if which is None:
         return found
     return found[next(name for name in found if name.startswith(which))]
+
+
+@click.command("render", cls=Verb)
+@click.option("--check", is_flag=True, help="Write nothing; fail when a generated file is not current.")
+@click.pass_obj
+def render(settings: Settings, check: bool) -> None:
+    """Write the Terraform roots of all environments.
+
+    They are to be committed. infra/environments/*/main.tf.json are generated; infra/modules are copies of those that
+    Penstock ships. Your own *.tf beside them are left alone.
+    """
+    engine = in_workspace(settings)
+    if check:
+        engine.check_rendered()
+        written = []
+    else:
+        written = [str(path.relative_to(engine.root)) for path in engine.render()]
+    if settings.json:
+        put({"event": "rendered", "written": written})
+        return
+    for path in written:
+        say(path)
+    if not written:
+        talk("the generated files are current")
