@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _READ = frozenset((SERVICE_FILE, PYTHON_FILE, NODE_FILE, REQUIREMENTS_FILE))
+_VERIFY = re.compile(rb"\bverify[\"']?[ \t]*=[ \t]*[\"']([^\"'\n]+)[\"']")
+"""Finds the events that a manifest speaks of, before anybody has parsed it."""
 _SKIPPED = frozenset(
     (".git", ".penstock", ".terraform", ".venv", ".pnpm-store", "__pycache__", "dist", "node_modules", "build")
 )
@@ -108,6 +111,10 @@ class _Reader:
             self.listing.update(f"{here}/{name}" for name in names)
         for name in sorted(_READ):
             self.read(f"{folder}/{name}")
+        manifest = self.files.get(f"{folder}/{SERVICE_FILE}", b"")
+        for match in _VERIFY.finditer(manifest if isinstance(manifest, bytes) else manifest.encode()):
+            if (event := f"{folder}/{match[1].decode(errors='replace')}") in self.listing:
+                self.read(event)
 
     def list_shallow(self, folder: str) -> None:
         """List a folder's own files, if it is there."""

@@ -23,7 +23,7 @@ _PLAIN: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 _HANDLER: Final = r"^[A-Za-z0-9_-]+([./][A-Za-z0-9_-]+)*\.[A-Za-z_][A-Za-z0-9_]*$"
 _ROUTE: Final = (
     r"^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|ANY) "
-    r"(/|(/([A-Za-z0-9._~:-]+|\{[A-Za-z_][A-Za-z0-9_-]*\}))+(/\{[A-Za-z_][A-Za-z0-9_-]*\+\})?|/\{[A-Za-z_][A-Za-z0-9_-]*\+\})$"
+    r"(/|(/(\.?[A-Za-z0-9_~:-][A-Za-z0-9._~:-]*|\{[A-Za-z_][A-Za-z0-9_-]*\}))+(/\{[A-Za-z_][A-Za-z0-9_-]*\+\})?|/\{[A-Za-z_][A-Za-z0-9_-]*\+\})$"
 )
 _REFERENCE: Final = (
     r"^(data\.)?[a-z][a-z0-9_]*\.[A-Za-z_][A-Za-z0-9_-]*"

@@ -97,7 +97,7 @@ def _words(kind: FileKind, path: KeyPath, detail: ErrorDetails) -> tuple[str, st
     name, value, error = _readable(path), detail["input"], detail["type"]
     context: dict[str, Any] = detail.get("ctx", {})
     if error in ("extra_forbidden", "missing"):
-        return _unknown(kind, path) if error == "extra_forbidden" else (f"{name} is missing", _description(kind, path))
+        return _unknown(kind, path) if error == "extra_forbidden" else (f"{name} is missing", _addition(kind, path))
     if error in _TYPES:
         what, hint = _TYPES[error]
         return f"{name} must be {what}, not {_kind_of(value)}", hint
@@ -142,11 +142,16 @@ def _unknown(kind: FileKind, path: KeyPath) -> tuple[str, str]:
     return what, f"known here: {', '.join(known)}"
 
 
+def _addition(kind: FileKind, path: KeyPath) -> str:
+    words = _description(kind, path)
+    return f"add {path[-1]}: {words[:1].lower()}{words[1:]}"
+
+
 def _kind_of(value: object) -> str:
     kinds = {
         bool: "true or false",
         int: "a number",
-        float: "a number",
+        float: "a fraction",
         str: "a string",
         list: "an array",
         dict: "a table",
@@ -167,7 +172,7 @@ def _table_schema(kind: FileKind, path: KeyPath) -> dict[str, Any]:
         if isinstance(part, int):
             here = here.get("items", {})
         else:
-            further = here.get("additionalProperties")
+            further = here.get("additionalProperties") or next(iter(here.get("patternProperties", {}).values()), None)
             here = here.get("properties", {}).get(part) or (further if isinstance(further, dict) else {})
     return _followed(top, here)
 

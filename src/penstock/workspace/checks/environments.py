@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from penstock.workspace.catalog import MAX_NAME, NAMING
+from penstock.workspace.catalog import LOCAL_REGION, MAX_NAME, NAMING
 from penstock.workspace.checks.scene import suggestion
 from penstock.workspace.findings import Finding, shown
 from penstock.workspace.layers import table
@@ -25,7 +25,6 @@ _STRATEGY_KEYS = {
     "canary": frozenset(("weights", "bake")),
 }
 _NEEDS = {"linear": ("by", "every"), "canary": ("weights", "bake")}
-_LONGEST_REGION = 14
 
 
 def check(scene: Scene) -> Iterator[Finding]:
@@ -35,7 +34,7 @@ def check(scene: Scene) -> Iterator[Finding]:
     yield from _naming(scene)
     for environment in scene.environments:
         yield from _required(scene, environment)
-        yield from _rollout(environment)
+        yield from _rollout(scene, environment)
         yield from _smoke(scene, environment)
         yield from _lengths(scene, environment)
     yield from _same_names(scene)
@@ -100,20 +99,23 @@ def _naming(scene: Scene) -> Iterator[Finding]:
 def _required(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
     file, path = scene.tree.root.file, ("environments", environment.name)
     values = environment.values
+    parent = table(table(scene.tree.root.document, "environments"), environment.line[0]).get("extends")
+    if parent is not None:
+        return  # an unknown one or a cycle; what it would have given is not known
     if "account" not in values and not scene.is_broken(file, "account"):
         what = f"environment {environment.name} has no account"
         yield Finding(file, path, what, 'add account = "111111111111", its 12 digits')
-    broken = scene.is_broken(file, "region") or scene.is_broken(file, "endpoint")
+    broken = any(one == file and place[:2] == path for one, place in scene.broken)
     if "region" not in values and values.get("endpoint") != "local" and not broken:
         what = f"environment {environment.name} is on AWS and has no region"
         yield Finding(file, path, what, 'add region = "eu-west-1", or endpoint = "local" for the embedded AWS')
 
 
-def _rollout(environment: EnvironmentScene) -> Iterator[Finding]:
+def _rollout(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
     values = table(environment.values, "rollout")
     strategy = values.get("strategy", "all-at-once")
     for key in _NEEDS.get(strategy, ()):
-        if key not in values:
+        if key not in values and not scene.is_broken(scene.tree.root.file, key):
             file, path = environment.place("rollout", "strategy")
             yield Finding(file, path, f'strategy "{strategy}" needs {key}', _rollout_example(strategy))
     for key in sorted(values.keys() & {"weights", "by", "every", "bake"} - _STRATEGY_KEYS[strategy]):
@@ -149,7 +151,7 @@ def _lengths(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
         naming=workspace.get("naming", NAMING),
     )
     file, path = scene.tree.root.file, ("environments", name)
-    store = f"penstock-{names.prefix}-{'0' * 12}-{values.get('region', '0' * _LONGEST_REGION)}"
+    store = f"penstock-{names.prefix}-{names.account}-{values.get('region', LOCAL_REGION)}"
     yield from _too_long("bucket", store, file, path, "shorten the workspace's or the environment's name")
     for function in environment.functions:
         home = function.home
@@ -199,7 +201,7 @@ def _same_names(scene: Scene) -> Iterator[Finding]:
         seen: dict[str, str] = {}
         for function in environment.functions:
             physical = names.function(function.service.name, function.key)
-            if physical in seen:
+            if physical in seen and seen[physical].rpartition("/")[2] != function.service.name:
                 file, path = function.home
                 what = f"the function's name {physical} is also that of {seen[physical]}"
                 yield Finding(file, path, what, "rename the service, or use {function} in workspace.naming")

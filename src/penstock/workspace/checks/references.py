@@ -56,9 +56,11 @@ def _collect(scene: Scene, environment: EnvironmentScene, found: Found) -> Itera
             same = {one.replace("-", "_"): one for one in known}
             for name, values in table(document, kind).items():
                 path = (kind, name)
-                other = same.get(name.replace("-", "_"))
-                if other is not None:
-                    what = f"{_KINDS[kind]} {name} is also {other} in {known[other][1]}"
+                other = same.setdefault(name.replace("-", "_"), name)
+                if other in known:
+                    place = known[other][1]
+                    also = f"in {place}" if other == name else f"{other} in {place}, for variables' names"
+                    what = f"{_KINDS[kind]} {name} is also {also}"
                     yield Finding(file, path, what, "rename one: names are unique in the workspace")
                 known.setdefault(name, (values, file, path))
 
