@@ -75,9 +75,19 @@ class Versions:
                     _BAD_REQUEST,
                 )
             latest = max(func["versions"], key=int, default=None)
-            if latest is not None and _matter(func["versions"][latest]["config"]) == _matter(config):
-                return self._ministack.json(func["versions"][latest]["config"], 201)
+            # A version's description may be its own; what counts is whether $LATEST's changed since it was made.
+            described = config.get("Description", "")
+            last = func["versions"][latest] if latest is not None else None
+            if (
+                last is not None
+                and last.get("latest_description", described) == described
+                and _matter(last["config"]) == _matter(config)
+            ):
+                return self._ministack.json(last["config"], 201)
             answer: Response = original(name, data)
+            newest = max(func["versions"], key=int, default=None)
+            if newest is not None and newest != latest:
+                func["versions"][newest]["latest_description"] = described
             return answer
 
         return publish
