@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.localaws.policies import install_for_api_gateway
 from penstock.localaws.state import Store, add_state
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
         "(host, path, method, headers, body, query_params, raw_path=, raw_query_string=)",
         serving.around_execute,
     )
+    install_for_api_gateway(ministack, serving)
 
 
 class Serving:

@@ -12,7 +12,18 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from penstock.localaws import aliases, apigateway_put, apigateway_serving, execution, persistence, versions
+from penstock.localaws import (
+    aliases,
+    apigateway_put,
+    apigateway_serving,
+    apigateway_stages,
+    autoscaling,
+    execution,
+    logs_queries,
+    persistence,
+    policies,
+    versions,
+)
 from penstock.localaws.control import PREFIX, Control, encode
 from penstock.localaws.ministack_api import PINNED, load
 from penstock.localaws.persistence import Keeper, finish_interrupted_writes
@@ -31,11 +42,15 @@ if TYPE_CHECKING:
 
 EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "S3 objects durable when acknowledged, code blobs": persistence.install,
+    "a resource policy for each qualifier of a function": policies.install,
     "PutRestApi and ImportRestApi": apigateway_put.install,
     "functions in processes of their own, errors and logs as on AWS": execution.install,
     "PublishVersion's preconditions, updates that settle at once": versions.install,
     "alias weights, the alias in the invoked ARN": aliases.install,
-    "deployments served as snapshots, stage variables, canaries": apigateway_serving.install,
+    "stages with typed canary settings and checked deployments": apigateway_stages.install,
+    "deployments served as snapshots, stage variables, canaries, permissions": apigateway_serving.install,
+    "Application Auto Scaling": autoscaling.install,
+    "saved Logs Insights queries": logs_queries.install,
 }
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
