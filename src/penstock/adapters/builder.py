@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from penstock.adapters.builder_cache import ZipCache
@@ -26,7 +27,7 @@ from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.events import ArtifactReady, StepFinished, StepStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry
@@ -80,6 +81,7 @@ class Builder:
         A unit that fails does not stop the others. Raises BuildFailed with everything that failed.
         """
         began = self._clock.monotonic()
+        self._node.begin()
         prepared, failures = self._prepare(workspace, select(units(workspace), names), targets)
         found: dict[str, Artifact] = {}
         missing = []
@@ -94,9 +96,58 @@ class Builder:
         _raise(failures | further, len(prepared) + len(failures))
         return tuple((found | made)[name] for name in sorted(found | made))
 
+    def build_packages(self, workspace: Workspace) -> tuple[str, ...]:
+        """Build the shared packages, each after those it depends on; names of those that were not up to date.
+
+        A TypeScript package runs its own `build` script, when it has one; a Python package is made by its build
+        backend and checked for syntax. Services need no such step before them: they do the same by themselves.
+        Raises BuildFailed with everything that failed.
+        """
+        self._node.begin()
+        made = []
+        failures: dict[str, PenstockError] = {}
+        parts = self._packages(workspace, failures)
+        for name, make in parts.items():
+            began = self._clock.monotonic()
+            step = f"build package {name}"
+            self._events.emit(StepStarted(step=step))
+            try:
+                fresh = make()
+            except PenstockError as error:
+                failures[name] = error
+                self._events.emit(StepFinished(step=step, seconds=self._clock.monotonic() - began, failed=True))
+                continue
+            seconds = self._clock.monotonic() - began
+            detail = "" if fresh else "up to date"
+            self._events.emit(StepFinished(step=step, seconds=seconds, detail=detail, skipped=not fresh))
+            made += [name] if fresh else []
+        self._files.save()
+        _raise(failures, len(workspace.packages))
+        return tuple(made)
+
     def forget(self) -> None:
         """Forget every cached result, so that the next build starts from nothing."""
         self._cache.forget()
+
+    def _packages(self, workspace: Workspace, failures: dict[str, PenstockError]) -> Mapping[str, Callable[[], bool]]:
+        """How to build each shared package; each says whether there was something to do."""
+        found: dict[str, Callable[[], bool]] = {}
+        for package in workspace.packages:
+            if package.language == "python":
+                found[package.name] = partial(self._build_python_package, package.path, package.name)
+        try:
+            found |= self._node.package_builds(workspace)
+        except PenstockError as error:
+            failures["packages"] = error
+        return found
+
+    def _build_python_package(self, folder: str, name: str) -> bool:
+        part = self._python.part(folder, name)
+        fresh = not self._python.has_package(part)
+        if fresh:
+            self._python.check_part(part)
+            self._python.package(part)
+        return fresh
 
     def _prepare(
         self, workspace: Workspace, selected: Sequence[Unit], targets: Mapping[str, Target]

@@ -17,6 +17,7 @@ import mmap
 import os
 import shutil
 import tempfile
+import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from penstock.build import archive
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
@@ -47,6 +48,8 @@ class ZipCache:
     def __init__(self, folder: Path, files: SourceFiles) -> None:
         self.folder = folder / "v1"
         self._files = files
+        self._guard = threading.Lock()
+        self._making: dict[str, threading.Lock] = {}
 
     def get(self, kind: str, key: str) -> Entry | None:
         """The ZIP of that key, or None when there is none or its bytes are not what they were."""
@@ -84,6 +87,13 @@ class ZipCache:
             text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
             _publish(scratch / "record.json", self._record(kind, key), text)
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+
+    def get_or_make(self, kind: str, key: str, make: Callable[[], Iterable[Member]]) -> Entry:
+        """The ZIP of that key; threads that want the same one wait for the first instead of making it as well."""
+        with self._guard:
+            lock = self._making.setdefault(f"{kind} {key}", threading.Lock())
+        with lock:
+            return self.get(kind, key) or self.put(kind, key, make())
 
     def members(self, entry: Entry) -> tuple[Member, ...]:
         """The members of a ZIP, mapped into memory rather than read."""

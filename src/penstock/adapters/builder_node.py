@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import zlib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from penstock.build import archive, node, package_json, python
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_files import SourceFile, SourceFiles
@@ -56,6 +57,8 @@ class NodePlan:
     lock_name: str
     lock: str
     """Digest of the lock."""
+    members: tuple[str, ...]
+    """Folders of all services and packages that share node_modules."""
     settings: Mapping[str, str]
     """Digests of files outside the service that change what esbuild does."""
 
@@ -76,6 +79,7 @@ class NodeBuilder:
         self._cache = cache
         self._files = files
         self._tools = tools
+        self._requires: dict[Path, str] = {}
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
@@ -98,6 +102,10 @@ class NodeBuilder:
             top=top,
             lock_name=lock_name,
             lock=self._files.digest(top / lock_name),
+            members=(
+                *(each.path for each in workspace.services if each.language == "node"),
+                *(part.folder for part in shared),
+            ),
             settings=self._settings(parts, {part.name: part.folder for part in shared}),
         )
 
@@ -124,11 +132,17 @@ class NodeBuilder:
             return (archive.pack(entry.place, (scratch / "bundle").read_bytes()),)
 
     def install(self, plan: NodePlan) -> None:
-        """Bring node_modules in line with the lock."""
-        manifests = {part.folder: part.manifest.requires for part in (plan.service, *plan.packages)}
-        top = read_package_json(plan.top / "package.json", "package.json")
-        parts = {"lock": plan.lock, "top": top.requires if top else "", "folder": str(plan.top), **manifests}
-        self._tools.install(plan.top, plan.lock_name, python.key("node-modules", parts))
+        """Bring node_modules in line with the lock and the manifests of all of the workspace's members."""
+        if plan.top not in self._requires:
+            folders = {plan.top, *(self._root / folder for folder in plan.members)}
+            manifests = {folder: read_package_json(folder / "package.json", str(folder)) for folder in folders}
+            parts = {str(folder): manifest.requires for folder, manifest in manifests.items() if manifest}
+            self._requires[plan.top] = python.key("node-modules", {**parts, "lock": plan.lock, "top": str(plan.top)})
+        self._tools.install(plan.top, plan.lock_name, self._requires[plan.top])
+
+    def begin(self) -> None:
+        """Look at the manifests anew."""
+        self._requires.clear()
 
     def build_package(self, part: NodePart, plan: NodePlan, *, always: bool = False) -> bool:
         """Run a package's build script when what it makes is needed and not as we left it; whether it ran.
@@ -157,15 +171,24 @@ class NodeBuilder:
         self._cache.keep_note("package", key, made)
         return True
 
-    def parts(self, workspace: Workspace) -> tuple[NodePart, ...]:
-        """The shared packages of the workspace, each after those it depends on."""
+    def package_builds(self, workspace: Workspace) -> dict[str, Callable[[], bool]]:
+        """How to build each shared package that has a build script, each after those it depends on."""
         shared = {part.name: part for part in self._shared(workspace)}
         manifests = {name: part.manifest for name, part in shared.items()}
-        order: dict[str, NodePart] = {}
-        for name in sorted(shared):
-            for inner in (*package_json.reached(manifests[name], manifests), name):
-                order.setdefault(inner, self._part(shared[inner].folder, inner, manifests[inner]))
-        return tuple(order.values())
+        order = [
+            inner for name in sorted(shared) for inner in (*package_json.reached(manifests[name], manifests), name)
+        ]
+        return {
+            name: partial(self._build_alone, workspace, shared[name].folder)
+            for name in dict.fromkeys(order)
+            if manifests[name].build_script is not None
+        }
+
+    def _build_alone(self, workspace: Workspace, folder: str) -> bool:
+        plan = self.plan(workspace, folder)
+        self.install(plan)
+        part = self._part(folder, plan.service.manifest.name, plan.service.manifest)
+        return self.build_package(part, plan, always=True)
 
     # ---------------------------------------------------------------- what there is
 
@@ -209,28 +232,38 @@ class NodeBuilder:
         queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
         # esbuild looks for a tsconfig.json from the file upwards.
         queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in _upwards(part.folder)]
+        seen: set[str] = set()
         while queue:
             path = queue.pop()
             file = self._root / path
-            if path in found or not file.is_file():
+            if path in seen or not file.is_file():
                 continue
-            found[path] = self._files.digest(file)
+            seen.add(path)
+            if not any(path.startswith(f"{part.folder}/") for part in parts):
+                found[path] = self._files.digest(file)
             queue += package_json.extended_by(path, self._files.text(file) or "", folders)
         return found
 
     # ---------------------------------------------------------------- what is made
 
     def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
-        """Digests of the files that entries lead to, and of all that lies beside them."""
+        """Digests of all that lies in the folders of results; empty for an entry that is not there."""
+        folders = {path.partition("*")[0].rpartition("/")[0].partition("/")[0] for path in wanted} | {"dist", "build"}
         made: dict[str, str] = {}
-        for path in wanted:
-            folder = path.partition("*")[0].rpartition("/")[0].partition("/")[0]
-            if folder and (self._root / part.folder / folder).is_dir():
+        for folder in sorted(folders - {""}):
+            if (self._root / part.folder / folder).is_dir():
                 walked = self._files.walk(posixpath.join(part.folder, folder), outputs=True)
                 made |= {f"{folder}/{inner}": file.digest for inner, file in walked.items()}
+        for path in wanted:
             if "*" not in path:
-                made.setdefault(path, "")
+                made.setdefault(path, self._digest_if_there(self._root / part.folder / path))
         return made
+
+    def _digest_if_there(self, path: Path) -> str:
+        try:
+            return self._files.digest(path)
+        except OSError:
+            return ""
 
     def _check_export(self, esbuild: Path, entry: node.Entry, source: str, scratch: Path, manifest: str) -> None:
         result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))

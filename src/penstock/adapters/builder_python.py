@@ -120,13 +120,23 @@ class PythonBuilder:
 
     def package(self, part: Part) -> Entry:
         """The files of an internal package as its own build backend ships them, from the cache when unchanged."""
-        key = python.key("wheel", part.inputs("") | self.tools())
-        entry = self._cache.get("wheel", key)
-        if entry is None:
-            buildable = part.manifest is not None and part.manifest.buildable
-            members = self._wheel_members(part) if buildable else _copied(part, top="src/")
-            entry = self._cache.put("wheel", key, members)
-        return entry
+        buildable = part.manifest is not None and part.manifest.buildable
+        make = self._wheel_members if buildable else _copied
+        return self._cache.get_or_make("wheel", self._wheel_key(part), lambda: make(part))
+
+    def has_package(self, part: Part) -> bool:
+        """Whether the package was built before, just as it is now."""
+        return self._cache.get("wheel", self._wheel_key(part)) is not None
+
+    def part(self, folder: str, name: str) -> Part:
+        """A shared package of the workspace, whoever reaches it."""
+        return self._part(folder, name, self._manifest(folder))
+
+    def check_part(self, part: Part) -> None:
+        """Raise BuildFailed with file and line for the first file that is not Python."""
+        for path, file in part.files.items():
+            if path.endswith(".py"):
+                check_python_syntax(f"{part.folder}/{path}", file.path.read_bytes())
 
     # ---------------------------------------------------------------- what there is
 
@@ -229,7 +239,10 @@ class PythonBuilder:
         if part.manifest is not None and part.manifest.buildable:
             return self._cache.members(self.package(part))
         in_src = any(f"src/{path}" in part.files for path in wanted)
-        return _copied(part, top="src/" if in_src else "")
+        return _copied(part, "src/" if in_src else "")
+
+    def _wheel_key(self, part: Part) -> str:
+        return python.key("wheel", part.inputs("") | self.tools())
 
     def _wheel_members(self, part: Part) -> tuple[Member, ...]:
         """Build in a copy of exactly the files that the recipe holds, so that nothing else can get in."""
@@ -266,10 +279,7 @@ class PythonBuilder:
         text = str(known["text"])
         parts = {"requirements": text, "target": str(target), "platform": python.platform_tag(target)}
         set_key = python.key("installation", parts | self.tools())
-        entry = self._cache.get("installation", set_key)
-        if entry is None:
-            entry = self._cache.put("installation", set_key, self._install(text, target))
-        return entry
+        return self._cache.get_or_make("installation", set_key, lambda: self._install(text, target))
 
     def _export(self, plan: PythonPlan) -> str:
         if plan.export is None:
@@ -314,9 +324,7 @@ class PythonBuilder:
         if tuple(map(int, target.version.split("."))) > sys.version_info[:2]:
             return
         for part in (plan.service, *plan.packages):
-            for path, file in part.files.items():
-                if path.endswith(".py"):
-                    check_python_syntax(f"{part.folder}/{path}", file.path.read_bytes())
+            self.check_part(part)
 
     # ---------------------------------------------------------------- uv
 
@@ -380,7 +388,7 @@ def _source_file(files: SourceFiles, path: Path) -> SourceFile:
     return SourceFile(path, files.digest(path), executable=False)
 
 
-def _copied(part: Part, *, top: str) -> tuple[Member, ...]:
+def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
     """The files as they are, from below `top` when there is such a folder."""
     top = top if any(path.startswith(top) for path in part.files) else ""
     skipped = ("pyproject.toml", "requirements")
