@@ -213,7 +213,8 @@ class Functions(Protocol):
     def publish(self, name: str, *, code_sha256: str, revision: str, description: str) -> FunctionState:
         """Make `$LATEST` a version, if it still has that code and revision; wait until it is Active.
 
-        Raises Conflict when it has not.
+        The answer carries that description; doing it again without a change gives the same version. Raises Conflict
+        when code or revision have moved.
         """
 
     def versions(self, name: str) -> Sequence[FunctionState]:
@@ -229,7 +230,7 @@ class Functions(Protocol):
         """Call synchronously and wait for the answer."""
 
     def delete_version(self, name: str, version: str) -> None:
-        """Delete a published version; done when it is not there."""
+        """Delete a published version; done when it is not there. Raises Conflict while an alias points at it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -267,7 +268,7 @@ class Gateway(Protocol):
         """Descriptions of all deployments by id."""
 
     def delete_deployment(self, api_id: str, deployment: str) -> None:
-        """Delete a deployment that no stage serves; done when it is not there."""
+        """Delete a deployment; done when it is not there. Raises Conflict while a stage serves it."""
 
     def stage(self, api_id: str, stage: str) -> StageState | None:
         """What the stage serves, or None."""
