@@ -13,7 +13,7 @@ from urllib.parse import quote
 from penstock.adapters.aws.faults import calling
 from penstock.adapters.aws.http import exchange
 from penstock.adapters.aws.sigv4 import UNRESERVED, Signer
-from penstock.model.errors import NotFound, RemoteFault
+from penstock.model.errors import Conflict, NotFound, RemoteFault
 from penstock.ports import HttpAnswer, StageState
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ LIVE_STAGE = "live"
 CALL_TIMEOUT = 35.0
 """Seconds; API Gateway gives an integration 29."""
 PAGE = 500
+IN_USE = "Active stages pointing to this deployment"
+"""How API Gateway's BadRequestException begins for a deployment that a stage serves."""
 
 
 class AwsGateway:
@@ -64,12 +66,16 @@ class AwsGateway:
         return found
 
     def delete_deployment(self, api_id: str, deployment: str) -> None:
-        """Delete a deployment that no stage serves; done when it is not there."""
+        """Delete a deployment; done when it is not there. Raises Conflict while a stage serves it."""
         try:
             with calling("apigateway:DeleteDeployment", f"{api_id}/{deployment}"):
                 self._client.delete_deployment(restApiId=api_id, deploymentId=deployment)
         except NotFound:
             return
+        except RemoteFault as fault:
+            if IN_USE in fault.what:
+                raise Conflict(fault.what, where=fault.where) from fault
+            raise
 
     def stage(self, api_id: str, stage: str) -> StageState | None:
         """What the stage serves, or None."""

@@ -1,0 +1,165 @@
+"""The two worlds that the contract tests run in: the fakes, and the embedded AWS."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any, Protocol
+
+from penstock.adapters.aws.functions import AwsFunctions
+from penstock.adapters.aws.gateway import AwsGateway
+from penstock.adapters.aws.identity import AwsIdentity
+from penstock.adapters.aws.parameters import AwsParameters
+from penstock.adapters.aws.secrets import AwsSecrets
+from penstock.adapters.aws.store import AwsObjectStore
+from penstock.testing import (
+    FakeFunctions,
+    FakeGateway,
+    FakeIdentity,
+    FakeObjectStore,
+    FakeParameters,
+    FakeSecrets,
+)
+
+if TYPE_CHECKING:
+    from penstock.adapters.aws.session import AwsSession
+    from penstock.ports import Functions, Gateway, Identity, ObjectStore, Parameters, Secrets
+
+ACCOUNT = "111111111111"
+REGION = "eu-west-1"
+BUCKET = "penstock-ports-test"
+NAMES = count(1)
+
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+        ],
+    }
+)
+
+
+class Place(Protocol):
+    """A world with all ports, and what Terraform would make in it."""
+
+    functions: Functions
+    gateway: Gateway
+    identity: Identity
+    objects: ObjectStore
+    parameters: Parameters
+    secrets: Secrets
+    bucket: str
+
+    def make_function(self, name: str) -> None: ...
+    def make_api(self, name: str, function: str) -> str: ...
+    def fresh_store(self) -> ObjectStore: ...
+
+
+class FakePlace:
+    def __init__(self) -> None:
+        self.bucket = BUCKET
+        self.objects: ObjectStore = FakeObjectStore(BUCKET)
+        self._functions = FakeFunctions(self.objects)
+        self._gateway = FakeGateway()
+        self.functions: Functions = self._functions
+        self.gateway: Gateway = self._gateway
+        self.identity: Identity = FakeIdentity(account=ACCOUNT)
+        self.parameters: Parameters = FakeParameters()
+        self.secrets: Secrets = FakeSecrets()
+
+    def make_function(self, name: str) -> None:
+        self._functions.configure(name)
+
+    def make_api(self, name: str, function: str) -> str:  # noqa: ARG002 - the real one needs it
+        return self._gateway.configure(name, "{}")
+
+    def fresh_store(self) -> ObjectStore:
+        return FakeObjectStore(created=False)
+
+
+class EmbeddedPlace:
+    def __init__(self, session: AwsSession) -> None:
+        self._session = session
+        self.bucket = BUCKET
+        self.objects: ObjectStore = AwsObjectStore(session, BUCKET)
+        self.functions: Functions = AwsFunctions(session)
+        self.gateway: Gateway = AwsGateway(session)
+        self.identity: Identity = AwsIdentity(session)
+        self.parameters: Parameters = AwsParameters(session)
+        self.secrets: Secrets = AwsSecrets(session)
+        self.objects.create()
+
+    def make_function(self, name: str) -> None:
+        client = self._session.client("lambda")
+        client.create_function(
+            FunctionName=name,
+            Role=f"arn:aws:iam::{ACCOUNT}:role/{self._role()}",
+            Runtime="python3.11",
+            Handler="app.handler",
+            Code={"ZipFile": a_zip("placeholder")},
+            Architectures=["x86_64"],
+        )
+        for alias in ("blue", "green", "live"):
+            client.create_alias(FunctionName=name, Name=alias, FunctionVersion="$LATEST")
+            client.add_permission(
+                FunctionName=name,
+                Qualifier=alias,
+                StatementId="api",
+                Action="lambda:InvokeFunction",
+                Principal="apigateway.amazonaws.com",
+            )
+
+    def make_api(self, name: str, function: str) -> str:
+        client = self._session.client("apigateway")
+        api: str = client.create_rest_api(name=name)["id"]
+        root = client.get_resources(restApiId=api)["items"][0]["id"]
+        resource = client.create_resource(restApiId=api, parentId=root, pathPart="slot")["id"]
+        client.put_method(restApiId=api, resourceId=resource, httpMethod="GET", authorizationType="AWS_IAM")
+        uri = (
+            f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/"
+            f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{function}:${{stageVariables.slot}}/invocations"
+        )
+        client.put_integration(
+            restApiId=api,
+            resourceId=resource,
+            httpMethod="GET",
+            type="AWS_PROXY",
+            integrationHttpMethod="POST",
+            uri=uri,
+        )
+        first = client.create_deployment(restApiId=api)["id"]
+        client.create_stage(restApiId=api, stageName="live", deploymentId=first, variables={"slot": "blue"})
+        return api
+
+    def fresh_store(self) -> ObjectStore:
+        return AwsObjectStore(self._session, f"penstock-fresh-{next(NAMES)}")
+
+    def _role(self) -> str:
+        iam: Any = self._session._botocore().create_client(
+            "iam", region_name=REGION, endpoint_url=self._session.endpoint
+        )
+        if not any(role["RoleName"] == "ports" for role in iam.list_roles()["Roles"]):
+            iam.create_role(RoleName="ports", AssumeRolePolicyDocument=TRUST)
+        return "ports"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    url: str
+
+
+def a_zip(text: str) -> bytes:
+    """A function's ZIP; what it answers tells the text and the version."""
+    source = (
+        "def handler(event, context):\n"
+        "    if event.get('raise'):\n        raise ValueError('asked to')\n"
+        f"    return {{'statusCode': 200, 'body': {text!r} + ' ' + context.function_version}}\n"
+    )
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("app.py", date_time=(1980, 1, 1, 0, 0, 0)), source)
+    return buffer.getvalue()
