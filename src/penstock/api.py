@@ -238,12 +238,14 @@ class Penstock:
     def local_aws(self) -> LocalAwsProcess:
         """The embedded AWS of this workspace."""
         from penstock.adapters.local_aws import LocalAwsProcess, port_from  # noqa: PLC0415
+        from penstock.adapters.node_sdk import link_node_sdk  # noqa: PLC0415
 
         return LocalAwsProcess(
             state=self.root / OWN_FOLDER / "local",
             port=port_from(self._environ),
             interpreters=self.interpreters,
             environ=self._environ,
+            node_sdk=link_node_sdk(self.root, self.root / OWN_FOLDER / "node-sdk"),
         )
 
     def endpoint(self, environment: Environment) -> str | None:
