@@ -76,14 +76,16 @@ class _Reader:
         except OSError as error:
             self._refuse(path, f"cannot be read: {error.strerror}", "make it readable")
             return
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            self._refuse(path, "is not a file", "put a regular file here")
+            return
         with os.fdopen(handle, "rb") as file:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                self._refuse(path, "is not a file", "put a regular file here")
-            elif not self._inside(full):
-                self._refuse(path, "is a link that leaves the workspace", "put the file itself here")
-            else:
+            if self._inside(full):
                 self.files[path] = file.read(MAX_FILE_BYTES + 1)
                 self.listing.add(path)
+            else:
+                self._refuse(path, "is a link that leaves the workspace", "put the file itself here")
 
     def folders(self, pattern: str) -> Iterator[str]:
         """Folders below the root that the pattern names, sorted, a bounded number."""

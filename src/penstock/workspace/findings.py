@@ -35,3 +35,10 @@ def shown(value: object, limit: int = 60) -> str:
     text = repr(value) if not isinstance(value, str) else repr(value)[1:-1].replace("\\'", "'")
     text = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return f'"{text}"' if isinstance(value, str) else text
+
+
+def on_one_line(text: str) -> str:
+    """The text with escapes for whatever a terminal might obey or a log might break at."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)

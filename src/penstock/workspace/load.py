@@ -23,13 +23,7 @@ def load(source: Source, environment: str) -> Workspace:
     Raises WorkspaceInvalid with the problems of all environments, UsageError for an unknown environment.
     """
     tree = sound_tree(source)
-    known = tuple(table(tree.root.document, "environments"))
-    if environment not in known:
-        raise UsageError(
-            f"there is no environment {environment!r}",
-            where=ROOT_FILE,
-            hint=f"take one of {', '.join(known)}" if known else "add [environments.dev]",
-        )
+    known_environment(tree, environment)
     packages = graph.packages(tree)
     return resolve(tree, environment, packages, graph.reach(tree, packages))
 
@@ -48,3 +42,14 @@ def sound_tree(source: Source) -> Tree:
     if tree is None or problems:
         raise WorkspaceInvalid(problems)
     return tree
+
+
+def known_environment(tree: Tree, environment: str) -> None:
+    """Raises UsageError when the workspace has no such environment."""
+    known = tuple(table(tree.root.document, "environments"))
+    if environment not in known:
+        raise UsageError(
+            f"there is no environment {environment!r}",
+            where=ROOT_FILE,
+            hint=f"take one of {', '.join(known)}" if known else "add [environments.dev]",
+        )

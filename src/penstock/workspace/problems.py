@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import Problem
 from penstock.workspace.checks import environments, functions, packages, references, routes
 from penstock.workspace.checks.scene import Scene
+from penstock.workspace.findings import on_one_line
 from penstock.workspace.lines import line_of, locate
 
 if TYPE_CHECKING:
@@ -60,7 +61,11 @@ def problems_of(source: Source, tree: Tree | None, findings: Iterable[Finding]) 
                 lines[one.file] = locate(texts[one.file])
             line = line_of(lines[one.file], one.path)
         found.add(Problem(file=one.file, line=line, what=one.what, hint=one.hint))
-    ordered = sorted(found, key=lambda problem: (problem.file, problem.line or 0, problem.what, problem.hint))
+    printable = {
+        dataclasses.replace(one, file=on_one_line(one.file), what=on_one_line(one.what), hint=on_one_line(one.hint))
+        for one in found
+    }
+    ordered = sorted(printable, key=lambda problem: (problem.file, problem.line or 0, problem.what, problem.hint))
     if len(ordered) > MAX_PROBLEMS:
         rest = len(ordered) - MAX_PROBLEMS
         more = Problem(file=ordered[MAX_PROBLEMS].file, what=f"and {rest} further problems", hint="correct these first")

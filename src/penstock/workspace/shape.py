@@ -55,7 +55,8 @@ def check_shape(kind: FileKind, file: str, document: Document) -> tuple[list[Fin
     findings, paths = [], set()
     for detail in details[:MAX_FINDINGS]:
         path = _real_path(document, detail)
-        paths.add(path)
+        # A table that lacks what it needs is of no use to the checks that follow; [workspace] alone still is.
+        paths.add(path[:-1] if detail["type"] == "missing" and path[0] != "workspace" else path)
         findings.append(_finding(kind, file, path, detail))
     if len(details) > MAX_FINDINGS:
         findings.append(Finding(file, (), f"and {len(details) - MAX_FINDINGS} further problems", "correct these first"))

@@ -117,7 +117,7 @@ def _services(source: Source, root: Manifest, findings: list[Finding]) -> tuple[
         findings.append(Finding(ROOT_FILE, ("workspace", "services"), what, "split the workspace"))
         return ()
     for index, pattern in enumerate(wanted):
-        if not any(matches(path, (pattern,)) for path in paths):
+        if not source.problems and not any(matches(path, (pattern,)) for path in paths):
             what = f"{shown(pattern)} matches no folder with a {SERVICE_FILE}"
             findings.append(Finding(ROOT_FILE, ("workspace", "services", index), what, "correct the pattern"))
     services = []

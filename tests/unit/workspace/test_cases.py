@@ -15,6 +15,7 @@ import pytest
 
 from penstock.adapters.workspace_files import read_source
 from penstock.model.errors import WorkspaceInvalid
+from penstock.model.workspace import Route, TerraformReference
 from penstock.workspace.load import environments, load
 
 CASES = Path(__file__).parents[2] / "cases" / "workspace"
@@ -54,11 +55,11 @@ def test_a_workspace_resolves_to_what_is_expected(name: str) -> None:
 
 def _plain(value: Any) -> Any:
     """The workspace as JSON, named things as tables by name, routes as text."""
+    if isinstance(value, Route):
+        return str(value)
+    if isinstance(value, TerraformReference):
+        return {"terraform": value.expression}
     if dataclasses.is_dataclass(value):
-        if type(value).__name__ == "Route":
-            return str(value)
-        if type(value).__name__ == "TerraformReference":
-            return {"terraform": value.expression}
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
         items = [_plain(one) for one in value]

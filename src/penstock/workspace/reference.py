@@ -1,0 +1,125 @@
+"""The schema for editors and for readers. Both come from the types that validate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+
+from penstock.workspace.schema import RootFile, ServiceFile
+from penstock.workspace.source import ROOT_FILE, SERVICE_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_HEAD = """\
+<!-- Generated from the schema by penstock.workspace.reference.reference(). Do not edit. -->
+# Configuration
+
+Two files: `penstock.toml` at the workspace's root, and a `service.toml` in each service's folder, whose name is the
+service's. Tables merge, arrays replace. In one file, what stands under `[environments.E]` goes over what stands
+without; between places a function goes over its service, the service over `[defaults]`, those over Penstock's own.
+An environment that `extends` another one goes over it. `penstock explain KEY -e ENVIRONMENT` shows how a value came
+about, `penstock schema` prints the JSON Schema for your editor, `penstock validate` tells all problems at once.
+
+Durations are written as `90s`, `5m`, `1h` or `1h30m`.
+"""
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of both files, by file name."""
+    return {
+        name: {
+            "$schema": GenerateJsonSchema.schema_dialect,
+            **TypeAdapter(kind).json_schema(),
+        }
+        for name, kind in ((ROOT_FILE, RootFile), (SERVICE_FILE, ServiceFile))
+    }
+
+
+def reference() -> str:
+    """docs/reference/configuration.md."""
+    return "\n".join([_HEAD, *(line for name, schema in json_schema().items() for line in _file(name, schema))])
+
+
+def _file(name: str, schema: dict[str, Any]) -> Iterator[str]:
+    yield f"## {name}\n"
+    yield f"{schema['description']}\n"
+    yield from _rows(schema, schema)
+    done: set[str] = set()
+    for path, inner in _tables(schema, schema, (), done):
+        yield f"### {name}: `[{path}]`\n"
+        yield f"{inner['description']}\n"
+        yield from _rows(schema, inner)
+
+
+def _tables(
+    top: dict[str, Any], here: dict[str, Any], before: tuple[str, ...], done: set[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tables below, each kind where it first appears."""
+    for key, value in here["properties"].items():
+        for end, reference in _references(value):
+            name = reference.rpartition("/")[2]
+            if name not in done:
+                done.add(name)
+                path = (*before, f"{key}{end}")
+                yield ".".join(path), top["$defs"][name]
+                yield from _tables(top, top["$defs"][name], path, done)
+
+
+def _references(value: dict[str, Any], end: str = "") -> Iterator[tuple[str, str]]:
+    if "$ref" in value:
+        yield end, value["$ref"]
+    for option in (*value.get("oneOf", ()), *value.get("anyOf", ())):
+        yield from _references(option, end)
+    if isinstance(value.get("items"), dict):
+        yield from _references(value["items"], end)
+    for inner in _values(value):
+        yield from _references(inner, f"{end}.NAME")
+
+
+def _values(value: dict[str, Any]) -> list[dict[str, Any]]:
+    further = value.get("additionalProperties")
+    return [*value.get("patternProperties", {}).values(), *([further] if isinstance(further, dict) else [])]
+
+
+def _rows(top: dict[str, Any], here: dict[str, Any]) -> Iterator[str]:
+    yield "| key | type | meaning |"
+    yield "| --- | --- | --- |"
+    required = here.get("required", ())
+    for key, value in sorted(here["properties"].items(), key=lambda one: one[0] not in required):
+        needed = " **Required.**" if key in required else ""
+        inner = top["$defs"][value["$ref"].rpartition("/")[2]] if "$ref" in value else {}
+        meaning = (value.get("description") or inner.get("description", "")).replace("|", "\\|")
+        yield f"| `{key}` | {_type(top, value)} | {meaning}{needed} |"
+    yield ""
+
+
+def _type(top: dict[str, Any], value: dict[str, Any]) -> str:
+    """In words, with bounds."""
+    options = [*value.get("oneOf", ()), *value.get("anyOf", ())]
+    if options:
+        return " or ".join(_type(top, one) for one in options)
+    if "$ref" in value:
+        return "table"
+    if "enum" in value or "const" in value:
+        return ", ".join(f"`{one}`" for one in value.get("enum", [value.get("const")]))
+    if value["type"] == "array":
+        return f"array of {_type(top, value['items'])}"
+    if value["type"] == "object":
+        inner = [_type(top, one) for one in _values(value)]
+        return f"table of {inner[0]}" if inner and inner[0] != "table" else "table"
+    return f"{_PLAIN_TYPES[value['type']]}{_bounds(value)}"
+
+
+_PLAIN_TYPES = {"string": "string", "integer": "whole number", "number": "number", "boolean": "`true` or `false`"}
+
+
+def _bounds(value: dict[str, Any]) -> str:
+    low, high = value.get("minimum"), value.get("maximum")
+    if low is not None and high is not None:
+        return f", {low} to {high}"
+    if "exclusiveMinimum" in value and "exclusiveMaximum" in value:
+        return f", between {value['exclusiveMinimum']:g} and {value['exclusiveMaximum']:g}"
+    return ""
