@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_node import NodeBuilder, NodePlan
-from penstock.adapters.builder_python import PythonBuilder, PythonPlan
+from penstock.adapters.builder_python import PythonBuilder
+from penstock.adapters.builder_python_plan import PythonPlan, PythonPlanner
 from penstock.adapters.node_tools import NodeTools
 from penstock.build.archive import ArchiveError
 from penstock.build.limits import check_size
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_cache import Entry
     from penstock.build.archive import Member
     from penstock.model.workspace import Workspace
-    from penstock.ports import Clock, Commands, EventSink
+    from penstock.ports import Clock, Commands, EventSink, Interpreters
 
 
 @runtime_checkable
@@ -56,13 +57,24 @@ class _Prepared:
 class Builder:
     """Makes artifacts of a workspace in `root`, kept in `cache`."""
 
-    def __init__(self, root: Path, commands: Commands, cache: Path, events: EventSink, clock: Clock) -> None:
+    def __init__(
+        self,
+        root: Path,
+        commands: Commands,
+        cache: Path,
+        events: EventSink,
+        clock: Clock,
+        *,
+        interpreters: Interpreters | None = None,
+    ) -> None:
+        """`interpreters` lets syntax that is newer than this Python be checked by the target's own."""
         self._commands = commands
         self._events = events
         self._clock = clock
         self._files = SourceFiles(root, cache / "v1" / "files.json", clock)
         self._cache = ZipCache(cache, self._files)
-        self._python = PythonBuilder(root, commands, self._cache, self._files)
+        self._python = PythonBuilder(root, commands, self._cache, self._files, interpreters=interpreters)
+        self._pythons = PythonPlanner(root, self._files)
         tools = NodeTools(root, commands, self._cache, events, clock)
         self._node = NodeBuilder(root, commands, self._cache, self._files, tools)
 
@@ -142,10 +154,10 @@ class Builder:
         return found
 
     def _build_python_package(self, folder: str, name: str) -> bool:
-        part = self._python.part(folder, name)
+        part = self._pythons.part(folder, name)
         fresh = not self._python.has_package(part)
         if fresh:
-            self._python.check_part(part)
+            self._python.check_syntax(part)
             self._python.package(part)
         return fresh
 
@@ -164,7 +176,7 @@ class Builder:
     def _look(self, workspace: Workspace, unit: Unit, target: Target) -> _Prepared:
         plan: PythonPlan | NodePlan
         if unit.language == "python":
-            plan, tools = self._python.plan(unit.service.path), self._python.tools()
+            plan, tools = self._pythons.plan(unit.service.path), self._python.tools()
         else:
             plan, tools = self._node.plan(workspace, unit.service.path), self._node.tools()
         handlers = {f"handler {function.key}": function.handler for function in unit.functions}

@@ -6,9 +6,19 @@ import ast
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import BuildFailed
+from penstock.ports import Command
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+_COMPILE = """
+import ast, sys
+try:
+    ast.parse(open(sys.argv[1], "rb").read())
+except (SyntaxError, ValueError):
+    sys.exit(1)
+"""
 
 
 def python_handler_files(handler: str) -> tuple[str, str]:
@@ -41,15 +51,21 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
         )
 
 
-def check_python_syntax(path: str, content: bytes) -> None:
-    """Raise BuildFailed with file and line when this Python cannot parse the file."""
+def python_syntax_error(path: str, content: bytes) -> BuildFailed | None:
+    """What this Python has against the file, with its line; None when it parses."""
     try:
         ast.parse(content, filename=path)
     except SyntaxError as error:
         text = (error.text or "").strip()
-        raise BuildFailed(f"{error.msg}: {text}" if text else error.msg, where=f"{path}:{error.lineno or 1}") from error
+        return BuildFailed(f"{error.msg}: {text}" if text else error.msg, where=f"{path}:{error.lineno or 1}")
     except ValueError as error:
-        raise BuildFailed(str(error), where=path) from error
+        return BuildFailed(str(error), where=path)
+    return None
+
+
+def syntax_command(interpreter: Path, file: Path) -> Command:
+    """Ask another Python for its opinion; status 1 when it cannot parse the file either."""
+    return Command(argv=(str(interpreter), "-I", "-S", "-c", _COMPILE, str(file)), timeout=60)
 
 
 def _defined(body: list[ast.stmt]) -> Iterator[str]:
