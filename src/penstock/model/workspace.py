@@ -107,6 +107,7 @@ class Function:
     routes: tuple[Route, ...] = ()
     health: Route | None = None
     verify: str | None = None
+    """A JSON file below the service's folder: the event that proves the function before traffic."""
     on: tuple[EventSource, ...] = ()
     env: Mapping[str, EnvValue] = field(default_factory=dict)
     concurrency: Concurrency = Concurrency()

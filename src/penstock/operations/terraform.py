@@ -43,8 +43,9 @@ def wanted_shape(world: World) -> Shape:
     """The root of the workspace as it is configured now."""
     root = render_root(world.workspace)
     digest = hashlib.sha256(root_text(root).encode())
-    for path in _files(world):
-        digest.update(path.name.encode() + b"\0" + (world.files.read(path) or b"") + b"\0")
+    beside = {path.name: world.files.read(path) or b"" for path in _user_files(world)}
+    for name, content in sorted([*beside.items(), *world.modules().items()]):
+        digest.update(name.encode() + b"\0" + content + b"\0")
     return Shape(root=root, fingerprint=digest.hexdigest())
 
 
@@ -120,9 +121,6 @@ def _plan_file(world: World) -> Path:
     return world.root / ".penstock" / "terraform" / world.workspace.environment.name / "plan.tfplan"
 
 
-def _files(world: World) -> list[Path]:
-    beside = {
-        path for pattern in USER_FILES for path in world.files.find(world.infra, pattern) if path.name != ROOT_FILE
-    }
-    modules = set(world.files.find(world.root / "infra" / "modules", "**/*.tf"))
-    return sorted(beside | modules)
+def _user_files(world: World) -> list[Path]:
+    found = {path for pattern in USER_FILES for path in world.files.find(world.infra, pattern)}
+    return sorted(path for path in found if path.name != ROOT_FILE)

@@ -91,7 +91,8 @@ def _run(world: World, checks: Sequence[tuple[str, Callable[[], str]]]) -> list[
 
 def _direct(world: World, function: Function, slot: Slot) -> Callable[[], str]:
     def call() -> str:
-        event = world.files.read(world.root / str(function.verify))
+        folder = world.workspace.service(function.service).path
+        event = world.files.read(world.root / folder / str(function.verify))
         if event is None:
             return f"the event {function.verify} is not there"
         answer = world.functions.invoke(function.physical, slot, event.decode())
