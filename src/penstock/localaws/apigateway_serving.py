@@ -17,6 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.localaws import metrics
 from penstock.localaws.policies import install_for_api_gateway
 from penstock.localaws.state import Store, add_state
 
@@ -61,6 +62,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
         serving.around_execute,
     )
     install_for_api_gateway(ministack, serving)
+    metrics.install_for_api_gateway(ministack, serving)
 
 
 class Serving:

@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from penstock.localaws import (
+    alarms,
     aliases,
     apigateway_put,
     apigateway_serving,
@@ -20,6 +21,7 @@ from penstock.localaws import (
     autoscaling,
     execution,
     logs_queries,
+    metrics,
     persistence,
     policies,
     versions,
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "S3 objects durable when acknowledged, code blobs": persistence.install,
+    "metrics of every invocation, by alias and version": metrics.install,
+    "alarms in full, evaluated by dimensions, periods and missing data": alarms.install,
     "a resource policy for each qualifier of a function": policies.install,
     "PutRestApi and ImportRestApi": apigateway_put.install,
     "functions in processes of their own, errors and logs as on AWS": execution.install,
@@ -111,13 +115,13 @@ def serve(settings: Settings) -> int:
     keeper.load()
     keeper.start()
     try:
-        asyncio.run(_serve(Application(ministack, settings, keeper), settings))
+        asyncio.run(_serve(ministack, Application(ministack, settings, keeper), settings))
     finally:
         keeper.stop()
     return 0
 
 
-async def _serve(application: Application, settings: Settings) -> None:
+async def _serve(ministack: Ministack, application: Application, settings: Settings) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after ministack set it up
     from hypercorn.config import Config  # noqa: PLC0415
 
@@ -132,8 +136,10 @@ async def _serve(application: Application, settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     print(f"embedded AWS on {settings.url}, state in {settings.state}", file=sys.stderr, flush=True)  # noqa: T201
+    watching = asyncio.create_task(alarms.watch(ministack))
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
+    watching.cancel()
 
 
 def _length(scope: Message) -> int:

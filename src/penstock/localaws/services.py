@@ -43,7 +43,7 @@ def register(
 
     def restore(data: Mapping[str, Any]) -> None:
         for key, store in stores.items():
-            store.update(data.get(key) or {})
+            store.update(data.get(key, {}))
 
     def reset() -> None:
         for store in stores.values():

@@ -16,11 +16,14 @@ def Store(ministack: Ministack) -> Any:  # noqa: N802 - reads as a constructor, 
 
 
 def add_state(ministack: Ministack, name: str, store: Any) -> None:
-    """Save and restore ``store`` under ``name`` through ministack's registry of modules with state."""
+    """Save and restore ``store`` under ``name`` through ministack's registry of modules with state.
+
+    A store is false when the account under way has nothing in it, so it is never tested for truth here.
+    """
     module = types.ModuleType(f"ministack.services.{name}")
     hooks: dict[str, Any] = {
         "get_state": lambda: {"store": copy.deepcopy(store)},
-        "load_persisted_state": lambda data: store.update(data.get("store") or {}),
+        "load_persisted_state": lambda data: store.update(data.get("store", {})),
         "reset": store.clear,
     }
     module.__dict__.update(hooks)

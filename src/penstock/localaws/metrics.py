@@ -1,0 +1,156 @@
+"""Metrics as AWS publishes them: Lambda's by function, alias and version; API Gateway's by API and stage.
+
+References: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics.html and
+https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics-and-dimensions.html
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from penstock.localaws.apigateway_serving import Serving
+    from penstock.localaws.ministack_api import Ministack, Response
+    from penstock.localaws.settings import Settings
+
+_RESOLUTION = 10  # seconds: equal values within them are one point with a count, so traffic does not fill the memory
+_CLIENT_ERROR, _SERVER_ERROR = 400, 500
+
+
+def install(ministack: Ministack, _settings: Settings) -> None:
+    """Publish Lambda's metrics where every invocation passes, instead of twice on some paths and never on others."""
+    ministack.wrap(
+        ministack.cloudwatch, "record_metric", "(namespace, metric_name, value, unit=, dimensions=)", _around_record(ministack)
+    )
+    ministack.wrap(
+        ministack.lambdas, "_emit_lambda_metrics", "(function_name, duration_ms, error, throttle)", lambda _: _nothing
+    )
+    ministack.wrap(ministack.lambdas, "_execute_function", "(func, event)", _around_execute(ministack))
+
+
+def install_for_api_gateway(ministack: Ministack, serving: Serving) -> None:
+    """Publish Count, 4XXError, 5XXError and Latency of each call to a stage."""
+
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        async def handle_execute(api_id: str, stage_name: str, *arguments: Any) -> Response:
+            began = time.perf_counter()
+            answer: Response = await original(api_id, stage_name, *arguments)
+            view = serving.current()
+            if view is not None:
+                latency = (time.perf_counter() - began) * 1000
+                name = ministack.apigateway._rest_apis.get(api_id, {}).get("name", "")
+                _publish_call(ministack, name, stage_name, answer[0], latency, canary=view.canary)
+            return answer
+
+        return handle_execute
+
+    ministack.wrap(
+        ministack.apigateway,
+        "handle_execute",
+        "(api_id, stage_name, method, path, headers, body, query_params)",
+        around,
+    )
+
+
+def _publish_call(
+    ministack: Ministack, api: str, stage: str, status: int, latency: float, *, canary: bool
+) -> None:
+    record = ministack.cloudwatch.record_metric
+    series = [{"ApiName": api}, {"ApiName": api, "Stage": stage}]
+    if canary:
+        series.append({"ApiName": api, "Stage": f"{stage}/Canary"})
+    for dimensions in series:
+        record("AWS/ApiGateway", "Count", 1, "Count", dimensions)
+        record("AWS/ApiGateway", "4XXError", int(_CLIENT_ERROR <= status < _SERVER_ERROR), "Count", dimensions)
+        record("AWS/ApiGateway", "5XXError", int(status >= _SERVER_ERROR), "Count", dimensions)
+        record("AWS/ApiGateway", "Latency", latency, "Milliseconds", dimensions)
+
+
+def _nothing(*_arguments: Any, **_keywords: Any) -> None:
+    """ministack's own metrics of an invocation: published by `_around_execute` instead."""
+
+
+def _around_execute(ministack: Ministack) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+        def execute(func: Mapping[str, Any], event: Any) -> Any:
+            config = func.get("config") or func
+            if ministack.lambdas._function_config_scope_mismatch(config):
+                return original(func, event)  # comes back here in the function's own account and region
+            began = time.perf_counter()
+            result = original(func, event)
+            _publish_invocation(ministack, config, result, (time.perf_counter() - began) * 1000)
+            return result
+
+        return execute
+
+    return around
+
+
+def _publish_invocation(
+    ministack: Ministack, config: Mapping[str, Any], result: Mapping[str, Any], duration: float
+) -> None:
+    record = ministack.cloudwatch.record_metric
+    for dimensions in series_of(config):
+        if result.get("throttle"):
+            record("AWS/Lambda", "Throttles", 1, "Count", dimensions)
+            continue
+        record("AWS/Lambda", "Invocations", 1, "Count", dimensions)
+        record("AWS/Lambda", "Errors", int(bool(result.get("error"))), "Count", dimensions)
+        record("AWS/Lambda", "Throttles", 0, "Count", dimensions)
+        record("AWS/Lambda", "Duration", duration, "Milliseconds", dimensions)
+
+
+def series_of(config: Mapping[str, Any]) -> Iterable[dict[str, str]]:
+    """The sets of dimensions under which Lambda counts one invocation.
+
+    By function always; by ``Resource`` (``name:alias`` or ``name:version``) when a qualifier was used; by
+    ``ExecutedVersion`` too when the qualifier is an alias.
+    """
+    name = str(config["FunctionName"])
+    yield {"FunctionName": name}
+    qualifier = str(config.get("FunctionArn", "")).partition(f":function:{name}:")[2]
+    if qualifier:
+        yield {"FunctionName": name, "Resource": f"{name}:{qualifier}"}
+        version = str(config.get("Version", "$LATEST"))
+        if qualifier != version:
+            yield {"FunctionName": name, "Resource": f"{name}:{qualifier}", "ExecutedVersion": version}
+
+
+def _around_record(ministack: Ministack) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Equal values of the same moment become one point with a count."""
+
+    def around(_original: Callable[..., Any]) -> Callable[..., Any]:
+        cloudwatch = ministack.cloudwatch
+
+        def record_metric(
+            namespace: str,
+            metric_name: str,
+            value: float,
+            unit: str = "None",
+            dimensions: dict[str, str] | None = None,
+        ) -> None:
+            rounded = float(f"{value:.3g}")
+            series = cloudwatch._metric_bucket((namespace, metric_name, cloudwatch._dims_key(dimensions or {})))
+            now = time.time()
+            for point in reversed(series[-32:]):
+                if point["Timestamp"] < now - now % _RESOLUTION:
+                    break
+                if point["Value"] == rounded and "_stat" not in point and point["Unit"] == unit:
+                    point["Count"] = point.get("Count", 1.0) + 1.0
+                    return
+            series.append(
+                {
+                    "Count": 1.0,
+                    "Dimensions": dict(dimensions or {}),
+                    "Timestamp": now,
+                    "Unit": unit,
+                    "Value": rounded,
+                }
+            )
+
+        return record_metric
+
+    return around
