@@ -80,8 +80,8 @@ def decide(current: Lease | None, asking: Asking, *, holder_dead: bool = False) 
 
 
 def renewed(lease: Lease, *, now: float, ttl: float = TTL) -> Lease:
-    """The same lease, for `ttl` seconds from now, and never shorter than it was."""
-    return replace(lease, expires=max(lease.expires, now + ttl))
+    """The same lease, for `ttl` seconds from now; after a long step that is shorter than it was."""
+    return replace(lease, expires=now + ttl)
 
 
 def released(lease: Lease) -> Lease:
@@ -95,8 +95,8 @@ def is_valid(lease: Lease, *, now: float) -> bool:
 
 
 def needs_renewal(lease: Lease, *, now: float) -> bool:
-    """Whether the holder should renew before the next call."""
-    return lease.expires - now < RENEW_BELOW
+    """Whether the holder should renew before the next call: half of the time is gone, or a long step is over."""
+    return not RENEW_BELOW <= lease.expires - now <= TTL
 
 
 def describe(lease: Lease, *, now: float) -> str:
