@@ -202,7 +202,8 @@ class TerraformCli:
             *(_declarations(path) for path in sorted([*root.glob("*.tf"), *root.glob("*.tf.json")])),
             *(_declarations(path) for path in sorted(root.glob("../../modules/*/*.tf"))),
         ):
-            digest.update(part.encode() + b"\0")
+            if part:
+                digest.update(part.encode() + b"\0")
         return digest.hexdigest()
 
 

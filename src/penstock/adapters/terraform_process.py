@@ -75,11 +75,11 @@ def run(
                 interrupts += 1
                 # The first asks Terraform to finish what it is doing and save; a second makes it stop at once.
                 process.send_signal(signal.SIGINT)
+        reader.drain()
     finally:
         mark.unlink(missing_ok=True)
-    reader.drain()
-    with contextlib.suppress(OSError):
-        output.unlink()
+        reader.close()
+    output.unlink(missing_ok=True)
     if interrupts:
         how = "in good order; its state is saved" if interrupts == 1 else "at once, after a second Ctrl-C"
         raise Interrupted(f"interrupted; Terraform stopped {how}", where=str(cwd), hint="the same command goes on")
@@ -140,6 +140,10 @@ class _Reader:
         *whole, self._rest = (self._rest + self._file.read()).split(b"\n")
         for raw in whole:
             self._take(raw.decode(errors="replace").rstrip("\r"))
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
 
     def _take(self, text: str) -> None:
         try:

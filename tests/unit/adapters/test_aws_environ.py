@@ -1,0 +1,42 @@
+"""The environment variables that mean one environment and no other."""
+
+from __future__ import annotations
+
+from penstock.adapters.aws_environ import overrides
+from penstock.model.workspace import Environment
+
+DEV = Environment(name="dev", account="111111111111", region="eu-west-1", endpoint="local")
+AWS = Environment(name="live", account="222222222222", region="us-east-1")
+URL = "http://127.0.0.1:4747"
+
+
+def test_the_embedded_aws_gets_its_account_as_the_key_whatever_lies_around() -> None:
+    around = {
+        "AWS_PROFILE": "company",
+        "AWS_SESSION_TOKEN": "t",
+        "AWS_ENDPOINT_URL_S3": "https://s3.amazonaws.com",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_USE_FIPS_ENDPOINT": "true",
+    }
+    given = overrides(DEV, URL, around)
+    assert given["AWS_ACCESS_KEY_ID"] == "111111111111"
+    assert given["AWS_SECRET_ACCESS_KEY"] == "penstock-local"
+    assert given["AWS_ENDPOINT_URL"] == URL
+    assert given["AWS_REGION"] == given["AWS_DEFAULT_REGION"] == "eu-west-1"
+    assert {name for name in around if given[name] is not None} == set()
+
+
+def test_calls_to_this_machine_never_go_through_a_proxy() -> None:
+    assert overrides(DEV, URL, {})["NO_PROXY"] == "127.0.0.1"
+    assert overrides(DEV, URL, {"NO_PROXY": "a.example"})["NO_PROXY"] == "a.example,127.0.0.1"
+    assert overrides(DEV, URL, {"NO_PROXY": "127.0.0.1,b"})["NO_PROXY"] == "127.0.0.1,b"
+
+
+def test_on_aws_the_callers_own_credentials_are_left_and_only_endpoints_go() -> None:
+    given = overrides(AWS, None, {"AWS_PROFILE": "company", "AWS_ENDPOINT_URL": URL, "AWS_ENDPOINT_URL_S3": URL})
+    assert given == {
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": None,
+        "AWS_ENDPOINT_URL_S3": None,
+    }
