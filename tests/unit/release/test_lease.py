@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from penstock.model.errors import Conflict, Locked
+from penstock.operations.store import HeldLease, LeaseStore
+from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL, Asking, Held, Take, decide, released
+from penstock.testing import FakeClock, FakeObjectStore
+
+NOW = 1_700_000_000.0
+ALICE = Asking(holder="alice", host="laptop", pid=7, run="a", purpose="deploy release 1", now=NOW)
+BOB = replace(ALICE, holder="bob", host="desk", pid=8, run="b", purpose="rollback")
+
+
+def taken(asking: Asking) -> Take:
+    decision = decide(None, asking)
+    assert isinstance(decision, Take)
+    return decision
+
+
+def test_a_free_lease_is_taken() -> None:
+    lease = taken(ALICE).lease
+    assert (lease.holder, lease.fence, lease.expires) == ("alice", 1, NOW + TTL)
+
+
+def test_a_held_lease_says_who_holds_it_since_when_and_for_what() -> None:
+    decision = decide(taken(ALICE).lease, replace(BOB, now=NOW + 30))
+    assert isinstance(decision, Held)
+    for part in ("alice", "laptop", "process 7", "2023-11-14 22:13:20 UTC", "30 s ago", "deploy release 1"):
+        assert part in decision.why
+    assert "penstock unlock" in decision.hint
+
+
+def test_an_expired_lease_is_taken_only_when_calls_under_way_have_ended() -> None:
+    lease = taken(ALICE).lease
+    free_at = lease.expires + CALL_TIMEOUT + MARGIN
+    early = decide(lease, replace(BOB, now=free_at - 1))
+    assert isinstance(early, Held)
+    assert early.wait == pytest.approx(1)
+    assert "may be dead" in early.why
+    late = decide(lease, replace(BOB, now=free_at))
+    assert isinstance(late, Take)
+    assert (late.lease.fence, late.over) == (2, lease)
+
+
+def test_the_lease_of_a_process_that_is_known_to_be_dead_is_taken_at_once() -> None:
+    decision = decide(taken(ALICE).lease, BOB, holder_dead=True)
+    assert isinstance(decision, Take)
+    assert decision.lease.fence == 2
+
+
+def test_a_lease_that_was_given_back_keeps_its_fence() -> None:
+    decision = decide(released(taken(ALICE).lease), BOB)
+    assert isinstance(decision, Take)
+    assert (decision.lease.fence, decision.over) == (2, None)
+
+
+def test_a_lease_from_the_future_is_told_as_a_wrong_clock() -> None:
+    decision = decide(taken(replace(ALICE, now=NOW + 3600)).lease, BOB)
+    assert isinstance(decision, Held)
+    assert "the clock of laptop or of this machine is wrong" in decision.why
+
+
+class Machine:
+    """Two people at one bucket."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(NOW)
+        self.objects = FakeObjectStore()
+        self.alive = {7, 8}
+
+    def store(self, host: str) -> LeaseStore:
+        return LeaseStore(self.objects, clock=self.clock, host=host, process_alive=lambda pid: pid in self.alive)
+
+    def alice(self) -> HeldLease:
+        return self.store("laptop").acquire(holder="alice", pid=7, run="a", purpose="deploy")
+
+    def bob(self, host: str = "desk", patience: float = 0.0) -> HeldLease:
+        return self.store(host).acquire(holder="bob", pid=8, run="b", purpose="rollback", patience=patience)
+
+
+def test_of_two_one_is_locked_out_with_exit_code_4() -> None:
+    machine = Machine()
+    machine.alice()
+    with pytest.raises(Locked, match="alice on laptop") as caught:
+        machine.bob()
+    assert caught.value.exit_code == 4
+
+
+def test_after_it_is_given_back_the_next_may_go() -> None:
+    machine = Machine()
+    machine.alice().give_back()
+    assert machine.bob().lease.fence == 2
+
+
+def test_keeping_renews_when_half_of_the_time_is_gone() -> None:
+    machine = Machine()
+    held = machine.alice()
+    held.keep()
+    assert held.lease.expires == NOW + TTL
+    machine.clock.advance(TTL / 2 + 1)
+    held.keep()
+    assert held.lease.expires == NOW + TTL / 2 + 1 + TTL
+
+
+def test_after_a_long_step_the_lease_is_short_again() -> None:
+    machine = Machine()
+    held = machine.alice()
+    held.extend(3600)
+    held.keep()
+    assert held.lease.expires == NOW + TTL
+
+
+def test_a_dead_process_of_this_machine_is_succeeded_at_once() -> None:
+    machine = Machine()
+    machine.alice()
+    machine.alive.remove(7)
+    held = machine.bob(host="laptop")
+    assert held.over is not None
+    assert held.over.holder == "alice"
+
+
+def test_a_patient_successor_waits_for_expiry_calls_and_margin() -> None:
+    machine = Machine()
+    machine.alice()
+    held = machine.bob(patience=TTL + CALL_TIMEOUT + MARGIN + 1)
+    assert machine.clock.now() >= NOW + TTL + CALL_TIMEOUT + MARGIN
+    assert held.lease.fence == 2
+
+
+def test_a_driver_that_stood_still_past_its_lease_is_locked_out_when_it_wakes() -> None:
+    machine = Machine()
+    alice = machine.alice()
+    machine.clock.advance(TTL + CALL_TIMEOUT + MARGIN)
+    machine.bob()
+    with pytest.raises(Locked, match="lost while this command stood still; bob on desk"):
+        alice.keep()
+    alice.give_back()
+    stored = machine.store("desk").read()
+    assert stored is not None
+    assert stored.lease.holder == "bob"
+    assert stored.is_held
+
+
+def test_a_driver_that_nobody_succeeded_goes_on_after_standing_still() -> None:
+    machine = Machine()
+    alice = machine.alice()
+    machine.clock.advance(10 * TTL)
+    alice.keep()
+    with pytest.raises(Locked):
+        machine.bob()
+
+
+def test_freeing_a_lease_that_changed_hands_meanwhile_is_a_conflict() -> None:
+    machine = Machine()
+    alice = machine.alice()
+    seen = machine.store("desk").read()
+    assert seen is not None
+    alice.extend(TTL * 2)
+    with pytest.raises(Conflict):
+        machine.store("desk").free(seen)
