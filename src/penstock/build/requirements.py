@@ -107,7 +107,7 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
         line = re.sub(r"(^|\s)#.*$", "", raw).strip()
         begin = begin if pending else number
         if line.endswith("\\"):
-            pending += line[:-1] + " "
+            pending += line[:-1].rstrip() + " "
             continue
         joined = (pending + line).strip()
         pending = ""

@@ -1,0 +1,121 @@
+"""What is said to esbuild and package managers, and what is read from their files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from penstock.build import node, package_json
+from penstock.model.artifact import Target
+from penstock.model.errors import BuildFailed
+
+
+def manifest(**content: object) -> package_json.PackageJson:
+    return package_json.package_json(json.dumps(content), where="package.json")
+
+
+def test_the_bundle_is_one_minified_tree_shaken_file_without_the_sdk() -> None:
+    target = Target(language="node", version="20", architecture="arm64")
+    command = node.bundle_command(Path("esbuild"), Path("/w"), "s/a.ts", Path("/t"), target=target, form="cjs")
+    assert set(command.argv) >= {
+        "--bundle", "--minify", "--tree-shaking=true", "--platform=node", "--target=node20", "--format=cjs",
+        "--external:@aws-sdk/*", "--external:@smithy/*",
+    }  # fmt: skip
+    assert not any(word.startswith("--banner") for word in command.argv)
+    as_module = node.bundle_command(Path("esbuild"), Path("/w"), "s/a.ts", Path("/t"), target=target, form="esm")
+    assert any("createRequire" in word for word in as_module.argv)
+
+
+@pytest.mark.parametrize(
+    ("handler", "sources", "form", "expected"),
+    [
+        ("src/app.handler", {"src/app.ts"}, "esm", ("src/app.ts", "src/app.mjs", "handler")),
+        ("src/app.handler", {"src/app.js", "src/app.ts"}, "cjs", ("src/app.ts", "src/app.js", "handler")),
+        ("index.api.get", {"index.mjs"}, "esm", ("index.mjs", "index.mjs", "api")),
+    ],
+)
+def test_a_handler_leads_to_its_source_and_its_place_in_the_zip(
+    handler: str, sources: set[str], form: str, expected: tuple[str, str, str]
+) -> None:
+    found = node.entry(handler, sources, form, where="service.toml")  # type: ignore[arg-type]
+    assert (found.source, found.place, found.export) == expected
+
+
+@pytest.mark.parametrize("handler", ["src/app.handler", "handler", ""])
+def test_a_handler_without_a_source_is_refused(handler: str) -> None:
+    with pytest.raises(BuildFailed, match="there is no"):
+        node.entry(handler, {"src/other.ts"}, "cjs", where="service.toml")
+
+
+def test_what_a_module_exports_is_checked() -> None:
+    found = node.Entry(source="src/app.ts", place="src/app.js", export="handler")
+    meta = json.dumps({"outputs": {"o": {"exports": ["handler", "x"]}}})
+    node.check_export(found, node.exported(meta), "", where="service.toml")
+    node.check_export(found, set(), "exports.handler = async () => {}", where="service.toml")
+    node.check_export(found, set(), "module.exports = { handler }", where="service.toml")
+    with pytest.raises(BuildFailed, match=r"src/app\.ts does not export handler"):
+        node.check_export(found, {"handle"}, "export const handle = 1", where="service.toml")
+
+
+def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stale() -> None:
+    paths = ("services/a/src/app.ts", "node_modules/zod/index.js", "packages/http/src/i.ts")
+    meta: dict[str, dict[str, object]] = {"inputs": {path: {} for path in paths}}
+    node.check_inputs(json.dumps(meta), ["services/a", "packages/http"], where="services/a/src/app.ts")
+    meta["inputs"]["services/b/src/secret.ts"] = {}
+    with pytest.raises(BuildFailed, match=r"takes in services/b/src/secret\.ts"):
+        node.check_inputs(json.dumps(meta), ["services/a", "packages/http"], where="services/a/src/app.ts")
+
+
+def test_esbuilds_words_come_with_the_place_of_the_first_error() -> None:
+    said = '✘ [ERROR] Could not resolve "zodd"\n\n    src/app.ts:3:18:\n      3 │ import z from "zodd"\n'
+    error = node.bundle_failure(said, "src/other.ts")
+    assert error.where == "src/app.ts:3"
+    assert error.what.count("zodd") == 2
+
+
+def test_scripts_and_versions_that_bytes_do_not_depend_on_do_not_matter() -> None:
+    first = manifest(name="a", version="1", scripts={"test": "x"})
+    assert first.digest == manifest(name="a", version="2", scripts={"test": "y"}).digest
+    assert first.digest != manifest(name="a", type="module").digest
+    assert first.digest != manifest(name="a", scripts={"build": "tsc"}).digest
+    assert first.requires != manifest(name="a", dependencies={"zod": "4"}).requires
+
+
+def test_shared_packages_are_reached_through_each_other_each_after_what_it_needs() -> None:
+    packages = {
+        "b": manifest(name="b", dependencies={"c": "workspace:*", "zod": "4"}),
+        "c": manifest(name="c"),
+        "d": manifest(name="d"),
+    }
+    assert package_json.reached(manifest(name="a", dependencies={"b": "*"}), packages) == ("c", "b")
+
+
+def test_a_package_whose_entries_are_made_by_its_script_must_be_built_first() -> None:
+    built = manifest(
+        name="b", exports={".": {"types": "./dist/i.d.ts", "import": "./dist/i.js"}}, scripts={"build": "t"}
+    )
+    assert package_json.outputs(built, {"src/i.ts": 1}) == ("dist/i.js",)
+    assert package_json.outputs(built, {"dist/i.js": 1}) == ()
+    plain = manifest(name="b", exports={".": "./src/i.ts"}, scripts={"build": "tsc"})
+    assert package_json.outputs(plain, {"src/i.ts": 1}) == ()
+
+
+def test_tsconfigs_that_others_extend_are_found() -> None:
+    text = '{ "extends": ["../../base", "@w/config/strict.json", "@tsconfig/node20/tsconfig.json"] } // comment'
+    assert package_json.extended_by("services/a/tsconfig.json", text, {"@w/config": "packages/config"}) == (
+        "base.json",
+        "packages/config/strict.json",
+    )
+
+
+def test_esbuilds_program_is_that_of_the_machine() -> None:
+    assert node.binary_package("linux", "x86_64") == "@esbuild/linux-x64"
+    assert node.binary_package("darwin", "arm64") == "@esbuild/darwin-arm64"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '"x"'])
+def test_a_package_json_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(BuildFailed):
+        package_json.package_json(text, where="package.json")
