@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import UsageError, WorkspaceInvalid
 from penstock.workspace import graph
 from penstock.workspace.layers import table
-from penstock.workspace.problems import findings_of, problems_of
 from penstock.workspace.resolve import resolve
 from penstock.workspace.source import ROOT_FILE, Source
 from penstock.workspace.tree import plant
@@ -17,25 +16,31 @@ if TYPE_CHECKING:
     from penstock.workspace.tree import Tree
 
 
-def load(source: Source, environment: str) -> Workspace:
+def load(source: Source, environment: str, *, sound: bool = False) -> Workspace:
     """The workspace as it is in one environment.
 
+    `sound`: the caller knows that a source of the same `digest` has loaded before, so that the checks, which take
+    most of the time, are not made again.
     Raises WorkspaceInvalid with the problems of all environments, UsageError for an unknown environment.
     """
-    tree = sound_tree(source)
+    tree = sound_tree(source, sound=sound)
     known_environment(tree, environment)
     packages = graph.packages(tree)
     return resolve(tree, environment, packages, graph.reach(tree, packages))
 
 
-def environments(source: Source) -> tuple[str, ...]:
+def environments(source: Source, *, sound: bool = False) -> tuple[str, ...]:
     """Names of all environments, in the order of the file. Raises WorkspaceInvalid."""
-    return tuple(table(sound_tree(source).root.document, "environments"))
+    return tuple(table(sound_tree(source, sound=sound).root.document, "environments"))
 
 
-def sound_tree(source: Source) -> Tree:
+def sound_tree(source: Source, *, sound: bool = False) -> Tree:
     """The workspace's documents, once they are known to be right. Raises WorkspaceInvalid with all problems."""
     tree, findings = plant(source)
+    if sound and tree is not None and not findings and not source.problems:
+        return tree
+    from penstock.workspace.problems import findings_of, problems_of  # noqa: PLC0415 - pydantic, only when needed
+
     if tree is not None:
         findings += findings_of(source, tree, partial=bool(findings or source.problems))
     problems = problems_of(source, tree, findings)

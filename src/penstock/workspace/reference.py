@@ -1,14 +1,10 @@
-"""The schema for editors and for readers. Both come from the types that validate."""
+"""docs/reference/configuration.md, from the types that validate."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
-
-from penstock.workspace.schema import RootFile, ServiceFile
-from penstock.workspace.source import ROOT_FILE, SERVICE_FILE
+from penstock.workspace.schema import json_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,17 +21,6 @@ about, `penstock schema` prints the JSON Schema for your editor, `penstock valid
 
 Durations are written as `90s`, `5m`, `1h` or `1h30m`.
 """
-
-
-def json_schema() -> dict[str, Any]:
-    """JSON Schema (draft 2020-12) of both files, by file name."""
-    return {
-        name: {
-            "$schema": GenerateJsonSchema.schema_dialect,
-            **TypeAdapter(kind).json_schema(),
-        }
-        for name, kind in ((ROOT_FILE, RootFile), (SERVICE_FILE, ServiceFile))
-    }
 
 
 def reference() -> str:

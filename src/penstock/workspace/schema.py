@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, with_config
+from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, with_config
+from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
 from penstock.workspace.fields import (
@@ -42,6 +43,7 @@ from penstock.workspace.fields import (
     Text,
     WorkspaceName,
 )
+from penstock.workspace.source import ROOT_FILE, SERVICE_FILE
 
 _STRICT = ConfigDict(strict=True, extra="forbid")
 
@@ -373,3 +375,14 @@ class RootFile(Resources):
         dict[WorkspaceName, EnvironmentTable],
         Field(min_length=1, max_length=50, description="Where releases go."),
     ]
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of both files, by file name."""
+    return {
+        name: {
+            "$schema": GenerateJsonSchema.schema_dialect,
+            **TypeAdapter(kind).json_schema(),
+        }
+        for name, kind in ((ROOT_FILE, RootFile), (SERVICE_FILE, ServiceFile))
+    }

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from penstock.workspace.reference import json_schema, reference
+from penstock.workspace.reference import reference
+from penstock.workspace.schema import json_schema
 
 ROOT = Path(__file__).parents[3]
 

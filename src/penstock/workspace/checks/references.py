@@ -51,9 +51,10 @@ def _collect(scene: Scene, environment: EnvironmentScene, found: Found) -> Itera
     root = scene.tree.root
     parts = [(root.file, {kind: {**table(root.document, kind), **table(environment.values, kind)} for kind in _KINDS})]
     parts += [(service.manifest.file, document) for service, document in environment.services]
+    variables: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
     for file, document in parts:
         for kind, known in found.items():
-            same = {one.replace("-", "_"): one for one in known}
+            same = variables[kind]
             for name, values in table(document, kind).items():
                 path = (kind, name)
                 other = same.setdefault(name.replace("-", "_"), name)

@@ -1,0 +1,69 @@
+"""A workspace that was found to be sound loads without its checks, until anything changes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from penstock.adapters.workspace_files import read_source
+from penstock.adapters.workspace_memory import load_remembered
+from penstock.model.errors import UsageError, WorkspaceInvalid
+from penstock.workspace.load import load
+
+CASE = Path(__file__).parents[2] / "cases" / "workspace" / "design_examples"
+
+
+def test_a_remembered_workspace_is_the_same_workspace(tmp_path: Path) -> None:
+    source, memory = read_source(CASE), tmp_path / "cache" / "sound"
+    expected = load(source, "production-us")
+    assert load_remembered(source, "production-us", memory) == expected
+    assert load_remembered(source, "production-us", memory) == expected
+    assert len(memory.read_text().split()) == 1
+
+
+def test_a_workspace_with_problems_is_never_remembered(tmp_path: Path) -> None:
+    source, memory = read_source(CASE.parent / "unknown_keys"), tmp_path / "sound"
+    for _ in range(2):
+        with pytest.raises(WorkspaceInvalid):
+            load_remembered(source, "dev", memory)
+    assert not memory.exists()
+
+
+def test_a_change_is_checked_again(tmp_path: Path) -> None:
+    memory = tmp_path / "sound"
+    load_remembered(read_source(CASE), "dev", memory)
+    source = read_source(CASE.parent / "rest_timeout")
+    with pytest.raises(WorkspaceInvalid):
+        load_remembered(source, "dev", memory)
+
+
+def test_a_memory_that_is_broken_or_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    source, memory = read_source(CASE), tmp_path / "sound"
+    memory.write_bytes(b"\xff\x00")
+    assert load_remembered(source, "dev", memory).name == "shop"
+    assert load_remembered(source, "dev", tmp_path / "sound" / "below" / "a-file").name == "shop"
+
+
+def test_an_unknown_environment_is_refused_of_a_remembered_workspace_too(tmp_path: Path) -> None:
+    source = read_source(CASE)
+    load_remembered(source, "dev", tmp_path / "sound")
+    with pytest.raises(UsageError, match="no environment 'prod'"):
+        load_remembered(source, "prod", tmp_path / "sound")
+
+
+def test_a_remembered_workspace_loads_without_pydantic(tmp_path: Path) -> None:
+    load_remembered(read_source(CASE), "dev", tmp_path / "sound")
+    program = (
+        "import sys; from pathlib import Path\n"
+        "from penstock.adapters.workspace_files import read_source\n"
+        "from penstock.adapters.workspace_memory import load_remembered\n"
+        "load_remembered(read_source(Path(sys.argv[1])), 'dev', Path(sys.argv[2]))\n"
+        "print('pydantic' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(CASE), str(tmp_path / "sound")], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "False\n"
