@@ -14,6 +14,10 @@ class Stranger(Exception):
     """Something listens, but does not answer as it should."""
 
 
+class Dropped(Stranger):
+    """Something listened, and hung up without a word, as a process does that is just being ended."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Status and body of a response."""
@@ -23,7 +27,7 @@ class Answer:
 
 
 def ask(method: str, port: int, path: str, *, timeout: float) -> Answer:
-    """Send one request to 127.0.0.1; `timeout` in seconds. Raises Silent or Stranger."""
+    """Send one request to 127.0.0.1; `timeout` in seconds. Raises Silent, Stranger, Dropped."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(method, path)
@@ -31,6 +35,8 @@ def ask(method: str, port: int, path: str, *, timeout: float) -> Answer:
         return Answer(status=response.status, body=response.read().decode(errors="replace"))
     except ConnectionRefusedError:
         raise Silent from None
+    except (ConnectionError, http.client.RemoteDisconnected):
+        raise Dropped from None
     except (OSError, http.client.HTTPException):
         raise Stranger from None
     finally:

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapters.http_control import Answer, Silent, Stranger, ask
+from penstock.adapters.http_control import Answer, Dropped, Silent, Stranger, ask
 from penstock.model.errors import LocalAwsFault, NotFound, UsageError
 from penstock.ports import LocalStatus
 
@@ -32,6 +32,8 @@ READY_WITHIN = 10.0
 STOP_WITHIN = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 POLL = 0.025
+HANG_UPS = 4
+"""How often the port may hang up on us before it belongs to a stranger: one that is just being killed does."""
 
 PYTHONS = ("python3.10", "python3.11", "python3.12", "python3.13", "python3.14")
 """Lambda's Python runtimes. Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
@@ -138,7 +140,7 @@ class LocalAwsProcess:
     def _health(self) -> Mapping[str, Any] | None:
         """What answers at the port when it is ours; None when nothing listens."""
         try:
-            answer = ask("GET", self._port, "/_penstock/health", timeout=2.0)
+            answer = self._ask_health()
             health: Mapping[str, Any] = json.loads(answer.body)
             other = str(health["state"])
             int(health["pid"])
@@ -158,6 +160,13 @@ class LocalAwsProcess:
                 hint=f"penstock --workspace {workspace} local stop, or PENSTOCK_LOCAL_PORT={self._port + 1} penstock …",
             )
         return health
+
+    def _ask_health(self) -> Answer:
+        for _ in range(HANG_UPS):
+            with contextlib.suppress(Dropped):
+                return ask("GET", self._port, "/_penstock/health", timeout=2.0)
+            time.sleep(POLL)
+        raise Stranger
 
     def _spawn(self) -> Mapping[str, Any]:
         self._end_silent_one()
