@@ -101,7 +101,7 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
         confirm: asks the person, where the policy wants a yes.
     """
     _check(world, request)
-    pointer = read_pointer(world) if world.objects.exists() else None
+    pointer = read_pointer(world)
     wanted = _wanted(world, request, targets, pointer)
     if not request.plan_only:
         idle = _nothing_to_do(world, wanted, pointer)
@@ -126,7 +126,7 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
         session.hold_for_long()
         apply_plan(world, saved)
         if not leftovers(world, wanted.shape):
-            remember_applied(world, wanted.shape)
+            remember_applied(world, wanted.shape, live_url(world))
     generate_missing(world)
     if request.source is not None:
         copy_artifacts(world, request.source, wanted.release)
@@ -136,7 +136,7 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     reach(world, session, Loaded(release=release, applied=wanted.applied, offered=False), _names(world, release))
     promoted = _walk(world, session, release, wanted, live)
     if promoted:
-        contract(world, wanted.shape)
+        contract(world, wanted.shape, live_url(world))
     return _result(world, wanted, changed=True, live=promoted, plan=plan)
 
 
@@ -195,7 +195,8 @@ def _nothing_to_do(world: World, wanted: _Wanted, pointer: Pointer | None) -> De
     """The answer of a deploy that has nothing to do, or None. Three reads: pointer, last apply, lease."""
     if pointer is None or somebody_is_at_it(world):
         return None
-    if read_applied(world).fingerprint != wanted.shape.fingerprint:
+    before = read_applied(world)
+    if before.fingerprint != wanted.shape.fingerprint:
         return None
     release = wanted.release.id
     if pointer.live_release == release and pointer.candidate is None:
@@ -206,7 +207,13 @@ def _nothing_to_do(world: World, wanted: _Wanted, pointer: Pointer | None) -> De
     else:
         return None
     world.events.emit(NothingToDo(reason=reason))
-    return _result(world, wanted, changed=False, live=pointer.live_release == release, plan=None)
+    return Deployed(
+        environment=wanted.release.environment,
+        release=release,
+        changed=False,
+        live=pointer.live_release == release,
+        url=before.url,
+    )
 
 
 def _waits(wanted: _Wanted) -> bool:

@@ -54,7 +54,7 @@ def switch(world: World) -> Moved:
             return _nothing_waits(world, pointer)
         release = _stored(world, pointer.slot(pointer.candidate).release)
         go_live(world, session, release, Applied())
-        contract(world, wanted_shape(world))
+        contract(world, wanted_shape(world), live_url(world))
         return _moved(world, release, pointer)
 
 

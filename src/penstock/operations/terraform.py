@@ -37,6 +37,8 @@ class Shape:
 
     root: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
+    url: str | None = None
+    """Where the API answered after that apply: saves asking when there is nothing to do."""
 
 
 def wanted_shape(world: World) -> Shape:
@@ -55,12 +57,12 @@ def read_applied(world: World) -> Shape:
     if stored is None:
         return Shape()
     found = json.loads(stored.body)
-    return Shape(root=found["root"], fingerprint=found["fingerprint"])
+    return Shape(root=found["root"], fingerprint=found["fingerprint"], url=found["url"])
 
 
-def remember_applied(world: World, shape: Shape) -> None:
+def remember_applied(world: World, shape: Shape, url: str | None) -> None:
     """Record a finished apply, for the next run to skip."""
-    body = {"fingerprint": shape.fingerprint, "root": shape.root}
+    body = {"fingerprint": shape.fingerprint, "root": shape.root, "url": url}
     world.objects.put(APPLIED, json.dumps(body, sort_keys=True).encode())
 
 
@@ -82,7 +84,7 @@ def leftovers(world: World, shape: Shape) -> frozenset[str]:
     return frozenset(read_applied(world).root.get("module", {})) - frozenset(shape.root.get("module", {}))
 
 
-def contract(world: World, shape: Shape) -> None:
+def contract(world: World, shape: Shape, url: str | None) -> None:
     """Remove what only the release before needed; nothing to do when the expanded root had nothing more."""
     if not leftovers(world, shape):
         return
@@ -90,7 +92,7 @@ def contract(world: World, shape: Shape) -> None:
     with step(world, "remove what is not used any more"):
         plan, _ = make_plan(world)
         apply_plan(world, plan)
-    remember_applied(world, shape)
+    remember_applied(world, shape, url)
 
 
 def make_plan(world: World) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
