@@ -9,9 +9,24 @@ from penstock.infra.grants import rendered_grants
 from penstock.infra.hcl import literal, reference
 from penstock.infra.naming import arn, role_name
 from penstock.infra.variables import environment_variables
+from penstock.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.model.workspace import EventSource, Function, Service, Workspace
+
+
+EVENTBRIDGE_NAMES: Mapping[str, str] = {
+    "LifecycleExpiration": "Object Deleted",
+    "LifecycleTransition": "Object Storage Class Changed",
+    "ObjectAcl": "Object ACL Updated",
+    "ObjectCreated": "Object Created",
+    "ObjectRemoved": "Object Deleted",
+    "ObjectRestore": "Object Restore Completed",
+    "ObjectTagging": "Object Tags Added",
+}
+"""https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventBridge.html#ev-events-list"""
 
 
 def service_module(workspace: Workspace, service: Service, *, boundary: bool) -> dict[str, Any]:
@@ -82,13 +97,24 @@ def _event_source(workspace: Workspace, source: EventSource) -> dict[str, Any]:
         "retries": source.retries,
         "concurrency": source.concurrency,
         "patterns": literal(source.filters) or None,
-        "events": literal(source.events) or None,
+        "events": sorted({_detail_type(event) for event in source.events}) or None,
         "prefix": literal(source.prefix) or None,
         "suffix": literal(source.suffix) or None,
     }
     if source.kind == "stream":
         settings |= {"starting_position": source.starting_position, "bisect": source.bisect}
     return {key: value for key, value in settings.items() if value is not None}
+
+
+def _detail_type(event: str) -> str:
+    """EventBridge's name of what S3 calls `s3:ObjectCreated:*`."""
+    kind = event.split(":")[1]
+    if kind not in EVENTBRIDGE_NAMES:
+        raise UsageError(
+            f"buckets tell EventBridge nothing about {event!r}",
+            hint=f"listen to one of: {', '.join(f's3:{name}:*' for name in EVENTBRIDGE_NAMES)}",
+        )
+    return EVENTBRIDGE_NAMES[kind]
 
 
 def _where(workspace: Workspace, source: EventSource) -> dict[str, Any]:

@@ -25,9 +25,10 @@ locals {
     Resource = ["*"]
   }] : []
 
-  granted = concat(var.service.statements, [
-    for statement in var.service.retained : statement if !contains(var.service.statements, statement)
-  ])
+  # IAM refuses a policy that has a Sid twice, so what is retained goes without.
+  unnamed  = [for statement in var.service.statements : merge(statement, { Sid = null })]
+  retained = [for statement in var.service.retained : merge(statement, { Sid = null })]
+  granted  = concat(var.service.statements, [for statement in local.retained : statement if !contains(local.unnamed, statement)])
   # Unset members would be written as null, which IAM refuses.
   statements = [
     for statement in concat([local.logs], local.tracing, local.network, local.granted) :

@@ -128,7 +128,7 @@ resource "aws_cloudwatch_metric_alarm" "api" {
 resource "aws_cloudwatch_metric_alarm" "table" {
   for_each = local.full ? toset(var.table_names) : []
 
-  alarm_name          = "${var.name}-table-${each.key}-throttles"
+  alarm_name          = "${var.name}-table-${trimprefix(each.key, "${var.name}-")}-throttles"
   alarm_description   = "Table ${each.key} refuses reads or writes"
   namespace           = "AWS/DynamoDB"
   metric_name         = "ThrottledRequests"
@@ -146,7 +146,7 @@ resource "aws_cloudwatch_metric_alarm" "table" {
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   for_each = local.full ? toset(var.dead_letter_names) : []
 
-  alarm_name          = "${var.name}-${each.key}-waiting"
+  alarm_name          = "${var.name}-${trimprefix(each.key, "${var.name}-")}-waiting"
   alarm_description   = "Messages wait in ${each.key}, where nobody reads them"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateNumberOfMessagesVisible"

@@ -1,0 +1,84 @@
+mock_provider "aws" {
+  mock_resource "aws_api_gateway_rest_api" {
+    defaults = { execution_arn = "arn:aws:execute-api:eu-west-1:111111111111:abc" }
+  }
+}
+
+variables {
+  name = "shop-dev"
+  live = "green"
+  idle = "blue"
+  document = {
+    openapi = "3.0.1"
+    info    = { title = "shop-dev", version = "1" }
+    paths = {
+      "/users/{id}" = {
+        get = {
+          parameters = [{ name = "id", in = "path", required = true, schema = { type = "string" } }]
+          "x-amazon-apigateway-integration" = {
+            type = "aws_proxy", httpMethod = "POST"
+            uri  = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:111111111111:function:shop-dev-users:$${stageVariables.slot}/invocations"
+          }
+        }
+      }
+      "/files/{proxy+}" = { "x-amazon-apigateway-any-method" = {} }
+    }
+  }
+}
+
+run "the_live_stage_follows_the_pointer_and_the_preview_shows_the_other_slot" {
+  variables {
+    deployment_id = "d42"
+  }
+
+  assert {
+    condition     = aws_api_gateway_stage.live.variables.slot == "green" && aws_api_gateway_stage.live.deployment_id == "d42"
+    error_message = "Slot and deployment of the live stage are those of the pointer."
+  }
+
+  assert {
+    condition     = aws_api_gateway_stage.preview.variables.slot == "blue"
+    error_message = "The preview serves the idle slot."
+  }
+
+  assert {
+    condition     = strcontains(jsondecode(aws_api_gateway_rest_api.live.body).paths["/users/{id}"].get["x-amazon-apigateway-integration"].uri, ":$${stageVariables.slot}/invocations")
+    error_message = "API Gateway, not Terraform, puts the slot into the URI."
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) == 0 && length(aws_api_gateway_method_settings.live) == 0
+    error_message = "What costs money is asked for."
+  }
+}
+
+run "every_method_of_the_preview_demands_credentials" {
+  assert {
+    condition = alltrue(flatten([
+      for item in values(jsondecode(aws_api_gateway_rest_api.preview.body).paths) : [
+        for operation in values(item) : operation.security == [{ sigv4 = [] }] && operation["x-amazon-apigateway-auth"].type == "AWS_IAM"
+      ]
+    ]))
+    error_message = "The idle slot is for callers with credentials only."
+  }
+
+  assert {
+    condition     = !strcontains(aws_api_gateway_rest_api.live.body, "AWS_IAM")
+    error_message = "The live API is open, as its routes say."
+  }
+
+  assert {
+    condition     = output.callers.live == "arn:aws:execute-api:eu-west-1:111111111111:abc/live" && output.callers.preview == "arn:aws:execute-api:eu-west-1:111111111111:abc/preview"
+    error_message = "Functions learn which stages call them."
+  }
+}
+
+run "an_api_without_routes_is_refused" {
+  command = plan
+
+  variables {
+    document = { openapi = "3.0.1", info = { title = "x", version = "1" }, paths = {} }
+  }
+
+  expect_failures = [var.document]
+}
