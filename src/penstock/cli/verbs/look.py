@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,17 @@ def explain(settings: Settings, key: str) -> None:
     if settings.json:
         put({"event": "explanation", **asdict(found)})
     else:
-        say(str(found))
+        say(f"{found.key} in {found.environment} is {_toml(found.value)}")
+        origins = [
+            {
+                "where": origin.where,
+                "table": f"[{origin.table}]" if origin.table else "",
+                "value": _toml(origin.value),
+                "note": "overridden" if origin.shadowed else "",
+            }
+            for origin in found.origins
+        ]
+        table(settings, origins, columns=["where", "table", "value", "note"], kind="origin")
 
 
 @click.command("releases", cls=Verb)
@@ -66,6 +77,19 @@ def status(settings: Settings) -> None:
         talk(f"{found.environment}: nothing is deployed yet: penstock deploy -e {found.environment}")
         return
     _show(settings, found)
+
+
+def _toml(value: Any) -> str:
+    """A value as it would stand in a TOML file: its inline tables and JSON's differ in the `=` alone."""
+    match value:
+        case dict():
+            return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }" if value else "{}"
+        case list() | tuple():
+            return "[" + ", ".join(map(_toml, value)) + "]"
+        case None:
+            return "not set"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
 
 
 def _show(settings: Settings, found: Status) -> None:
