@@ -120,16 +120,13 @@ def _values(ministack: Ministack, alarm: Mapping[str, Any], now: float) -> list[
             if query.get("MetricStat")
         }
         return [
-            _computed(returned, by_id, {key: series[index] for key, series in known.items()})
-            for index in range(count)
+            _computed(returned, by_id, {key: series[index] for key, series in known.items()}) for index in range(count)
         ]
 
     return _recent(column, stat, now)
 
 
-def _computed(
-    query: Mapping[str, Any], by_id: Mapping[str, Any], known: Mapping[str, float | None]
-) -> float | None:
+def _computed(query: Mapping[str, Any], by_id: Mapping[str, Any], known: Mapping[str, float | None]) -> float | None:
     if query.get("MetricStat"):
         return known[query["Id"]]
     names = dict(known)
@@ -143,9 +140,7 @@ def _computed(
         return None
 
 
-def _recent(
-    column: Callable[[float], list[float | None]], stat: Mapping[str, Any], now: float
-) -> list[float | None]:
+def _recent(column: Callable[[float], list[float | None]], stat: Mapping[str, Any], now: float) -> list[float | None]:
     period = float(stat.get("Period") or 60)
     current = now - now % period + period
     values = column(current)
@@ -198,7 +193,7 @@ def _around_put(ministack: Ministack, original: Callable[..., Any]) -> Callable[
 
 
 def _around_describe(ministack: Ministack, original: Callable[..., Any]) -> Callable[..., Any]:
-    """ministack's JSON answer is whole, its XML is not: make the XML from the JSON."""
+    """Ministack's JSON answer is whole, its XML is not: make the XML from the JSON."""
     cloudwatch = ministack.cloudwatch
 
     def describe(params: dict[str, Any], cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Response:  # noqa: FBT001, FBT002

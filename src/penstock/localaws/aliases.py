@@ -36,12 +36,8 @@ def install(ministack: Ministack, _settings: Settings) -> None:
     aliases = Aliases(ministack)
     lambdas = ministack.lambdas
     ministack.wrap(lambdas, "_effective_func_record_for_qualifier", "(func, qualifier)", aliases.around_resolve)
-    ministack.wrap(
-        lambdas, "_invoke", "(name, event, headers, path_qualifier=, query_params=)", aliases.around_invoke
-    )
-    ministack.wrap(
-        lambdas, "_execute_function_with_config_scope", "(func, event)", aliases.around_executed
-    )
+    ministack.wrap(lambdas, "_invoke", "(name, event, headers, path_qualifier=, query_params=)", aliases.around_invoke)
+    ministack.wrap(lambdas, "_execute_function_with_config_scope", "(func, event)", aliases.around_executed)
     ministack.wrap(lambdas, "invoke_async_with_retry", "(func, event)", aliases.around_executed)
     ministack.wrap(lambdas, "_create_alias", "(func_name, data)", aliases.around_create)
     ministack.wrap(lambdas, "_update_alias", "(func_name, alias_name, data)", aliases.around_update)

@@ -39,9 +39,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
 
         return handle_request
 
-    ministack.wrap(
-        ministack.apigateway, "handle_request", "(method, path, headers, body, query_params)", around
-    )
+    ministack.wrap(ministack.apigateway, "handle_request", "(method, path, headers, body, query_params)", around)
 
 
 def _first(query: Mapping[str, Any], name: str) -> str:

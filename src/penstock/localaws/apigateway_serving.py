@@ -147,9 +147,7 @@ class Serving:
         """Answer a data-plane request from the view of its stage, in the account that owns the API."""
         app = self._ministack.app
 
-        async def handle_execute_api_request(
-            host: str, path: str, *arguments: Any, **keywords: Any
-        ) -> Response | None:
+        async def handle_execute_api_request(host: str, path: str, *arguments: Any, **keywords: Any) -> Response | None:
             parsed = app._parse_execute_api_url(host, path)
             owner = self.owner(parsed[0]) if parsed else None
             if parsed is None or owner is None:
@@ -207,9 +205,7 @@ class Serving:
         return tree
 
 
-def _viewed(
-    store: Any, view: Callable[[], View | None], part: Callable[[View], Mapping[str, Any]]
-) -> Any:
+def _viewed(store: Any, view: Callable[[], View | None], part: Callable[[View], Mapping[str, Any]]) -> Any:
     """The store with one difference: while a view is set, ``get`` of its API answers with the view's part."""
 
     class Viewed(type(store)):  # type: ignore[misc]

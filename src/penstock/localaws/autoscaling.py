@@ -30,7 +30,12 @@ def install(ministack: Ministack, _settings: Settings) -> None:
         name="application-autoscaling",
         target_prefix="AnyScaleFrontendService",
         operations=scaling.operations(),
-        stores={"targets": scaling.targets, "policies": scaling.policies, "actions": scaling.actions, "tags": scaling.tags},
+        stores={
+            "targets": scaling.targets,
+            "policies": scaling.policies,
+            "actions": scaling.actions,
+            "tags": scaling.tags,
+        },
     )
 
 

@@ -53,8 +53,10 @@ class Control:
                 return 404, {"message": f"there is no snapshot {name!r}; there are: {', '.join(self._names())}"}
             self._restore(name)
             return 200, {"restored": name}
-        return 404, {"message": f"{method} {path} is not one of: GET health, GET snapshots, POST snapshot/NAME, "
-                                "POST restore/NAME, POST reset"}
+        return 404, {
+            "message": f"{method} {path} is not one of: GET health, GET snapshots, POST snapshot/NAME, "
+            "POST restore/NAME, POST reset"
+        }
 
     def _names(self) -> list[str]:
         folder = self._settings.snapshots

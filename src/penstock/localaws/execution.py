@@ -36,13 +36,9 @@ def install(ministack: Ministack, settings: Settings) -> None:
     )
     sdk.link_node(settings, host.code)
     execution = Execution(ministack, host)
-    ministack.wrap(
-        ministack.lambda_runtime, "_worker_class_for", "(config)", execution.around_worker_class
-    )
+    ministack.wrap(ministack.lambda_runtime, "_worker_class_for", "(config)", execution.around_worker_class)
     ministack.wrap(ministack.lambdas, "reap_idle_workers", "(ttl=)", execution.around_reap)
-    ministack.wrap(
-        ministack.lambdas, "_execute_function_warm", "(func, event, request_id)", execution.around_execute
-    )
+    ministack.wrap(ministack.lambdas, "_execute_function_warm", "(func, event, request_id)", execution.around_execute)
     ministack.wrap(
         ministack.lambdas,
         "_emit_lambda_logs",
@@ -69,13 +65,13 @@ class Execution:
         return worker_class_for
 
     def around_reap(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """ministack keeps the first process of each version for ever; a release leaves versions behind, so we do not."""
+        """Ministack keeps the first process of each version for ever; a release leaves versions behind, so we do not."""
 
         def reap_idle_workers(ttl: float | None = None) -> int:
             killed = int(original(ttl))
             runtime = self._ministack.lambda_runtime
             now = time.time()
-            idle = []
+            idle: list[Any] = []
             with runtime._lock:
                 for key, workers in list(runtime._workers.items()):
                     stay = [w for w in workers if w.in_use or now - w.last_used < (ttl or _IDLE_SECONDS)]

@@ -6,6 +6,7 @@ Reference: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,13 @@ def _call(name: str, arguments: list[ast.expr], values: Mapping[str, float | Non
         items = [item for argument in arguments for item in _items(argument, values) if item is not None]
         if not items:
             return None
-        return {"MAX": max, "MIN": min, "SUM": sum, "ABS": lambda found: abs(found[0])}[name](items)
+        functions: Mapping[str, Callable[[list[float]], float]] = {
+            "ABS": lambda found: abs(found[0]),
+            "MAX": max,
+            "MIN": min,
+            "SUM": math.fsum,
+        }
+        return functions[name](items)
     raise MetricMathError(f"the function {name} is not understood by the embedded AWS")
 
 

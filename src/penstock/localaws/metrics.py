@@ -23,7 +23,10 @@ _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 def install(ministack: Ministack, _settings: Settings) -> None:
     """Publish Lambda's metrics where every invocation passes, instead of twice on some paths and never on others."""
     ministack.wrap(
-        ministack.cloudwatch, "record_metric", "(namespace, metric_name, value, unit=, dimensions=)", _around_record(ministack)
+        ministack.cloudwatch,
+        "record_metric",
+        "(namespace, metric_name, value, unit=, dimensions=)",
+        _around_record(ministack),
     )
     ministack.wrap(
         ministack.lambdas, "_emit_lambda_metrics", "(function_name, duration_ms, error, throttle)", lambda _: _nothing
@@ -55,9 +58,7 @@ def install_for_api_gateway(ministack: Ministack, serving: Serving) -> None:
     )
 
 
-def _publish_call(
-    ministack: Ministack, api: str, stage: str, status: int, latency: float, *, canary: bool
-) -> None:
+def _publish_call(ministack: Ministack, api: str, stage: str, status: int, latency: float, *, canary: bool) -> None:
     record = ministack.cloudwatch.record_metric
     series = [{"ApiName": api}, {"ApiName": api, "Stage": stage}]
     if canary:
@@ -70,7 +71,7 @@ def _publish_call(
 
 
 def _nothing(*_arguments: Any, **_keywords: Any) -> None:
-    """ministack's own metrics of an invocation: published by `_around_execute` instead."""
+    """Ministack's own metrics of an invocation: published by `_around_execute` instead."""
 
 
 def _around_execute(ministack: Ministack) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

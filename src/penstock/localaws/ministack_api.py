@@ -102,9 +102,9 @@ def parameters(function: Callable[..., Any]) -> str:
         if parameter.kind is parameter.KEYWORD_ONLY and not star:
             parts.append("*")
             star = True
-        prefix = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}.get(parameter.kind, "")
+        stars = (parameter.kind is parameter.VAR_POSITIONAL) + 2 * (parameter.kind is parameter.VAR_KEYWORD)
         star = star or parameter.kind is parameter.VAR_POSITIONAL
-        parts.append(f"{prefix}{parameter.name}{'' if parameter.default is parameter.empty else '='}")
+        parts.append(f"{'*' * stars}{parameter.name}{'' if parameter.default is parameter.empty else '='}")
     return f"({', '.join(parts)})"
 
 

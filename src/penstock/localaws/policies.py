@@ -112,9 +112,7 @@ class Policies:
 
         return get
 
-    def _resource(
-        self, name: str, query_params: dict[str, Any] | None, path_qualifier: str | None
-    ) -> str | None:
+    def _resource(self, name: str, query_params: dict[str, Any] | None, path_qualifier: str | None) -> str | None:
         """The ARN that the policy is attached to; None when there is no such function or qualifier."""
         lambdas = self._ministack.lambdas
         func = lambdas._functions.get(name)
@@ -131,6 +129,7 @@ class Policies:
 
 def install_for_api_gateway(ministack: Ministack, serving: Serving) -> None:
     """Let API Gateway invoke a function only where the policy of that very qualifier allows it."""
+
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         async def call_lambda_raw(
             function_ref: str, event: Any, *, account_id: str | None = None, region: str | None = None
@@ -148,9 +147,7 @@ def install_for_api_gateway(ministack: Ministack, serving: Serving) -> None:
 
         return call_lambda_raw
 
-    ministack.wrap(
-        ministack.apigateway, "_call_lambda_raw", "(function_ref, event, *, account_id=, region=)", around
-    )
+    ministack.wrap(ministack.apigateway, "_call_lambda_raw", "(function_ref, event, *, account_id=, region=)", around)
 
 
 def _source_arns(serving: Serving, event: Any) -> tuple[str, ...]:
@@ -175,7 +172,9 @@ def _allowed(ministack: Ministack, function_ref: str, source: tuple[str, ...]) -
     if func is None:
         return True  # the original says that it does not exist
     account = source[0].split(":")[4]
-    return any(_grants(ministack, statement, function_ref, source, account) for statement in func["policy"]["Statement"])
+    return any(
+        _grants(ministack, statement, function_ref, source, account) for statement in func["policy"]["Statement"]
+    )
 
 
 def _grants(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.localaws import (
     alarms,
     aliases,
+    apigateway_answers,
     apigateway_put,
     apigateway_serving,
     apigateway_stages,
@@ -51,6 +52,7 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "functions in processes of their own, errors and logs as on AWS": execution.install,
     "PublishVersion's preconditions, updates that settle at once": versions.install,
     "alias weights, the alias in the invoked ARN": aliases.install,
+    "failing and malformed proxy answers are 502": apigateway_answers.install,
     "stages with typed canary settings and checked deployments": apigateway_stages.install,
     "deployments served as snapshots, stage variables, canaries, permissions": apigateway_serving.install,
     "Application Auto Scaling": autoscaling.install,

@@ -16,13 +16,17 @@ import threading
 import time
 import traceback
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 COMMANDS, ANSWERS = int(sys.argv[1]), int(sys.argv[2])
 
 
 def main() -> None:
     """Import the handler, then answer one invocation after another."""
-    commands: queue.SimpleQueue = queue.SimpleQueue()
+    commands: queue.SimpleQueue[str] = queue.SimpleQueue()
     answers = os.fdopen(ANSWERS, "w", encoding="utf-8")
 
     def read() -> None:
@@ -33,7 +37,7 @@ def main() -> None:
 
     threading.Thread(target=read, daemon=True).start()
 
-    def answer(message: dict) -> None:
+    def answer(message: dict[str, Any]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         answers.write(json.dumps(message) + "\n")
@@ -74,7 +78,7 @@ def main() -> None:
         answers.flush()
 
 
-def load(path: str):  # noqa: ANN201 - whatever the user's module holds
+def load(path: str) -> Any:
     """The handler ``module.sub.function`` or ``folder/module.function``."""
     module_name, _, name = path.rpartition(".")
     module = importlib.import_module(module_name.replace("/", "."))
@@ -87,7 +91,7 @@ class HandlerMissingError(Exception):
     """The module is there, the function is not."""
 
 
-def init_failure(path: str, error: BaseException) -> dict:
+def init_failure(path: str, error: BaseException) -> dict[str, Any]:
     """An init error as Lambda reports it."""
     module = path.rpartition(".")[0]
     if isinstance(error, HandlerMissingError):
@@ -105,7 +109,7 @@ def init_failure(path: str, error: BaseException) -> dict:
     return {"errorMessage": text, "errorType": kind, "stackTrace": []}
 
 
-def failure(error: BaseException, frames) -> dict:  # noqa: ANN001 - a traceback
+def failure(error: BaseException, frames: TracebackType | None) -> dict[str, Any]:
     """An exception as Lambda reports it."""
     return {
         "errorMessage": str(error),
@@ -117,7 +121,7 @@ def failure(error: BaseException, frames) -> dict:  # noqa: ANN001 - a traceback
 class Context:
     """Lambda's context object."""
 
-    def __init__(self, call: dict) -> None:
+    def __init__(self, call: dict[str, Any]) -> None:
         self.aws_request_id = call["request_id"]
         self.client_context = None
         self.function_name = os.environ["AWS_LAMBDA_FUNCTION_NAME"]

@@ -1,0 +1,1 @@
+"""Programs that run inside function processes; never imported by the server."""
