@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from penstock.operations.switch import Moved
     from penstock.operations.world import Confirm
     from penstock.ports import EventSink, Interpreters
+    from penstock.release.retain import Prunable
     from penstock.workspace.source import Source
 
 OWN_FOLDER = ".penstock"
@@ -168,6 +169,13 @@ class Penstock:
         from penstock.operations.session import unlock  # noqa: PLC0415
 
         return unlock(self.world, force=force)
+
+    def prune(self, *, keep: int | None = None, dry_run: bool = False) -> Prunable:
+        """Delete versions, deployments, artifacts and releases that nothing refers to."""
+        from penstock.operations.prune import prune  # noqa: PLC0415
+        from penstock.release.retain import KEEP  # noqa: PLC0415
+
+        return prune(self.world, keep=KEEP if keep is None else keep, dry_run=dry_run)
 
     def set_secret(self, name: str, value: str) -> None:
         """Give a secret its value."""

@@ -16,6 +16,7 @@ from penstock.operations.artifacts import prepare_store, upload
 from penstock.operations.assemble import assemble, only_services
 from penstock.operations.engine import reach, read_pointer
 from penstock.operations.promote import copy_artifacts, release_from
+from penstock.operations.prune import collect
 from penstock.operations.retained import retain
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive, somebody_is_at_it
@@ -137,6 +138,7 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     promoted = _walk(world, session, release, wanted, live)
     if promoted:
         contract(world, wanted.shape, live_url(world))
+        collect(world, session)
     return _result(world, wanted, changed=True, live=promoted, plan=plan)
 
 

@@ -1,0 +1,75 @@
+"""Collecting what nothing refers to: versions, API deployments, artifacts and releases beyond the last ten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.operations.engine import observe
+from penstock.operations.history import read_history
+from penstock.operations.session import exclusive
+from penstock.operations.steps import step
+from penstock.operations.store import ReleaseStore
+from penstock.release.retain import ARTIFACTS, KEEP, Prunable, kept_releases, prunable
+
+if TYPE_CHECKING:
+    from penstock.operations.session import Session
+    from penstock.operations.world import World
+
+
+def prune(world: World, *, keep: int = KEEP, dry_run: bool = False) -> Prunable:
+    """Delete what nothing needs; what that is.
+
+    Args:
+        world: the environment.
+        keep: how many of the newest releases can always come back.
+        dry_run: only say it.
+    """
+    with exclusive(world, "prune") as session:
+        found = _find(world, keep)
+        if not dry_run:
+            _delete(world, session, found)
+        return found
+
+
+def collect(world: World, session: Session) -> None:
+    """At the end of a deploy, when more than the kept releases have piled up."""
+    if len(ReleaseStore(world.objects).ids()) <= KEEP:
+        return
+    found = _find(world, KEEP)
+    if not found.is_empty:
+        with step(world, "collect what nothing refers to") as handle:
+            _delete(world, session, found)
+            handle.detail = (
+                f"{len(found.versions)} versions, {len(found.artifacts)} artifacts, {len(found.releases)} releases"
+            )
+
+
+def _find(world: World, keep: int) -> Prunable:
+    releases = ReleaseStore(world.objects)
+    everything = releases.ids()
+    promoted = [promotion.release for promotion in reversed(read_history(world.objects).promotions)]
+    observed = observe(world, (function.physical for function in world.workspace.functions))
+    kept_ids = kept_releases(promoted, observed.pointer, keep=keep)
+    kept = [release for release in map(releases.get, sorted(kept_ids)) if release is not None]
+    return prunable(observed, kept, all_releases=everything, artifacts=world.objects.list(ARTIFACTS))
+
+
+def _delete(world: World, session: Session, found: Prunable) -> None:
+    session.record(
+        "pruned",
+        {
+            "versions": [list(version) for version in found.versions],
+            "deployments": [list(deployment) for deployment in found.deployments],
+            "artifacts": list(found.artifacts),
+            "releases": list(found.releases),
+        },
+    )
+    for name, version in found.versions:
+        world.functions.delete_version(name, version)
+    for api, deployment in found.deployments:
+        world.gateway.delete_deployment(api, deployment)
+    # Releases before artifacts: a release must never point at bytes that are gone.
+    for release in found.releases:
+        ReleaseStore(world.objects).delete(release)
+    for key in found.artifacts:
+        world.objects.delete(key)
