@@ -14,7 +14,7 @@ from penstock.build.handlers import check_python_handler, python_handler_files, 
 from penstock.model.errors import BuildFailed, ToolMissing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_files import SourceFiles
@@ -115,7 +115,7 @@ class PythonBuilder:
                 lambda offline: python.wheel_command(self._uv_program(), source, out, offline=offline),
                 what=f"the build backend of {part.name} failed",
                 where=f"{part.folder}/pyproject.toml",
-                hide=f"{source}/",
+                told={str(source): part.folder},
             )
             wheels = sorted(out.glob("*.whl"))
             if len(wheels) != 1 or not wheels[0].stem.endswith("-none-any"):
@@ -202,16 +202,21 @@ class PythonBuilder:
         *,
         what: str,
         where: str,
-        hide: str = "",
+        told: Mapping[str, str] | None = None,
         explain: Callable[[str], BuildFailed | None] = lambda _: None,
     ) -> CommandResult:
-        """Run from uv's cache alone, and only when that does not do, with the network."""
+        """Run from uv's cache alone, and only when that does not do, with the network.
+
+        `told` maps paths of ours to what the person knows them as.
+        """
         result = self._commands.run(command(True))  # noqa: FBT003 - the two ways, in this order
         if result.status != 0:
             result = self._commands.run(command(False))  # noqa: FBT003
         if result.status != 0:
             explained = explain(result.stderr)
-            text = python.diagnosis(result.stderr).replace(hide, "") if hide else python.diagnosis(result.stderr)
+            text = python.diagnosis(result.stderr)
+            for ours, theirs in (told or {}).items():
+                text = text.replace(ours, theirs)
             raise explained or BuildFailed(f"{what}:\n{text}", where=where)
         return result
 

@@ -1,0 +1,267 @@
+"""Python services, built with the real uv."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from build.sites import Site, python_service, service, workspace
+
+from penstock.model.errors import BuildFailed
+from penstock.model.events import ArtifactReady
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def names(path: str) -> set[str]:
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def run_from(path: str, code: str, folder: Path) -> str:
+    """What a Python prints that sees the ZIP's files and nothing else."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    bare = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path.insert(0, {str(folder)!r})\n{code}"]
+    return subprocess.run(bare, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_zip_holds_service_shared_package_and_locked_packages_but_not_the_sdk(site: Site, tmp_path: Path) -> None:
+    found = names(site.build("users")["users"].path)
+    assert {"users/app.py", "common/__init__.py", "common/words.txt", "idna/core.py"} <= found
+    assert not {name.split("/")[0] for name in found} & {
+        "boto3",
+        "botocore",
+        "s3transfer",
+        "urllib3",
+        "jmespath",
+        "bin",
+    }
+    code = "import users.app, common, idna; print(users.app.handler(None, None), common.greet(), idna.__version__)"
+    assert run_from(site.build("users")["users"].path, code, tmp_path / "task") == "ok hello 3.10\n"
+
+
+def test_all_functions_of_a_service_share_one_zip(site: Site) -> None:
+    artifact = site.build("orders")["orders"]
+    assert artifact.functions == ("orders-api", "orders-worker")
+    assert artifact.size == os.path.getsize(artifact.path)  # noqa: PTH202 - the path is text
+
+
+def test_an_unchanged_workspace_is_read_from_the_cache_without_running_a_program(site: Site) -> None:
+    first = site.build()
+    site.commands.run = None  # type: ignore[method-assign, assignment] # whoever runs a program now fails
+    again = site.build()
+    assert {unit: made.digest for unit, made in again.items()} == {unit: made.digest for unit, made in first.items()}
+    assert all(artifact.cached for artifact in again.values())
+    assert site.heard.names == ["artifact-ready", "artifact-ready"]
+
+
+def test_only_what_depends_on_a_change_is_rebuilt(site: Site) -> None:
+    before = site.build()
+    site.write({"packages/common/src/common/__init__.py": "def greet() -> str:\n    return 'bye'\n"})
+    after = site.build()
+    assert after["users"].digest != before["users"].digest
+    assert after["orders"].cached
+    ready = [event for event in site.heard.events if isinstance(event, ArtifactReady)]
+    assert {event.unit: event.cached for event in ready} == {"users": False, "orders": True}
+
+
+def test_new_and_deleted_files_count_and_touched_ones_do_not(site: Site) -> None:
+    first = site.recipes()["users"].digest
+    extra = site.root / "services/users/src/users/extra.py"
+    extra.write_text("X = 1\n")
+    assert site.recipes()["users"].digest != first
+    extra.unlink()
+    os.utime(site.root / "services/users/src/users/app.py", (1, 1))
+    (site.root / "services/users/tests").mkdir()
+    (site.root / "services/users/tests/test_x.py").write_text("assert True\n")
+    assert site.recipes()["users"].digest == first
+
+
+def test_content_that_changes_behind_the_same_size_and_time_is_noticed(site: Site) -> None:
+    path = site.root / "services/users/src/users/app.py"
+    status = path.stat()
+    first = site.recipes()["users"].digest
+    path.write_text(path.read_text().replace("ok", "ko"))
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert site.recipes()["users"].digest != first
+
+
+def test_the_bytes_do_not_depend_on_path_umask_time_zone_locale_or_cache(
+    site: Site, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = site.build()
+    elsewhere = tmp_path_factory.mktemp("a path with blanks") / "deeper"
+    shutil.copytree(site.root, elsewhere, ignore=shutil.ignore_patterns(".penstock"))
+    monkeypatch.setenv("TZ", "Pacific/Kiritimati")
+    monkeypatch.setenv("LC_ALL", "tr_TR.UTF-8")
+    old = os.umask(0o077)
+    try:
+        there = Site(elsewhere, site.workspace).build()
+    finally:
+        os.umask(old)
+    assert {unit: made.digest for unit, made in there.items()} == {unit: made.digest for unit, made in here.items()}
+    assert [made.recipe for made in there.values()] == [made.recipe for made in here.values()]
+
+
+def test_a_corrupted_zip_is_made_again(site: Site) -> None:
+    first = site.build("orders")["orders"]
+    with open(first.path, "r+b") as file:  # noqa: PTH123 - the path is text
+        file.seek(40)
+        file.write(b"\0\0\0\0")
+    again = site.build("orders")["orders"]
+    assert (again.digest, again.cached) == (first.digest, False)
+
+
+def test_a_record_without_its_zip_is_no_hit(site: Site) -> None:
+    first = site.build("orders")["orders"]
+    os.unlink(first.path)  # noqa: PTH108 - the path is text
+    assert not site.build("orders")["orders"].cached
+
+
+def test_what_a_killed_build_left_behind_is_no_hit(site: Site) -> None:
+    torn = site.cache / "v1/tmp/abc"
+    torn.mkdir(parents=True)
+    (torn / "draft.zip").write_bytes(b"PK\3\4 half")
+    assert not site.build("orders")["orders"].cached
+
+
+def test_a_missing_lock_says_what_to_type(site: Site) -> None:
+    (site.root / "uv.lock").unlink()
+    with pytest.raises(BuildFailed) as caught:
+        site.build("users")
+    assert "no lock" in caught.value.what
+    assert "uv lock" in caught.value.hint
+
+
+def test_a_stale_lock_says_what_to_type(site: Site) -> None:
+    manifest = site.root / "services/users/pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('"boto3"', '"boto3", "idna<3"'))
+    with pytest.raises(BuildFailed) as caught:
+        site.build("users")
+    assert caught.value.hint == "uv lock --directory ." or "unsatisfiable" in caught.value.what
+
+
+def test_a_service_outside_the_lock_is_told_how_to_get_in(site: Site) -> None:
+    site.write(python_service("late"))
+    site.workspace = workspace(service("late", "late.app.handler"))
+    with pytest.raises(BuildFailed, match="services/late is not in the lock"):
+        site.build()
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("def handle(event, context): ...\n", "does not define handler"),
+        ("x = 1\ndef handler(:\n", "invalid syntax"),
+    ],
+)
+def test_code_that_cannot_run_is_refused_with_its_place(site: Site, source: str, message: str) -> None:
+    site.write({"services/users/src/users/app.py": source})
+    with pytest.raises(BuildFailed, match=message) as caught:
+        site.build("users")
+    assert caught.value.where.startswith("services/users/")
+
+
+def test_syntax_newer_than_ours_is_judged_by_the_targets_python(site: Site) -> None:
+    site.versions["python"] = "3.13"
+    if sys.version_info >= (3, 12) or site.interpreters.find("python3.13") is None:
+        pytest.skip("our own Python knows this syntax, or there is no newer one to ask")
+    site.write({"services/users/src/users/new.py": "type Name = str\n"})
+    site.build("users")
+    site.write({"services/users/src/users/new.py": "type Name = = str\n"})
+    with pytest.raises(BuildFailed) as caught:
+        site.build("users")
+    assert caught.value.where == "services/users/src/users/new.py:1"
+
+
+def test_one_failure_does_not_stop_the_others_and_all_are_told(site: Site) -> None:
+    site.write(
+        {
+            "services/users/src/users/app.py": "def handler(:\n",
+            "services/orders/src/orders/app.py": "nothing = 1\n",
+            **python_service("fine"),
+        }
+    )
+    site.uv_lock()
+    site.workspace = workspace(*site.workspace.services, service("fine", "fine.app.handler"))
+    with pytest.raises(BuildFailed) as caught:
+        site.build()
+    assert "2 of 3 did not build" in caught.value.what
+    assert "services/users/src/users/app.py:1" in caught.value.what
+    assert "does not define handler" in caught.value.what
+    assert site.build("fine")["fine"].cached
+
+
+def test_a_broken_build_backend_tells_its_own_story(site: Site) -> None:
+    manifest = site.root / "packages/common/pyproject.toml"
+    manifest.write_text(manifest.read_text() + '[tool.uv.build-backend]\nmodule-name = "elsewhere"\n')
+    with pytest.raises(BuildFailed, match="elsewhere") as caught:
+        site.build("users")
+    assert caught.value.where == "packages/common/pyproject.toml"
+    assert str(site.root) not in str(caught.value)
+
+
+def test_a_symbolic_link_out_of_the_workspace_is_refused(site: Site) -> None:
+    (site.root / "services/users/src/users/passwd.txt").symlink_to("/etc/hostname")
+    with pytest.raises(BuildFailed, match="a symbolic link out of the workspace"):
+        site.build("users")
+
+
+def test_dot_env_files_stay_at_home(site: Site) -> None:
+    site.write({"services/users/src/users/.env": "TOKEN=abc\n", "services/users/src/users/.env.local": "TOKEN=abc\n"})
+    assert not any(".env" in name for name in names(site.build("users")["users"].path))
+
+
+def test_a_service_with_requirements_txt_needs_no_project(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    site.write(
+        {
+            "services/plain/app.py": "import idna\n\ndef handler(event, context):\n    return idna.encode('a.b')\n",
+            "services/plain/data/table.json": "{}",
+            "services/plain/requirements.txt": "idna==3.10\nboto3==1.40.0\n-e ../../packages/shared\n",
+            "packages/shared/src/shared/__init__.py": "A = 1\n",
+        }
+    )
+    found = names(site.build()["plain"].path)
+    assert {"app.py", "data/table.json", "idna/core.py", "shared/__init__.py"} <= found
+    assert not any(name.startswith(("boto3", "requirements")) for name in found)
+
+
+def test_a_requirement_that_is_not_pinned_is_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    site.write({"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/requirements.txt": "idna>=3\n"})
+    with pytest.raises(BuildFailed, match="idna>=3 is not pinned"):
+        site.build()
+
+
+def test_code_over_lambdas_quota_leaves_nothing_behind(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    site.write({"services/plain/app.py": "def handler(e, c): ...\n"})
+    with (site.root / "services/plain/big.bin").open("wb") as file:
+        file.truncate(251 * 1024 * 1024)
+    with pytest.raises(BuildFailed, match="250 MB") as caught:
+        site.build()
+    assert "big.bin 251.0 MB" in caught.value.hint
+    assert not list((site.cache / "v1/index").glob("artifact/*"))
+
+
+def test_recipes_of_an_unchanged_workspace_take_a_moment(site: Site) -> None:
+    site.build()
+    builder = site.builder()
+    clock = builder._clock
+    began = clock.monotonic()
+    builder.recipes(site.workspace, site.targets)
+    assert clock.monotonic() - began < 0.05
+
+
+def test_shared_packages_are_built_on_request_and_then_up_to_date(site: Site) -> None:
+    assert site.builder().build_packages(site.workspace) == ("common",)
+    assert site.builder().build_packages(site.workspace) == ()
+    assert site.heard.names == ["step-started", "step-finished"]
