@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Problem, UsageError
+from penstock.workspace.layers import table
 from penstock.workspace.source import (
     MAX_FILE_BYTES,
     MAX_SERVICES,
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
 _READ = frozenset((SERVICE_FILE, PYTHON_FILE, NODE_FILE, REQUIREMENTS_FILE))
 _VERIFY = re.compile(rb"\bverify[\"']?[ \t]*=[ \t]*[\"']([^\"'\n]+)[\"']")
 """Finds the events that a manifest speaks of, before anybody has parsed it."""
-_SKIPPED = frozenset(
-    (".git", ".penstock", ".terraform", ".venv", ".pnpm-store", "__pycache__", "dist", "node_modules", "build")
-)
+_SKIPPED = frozenset((".git", ".penstock", ".terraform", ".venv", ".pnpm-store", "__pycache__", "dist", "node_modules"))
 _SKIPPED_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".turbo", "coverage")
 
 
@@ -46,7 +45,8 @@ def read_source(root: Path) -> Source:
         for pattern in sorted({*patterns(parsed[0], "services"), *patterns(parsed[0], "packages")}):
             for folder in reader.folders(pattern):
                 reader.walk(folder)
-        reader.list_shallow("scripts")
+        for environment in table(parsed[0], "environments").values():
+            reader.list_files(table(environment, "after").get("smoke") if isinstance(environment, dict) else None)
     return Source(
         root_name=reader.root.name,
         files=reader.files,
@@ -118,11 +118,13 @@ class _Reader:
             if (event := f"{folder}/{match[1].decode(errors='replace')}") in self.listing:
                 self.read(event)
 
-    def list_shallow(self, folder: str) -> None:
-        """List a folder's own files, if it is there."""
-        top = self.root / folder
-        if top.is_dir() and self._inside(top):
-            self.listing.update(f"{folder}/{entry.name}" for entry in os.scandir(top) if entry.is_file())
+    def list_files(self, paths: object) -> None:
+        """List those of the paths that are files of the workspace; loading refuses whatever else stands there."""
+        for path in paths if isinstance(paths, list) else ():
+            if isinstance(path, str) and "\0" not in path and not path.startswith("/") and ".." not in path.split("/"):
+                full = self.root / path
+                if full.is_file() and self._inside(full):
+                    self.listing.add(path)
 
     def _below(self, folder: str, segment: str) -> list[str]:
         top = self.root / folder
@@ -133,7 +135,7 @@ class _Reader:
         except OSError as error:
             self._refuse(folder, f"cannot be listed: {error.strerror}", "make it readable")
             return []
-        return [f"{folder}/{name}".lstrip("/") for name in names if name not in _SKIPPED]
+        return [f"{folder}/{name}".lstrip("/") for name in names if name != "node_modules"]
 
     def _inside(self, path: Path) -> bool:
         return path.resolve().is_relative_to(self.root)

@@ -94,3 +94,18 @@ MAX_REST_TIMEOUT = 29
 
 MAX_BATCH = MappingProxyType({"queue": 10_000, "stream": 10_000})
 """CreateEventSourceMapping; ten at most for a queue without a window, or a FIFO one."""
+
+TERRAFORM_MODULES = frozenset(("boundary", "observability", "pointer", "rest_api"))
+"""Modules of every generated root; a service's module bears the service's name, so no service may be called so."""
+
+KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "tables": "table",
+        "queues": "queue",
+        "topics": "topic",
+        "buckets": "bucket",
+        "secrets": "secret",
+        "parameters": "parameter",
+    }
+)
+"""Resources as the files name them, and one of each."""

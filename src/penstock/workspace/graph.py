@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import re
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.workspace import Package
-from penstock.workspace.source import NODE_FILE, PYTHON_FILE
+from penstock.workspace.source import NODE_FILE, PYTHON_FILE, REQUIREMENTS_FILE, ROOT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from penstock.model.workspace import Language
+    from penstock.model.workspace import Language, Workspace
     from penstock.workspace.tree import Folder, Tree
 
 _REQUIREMENT_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
 _NODE_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+
+_SHARED: Mapping[Language, frozenset[str]] = MappingProxyType(
+    {
+        "python": frozenset((ROOT_FILE, PYTHON_FILE, "uv.lock", REQUIREMENTS_FILE)),
+        "node": frozenset((ROOT_FILE, NODE_FILE, "pnpm-lock.yaml", "pnpm-workspace.yaml", "package-lock.json")),
+    }
+)
+"""Files of the root that every service of a language is made from."""
 
 
 def packages(tree: Tree) -> tuple[Package, ...]:
@@ -58,6 +67,26 @@ def closure(edges: Mapping[str, Collection[str]], start: Iterable[str]) -> set[s
             found.add(name)
             ahead.extend(edges.get(name, ()))
     return found
+
+
+def affected(workspace: Workspace, changed: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Services that the changed files (paths below the root) reach, by name, each with those files, sorted.
+
+    A service is reached by its own folder, by the folders of its packages, and by what all services of its language
+    share. This is what *may* have changed; whether bytes change is the recipe's to say.
+    """
+    owners = {package.path: (package.name, package.language) for package in workspace.packages}
+    found: dict[str, set[str]] = {}
+    for path in set(changed):
+        owner = _owner(path, owners)
+        for service in workspace.services:
+            if (
+                _below(path, service.path)
+                or (owner is not None and owner[1] == service.language and owner[0] in service.packages)
+                or path in _SHARED[service.language]
+            ):
+                found.setdefault(service.name, set()).add(path)
+    return {name: tuple(sorted(paths)) for name, paths in sorted(found.items())}
 
 
 def cycles(edges: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
@@ -113,6 +142,14 @@ def unknown_internal(tree: Tree) -> list[tuple[str, str, str]]:
 def normalized(name: str) -> str:
     """A Python distribution's name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _owner(path: str, owners: Mapping[str, tuple[str, Language]]) -> tuple[str, Language] | None:
+    return next((owner for folder, owner in owners.items() if _below(path, folder)), None)
+
+
+def _below(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")
 
 
 def _way_back(edges: Mapping[str, Collection[str]], start: str) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from penstock.workspace import graph
+from penstock.workspace.catalog import KINDS, TERRAFORM_MODULES
 from penstock.workspace.findings import Finding, shown
+from penstock.workspace.layers import table
 from penstock.workspace.source import NODE_FILE, PYTHON_FILE
 
 if TYPE_CHECKING:
@@ -37,11 +39,21 @@ def check(scene: Scene) -> Iterator[Finding]:
 
 def _service_names(scene: Scene) -> Iterator[Finding]:
     seen: dict[str, str] = {}
+    manifests = (scene.tree.root, *(service.manifest for service in scene.tree.services))
+    resources = {
+        f"{one}_{name}"
+        for kind, one in KINDS.items()
+        for manifest in manifests
+        for name in table(manifest.document, kind)
+    }
     for service in scene.tree.services:
         if not _NAME.fullmatch(service.name):
             what = f"the folder's name {shown(service.name)} cannot be a service's name"
             hint = "rename it: a lower-case letter, then at most 47 letters, digits, _ and -"
             yield Finding(service.manifest.file, (), what, hint)
+        if service.name in TERRAFORM_MODULES or service.name in resources:
+            what = f"{shown(service.name)} is the name of a Terraform module of Penstock's"
+            yield Finding(service.manifest.file, (), what, "rename the service's folder")
         key = service.name.replace("-", "_")
         if key in seen:
             what = f"service {service.name} is also in {seen[key]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.workspace.catalog import KINDS
 from penstock.workspace.checks.scene import suggestion
 from penstock.workspace.durations import seconds
 from penstock.workspace.findings import Finding, KeyPath, shown
@@ -15,14 +16,6 @@ if TYPE_CHECKING:
     from penstock.workspace.checks.scene import EnvironmentScene, FunctionScene, Scene
     from penstock.workspace.layers import Document
 
-_KINDS = {
-    "tables": "table",
-    "queues": "queue",
-    "topics": "topic",
-    "buckets": "bucket",
-    "secrets": "secret",
-    "parameters": "parameter",
-}
 _MUST_EXIST = ("tables", "queues", "topics", "buckets")
 _MADE_BY_USE = ("secrets", "parameters")
 _DEFAULT_VISIBILITY = 60
@@ -35,7 +28,7 @@ Found = dict[str, dict[str, tuple["Document", str, KeyPath]]]
 def check(scene: Scene) -> Iterator[Finding]:
     """Everything about references."""
     for environment in scene.environments:
-        found: Found = {kind: {} for kind in _KINDS}
+        found: Found = {kind: {} for kind in KINDS}
         yield from _collect(scene, environment, found)
         for kind, known in found.items():
             for name, (values, file, path) in known.items():
@@ -49,9 +42,9 @@ def check(scene: Scene) -> Iterator[Finding]:
 
 def _collect(scene: Scene, environment: EnvironmentScene, found: Found) -> Iterator[Finding]:
     root = scene.tree.root
-    parts = [(root.file, {kind: {**table(root.document, kind), **table(environment.values, kind)} for kind in _KINDS})]
+    parts = [(root.file, {kind: {**table(root.document, kind), **table(environment.values, kind)} for kind in KINDS})]
     parts += [(service.manifest.file, document) for service, document in environment.services]
-    variables: dict[str, dict[str, str]] = {kind: {} for kind in _KINDS}
+    variables: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     for file, document in parts:
         for kind, known in found.items():
             same = variables[kind]
@@ -61,26 +54,35 @@ def _collect(scene: Scene, environment: EnvironmentScene, found: Found) -> Itera
                 if other in known:
                     place = known[other][1]
                     also = f"in {place}" if other == name else f"{other} in {place}, for variables' names"
-                    what = f"{_KINDS[kind]} {name} is also {also}"
+                    what = f"{KINDS[kind]} {name} is also {also}"
                     yield Finding(file, path, what, "rename one: names are unique in the workspace")
                 known.setdefault(name, (values, file, path))
 
 
 def _resource(kind: str, name: str, values: Document, file: str, path: KeyPath) -> Iterator[Finding]:
     if kind == "tables":
-        if "key" not in values and "existing" not in values:
-            yield Finding(file, path, f"table {name} has no key", 'add key = { id = "S" }')
-        capacity = values.get("capacity")
-        if isinstance(capacity, dict):
-            for side in ("read", "write"):
-                if capacity[side][0] > capacity[side][1]:
-                    what = f"{side} = {capacity[side]}: the least is more than the most"
-                    yield Finding(file, (*path, "capacity", side), what, "write the smaller number first")
+        yield from _table(name, values, file, path)
     if kind == "queues" and "visibility" in values and seconds(values["visibility"]) > _MAX_VISIBILITY:
         yield Finding(file, (*path, "visibility"), "visibility is longer than 12h", 'write at most "12h"')
     if "existing" in values and (more := sorted(values.keys() & {"capacity", "dead_letter", "generate", "value"})):
-        what = f"{more[0]} means nothing to an existing {_KINDS[kind]}"
+        what = f"{more[0]} means nothing to an existing {KINDS[kind]}"
         yield Finding(file, (*path, more[0]), what, "take it away, or take `existing` away")
+
+
+def _table(name: str, values: Document, file: str, path: KeyPath) -> Iterator[Finding]:
+    if "key" not in values and "existing" not in values:
+        yield Finding(file, path, f"table {name} has no key", 'add key = { id = "S" }')
+    types: dict[str, str] = {}
+    for place, key in (("key", table(values, "key")), *table(values, "indexes").items()):
+        for attribute, one in key.items():
+            if types.setdefault(attribute, one) != one:
+                what = f'attribute {attribute} is "{one}" in {place} and "{types[attribute]}" elsewhere'
+                yield Finding(file, (*path, "indexes", place), what, "give it one type: an item has it once")
+    for side in ("read", "write"):
+        units = table(values, "capacity").get(side, ())
+        if list(units) != sorted(units):
+            what = f"{side} = {units}: the least is more than the most"
+            yield Finding(file, (*path, "capacity", side), what, "write the smaller number first")
 
 
 def _uses(scene: Scene, file: str, uses: Document, found: Found) -> Iterator[Finding]:
@@ -89,11 +91,11 @@ def _uses(scene: Scene, file: str, uses: Document, found: Found) -> Iterator[Fin
         known = found[kind]
         for name in names:
             if name not in known and not scene.may_hide(file, kind):
-                yield _unknown(file, ("uses", kind, name), _KINDS[kind], name, known)
+                yield _unknown(file, ("uses", kind, name), KINDS[kind], name, known)
     for kind in _MADE_BY_USE:
         for name in uses.get(kind, ()):
             if name not in found[kind] and (close := suggestion(name, found[kind], "")) and _very_close(name, close):
-                what = f"{_KINDS[kind]} {shown(name)} is not declared"
+                what = f"{KINDS[kind]} {shown(name)} is not declared"
                 yield Finding(file, ("uses", kind), what, f"{close} If not, add [{kind}.{name}]")
     for name in uses.get("services", ()):
         if name not in scene.service_names and not scene.partial:
@@ -116,7 +118,7 @@ def _source(scene: Scene, function: FunctionScene, index: int, event: Document, 
         known = found[plural]
         if name not in known:
             if not scene.may_hide(file, plural):
-                yield _unknown(file, (*path, kind), _KINDS[plural], name, known)
+                yield _unknown(file, (*path, kind), KINDS[plural], name, known)
             continue
         values = known[name][0]
         if kind == "stream" and "stream" not in values:
