@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
 
 from penstock.model.errors import RemoteFault
 from penstock.ports import HttpAnswer
@@ -30,6 +28,9 @@ def exchange(
     Raises:
         RemoteFault: when there is no answer at all.
     """
+    from urllib.error import HTTPError  # noqa: PLC0415 - lazy: start-up time
+    from urllib.request import ProxyHandler, Request, build_opener  # noqa: PLC0415 - lazy: start-up time
+
     opener = build_opener() if proxies else build_opener(ProxyHandler({}))
     request = Request(url, data=body or None, headers=dict(headers), method=method)  # noqa: S310 - url is ours
     began = time.monotonic()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from penstock.adapters.aws.faults import calling
+from penstock.adapters.aws.light import Unclear
 from penstock.model.errors import NotFound
 
 if TYPE_CHECKING:
@@ -19,6 +21,10 @@ class AwsParameters:
 
     def get(self, name: str) -> str | None:
         """The value, or None."""
+        light = self._session.light
+        if light is not None:
+            with suppress(Unclear):
+                return light.parameter(name)
         try:
             with calling("ssm:GetParameter", name):
                 return self._session.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]

@@ -15,6 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from penstock.adapters.aws.faults import calling
+from penstock.adapters.aws.light import LightAws
 from penstock.model.errors import Refused
 
 if TYPE_CHECKING:
@@ -92,6 +93,13 @@ class AwsSession:
             if found is None:
                 found = self._clients[(service, read_timeout)] = self._create(service, read_timeout)
             return found
+
+    @property
+    def light(self) -> LightAws | None:
+        """Reads without botocore, where credentials are known beforehand and botocore is not there already."""
+        if self.endpoint is None or self._session is not None:
+            return None
+        return LightAws(endpoint=self.endpoint, region=self.region, access_key=self.account, secret_key=LOCAL_SECRET)
 
     def credentials(self) -> tuple[str, str, str | None]:
         """Access key, secret and session token to sign a request with, refreshed when they are about to expire.
