@@ -100,8 +100,11 @@ class WritePointer:
 
     def describe(self) -> str:
         """One sentence for people, without a full stop."""
-        waiting = f", {self.pointer.candidate} waits" if self.pointer.candidate else ""
-        return f"note that {self.pointer.live} is live{waiting}"
+        pointer = self.pointer
+        held = pointer.slot(pointer.idle).release or "no release for certain"
+        waits = ", which waits for traffic" if pointer.candidate else ""
+        live = pointer.live_release or "no release"
+        return f"note that {pointer.live} is live with {live}, {pointer.idle} holds {held}{waits}"
 
 
 Effect = EnsureVersion | SetAlias | MakeDeployment | SetStage | WritePointer
