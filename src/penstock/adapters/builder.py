@@ -22,7 +22,8 @@ from penstock.adapters.builder_python_plan import PythonPlan, PythonPlanner
 from penstock.adapters.node_tools import NodeTools
 from penstock.build.archive import ArchiveError
 from penstock.build.limits import check_size
-from penstock.build.units import Unit, select, units
+from penstock.build.units import Unit, select
+from penstock.build.units import units as units_of
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.events import ArtifactReady, StepFinished, StepStarted
@@ -80,13 +81,13 @@ class Builder:
 
     def recipes(self, workspace: Workspace, targets: Mapping[str, Target]) -> Mapping[str, Recipe]:
         """The recipe of every unit, from the files as they are now. Raises BuildFailed with all that is missing."""
-        prepared, failures = self._prepare(workspace, units(workspace), targets)
+        prepared, failures = self._prepare(workspace, units_of(workspace), targets)
         self._files.save()
         _raise(failures, len(prepared) + len(failures))
         return {one.unit.name: one.recipe for one in prepared}
 
     def build(
-        self, workspace: Workspace, names: Sequence[str] | None, targets: Mapping[str, Target]
+        self, workspace: Workspace, units: Sequence[str] | None, targets: Mapping[str, Target]
     ) -> tuple[Artifact, ...]:
         """Artifacts of these units or services (all: None), sorted by unit.
 
@@ -94,7 +95,7 @@ class Builder:
         """
         began = self._clock.monotonic()
         self._node.begin()
-        prepared, failures = self._prepare(workspace, select(units(workspace), names), targets)
+        prepared, failures = self._prepare(workspace, select(units_of(workspace), units), targets)
         found: dict[str, Artifact] = {}
         missing = []
         for one in prepared:

@@ -134,10 +134,10 @@ class NodeBuilder:
     def install(self, plan: NodePlan) -> None:
         """Bring node_modules in line with the lock and the manifests of all of the workspace's members."""
         if plan.top not in self._requires:
-            folders = {plan.top, *(self._root / folder for folder in plan.members)}
-            manifests = {folder: read_package_json(folder / "package.json", str(folder)) for folder in folders}
-            parts = {str(folder): manifest.requires for folder, manifest in manifests.items() if manifest}
-            self._requires[plan.top] = python.key("node-modules", {**parts, "lock": plan.lock, "top": str(plan.top)})
+            told = plan.top.relative_to(self._root).as_posix()
+            manifests = {folder: self._manifest(folder) for folder in (told, *plan.members)}
+            parts = {folder: manifest.requires for folder, manifest in manifests.items() if manifest}
+            self._requires[plan.top] = python.key("node-modules", {**parts, "lock": plan.lock, "top": told})
         self._tools.install(plan.top, plan.lock_name, self._requires[plan.top])
 
     def begin(self) -> None:

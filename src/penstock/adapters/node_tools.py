@@ -133,14 +133,15 @@ class NodeTools:
             result = self._commands.run(node.install_command(manager, tool.program, folder, tool.env))
             if result.status == 0:
                 return
-            text = _said(result)
-            if node.stale_lock(text):
+            if node.stale_lock(result.stdout + result.stderr):
                 raise BuildFailed(
                     "the lock does not fit the manifests any more",
                     where=self._told(folder / "package.json"),
                     hint=f"cd {self._told(folder)} && {manager} install",
                 )
-            raise BuildFailed(f"{manager} could not install the locked packages:\n{text}", where=self._told(folder))
+            raise BuildFailed(
+                f"{manager} could not install the locked packages:\n{_said(result)}", where=self._told(folder)
+            )
 
     def _tool(self, manager: Manager, folder: Path) -> Tool:
         with self._lock:

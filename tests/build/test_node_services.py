@@ -1,0 +1,166 @@
+"""TypeScript and JavaScript services, built with the real esbuild and package managers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from penstock.model.errors import BuildFailed
+from penstock.model.events import StepFinished
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from build.sites import Site
+
+
+def contents(path: str) -> dict[str, str]:
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name).decode() for name in archive.namelist()}
+
+
+def run_from(path: str, folder: Path, code: str) -> object:
+    """What Node.js prints that sees the ZIP's files and an SDK beside them, as on Lambda."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    sdk = folder / "node_modules/@aws-sdk/client-s3"
+    sdk.mkdir(parents=True)
+    (sdk / "package.json").write_text('{"name": "@aws-sdk/client-s3", "main": "index.js"}')
+    (sdk / "index.js").write_text("exports.S3Client = class S3Client {};\n")
+    script = f"({code})().then(x => console.log(JSON.stringify(x)))"
+    done = subprocess.run(["node", "-e", script], cwd=folder, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def built(site: Site) -> int:
+    """How often the package's build script has run."""
+    marks = site.root / "built"
+    return len(marks.read_text().splitlines()) if marks.exists() else 0
+
+
+def test_an_es_module_service_becomes_one_minified_tree_shaken_file_without_the_sdk(
+    node_site: Site, tmp_path: Path
+) -> None:
+    artifact = node_site.build("catalog")["catalog"]
+    files = contents(artifact.path)
+    (text,) = files.values()
+    assert list(files) == ["src/app.mjs"]
+    assert "SHAKEN" not in text
+    assert 'from"@aws-sdk/client-s3"' in text
+    answer = run_from(artifact.path, tmp_path / "task", "async () => (await import('./src/app.mjs')).handler({ x: 4 })")
+    assert answer == [5, "made by its script", "function"]
+
+
+def test_each_function_of_a_service_has_its_own_bundle(node_site: Site, tmp_path: Path) -> None:
+    made = node_site.build("legacy")
+    assert {unit: artifact.functions for unit, artifact in made.items()} == {
+        "legacy-api": ("legacy-api",),
+        "legacy-jobs": ("legacy-jobs",),
+    }
+    assert list(contents(made["legacy-api"].path)) == ["app.js"]
+    assert run_from(made["legacy-jobs"].path, tmp_path / "t", "async () => require('./app.js').jobs()") == "jobs"
+
+
+def test_nothing_runs_when_nothing_changed(node_site: Site) -> None:
+    node_site.build()
+    node_site.commands.run = None  # type: ignore[method-assign, assignment] # whoever runs a program now fails
+    assert all(artifact.cached for artifact in node_site.build().values())
+
+
+def test_a_package_that_must_be_built_is_built_first_and_only_when_it_changed(node_site: Site) -> None:
+    before = node_site.build("catalog")["catalog"]
+    assert built(node_site) == 1
+    node_site.write({"services/catalog/src/extra.ts": "export const x = 1;\n"})
+    node_site.build("catalog")
+    assert built(node_site) == 1
+    node_site.write({"packages/made/src/index.js": "exports.made = 'made anew';\n"})
+    after = node_site.build("catalog")["catalog"]
+    assert built(node_site) == 2
+    assert "made anew" in contents(after.path)["src/app.mjs"]
+    assert after.digest != before.digest
+
+
+def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
+    node_site.build("catalog")
+    shutil.rmtree(node_site.root / "packages/made/dist")
+    node_site.write({"services/catalog/src/extra.ts": "export const x = 1;\n"})
+    node_site.build("catalog")
+    assert built(node_site) == 2
+
+
+def test_a_tsconfig_above_the_service_is_part_of_the_recipe(node_site: Site) -> None:
+    before = node_site.recipes()
+    node_site.write({"tsconfig.base.json": '{ "compilerOptions": { "target": "es2023" } }'})
+    after = node_site.recipes()
+    assert before["catalog"].digest != after["catalog"].digest
+    assert before["legacy-api"].digest == after["legacy-api"].digest
+
+
+def test_missing_node_modules_are_installed_from_the_lock(node_site: Site) -> None:
+    shutil.rmtree(node_site.root / "node_modules")
+    node_site.build("legacy")
+    steps = [event.step for event in node_site.heard.events if isinstance(event, StepFinished)]
+    assert steps.count("npm install") == 1
+    assert (node_site.root / "node_modules/esbuild").is_dir()
+
+
+def test_a_compilers_error_is_told_once_with_file_and_line(node_site: Site) -> None:
+    node_site.write({"services/catalog/src/app.ts": 'export const a = 1;\nimport x from "not-there";\nx();\n'})
+    with pytest.raises(BuildFailed) as caught:
+        node_site.build("catalog")
+    assert caught.value.where == "services/catalog/src/app.ts:2"
+    assert str(caught.value).count("Could not resolve") == 1
+
+
+def test_a_handler_that_is_not_exported_is_refused(node_site: Site) -> None:
+    node_site.write({"services/catalog/src/app.ts": "export const handle = 1;\n"})
+    with pytest.raises(BuildFailed, match=r"src/app\.ts does not export handler"):
+        node_site.build("catalog")
+
+
+def test_a_handler_that_another_module_defines_is_found(node_site: Site) -> None:
+    node_site.write(
+        {
+            "services/catalog/src/app.ts": 'export * from "./core";\n',
+            "services/catalog/src/core.ts": "export const handler = async () => 1;\n",
+        }
+    )
+    node_site.build("catalog")
+
+
+def test_a_file_of_another_service_is_refused(node_site: Site) -> None:
+    node_site.write(
+        {"services/catalog/src/app.ts": 'export { handler } from "../../legacy/app.js";\n'},
+    )
+    with pytest.raises(BuildFailed, match=r"takes in services/legacy/app\.js"):
+        node_site.build("catalog")
+
+
+def test_a_failing_build_script_tells_its_own_story(node_site: Site) -> None:
+    manifest = node_site.root / "packages/made/package.json"
+    manifest.write_text(manifest.read_text().replace("mkdir -p dist", "echo the compiler is unhappy && false"))
+    with pytest.raises(BuildFailed, match="the compiler is unhappy") as caught:
+        node_site.build("catalog")
+    assert caught.value.where == "packages/made/package.json"
+
+
+def test_a_missing_lock_says_what_to_type(node_site: Site) -> None:
+    (node_site.root / "package-lock.json").unlink()
+    with pytest.raises(BuildFailed) as caught:
+        node_site.build("catalog")
+    assert "pnpm-lock.yaml or package-lock.json" in caught.value.what
+    assert "npm install" in caught.value.hint
+
+
+def test_a_stale_lock_says_what_to_type(node_site: Site) -> None:
+    manifest = node_site.root / "services/catalog/package.json"
+    manifest.write_text(manifest.read_text().replace('"@w/made": "*"', '"@w/made": "*", "zod": "4.0.0"'))
+    with pytest.raises(BuildFailed) as caught:
+        node_site.build("catalog")
+    assert "does not fit" in caught.value.what
+    assert caught.value.hint.endswith("npm install")
