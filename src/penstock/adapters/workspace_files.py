@@ -97,7 +97,7 @@ class _Reader:
                 for below in self._below(above, segment)
                 if matches(below.rpartition("/")[2], (segment,))
             ]
-        yield from sorted(level)[: MAX_SERVICES * 2]
+        yield from sorted(level)[: MAX_SERVICES + 1]
 
     def walk(self, folder: str) -> None:
         """List a service's or package's files, and read its manifests."""

@@ -32,7 +32,10 @@ _REFERENCE: Final = (
 _ACTION: Final = r"^[a-z0-9-]{1,40}:[A-Za-z0-9*?]{1,80}$"
 _RESOURCE: Final = r"^(\*|arn:[A-Za-z0-9*?:/_.,+=@#-]{1,500})$"
 _LAYER: Final = r"^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+$"
-_SCHEDULE: Final = r"^(rate\([1-9][0-9]* (minute|minutes|hour|hours|day|days)\)|cron\([A-Za-z0-9*?,/# LW-]+\))$"
+_SCHEDULE: Final = (
+    r"^(rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,5}) (minutes|hours|days))\)"
+    r"|cron\([A-Z0-9*?,/#L-]+( [A-Z0-9*?,/#L-]+){5}\))$"
+)
 _PATH: Final = r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]*(/[A-Za-z0-9_@-][A-Za-z0-9._@-]*)*$"
 _BRANCH: Final = r"^[A-Za-z0-9*_][A-Za-z0-9._/*-]*$"
 _NOTIFY: Final = r"^[a-z]+:[A-Za-z0-9_./:-]+$"

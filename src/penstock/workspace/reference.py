@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from penstock.workspace.catalog import RUNTIMES, RUNTIMES_REVIEWED
 from penstock.workspace.schema import json_schema
 
 if TYPE_CHECKING:
@@ -22,10 +23,37 @@ about, `penstock schema` prints the JSON Schema for your editor, `penstock valid
 Durations are written as `90s`, `5m`, `1h` or `1h30m`.
 """
 
+_RULES = """\
+## What follows by itself
+
+- **Names on AWS** (workspace `shop`, environment `dev`): functions by `naming`; roles, tables, queues and topics
+  `shop-dev-NAME`; secrets `shop/dev/NAME`; parameters `/shop/dev/NAME`; buckets `shop-dev-NAME-ACCOUNT`, with `-` for
+  `_`. With `existing`, the name you give.
+- **Health.** `health` joins the routes. Without it, `GET /FIRST-SEGMENT/health` is taken where the routes answer it.
+- **Secrets and parameters** need not be declared: using one is enough. Tables, queues, topics and buckets must be.
+- **Handlers** are looked for in the service's folder and in its `src/`: `users.app.handler` is `users/app.py` or
+  `src/users/app.py`; `app.handler` of a Node runtime is `app.ts`, `app.js` or their like.
+- **Packages** are found by `pyproject.toml` and `package.json` in the folders of `packages`; a service reaches those
+  that it depends on by name, directly or not.
+- **Rollouts.** What a strategy does not know is left out, so an environment that extends another one may change the
+  strategy alone.
+"""
+
 
 def reference() -> str:
     """docs/reference/configuration.md."""
-    return "\n".join([_HEAD, *(line for name, schema in json_schema().items() for line in _file(name, schema))])
+    files = (line for name, schema in json_schema().items() for line in _file(name, schema))
+    return "\n".join([_HEAD, *files, _RULES, *_runtimes()])
+
+
+def _runtimes() -> Iterator[str]:
+    yield "## Runtimes\n"
+    yield f"As AWS had announced it on {RUNTIMES_REVIEWED}. A runtime that had ended by then is refused.\n"
+    yield "| runtime | deprecated on |"
+    yield "| --- | --- |"
+    for name, end in RUNTIMES.items():
+        yield f"| `{name}` | {end}{', refused' if end <= RUNTIMES_REVIEWED else ''} |"
+    yield ""
 
 
 def _file(name: str, schema: dict[str, Any]) -> Iterator[str]:

@@ -113,7 +113,7 @@ def _services(source: Source, root: Manifest, findings: list[Finding]) -> tuple[
     wanted = patterns(root.document, "services")
     paths = sorted(folder for folder in _folders(source.files, SERVICE_FILE) if matches(folder, wanted))
     if len(paths) > MAX_SERVICES:
-        what = f"{len(paths):,} services; Penstock takes at most {MAX_SERVICES:,} in a workspace"
+        what = f"more than {MAX_SERVICES:,} services, the most that Penstock takes in a workspace"
         findings.append(Finding(ROOT_FILE, ("workspace", "services"), what, "split the workspace"))
         return ()
     for index, pattern in enumerate(wanted):

@@ -7,15 +7,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from penstock.adapters.workspace_files import read_source
 from penstock.model.errors import UsageError
 from penstock.workspace.explain import Explanation, explain
 from penstock.workspace.load import environments, load
 from penstock.workspace.resolve import env_value
+from penstock.workspace.source import Source
 
 CASES = Path(__file__).parents[2] / "cases" / "workspace"
 RIGHT = sorted(path.parent.name for path in CASES.glob("*/expected.json"))
+PLACES = (
+    ("penstock.toml", "defaults"),
+    ("penstock.toml", "environments.prod.defaults"),
+    ("penstock.toml", "environments.eu.defaults"),
+    ("s/a/service.toml", ""),
+    ("s/a/service.toml", "environments.prod"),
+    ("s/a/service.toml", "environments.eu"),
+    ("s/a/service.toml", "functions.f"),
+    ("s/a/service.toml", "environments.prod.functions.f"),
+    ("s/a/service.toml", "environments.eu.functions.f"),
+)
+"""Where a setting of function `f` can stand, weakest first, for an environment `eu` that extends `prod`."""
+
 LEAVES = ("architecture", "ephemeral", "handler", "log_retention", "memory", "runtime", "timeout", "tracing", "verify")
 
 
@@ -72,6 +88,38 @@ def test_a_key_that_nothing_gives_a_value_is_refused_with_the_closest_one() -> N
     assert caught.value.hint == 'did you mean "user_service.memory"?'
     with pytest.raises(UsageError, match="no environment 'prod'"):
         design("user_service.memory", "prod")
+
+
+@given(st.dictionaries(st.sampled_from(PLACES), st.integers(1, 900)))
+def test_wherever_a_setting_stands_the_strongest_place_decides_and_all_are_told_in_order(
+    given_at: dict[tuple[str, str], int],
+) -> None:
+    texts = {
+        "penstock.toml": 'workspace = { name = "w", services = ["s/*"] }\n',
+        "s/a/service.toml": "",
+    }
+    for file, table in PLACES:  # top-level keys have to stand before the first table
+        if not table and (file, table) in given_at:
+            texts[file] += f"timeout = {given_at[file, table]}\n"
+    texts["penstock.toml"] += '[environments.prod]\nendpoint = "local"\naccount = "111111111111"\n'
+    texts["penstock.toml"] += '[environments.eu]\nextends = "prod"\n'
+    texts["s/a/service.toml"] += '[functions.f]\nhandler = "a.handler"\n'
+    for file, table in sorted(PLACES, key=lambda place: place[1] != "functions.f"):  # its header stands already
+        if table and (file, table) in given_at:
+            header = "" if table == "functions.f" else f"[{table}]\n"
+            texts[file] += f"{header}timeout = {given_at[file, table]}\n"
+    source = Source(root_name="w", files=dict(texts), listing=frozenset((*texts, "s/a/a.py")))
+    strongest_first = [place for place in reversed(PLACES) if place in given_at]
+    explanation = explain(source, "a.f.timeout", "eu")
+    assert [(one.file, one.table, one.value) for one in explanation.origins] == [
+        *((file, table, given_at[file, table]) for file, table in strongest_first),
+        ("", "", 10),
+    ]
+    assert load(source, "eu").functions[0].timeout == explanation.value == explanation.origins[0].value
+    assert [one.shadowed for one in explanation.origins] == [False] + [True] * len(strongest_first)
+    for one in explanation.origins[:-1]:
+        assert one.line is not None
+        assert texts[one.file].split("\n")[one.line - 1].endswith(f"timeout = {one.value}")
 
 
 @pytest.mark.parametrize("name", RIGHT)

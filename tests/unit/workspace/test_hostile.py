@@ -79,7 +79,17 @@ def test_strings_and_comments_may_hold_as_many_dots_as_they_like() -> None:
 
 def test_ten_thousand_services_are_refused_in_one_line() -> None:
     files = {"penstock.toml": ROOT, **{f"s/a{number}/service.toml": SERVICE for number in range(10_000)}}
-    assert problems(files) == ["penstock.toml:3: 10,000 services; Penstock takes at most 2,000 in a workspace"]
+    assert problems(files) == ["penstock.toml:3: more than 2,000 services, the most that Penstock takes in a workspace"]
+
+
+def test_a_folder_s_name_that_is_not_utf_8_is_refused_in_printable_words(tmp_path: Path) -> None:
+    root = on_disk(tmp_path / "w")
+    folder = os.fsencode(root) + b"/s/caf\xe9"
+    os.mkdir(folder)  # noqa: PTH102 - pathlib takes no bytes
+    with open(folder + b"/service.toml", "w") as file:  # noqa: PTH123 - same
+        file.write(SERVICE)
+    assert any("cannot be a service's name" in one.what for one in refused(root))
+    assert all(str(one).encode() for one in refused(root))
 
 
 def test_a_thousand_mistakes_end_with_a_count() -> None:

@@ -1,15 +1,14 @@
-"""Environments: what they extend, what each needs in the end, and whether its names fit AWS's limits."""
+"""Environments: what they extend, and what each needs in the end."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from penstock.workspace.catalog import LOCAL_REGION, MAX_NAME, NAMING
+from penstock.workspace.catalog import NAMING
 from penstock.workspace.checks.scene import suggestion
 from penstock.workspace.findings import Finding, shown
 from penstock.workspace.layers import table
-from penstock.workspace.names import Names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,8 +35,6 @@ def check(scene: Scene) -> Iterator[Finding]:
         yield from _required(scene, environment)
         yield from _rollout(scene, environment)
         yield from _smoke(scene, environment)
-        yield from _lengths(scene, environment)
-    yield from _same_names(scene)
 
 
 def _extends(scene: Scene) -> Iterator[Finding]:
@@ -137,72 +134,3 @@ def _smoke(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
         if script not in scene.source.listing:
             file, path = environment.place("after", "smoke", index)
             yield Finding(file, path, f"there is no script {shown(script)}", "write it, or correct the path")
-
-
-def _lengths(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
-    workspace = table(scene.tree.root.document, "workspace")
-    if "name" not in workspace:
-        return
-    name, values = environment.name, environment.values
-    names = Names(
-        workspace=workspace["name"],
-        environment=name,
-        account=values.get("account", "0" * 12),
-        naming=workspace.get("naming", NAMING),
-    )
-    file, path = scene.tree.root.file, ("environments", name)
-    store = f"penstock-{names.prefix}-{names.account}-{values.get('region', LOCAL_REGION)}"
-    yield from _too_long("bucket", store, file, path, "shorten the workspace's or the environment's name")
-    for function in environment.functions:
-        home = function.home
-        yield from _too_long("function", names.function(function.service.name, function.key), *home)
-    for service, document in environment.services:
-        yield from _too_long("role", names.plain(service.name), service.manifest.file, ())
-        yield from _resource_lengths(names, service.manifest.file, document)
-    yield from _resource_lengths(names, file, {**scene.tree.root.document, **_resources(values)})
-
-
-def _resources(values: dict[str, Any]) -> dict[str, Any]:
-    return {kind: values[kind] for kind in ("tables", "queues", "topics", "buckets", "secrets") if kind in values}
-
-
-def _resource_lengths(names: Names, file: str, document: dict[str, Any]) -> Iterator[Finding]:
-    for kind, one in (("tables", "table"), ("queues", "queue"), ("topics", "topic"), ("buckets", "bucket")):
-        for name, values in table(document, kind).items():
-            if "existing" in values:
-                continue
-            physical = {
-                "queue": names.queue(name, fifo=values.get("fifo", False)) if kind == "queues" else "",
-                "bucket": names.bucket(name),
-            }.get(one) or names.plain(name)
-            yield from _too_long(one, physical, file, (kind, name))
-
-
-def _too_long(
-    kind: str, physical: str, file: str, path: tuple[str | int, ...], hint: str = "shorten its name"
-) -> Iterator[Finding]:
-    if len(physical) > MAX_NAME[kind]:
-        what = f"the {kind}'s name {physical} has {len(physical)} characters; AWS takes {MAX_NAME[kind]}"
-        yield Finding(file, path, what, hint)
-
-
-def _same_names(scene: Scene) -> Iterator[Finding]:
-    """`a` with environment `b-c`, and `a-b` … cannot meet: one workspace name; but functions' names can."""
-    workspace = table(scene.tree.root.document, "workspace")
-    if "name" not in workspace:
-        return
-    for environment in scene.environments:
-        names = Names(
-            workspace=workspace["name"],
-            environment=environment.name,
-            account="",
-            naming=workspace.get("naming", NAMING),
-        )
-        seen: dict[str, str] = {}
-        for function in environment.functions:
-            physical = names.function(function.service.name, function.key)
-            if physical in seen and seen[physical].rpartition("/")[2] != function.service.name:
-                file, path = function.home
-                what = f"the function's name {physical} is also that of {seen[physical]}"
-                yield Finding(file, path, what, "rename the service, or use {function} in workspace.naming")
-            seen.setdefault(physical, function.service.path)

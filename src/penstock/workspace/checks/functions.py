@@ -55,7 +55,7 @@ def check(scene: Scene) -> Iterator[Finding]:
             yield from _settings(service.manifest.file, path, values)
             yield from _verify(scene, service, path, values)
             for index, event in enumerate(values.get("on", ())):
-                yield from _event(service.manifest.file, (*path, "on", index), event)
+                yield from _event(scene, service.manifest.file, (*path, "on", index), event)
     seen: dict[tuple[str, str | None], list[Document]] = {}
     for environment in scene.environments:
         languages: dict[str, str] = {}
@@ -79,6 +79,10 @@ def _settings(file: str, path: KeyPath, values: Document) -> Iterator[Finding]:
         newer = [name for name, date in RUNTIMES.items() if name.startswith(family) and date > RUNTIMES_REVIEWED]
         what = f"AWS has deprecated the runtime {runtime} on {end}"
         yield Finding(file, (*path, "runtime"), what, f"write one of {', '.join(newer)}")
+    health = values.get("health")
+    if health is not None and (not health.startswith("GET ") or "{" in health):
+        what = f"health {shown(health)} cannot be asked without arguments"
+        yield Finding(file, (*path, "health"), what, 'write a GET route without parameters, as "GET /users/health"')
     days = values.get("log_retention")
     if days is not None and days not in RETENTION_DAYS:
         closest = min(RETENTION_DAYS, key=lambda one: abs(one - days))
@@ -121,8 +125,10 @@ def _verify(scene: Scene, service: ServiceFiles, path: KeyPath, values: Document
         yield parsed
 
 
-def _event(file: str, path: KeyPath, event: Document) -> Iterator[Finding]:
+def _event(scene: Scene, file: str, path: KeyPath, event: Document) -> Iterator[Finding]:
     kinds = [kind for kind in EVENT_OPTIONS if kind in event]
+    if not kinds and any(one == file and place[: len(path)] == path for one, place in scene.broken):
+        return  # the source is there, and wrong
     if len(kinds) != 1:
         what = f"{dotted(path)} names {' and '.join(kinds) or 'no source'}"
         yield Finding(file, path, what, f"write exactly one of {', '.join(EVENT_OPTIONS)}")
