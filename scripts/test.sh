@@ -63,7 +63,8 @@ terraform_format() {
 
 example_python() (
   cd examples/shop || return 1
-  UV_CACHE_DIR=${UV_CACHE_DIR:-$tools/uv-cache} uv run --frozen pytest -q
+  export UV_CACHE_DIR=${UV_CACHE_DIR:-$tools/uv-cache}
+  uv run --frozen ruff check && uv run --frozen mypy && uv run --frozen pytest -q
 )
 
 example_node() (

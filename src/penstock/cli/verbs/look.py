@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from penstock.cli.settings import Settings
     from penstock.operations.status import RouteStatus, Status
+    from penstock.ports import FunctionHealth, TableHealth
 
 
 @click.command("explain", cls=Verb)
@@ -124,8 +125,11 @@ def _route(route: RouteStatus) -> Mapping[str, Any]:
     return {"route": route.route, "answer": route.status, "health": verdict, "ms": round(route.seconds * 1000)}
 
 
-def _fields(health: Any) -> dict[str, Any]:
-    return {name: "-" if value is None else value for name, value in asdict(health).items()}
+def _fields(health: FunctionHealth | TableHealth) -> dict[str, Any]:
+    return {
+        name: "-" if value is None else round(value) if isinstance(value, float) else value
+        for name, value in asdict(health).items()
+    }
 
 
 def _section(settings: Settings, title: str, rows: list[Mapping[str, Any]]) -> None:
