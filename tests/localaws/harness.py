@@ -177,6 +177,14 @@ class Account:
             restApiId=api_id, mode="overwrite", body=json.dumps(document(name, function, security, paths))
         )
 
+    def bucket(self, name: str, *, versioned: bool = False) -> Any:
+        """A bucket; returns the S3 client."""
+        client = self.client("s3")
+        client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        if versioned:
+            client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        return client
+
     def permit(self, function: str, qualifier: str, api_id: str) -> None:
         self.client("lambda").add_permission(
             FunctionName=function,

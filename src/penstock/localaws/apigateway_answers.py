@@ -37,7 +37,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
             if problem:
                 log.warning("malformed Lambda proxy response: %s", problem)
                 return dict(_BAD_GATEWAY), None
-            return result["body"], None
+            return {**result["body"], "body": result["body"].get("body") or ""}, None
 
         return lambda_proxy_response
 
