@@ -76,7 +76,11 @@ class TerminalSink:
             style = "green"
         if isinstance(event, NothingToDo | Recovered):
             style = "yellow" if isinstance(event, Recovered) else "green"
-        self._screen().print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+        screen = self._screen()
+        from rich.text import Text  # noqa: PLC0415 - see the class
+
+        # A style given to print() would colour the spinners below as well.
+        screen.print(Text(text, style=style), soft_wrap=True)
 
     def _screen(self) -> Console:
         if self._console is None:
