@@ -18,14 +18,17 @@ import json
 import os
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast
+
+from penstock import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 Port = TypeVar("Port")
+World = TypeVar("World")
 When = Literal["before", "after"]
 
 EFFECTS: Mapping[str, frozenset[str]] = {
@@ -40,6 +43,21 @@ EFFECTS: Mapping[str, frozenset[str]] = {
     "Terraform": frozenset({"prepare", "apply"}),
 }
 """The methods of each port that change the world; all others look."""
+
+PORTS: Mapping[str, type] = {
+    "clock": ports.Clock,
+    "commands": ports.Commands,
+    "files": ports.Files,
+    "functions": ports.Functions,
+    "gateway": ports.Gateway,
+    "health": ports.Health,
+    "identity": ports.Identity,
+    "objects": ports.ObjectStore,
+    "parameters": ports.Parameters,
+    "secrets": ports.Secrets,
+    "terraform": ports.Terraform,
+}
+"""The ports by the names of the fields that hold them."""
 
 FAULT_VARIABLE = "PENSTOCK_TESTING_FAULT"
 """`7:before`: the process kills itself there. For tests of the command line."""
@@ -120,6 +138,11 @@ class Faults:
     def wrap(self, kind: type[Port], port: Port) -> Port:
         """The port, with its calls counted. `kind` is the Protocol (`Functions`)."""
         return cast("Port", _Wrapped(self, kind.__name__, port))
+
+    def wrap_fields(self, world: World) -> World:
+        """A frozen dataclass with every field that is a port wrapped; ports are known by the fields' names."""
+        wrapped = {name: self.wrap(kind, getattr(world, name)) for name, kind in PORTS.items() if hasattr(world, name)}
+        return cast("World", replace(cast("Any", world), **wrapped))
 
     def effects(self) -> list[Call]:
         """The effects seen so far, in order."""

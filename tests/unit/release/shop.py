@@ -12,17 +12,6 @@ from penstock.model.workspace import Environment, Function, Service, Workspace
 from penstock.operations.execute import execute
 from penstock.operations.store import LeaseStore, LedgerStore
 from penstock.operations.world import Origin, World
-from penstock.ports import (
-    Clock,
-    Functions,
-    Gateway,
-    Health,
-    Identity,
-    ObjectStore,
-    Parameters,
-    Secrets,
-    Terraform,
-)
 from penstock.release.observed import Observed, api_seen, function_seen
 from penstock.release.reconcile import Applied, Desired, Live, Settled, reconcile
 from penstock.testing import (
@@ -93,29 +82,30 @@ class Shop:
         """The ports, each with its calls counted."""
         faults = faults or Faults()
         self.runs += 1
-        return World(
+        world = World(
             root=Path("/shop"),
             workspace=a_workspace(),
             origin=Origin(commit="c0ffee", branch="main", dirty=False, ci=False),
             run=f"run-{self.runs}",
             host="here",
-            clock=faults.wrap(Clock, self.clock),  # type: ignore[type-abstract]
+            clock=self.clock,
             events=self.events,
             files=FakeFiles(),
             commands=FakeCommands(),
             interpreters=FakeInterpreters(),
-            identity=faults.wrap(Identity, FakeIdentity()),  # type: ignore[type-abstract]
-            objects=faults.wrap(ObjectStore, self.objects),  # type: ignore[type-abstract]
-            functions=faults.wrap(Functions, self.functions),  # type: ignore[type-abstract]
-            gateway=faults.wrap(Gateway, self.gateway),  # type: ignore[type-abstract]
-            parameters=faults.wrap(Parameters, self.parameters),  # type: ignore[type-abstract]
-            secrets=faults.wrap(Secrets, FakeSecrets()),  # type: ignore[type-abstract]
-            health=faults.wrap(Health, FakeHealth()),  # type: ignore[type-abstract]
-            terraform=faults.wrap(Terraform, FakeTerraform()),  # type: ignore[type-abstract]
+            identity=FakeIdentity(),
+            objects=self.objects,
+            functions=self.functions,
+            gateway=self.gateway,
+            parameters=self.parameters,
+            secrets=FakeSecrets(),
+            health=FakeHealth(),
+            terraform=FakeTerraform(),
             builds=NoBuilds(),
             modules=dict,
             process_alive=lambda _pid: False,
         )
+        return faults.wrap_fields(world)
 
     def observe(self) -> Observed:
         """What is there."""
