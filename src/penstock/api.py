@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from penstock.release.retain import Prunable
     from penstock.workspace.source import Source
 
+FAULT_VARIABLE, RECORD_VARIABLE = "PENSTOCK_TESTING_FAULT", "PENSTOCK_TESTING_RECORD"
+"""Tests kill the process at an effect, or record all of them; see `penstock.testing.faults`."""
 OWN_FOLDER = ".penstock"
 """Everything of ours in a workspace that is not for committing: caches, working files, the embedded AWS's state."""
 
@@ -298,7 +300,7 @@ class Penstock:
         )
         commands = RealCommands()
         commit, branch, dirty = commit_and_branch(commands, self.root)
-        return World(
+        world = World(
             root=self.root,
             workspace=workspace,
             origin=Origin(commit=commit, branch=branch, dirty=dirty, ci=bool(self._environ.get("CI"))),
@@ -321,3 +323,9 @@ class Penstock:
             modules=shipped_modules,
             process_alive=is_alive,
         )
+        if RECORD_VARIABLE not in self._environ and FAULT_VARIABLE not in self._environ:
+            return world
+        from penstock.testing.faults import from_environment  # noqa: PLC0415
+
+        faults = from_environment(self._environ)
+        return faults.wrap_fields(world) if faults else world
