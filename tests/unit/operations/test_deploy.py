@@ -1,0 +1,216 @@
+"""What the verbs do to an environment, over the fakes: quick, and every corner reachable."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.operations.harness import Verbs, no, yes
+from unit.release.shop import NAMES
+
+from penstock.model.errors import CameBack, Locked, NotFound, Refused, UsageError, VerificationFailed
+from penstock.model.events import NothingToDo
+from penstock.model.workspace import ApprovalPolicy
+from penstock.operations.history import read_history
+from penstock.operations.prune import prune
+from penstock.operations.session import exclusive, somebody_is_at_it, unlock
+from penstock.operations.status import releases, status
+from penstock.operations.store import LedgerStore, ReleaseStore
+from penstock.operations.switch import rollback, switch
+from penstock.ports import HttpAnswer
+from penstock.release.ledger import verify
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONES = dict.fromkeys(NAMES, 1)
+
+
+@pytest.fixture
+def verbs(tmp_path: Path) -> Verbs:
+    return Verbs(root=tmp_path)
+
+
+def answer(status: int) -> HttpAnswer:
+    return HttpAnswer(status=status, body="said so", headers={}, seconds=0.01)
+
+
+def test_the_first_deploy_applies_terraform_once_and_goes_live(verbs: Verbs) -> None:
+    done = verbs.deploy()
+    assert (done.changed, done.live, verbs.applies) == (True, True, 1)
+    assert verbs.live_code() == ONES
+
+
+def test_the_same_again_has_nothing_to_do_and_says_why(verbs: Verbs) -> None:
+    first = verbs.deploy()
+    again = verbs.deploy()
+    assert (again.changed, again.url, again.release) == (False, first.url, first.release)
+    (nothing,) = verbs.shop.events.of(NothingToDo)
+    assert first.release in nothing.reason
+
+
+def test_a_change_of_code_does_not_start_terraform(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    verbs.deploy()
+    assert verbs.applies == 1
+    assert verbs.live_code() == {**ONES, "users": 2}
+
+
+def test_a_change_of_configuration_does(verbs: Verbs) -> None:
+    verbs.deploy()
+    services = tuple(
+        replace(service, functions=tuple(replace(function, memory=512) for function in service.functions))
+        for service in verbs.workspace.services
+    )
+    verbs.workspace = replace(verbs.workspace, services=services)
+    verbs.deploy()
+    assert verbs.applies == 2
+
+
+def test_only_the_named_service_moves(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code = dict.fromkeys(NAMES, 2)
+    verbs.deploy(services=("orders",))
+    assert verbs.live_code() == {**ONES, "orders": 2}
+
+
+def test_a_service_that_is_not_there_is_a_usage_error(verbs: Verbs) -> None:
+    with pytest.raises(UsageError, match="no service nobody"):
+        verbs.deploy(services=("nobody",))
+
+
+def test_blue_green_waits_until_somebody_switches(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    waiting = verbs.deploy(strategy="blue-green")
+    assert not waiting.live
+    assert verbs.live_code() == ONES
+    assert not verbs.deploy(strategy="blue-green").changed
+    assert switch(verbs.world()).release == waiting.release
+    assert verbs.live_code() == {**ONES, "users": 2}
+    assert not switch(verbs.world()).changed
+
+
+def test_rollback_returns_to_the_release_before_and_never_into_a_bad_one(verbs: Verbs) -> None:
+    first = verbs.deploy()
+    verbs.code["users"] = 2
+    second = verbs.deploy()
+    assert rollback(verbs.world()).release == first.release
+    assert verbs.live_code() == ONES
+    assert read_history(verbs.shop.objects).bad() == {second.release}
+    with pytest.raises(Refused, match="no release to go back to"):
+        rollback(verbs.world())
+
+
+def test_rollback_to_an_older_release_loads_it_again(verbs: Verbs) -> None:
+    first = verbs.deploy()
+    for number in (2, 3):
+        verbs.code["users"] = number
+        verbs.deploy()
+    assert rollback(verbs.world(), to=first.release[:6]).release == first.release
+    assert verbs.live_code() == ONES
+
+
+def test_rollback_of_one_service_leaves_the_others(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code = dict.fromkeys(NAMES, 2)
+    verbs.deploy()
+    rollback(verbs.world(), services=["users"])
+    assert verbs.live_code() == {"orders": 2, "users": 1, "worker": 2}
+
+
+def test_a_candidate_that_fails_its_check_never_gets_traffic(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    good = verbs.live_slot()
+    verbs.answers(lambda _stage, slot: answer(200 if slot == good else 502))
+    with pytest.raises(VerificationFailed, match="HTTP 502"):
+        verbs.deploy()
+    assert verbs.live_code() == ONES
+    assert not somebody_is_at_it(verbs.world())
+
+
+def test_a_release_that_is_unwell_with_traffic_comes_back_by_itself(verbs: Verbs) -> None:
+    first = verbs.deploy()
+    verbs.code["users"] = 2
+    good = verbs.live_slot()
+    verbs.answers(lambda stage, slot: answer(503 if stage == "live" and slot != good else 200))
+    with pytest.raises(CameBack, match="back on " + first.release):
+        verbs.deploy()
+    assert verbs.live_code() == ONES
+
+
+def test_an_environment_that_needs_a_yes_is_refused_without_and_records_it_with(verbs: Verbs) -> None:
+    environment = replace(verbs.workspace.environment, approvals=ApprovalPolicy(required=1))
+    verbs.workspace = replace(verbs.workspace, environment=environment)
+    with pytest.raises(Refused, match="needs 1 approval"):
+        verbs.deploy(confirm=no)
+    assert verbs.applies == 0
+    verbs.deploy(confirm=yes)
+    entries = list(LedgerStore(verbs.shop.objects, clock=verbs.shop.clock, actor="", run="").entries())
+    assert verify(entries) == ()
+    (approved,) = [entry for entry in entries if entry.kind == "approved"]
+    assert approved.data["by"]
+
+
+def test_a_plan_changes_nothing(verbs: Verbs) -> None:
+    planned = verbs.deploy(plan_only=True)
+    assert planned.plan is not None
+    assert not planned.plan.is_empty
+    assert verbs.applies == 0
+    assert ReleaseStore(verbs.shop.objects).ids() == ()
+
+
+def test_somebody_else_at_it_is_named(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    other = replace(verbs.world(), host="elsewhere", run="other")
+    with exclusive(other, "a long deploy"), pytest.raises(Locked, match="a long deploy"):
+        verbs.deploy()
+    assert verbs.live_code() == ONES
+    verbs.deploy()
+    assert verbs.live_code()["users"] == 2
+
+
+def test_unlock_refuses_while_the_holder_lives(verbs: Verbs) -> None:
+    verbs.deploy()
+    world = verbs.world()
+    with exclusive(world, "x"):
+        alive = replace(world, process_alive=lambda _pid: True)
+        with pytest.raises(Locked, match="alive"):
+            unlock(alive)
+        elsewhere = replace(world, host="elsewhere")
+        with pytest.raises(Locked, match="cannot be seen"):
+            unlock(elsewhere)
+        assert unlock(world).startswith("freed")
+    assert unlock(world) == "nobody holds the lease"
+
+
+def test_status_and_releases_tell_what_is_live_and_what_became_of_the_rest(verbs: Verbs) -> None:
+    assert not status(verbs.world()).deployed
+    first = verbs.deploy()
+    verbs.code["users"] = 2
+    second = verbs.deploy()
+    rollback(verbs.world())
+    found = status(verbs.world())
+    assert found.ok
+    assert {slot.release for slot in found.slots if slot.live} == {first.release}
+    assert {line.release: line.state for line in releases(verbs.world())} == {
+        first.release: "live",
+        second.release: "rolled back",
+    }
+
+
+def test_what_nothing_refers_to_is_collected_and_the_rest_can_come_back(verbs: Verbs) -> None:
+    made = []
+    for number in range(1, 6):
+        verbs.code["users"] = number
+        made.append(verbs.deploy().release)
+    gone = prune(verbs.world(), keep=2)
+    assert set(gone.releases) == set(made[:3])
+    assert set(ReleaseStore(verbs.shop.objects).ids()) == set(made[3:])
+    assert rollback(verbs.world()).release == made[3]
+    with pytest.raises((UsageError, NotFound)):
+        rollback(verbs.world(), to=made[0])
