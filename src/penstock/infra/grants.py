@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from penstock.infra.hcl import literal, user_value
 from penstock.infra.naming import arn, bucket_arn, function_arn
 from penstock.model.release import LIVE_ALIAS, SLOTS
-from penstock.model.workspace import TerraformReference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,14 +84,6 @@ def rendered_grants(workspace: Workspace, service: Service) -> list[Grant]:
         }
         for statement in _statements(workspace, service)
     ]
-
-
-def retained(
-    needed: Iterable[Mapping[str, Any]], configured: Sequence[Mapping[str, Any]]
-) -> tuple[Mapping[str, Any], ...]:
-    """Those statements of a release in a slot that the configuration no longer has: what must not be taken away yet."""
-    present = {_canonical(statement) for statement in configured}
-    return tuple(statement for statement in needed if _canonical(statement) not in present)
 
 
 def policy_size(statements: Sequence[Mapping[str, Any]]) -> int:
@@ -213,12 +204,3 @@ def _with_unique_sids(statements: list[Grant]) -> list[Grant]:
         seen[sid] = seen.get(sid, 0) + 1
         unique.append(statement if seen[sid] == 1 else {**statement, "Sid": f"{sid}N{seen[sid]}"})
     return unique
-
-
-def _canonical(statement: Mapping[str, Any]) -> str:
-    content = {key: value for key, value in statement.items() if key != "Sid"}
-    return json.dumps(content, sort_keys=True, default=_expression)
-
-
-def _expression(value: object) -> str:
-    return value.expression if isinstance(value, TerraformReference) else str(value)

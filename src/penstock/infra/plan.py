@@ -25,6 +25,23 @@ _ACTIONS: Mapping[tuple[str, ...], ChangeAction] = {
     ("create", "delete"): "replace",
 }
 
+_REASONS: Mapping[str, str] = {
+    "delete_because_count_index": "its count shrank",
+    "delete_because_each_key": "its key is gone",
+    "delete_because_no_module": "it is in no module any more",
+    "delete_because_no_move_target": "what it moved to is gone",
+    "delete_because_no_resource_config": "nothing declares it any more",
+    "delete_because_wrong_repetition": "count or for_each came or went",
+    "read_because_check_nested": "a check reads it",
+    "read_because_config_unknown": "its configuration is not known yet",
+    "read_because_dependency_pending": "what it depends on changes",
+    "replace_because_cannot_update": "it cannot be updated in place",
+    "replace_because_tainted": "it was left half-made",
+    "replace_by_request": "somebody asked for it",
+    "replace_by_triggers": "what triggers it changed",
+}
+"""Terraform's words for why. https://developer.hashicorp.com/terraform/internals/json-format#change-representation"""
+
 
 def parse_plan(document: Mapping[str, Any]) -> tuple[ResourceChange, ...]:
     """Every resource that the plan changes, sorted by address. No-ops, and what is merely forgotten, are left out."""
@@ -75,6 +92,5 @@ def _attributes(change: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(sorted(differing))
 
 
-def _reason(text: str) -> str:
-    """Terraform's machine word for why, as people say it; empty when it is the ordinary one."""
-    return "" if text == "none" else text.replace("_because_", " because ").replace("_", " ")
+def _reason(word: str) -> str:
+    return _REASONS.get(word, "" if word == "none" else word.replace("_", " "))

@@ -169,9 +169,11 @@ def _own_resources(workspace: Workspace) -> Iterator[str]:
     yield arn(workspace, "sns", f"{prefix}-*")
     yield arn(workspace, "sqs", f"{prefix}-*")
     for function in workspace.functions:
-        named = f"{prefix}-*" if function.physical.startswith(f"{prefix}-") else function.physical
-        yield arn(workspace, "lambda", f"function:{named}")
-        yield arn(workspace, "logs", f"log-group:/aws/lambda/{named}")
+        ours = function.physical.startswith(f"{prefix}-")
+        # An alias, and a log stream, follow the name after a colon.
+        for named in [f"{prefix}-*"] if ours else [function.physical, f"{function.physical}:*"]:
+            yield arn(workspace, "lambda", f"function:{named}")
+            yield arn(workspace, "logs", f"log-group:/aws/lambda/{named}")
     for bucket in workspace.buckets:
         yield bucket_arn(workspace, bucket.physical)
         yield f"{bucket_arn(workspace, bucket.physical)}/*"

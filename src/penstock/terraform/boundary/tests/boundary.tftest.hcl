@@ -1,6 +1,8 @@
 mock_provider "aws" {}
 
 run "fenced_services_reach_own_resources_only" {
+  command = plan
+
   variables {
     name    = "shop-dev-boundary"
     account = "111111111111"

@@ -1,6 +1,8 @@
 mock_provider "aws" {}
 
 run "a_bucket_is_private_and_tells_eventbridge" {
+  command = plan
+
   variables {
     name = "shop-dev-photos-111111111111"
   }

@@ -8,6 +8,8 @@ variables {
 }
 
 run "on_demand_and_unprotected_unless_asked" {
+  command = plan
+
   assert {
     condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST" && !aws_dynamodb_table.this.deletion_protection_enabled
     error_message = "A table costs what it serves."
@@ -20,6 +22,8 @@ run "on_demand_and_unprotected_unless_asked" {
 }
 
 run "provisioned_capacity_follows_its_use_in_table_and_indexes" {
+  command = plan
+
   variables {
     capacity  = { read = { minimum = 5, maximum = 100 }, write = { minimum = 2, maximum = 50 } }
     protected = true

@@ -12,6 +12,8 @@ variables {
 }
 
 run "a_stream_feeds_the_alias" {
+  command = plan
+
   variables {
     event_source = { kind = "stream", source_arn = "arn:aws:dynamodb:eu-west-1:111111111111:table/t/stream/2026-01-01T00:00:00.000", starting_position = "TRIM_HORIZON", bisect = true, retries = 3, patterns = ["{\"eventName\":[\"INSERT\"]}"] }
   }
@@ -28,6 +30,8 @@ run "a_stream_feeds_the_alias" {
 }
 
 run "a_queue_has_no_position" {
+  command = plan
+
   variables {
     event_source = { kind = "queue", source_arn = "arn:aws:sqs:eu-west-1:111111111111:q", batch_size = 5, concurrency = 2 }
   }
@@ -39,6 +43,8 @@ run "a_queue_has_no_position" {
 }
 
 run "a_schedule_is_a_rule_with_a_permission_for_live" {
+  command = plan
+
   variables {
     function_name = "shop-dev-a-service-with-a-rather-long-name-and-a-worker"
     name          = "schedule"
@@ -57,6 +63,8 @@ run "a_schedule_is_a_rule_with_a_permission_for_live" {
 }
 
 run "a_bucket_speaks_through_eventbridge" {
+  command = plan
+
   variables {
     event_source = { kind = "bucket", bucket = "shop-dev-photos", prefix = "new/", suffix = ".jpg" }
   }

@@ -31,6 +31,8 @@ variables {
 }
 
 run "a_service_has_functions_aliases_and_one_role" {
+  command = plan
+
   assert {
     condition     = length(aws_lambda_function.this) == 2 && length(aws_lambda_alias.this) == 6
     error_message = "Each function has the aliases blue, green and live."

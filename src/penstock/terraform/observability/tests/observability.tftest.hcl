@@ -10,6 +10,8 @@ variables {
 }
 
 run "minimal_costs_nothing" {
+  command = plan
+
   assert {
     condition     = length(output.alarms) == 0 && output.dashboard == null
     error_message = "Logs are enough for development."
@@ -17,6 +19,8 @@ run "minimal_costs_nothing" {
 }
 
 run "standard_has_a_dashboard_and_tells_of_errors" {
+  command = plan
+
   variables {
     profile = "standard"
   }
@@ -33,6 +37,8 @@ run "standard_has_a_dashboard_and_tells_of_errors" {
 }
 
 run "full_watches_throttles_slowness_streams_tables_and_dead_letters" {
+  command = plan
+
   variables {
     profile = "full"
   }

@@ -5,6 +5,8 @@ variables {
 }
 
 run "before_the_first_deploy_blue_is_live" {
+  command = plan
+
   override_data {
     target = data.aws_ssm_parameters_by_path.environment
     values = { names = [], values = [] }
@@ -24,6 +26,8 @@ run "before_the_first_deploy_blue_is_live" {
 }
 
 run "without_a_slot_the_text_goes_back_byte_for_byte" {
+  command = plan
+
   override_data {
     target = data.aws_ssm_parameters_by_path.environment
     values = {
@@ -44,6 +48,8 @@ run "without_a_slot_the_text_goes_back_byte_for_byte" {
 }
 
 run "staging_leaves_traffic_alone" {
+  command = plan
+
   variables {
     slot = "staging"
   }
@@ -63,6 +69,8 @@ run "staging_leaves_traffic_alone" {
 }
 
 run "production_makes_the_candidate_live_and_takes_its_deployment_along" {
+  command = plan
+
   variables {
     slot = "production"
   }
@@ -92,6 +100,8 @@ run "production_makes_the_candidate_live_and_takes_its_deployment_along" {
 }
 
 run "production_without_a_candidate_does_nothing" {
+  command = plan
+
   variables {
     slot = "production"
   }

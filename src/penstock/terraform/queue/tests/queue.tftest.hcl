@@ -5,6 +5,8 @@ mock_provider "aws" {
 }
 
 run "a_plain_queue_is_alone" {
+  command = plan
+
   variables {
     name = "shop-dev-outbox"
   }

@@ -27,6 +27,8 @@ variables {
 }
 
 run "the_live_stage_follows_the_pointer_and_the_preview_shows_the_other_slot" {
+  command = plan
+
   variables {
     deployment_id = "d42"
   }

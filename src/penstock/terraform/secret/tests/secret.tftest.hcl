@@ -1,6 +1,8 @@
 mock_provider "aws" {}
 
 run "a_secret_is_an_empty_container" {
+  command = plan
+
   variables {
     name          = "shop/dev/stripe_key"
     recovery_days = 0

@@ -1,6 +1,8 @@
 mock_provider "aws" {}
 
 run "a_topic_bears_its_name" {
+  command = plan
+
   variables {
     name = "shop-dev-births"
   }
