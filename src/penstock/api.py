@@ -215,9 +215,15 @@ class Penstock:
     @cached_property
     def workspace(self) -> Workspace:
         """Resolved for the environment. Raises WorkspaceInvalid with all problems."""
+        from penstock.adapters.sound_sources import SoundSources  # noqa: PLC0415
         from penstock.workspace.load import load  # noqa: PLC0415
 
-        return load(self.source, self.environment)
+        known = SoundSources(self.root / OWN_FOLDER / "cache" / "sound")
+        sound = known.knows(self.source)
+        workspace = load(self.source, self.environment, sound=sound)
+        if not sound:
+            known.remember(self.source)
+        return workspace
 
     @cached_property
     def interpreters(self) -> Interpreters:
