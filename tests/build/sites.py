@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from penstock.adapters.builder import Builder
@@ -13,8 +14,7 @@ from penstock.model.artifact import Target
 from penstock.model.workspace import Environment, Function, Package, Service, Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Mapping
 
     from penstock.model.artifact import Artifact, Recipe
     from penstock.model.events import Event
@@ -142,3 +142,21 @@ def python_service(name: str, *depends: str, module: str | None = None) -> dict[
         f"services/{name}/src/{module}/__init__.py": "",
         f"services/{name}/src/{module}/app.py": "def handler(event, context):\n    return 'ok'\n",
     }
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    """Whether the condition becomes true within ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import Site, Wall, service, workspace
+from build.sites import Site, Wall, alive, eventually, service, workspace
 
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
@@ -26,23 +26,6 @@ from penstock.ports import Command, Commands, Interpreters
 
 if TYPE_CHECKING:
     from penstock.ports import CommandResult
-
-
-def alive(pid: int) -> bool:
-    """Whether the process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def eventually(condition: object) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        if condition():  # type: ignore[operator]
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def test_the_real_adapters_are_the_ports() -> None:

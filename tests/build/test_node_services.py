@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
+import sys
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from build.sites import alive, eventually
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from build.sites import Site
 
 
@@ -164,3 +166,29 @@ def test_a_stale_lock_says_what_to_type(node_site: Site) -> None:
         node_site.build("catalog")
     assert "does not fit" in caught.value.what
     assert caught.value.hint.endswith("npm install")
+
+
+def test_the_bytes_do_not_depend_on_where_the_workspace_lies(node_site: Site, tmp_path: Path) -> None:
+    here = node_site.build("catalog")["catalog"]
+    elsewhere = tmp_path / "another place" / "w"
+    shutil.copytree(node_site.root, elsewhere, symlinks=True, ignore=shutil.ignore_patterns(".penstock", "dist"))
+    there = type(node_site)(elsewhere, node_site.workspace).build("catalog")["catalog"]
+    assert (there.digest, there.recipe) == (here.digest, here.recipe)
+
+
+def test_an_interrupted_build_takes_its_programs_with_it(node_site: Site) -> None:
+    manifest = node_site.root / "packages/made/package.json"
+    manifest.write_text(manifest.read_text().replace("mkdir -p dist", "echo $$ > ../../pid && sleep 60"))
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[2])\n"
+        "from pathlib import Path\nfrom build.conftest import NPM_WORKSPACE\nfrom build.sites import Site\n"
+        "Site(Path(sys.argv[1]), NPM_WORKSPACE).build('catalog')\n"
+    )
+    argv = [sys.executable, "-c", script, str(node_site.root), str(Path(__file__).parents[1])]
+    process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
+    note = node_site.root / "pid"
+    assert eventually(lambda: note.exists() and note.read_text().strip().isdigit())
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert "KeyboardInterrupt" in said
+    assert eventually(lambda: not alive(int(note.read_text())))

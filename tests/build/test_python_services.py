@@ -265,3 +265,28 @@ def test_shared_packages_are_built_on_request_and_then_up_to_date(site: Site) ->
     assert site.builder().build_packages(site.workspace) == ("common",)
     assert site.builder().build_packages(site.workspace) == ()
     assert site.heard.names == ["step-started", "step-finished"]
+
+
+def test_without_a_network_a_change_is_built_from_uvs_cache(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.build()
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    site.builder().forget()
+    site.write({"services/users/src/users/app.py": "def handler(event, context):\n    return 'new'\n"})
+    assert not site.build("users")["users"].cached
+
+
+def test_a_package_without_a_wheel_for_lambda_is_named(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    site.write({"services/plain/app.py": "def handler(e, c): ...\n"})
+    site.write({"services/plain/requirements.txt": "docopt==0.6.2\n"})
+    with pytest.raises(BuildFailed, match=r"docopt==0\.6\.2 has no wheel for python3\.11/x86_64") as caught:
+        site.build()
+    assert "lock a version of docopt" in caught.value.hint
+
+
+def test_another_tools_lock_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    site.write({"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/poetry.lock": ""})
+    with pytest.raises(BuildFailed, match=r"poetry\.lock is not understood yet"):
+        site.build()

@@ -9,7 +9,6 @@ Each language has a builder of its own with the same three steps: `tools`, `plan
 from __future__ import annotations
 
 import os
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -172,6 +171,8 @@ class Builder:
                 prepared.append(self._look(workspace, unit, targets[unit.name]))
             except PenstockError as error:
                 failures[unit.name] = error
+            except OSError as error:
+                failures[unit.name] = _in_words(error)
         return prepared, failures
 
     def _look(self, workspace: Workspace, unit: Unit, target: Target) -> _Prepared:
@@ -189,6 +190,8 @@ class Builder:
         failures: dict[str, PenstockError] = {}
         if not missing:
             return made, failures
+        from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - slow, and rarely needed
+
         pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="build")
         try:
             running = {pool.submit(self._make_one, one): one.unit.name for one in missing}
@@ -227,6 +230,8 @@ class Builder:
                 members = self._node.build(one.unit, one.recipe.target, one.plan)
         except (ArchiveError, TimeoutError) as error:
             raise BuildFailed(str(error), where=one.unit.service.path) from error
+        except OSError as error:
+            raise _in_words(error) from error
         check_size(one.unit.name, members)
         return members
 
@@ -248,6 +253,10 @@ class Builder:
         )
         self._events.emit(event)
         return artifact
+
+
+def _in_words(error: OSError) -> BuildFailed:
+    return BuildFailed(error.strerror or str(error), where=str(error.filename or ""))
 
 
 def _raise(failures: Mapping[str, PenstockError], total: int) -> None:

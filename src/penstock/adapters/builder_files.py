@@ -38,6 +38,18 @@ class SourceFile:
         """What a recipe holds of it."""
         return f"{self.digest}+x" if self.executable else self.digest
 
+    def read(self) -> bytes:
+        """The content that the digest is of. Raises BuildFailed when somebody has changed it since."""
+        content = self.path.read_bytes()
+        if hashlib.sha256(content).hexdigest() != self.digest:
+            raise changed_meanwhile(self.path)
+        return content
+
+
+def changed_meanwhile(path: Path | str) -> BuildFailed:
+    """What to say when sources change under a build: its result would be kept under the wrong recipe."""
+    return BuildFailed("it changed while it was being built", where=str(path), hint="build again")
+
 
 class SourceFiles:
     """Reads a workspace's files. What it learnt lies in `memory`, a JSON file that may be lost at any time."""

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.node_tools import read_package_json
 from penstock.build import archive, node, package_json, python
 from penstock.model.errors import BuildFailed
@@ -129,6 +130,9 @@ class NodeBuilder:
             folders = [part.folder for part in (plan.service, *plan.packages)]
             node.check_inputs((scratch / "meta.json").read_text(), folders, where=source)
             self._check_export(esbuild, entry, source, scratch, manifest)
+            for part in (plan.service, *plan.packages):
+                if self._part(part.folder, part.name, part.manifest).files != part.files:
+                    raise changed_meanwhile(part.folder)
             return (archive.pack(entry.place, (scratch / "bundle").read_bytes()),)
 
     def install(self, plan: NodePlan) -> None:

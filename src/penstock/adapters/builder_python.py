@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import zipfile
 import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +86,7 @@ class PythonBuilder:
         for path, file in part.files.items():
             if not path.endswith(".py"):
                 continue
-            error = python_syntax_error(f"{part.folder}/{path}", file.path.read_bytes())
+            error = python_syntax_error(f"{part.folder}/{path}", file.read())
             if error is not None and self._is_wrong(file.path, version):
                 raise error
 
@@ -109,7 +108,7 @@ class PythonBuilder:
             for path, file in part.files.items():
                 copy = source / path
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.write_bytes(file.path.read_bytes())
+                copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
             self._uv_run(
                 lambda offline: python.wheel_command(self._uv_program(), source, out, offline=offline),
@@ -170,6 +169,7 @@ class PythonBuilder:
                 lambda offline: python.install_command(self._uv_program(), listing, site, target, offline=offline),
                 what=f"uv could not install the locked packages for {target}",
                 where="",
+                explain=lambda stderr: _explain_missing_wheel(stderr, target),
             )
             return tuple(
                 archive.pack(relative, path.read_bytes(), executable=os.access(path, os.X_OK))
@@ -221,6 +221,16 @@ class PythonBuilder:
         return result
 
 
+def _explain_missing_wheel(stderr: str, target: Target) -> BuildFailed | None:
+    package = python.without_wheel(stderr)
+    if package is None:
+        return None
+    return BuildFailed(
+        f"{package} has no wheel for {target} ({python.platform_tag(target)})",
+        hint=f"lock a version of {package.partition('==')[0]} that has one, or put a wheel of your own in an index",
+    )
+
+
 def _find_uv(commands: Commands) -> Path:
     import uv  # noqa: PLC0415 - only builds need it
 
@@ -238,13 +248,15 @@ def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
     top = top if any(path.startswith(top) for path in part.files) else ""
     skipped = ("pyproject.toml", "requirements")
     return tuple(
-        archive.pack(path.removeprefix(top), file.path.read_bytes(), executable=file.executable)
+        archive.pack(path.removeprefix(top), file.read(), executable=file.executable)
         for path, file in part.files.items()
         if path.startswith(top) and (top or not path.startswith(skipped))
     )
 
 
 def _from_wheel(path: Path) -> tuple[Member, ...]:
+    import zipfile  # noqa: PLC0415 - slow, and rarely needed
+
     with zipfile.ZipFile(path) as wheel:
         return tuple(
             archive.pack(place, wheel.read(info), executable=bool(info.external_attr >> 16 & 0o100))

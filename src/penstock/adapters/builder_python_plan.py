@@ -75,6 +75,13 @@ class PythonPlanner:
         listing = self._root / folder / "requirements.txt"
         if listing.is_file():
             return self._plan_from_requirements(folder, manifest)
+        for other in ("poetry.lock", "pdm.lock", "Pipfile.lock", "pylock.toml"):
+            if (self._root / folder / other).is_file():
+                raise BuildFailed(
+                    f"{other} is not understood yet: only uv.lock and requirements.txt are",
+                    where=f"{folder}/{other}",
+                    hint=f"export it with hashes to {folder}/requirements.txt, or change to uv: uvx migrate-to-uv",
+                )
         if manifest is not None and manifest.depends:
             raise BuildFailed(
                 "it has dependencies but no lock",

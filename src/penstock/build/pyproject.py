@@ -53,7 +53,7 @@ def manifest(text: str, *, where: str) -> Manifest:
         name=str(project.get("name", "")),
         digest=_digest({**effective, "tool": tools}),
         requires=_digest([wanted, sources, tools.get("poetry", {}).get("dependencies")]),
-        depends=bool(project.get("dependencies")),
+        depends=bool(project.get("dependencies") or tools.get("poetry", {}).get("dependencies")),
         buildable="build-system" in content and uv.get("package", True) is not False,
         files=_named_files(project),
     )

@@ -103,6 +103,12 @@ def stale_lock(stderr: str) -> bool:
     return re.search(r"lockfile .*needs to be updated|needs to be updated, but `--locked`", stderr) is not None
 
 
+def without_wheel(stderr: str) -> str | None:
+    """The package, as `name==version`, that uv found no wheel of for the target."""
+    match = re.search(r"(\S+==\S+) has no (usable )?wheels", stderr)
+    return match[1] if match else None
+
+
 def diagnosis(stderr: str) -> str:
     """What uv or a build backend said, without progress and warnings."""
     lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
