@@ -58,8 +58,10 @@ def test_every_command_of_the_guide_does_what_it_says(tmp_path: Path) -> None:
         lines += [
             f"echo '>>> line {step.line}' >&2",
             f"{step.command}",
-            f'status=$?; [ "$status" = {step.status} ] || '
-            f'{{ echo "guide.md:{step.line} ended with $status, not {step.status}" >&2; exit 99; }}',
+            (
+                f'status=$?; [ "$status" = {step.status} ] || '
+                f'{{ echo "guide.md:{step.line} ended with $status, not {step.status}" >&2; exit 99; }}'
+            ),
         ]
     script.write_text("\n".join(lines))
     environ = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "PENSTOCK_", "VIRTUAL"))}
