@@ -28,7 +28,7 @@ from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.events import ArtifactReady, StepFinished, StepStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry
@@ -108,8 +108,8 @@ class Builder:
         _raise(failures | further, len(prepared) + len(failures))
         return tuple((found | made)[name] for name in sorted(found | made))
 
-    def build_packages(self, workspace: Workspace) -> tuple[str, ...]:
-        """Build the shared packages, each after those it depends on; names of those that were not up to date.
+    def build_packages(self, workspace: Workspace, names: Collection[str] | None = None) -> tuple[str, ...]:
+        """Build these shared packages (all: None), each after those it depends on; names of those not up to date.
 
         A TypeScript package runs its own `build` script, when it has one; a Python package is made by its build
         backend and checked for syntax. Services need no such step before them: they do the same by themselves.
@@ -120,6 +120,8 @@ class Builder:
         failures: dict[str, PenstockError] = {}
         parts = self._packages(workspace, failures)
         for name, make in parts.items():
+            if names is not None and name not in names:
+                continue
             began = self._clock.monotonic()
             step = f"build package {name}"
             self._events.emit(StepStarted(step=step))
