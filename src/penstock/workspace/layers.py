@@ -16,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.workspace.catalog import ENVIRONMENT_DEFAULTS, FUNCTION_DEFAULTS
+from penstock.workspace.catalog import ENVIRONMENT_DEFAULTS, FUNCTION_DEFAULTS, LOCAL_REGION
 from penstock.workspace.source import ROOT_FILE
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def environment_layers(root: Mapping[str, Any], line: tuple[str, ...]) -> list[L
     """What is said about an environment itself; `line` is its lineage."""
     known = table(root, "environments")
     own = [Layer(ROOT_FILE, ("environments", name), table(known, name)) for name in line]
-    return [Layer("", (), ENVIRONMENT_DEFAULTS), *own]
+    endpoint = next((layer.values["endpoint"] for layer in reversed(own) if "endpoint" in layer.values), None)
+    region = {"region": LOCAL_REGION} if endpoint == "local" else {}
+    return [Layer("", (), {**ENVIRONMENT_DEFAULTS, **region}), *own]
 
 
 def workspace_layers(root: Mapping[str, Any], line: tuple[str, ...]) -> list[Layer]:

@@ -30,7 +30,7 @@ from penstock.model.workspace import (
     Uses,
     Workspace,
 )
-from penstock.workspace.catalog import LOCAL_REGION, NAMING
+from penstock.workspace.catalog import NAMING
 from penstock.workspace.durations import seconds
 from penstock.workspace.layers import (
     Document,
@@ -135,11 +135,10 @@ def resolve(
 def make_environment(name: str, values: Document) -> Environment:
     """An environment from its merged table."""
     approvals, after = values["approvals"], values["after"]
-    region = values.get("region", LOCAL_REGION)
     return Environment(
         name=name,
         account=values["account"],
-        region=region,
+        region=values["region"],
         endpoint=values.get("endpoint"),
         trigger=values["trigger"],
         branches=tuple(values["branches"]),

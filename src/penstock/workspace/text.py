@@ -14,7 +14,8 @@ MAX_DEPTH = 24
 """Levels of nesting; the deepest key that means anything lies on level 6."""
 
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
-_STRINGS = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
+_STRINGS = re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|'[^']*+'?")
+"""Strings of one line. Possessive, and content with no closing quote, so that no text takes more than one pass."""
 
 
 def parse_toml(file: str, raw: str | bytes) -> tuple[dict[str, Any], str] | Finding:

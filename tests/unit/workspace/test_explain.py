@@ -68,6 +68,7 @@ def test_a_table_is_put_together_from_places_that_do_not_shadow_each_other() -> 
 
 def test_what_an_environment_extends_is_shown_where_it_is_written() -> None:
     assert places(design("environment.rollout.bake", "production-us")) == [("penstock.toml:42", "5m", False)]
+    assert places(design("environment.region", "staging")) == [("Penstock's default", "eu-west-1", False)]
     assert places(design("environment.region", "production-us"))[0] == ("penstock.toml:52", "us-east-1", False)
 
 

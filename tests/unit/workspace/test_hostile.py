@@ -57,9 +57,10 @@ def refused(root: Path) -> tuple[Problem, ...]:
         ("a = 2000-13-01", "penstock.toml:1: not TOML"),
         ("a = 1\n\n\0", "penstock.toml:3: contains a NUL byte"),
         (b"a = 1\n\xff", "penstock.toml:2: not UTF-8: byte 0xff"),
+        ('a = "' + "." * 30 + '\\"' * 400_000, "penstock.toml:1: not TOML: Unterminated string at the end of the file"),
         (b"\xff\xfea\0", "penstock.toml:1: not UTF-8: byte 0xff"),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 def test_a_file_that_is_no_manifest_is_refused_in_one_line(text: str | bytes, said: str) -> None:
     told = problems({"penstock.toml": text})

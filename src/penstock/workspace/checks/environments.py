@@ -103,7 +103,7 @@ def _required(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
         what = f"environment {environment.name} has no account"
         yield Finding(file, path, what, 'add account = "111111111111", its 12 digits')
     broken = any(one == file and place[:2] == path for one, place in scene.broken)
-    if "region" not in values and values.get("endpoint") != "local" and not broken:
+    if "region" not in values and not broken:
         what = f"environment {environment.name} is on AWS and has no region"
         yield Finding(file, path, what, 'add region = "eu-west-1", or endpoint = "local" for the embedded AWS')
 
