@@ -1,4 +1,4 @@
-"""Doing what `reconcile` decided: intent into the ledger, act through the ports, outcome into the ledger.
+"""Doing what `reconcile` decided: all intents into the ledger, act through the ports, each outcome into the ledger.
 
 Effects of one kind on different functions do not depend on each other and run side by side, within Lambda's
 control-plane rate; everything else runs one after another in the order given.
@@ -43,18 +43,22 @@ def execute(world: World, effects: Sequence[Effect], *, ledger: LedgerStore, lea
     Raises Locked when the lease is lost; nothing is done from then on. Any other error leaves the effects behind it
     undone; running the same command again goes on from what is there.
     """
+    if not effects:
+        return {}
     doing = _Doing(world, lease)
+    lease.keep()
+    intent = ledger.append("intent", {"effects": [to_json(effect) for effect in effects]}).number
+    done = 0
     for group in _groups(effects):
-        described = [to_json(effect) for effect in group]
         lease.keep()
-        intent = ledger.append("intent", {"effects": described})
         try:
             with step(world, _title(group)):
                 outcomes = doing.all(group)
         except RemoteFault as fault:
-            ledger.append("fault", {"intent": intent.number, "what": fault.what, "where": fault.where})
+            ledger.append("fault", {"intent": intent, "what": fault.what, "where": fault.where})
             raise
-        ledger.append("effect", {"intent": intent.number, "outcomes": outcomes})
+        done += len(group)
+        ledger.append("effect", {"intent": intent, "done": done, "outcomes": outcomes})
     return dict(doing.names)
 
 

@@ -69,11 +69,17 @@ def verify(entries: Iterable[LedgerEntry], *, after: Head | None = None) -> tupl
 
 
 def unfinished(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:
-    """Intents that no effect of the same run answers: what somebody had begun when the process ended."""
-    open_intents: dict[tuple[str, int], LedgerEntry] = {}
+    """Intents that were not done to the end: what somebody had begun when the process ended, or a fault stopped it.
+
+    An intent lists its `effects`; the outcomes that follow count how many of them are `done`.
+    """
+    open_intents: dict[int, LedgerEntry] = {}
     for entry in entries:
         if entry.kind == "intent":
-            open_intents[(entry.run, entry.number)] = entry
+            open_intents[entry.number] = entry
         elif entry.kind == "effect":
-            open_intents.pop((entry.run, int(entry.data.get("intent", 0))), None)
+            number = int(entry.data["intent"])
+            begun = open_intents.get(number)
+            if begun is not None and int(entry.data["done"]) >= len(begun.data["effects"]):
+                del open_intents[number]
     return tuple(open_intents.values())

@@ -103,6 +103,7 @@ def test_what_a_killed_run_had_begun_stands_in_the_ledger() -> None:
     entries = list(LedgerStore(shop.objects, clock=shop.clock, actor="", run="").entries())
     (open_intent,) = unfinished(entries)
     assert open_intent.data["effects"][0]["effect"] == "ensure-version"
+    assert open_intent.run == "run-2"
     assert "shop-dev" in json.dumps(open_intent.data)
 
 
