@@ -3,14 +3,19 @@ from __future__ import annotations
 import secrets
 import shutil
 import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from localaws.harness import Account, Server
+from localaws.terraform_run import run_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from concurrent.futures import Future
+
+    from localaws.terraform_run import Step
 
 
 @pytest.fixture(scope="session")
@@ -53,3 +58,15 @@ def program() -> Callable[[str], str]:
         return found
 
     return find
+
+
+@pytest.fixture(scope="session", autouse=True)
+def terraform_run(
+    request: pytest.FixtureRequest, server: Server, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Future[list[Step]] | None]:
+    """Terraform's steps, begun before the first test: the provider mostly waits, and the other tests run meanwhile."""
+    if not any(item.get_closest_marker("terraform") for item in request.session.items):
+        yield None
+        return
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(run_all, server, tmp_path_factory.mktemp("terraform"))

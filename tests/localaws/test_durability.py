@@ -155,8 +155,14 @@ def test_graceful_stop_loses_nothing(own_server: Server) -> None:
 @pytest.mark.parametrize(
     ("left", "kept"),
     [
-        ({"k": "old", "k.meta.json": "{1}", "k.tmp": "ne", "k.meta.json.tmp": '{"a'}, {"k": "old", "k.meta.json": "{1}"}),
-        ({"k": "new", "k.meta.json": '{"a": 1}', "k.meta.json.tmp": '{"a": 2}'}, {"k": "new", "k.meta.json": '{"a": 2}'}),
+        (
+            {"k": "old", "k.meta.json": "{1}", "k.tmp": "ne", "k.meta.json.tmp": '{"a'},
+            {"k": "old", "k.meta.json": "{1}"},
+        ),
+        (
+            {"k": "new", "k.meta.json": '{"a": 1}', "k.meta.json.tmp": '{"a": 2}'},
+            {"k": "new", "k.meta.json": '{"a": 2}'},
+        ),
         ({"k.tmp": "new", "k.meta.json.tmp": '{"a": 2}'}, {}),
     ],
     ids=["killed while writing", "killed between the moves", "killed before the first move"],
@@ -211,7 +217,9 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 24 MB; skips where one cannot be mounted."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=False, capture_output=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)], check=False, capture_output=True
+    )
     if mounted.returncode:
         pytest.skip(f"cannot mount a small file system here: {mounted.stderr.decode().strip()}")
     yield place

@@ -49,9 +49,7 @@ def test_an_alias_runs_its_version_and_says_so(account: Account) -> None:
 
 def test_weights_share_out_invocations(account: Account) -> None:
     f = versions(account)
-    f["client"].update_alias(
-        FunctionName="f", Name="live", RoutingConfig={"AdditionalVersionWeights": {f["two"]: 0.3}}
-    )
+    f["client"].update_alias(FunctionName="f", Name="live", RoutingConfig={"AdditionalVersionWeights": {f["two"]: 0.3}})
     seen = [account.invoke("f", Qualifier="live") for _ in range(200)]
 
     share = sum(payload["release"] == "two" for payload, _ in seen)
@@ -73,9 +71,7 @@ def test_weights_share_out_invocations(account: Account) -> None:
         ({"RevisionId": "stale", "FunctionVersion": "2"}, "PreconditionFailedException"),
     ],
 )
-def test_an_alias_update_that_aws_refuses_changes_nothing(
-    account: Account, change: dict[str, Any], code: str
-) -> None:
+def test_an_alias_update_that_aws_refuses_changes_nothing(account: Account, change: dict[str, Any], code: str) -> None:
     client = versions(account)["client"]
     before = client.get_alias(FunctionName="f", Name="live")
     with refused(code):
@@ -177,7 +173,11 @@ def test_code_that_is_not_in_s3_makes_no_function(account: Account) -> None:
         ("def handler(:\n", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app'"),
         ("import os\ndef handler(e, c):\n    os._exit(3)\n", "Runtime.ExitError", "exit status 3"),
         ("def handler(e, c):\n    return object()\n", "Runtime.MarshalError", "Unable to marshal response"),
-        ("import time\ndef handler(e, c):\n    time.sleep(30)\n", "Sandbox.Timedout", "Task timed out after 1.00 seconds"),
+        (
+            "import time\ndef handler(e, c):\n    time.sleep(30)\n",
+            "Sandbox.Timedout",
+            "Task timed out after 1.00 seconds",
+        ),
     ],
 )
 def test_errors_are_those_of_lambda(account: Account, code: str, kind: str, message: str) -> None:
@@ -242,7 +242,9 @@ def test_the_sdk_stands_at_the_end_of_the_path_and_nothing_else_of_the_server_is
     assert found["who"] == f"arn:aws:sts::{account.number}:assumed-role/role-f/f"
     account.client("lambda").update_function_code(
         FunctionName="f",
-        ZipFile=zipped({"app.py": "import boto3\ndef handler(e, c):\n    return boto3.MINE\n", "boto3.py": "MINE = 1\n"}),
+        ZipFile=zipped(
+            {"app.py": "import boto3\ndef handler(e, c):\n    return boto3.MINE\n", "boto3.py": "MINE = 1\n"}
+        ),
     )
     assert account.invoke("f")[0] == 1, "what the function brings comes first"
 

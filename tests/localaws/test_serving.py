@@ -26,9 +26,7 @@ def shop(account: Account) -> dict[str, str]:
     client.create_alias(
         FunctionName="users", Name="blue", FunctionVersion=client.publish_version(FunctionName="users")["Version"]
     )
-    client.create_alias(
-        FunctionName="users", Name="green", FunctionVersion=account.release("users", ECHO % "two")
-    )
+    client.create_alias(FunctionName="users", Name="green", FunctionVersion=account.release("users", ECHO % "two"))
     api = account.api(name, arn)
     for slot in ("blue", "green"):
         account.permit("users", slot, api)

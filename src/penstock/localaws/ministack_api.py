@@ -48,6 +48,7 @@ class Ministack:
     cloudwatch: Any
     evaluator: Any
     iam: Any
+    iam_actions: Any
     lambda_runtime: Any
     lambdas: Any
     logs: Any
@@ -120,6 +121,7 @@ def load(settings: Settings) -> Ministack:
         cloudwatch=importlib.import_module("ministack.services.cloudwatch"),
         evaluator=importlib.import_module("ministack.core.iam_evaluator"),
         iam=importlib.import_module("ministack.services.iam"),
+        iam_actions=importlib.import_module("ministack.core.iam_actions"),
         lambda_runtime=importlib.import_module("ministack.core.lambda_runtime"),
         lambdas=importlib.import_module("ministack.services.lambda_svc"),
         logs=importlib.import_module("ministack.services.cloudwatch_logs"),

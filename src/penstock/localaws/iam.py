@@ -1,0 +1,80 @@
+"""IAM where ministack is lenient: administrators sign with their secret, a qualifier is part of what is invoked.
+
+Policies, boundaries, sessions and SigV4 are ministack's own (``AUTH=true``). There, a key that is a 12-digit number or
+``test`` is never checked. Here the number is the account's administrator and needs the documented secret; ``test`` is
+nobody.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from penstock.localaws.ministack_api import Ministack
+    from penstock.localaws.settings import Settings
+
+_ACCOUNT = re.compile(r"\d{12}")
+
+
+def install(ministack: Ministack, _settings: Settings) -> None:
+    """Check every signature; name aliases and versions in the ARNs that policies are asked about."""
+    evaluator = ministack.evaluator
+    ministack.wrap(evaluator, "is_root_access_key", "(access_key_id)", lambda _: is_administrator)
+    ministack.wrap(evaluator, "_is_root_key", "(access_key_id)", lambda _: is_unsigned)
+    ministack.wrap(evaluator, "resolve_caller_identity", "(access_key_id)", lambda o: _around_identity(ministack, o))
+    ministack.wrap(ministack.sts, "is_root_access_key", "(access_key_id)", lambda _: is_administrator)
+    ministack.wrap(
+        ministack.iam_actions,
+        "extract_resource_arn",
+        "(service, method, path, headers, body, query_params, region, account_id)",
+        _around_resource_arn,
+    )
+
+
+def is_administrator(access_key_id: str) -> bool:
+    """Whether a key acts as its account's root. No key at all is left to ministack's checks of unsigned requests."""
+    return not access_key_id or bool(_ACCOUNT.fullmatch(access_key_id))
+
+
+def is_unsigned(access_key_id: str) -> bool:
+    """Whose signature is not checked: only who gives none."""
+    return not access_key_id
+
+
+def _around_identity(ministack: Ministack, original: Callable[..., Any]) -> Callable[..., Any]:
+    """API Gateway tells a function who called: an administrator is the account's root."""
+
+    def resolve_caller_identity(access_key_id: str) -> dict[str, Any] | None:
+        if not _ACCOUNT.fullmatch(access_key_id or ""):
+            found: dict[str, Any] | None = original(access_key_id)
+            return found
+        return {
+            "accessKey": access_key_id,
+            "accountId": access_key_id,
+            "principalOrgId": ministack.evaluator._principal_org_id(access_key_id),
+            "session": None,
+            "userArn": f"arn:aws:iam::{access_key_id}:root",
+            "userId": access_key_id,
+        }
+
+    return resolve_caller_identity
+
+
+def _around_resource_arn(original: Callable[..., Any]) -> Callable[..., Any]:
+    """``Qualifier=blue`` and ``name:blue`` are the same resource."""
+
+    def extract_resource_arn(
+        service: str, method: str, path: str, headers: Any, body: Any, query_params: Mapping[str, Any], *rest: Any
+    ) -> str:
+        arn: str = original(service, method, path, headers, body, query_params, *rest)
+        if service != "lambda" or ":function:" not in arn:
+            return arn
+        given = query_params.get("Qualifier") or ""
+        qualifier = given[0] if isinstance(given, list) else given
+        name = arn.partition(":function:")[2]
+        return f"{arn}:{qualifier}" if qualifier and ":" not in name else arn
+
+    return extract_resource_arn
