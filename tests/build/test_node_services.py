@@ -16,6 +16,7 @@ from build.sites import alive, eventually
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
+from penstock.ports import Command
 
 if TYPE_CHECKING:
     from build.sites import Site
@@ -85,6 +86,20 @@ def test_a_package_that_must_be_built_is_built_first_and_only_when_it_changed(no
     assert built(node_site) == 2
     assert "made anew" in contents(after.path)["src/app.mjs"]
     assert after.digest != before.digest
+
+
+def test_functions_that_share_a_package_build_it_once(node_site: Site) -> None:
+    node_site.write(
+        {
+            "services/legacy/package.json": json.dumps({"name": "legacy", "dependencies": {"@w/made": "*"}}),
+            "services/legacy/app.js": 'exports.handler = exports.jobs = () => require("@w/made").made;\n',
+        }
+    )
+    npm = node_site.commands.find("npm")
+    relock = Command(argv=(str(npm), "install", "--package-lock-only", "--no-audit"), cwd=node_site.root, timeout=120)
+    assert node_site.commands.run(relock).status == 0
+    assert sorted(node_site.build("legacy")) == ["legacy-api", "legacy-jobs"]
+    assert built(node_site) == 1
 
 
 def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:

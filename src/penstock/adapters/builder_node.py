@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import threading
 import zlib
 from dataclasses import dataclass
 from functools import partial
@@ -81,6 +82,7 @@ class NodeBuilder:
         self._files = files
         self._tools = tools
         self._requires: dict[Path, str] = {}
+        self._one_at_a_time = threading.Lock()
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
@@ -156,6 +158,10 @@ class NodeBuilder:
         wanted = package_json.outputs(part.manifest, part.files)
         if part.manifest.build_script is None or not (wanted or always):
             return False
+        with self._one_at_a_time:
+            return self._build_package(part, plan, wanted)
+
+    def _build_package(self, part: NodePart, plan: NodePlan, wanted: tuple[str, ...]) -> bool:
         below = [inner for inner in plan.packages if inner.name in part.manifest.depends_on]
         inputs = part.inputs("") | {f"{inner.name}: {k}": v for inner in below for k, v in inner.inputs("").items()}
         settings = {f"settings {path}": digest for path, digest in plan.settings.items()}
@@ -163,8 +169,10 @@ class NodeBuilder:
         note = self._cache.note("package", key)
         if note is not None and note == self._made(part, wanted):
             return False
-        self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name)
-        made = self._made(part, wanted)
+        with self._tools.alone():
+            if self._cache.note("package", key) != self._made(part, wanted):  # else another process has just made it
+                self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name)
+            made = self._made(part, wanted)
         missing = sorted(path for path, digest in made.items() if not digest)
         if missing:
             raise BuildFailed(

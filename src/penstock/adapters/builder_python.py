@@ -134,9 +134,10 @@ class PythonBuilder:
             known = {"text": self._export(plan)}
             self._cache.keep_note("export", lock_key, known)
         text = str(known["text"])
+        project = plan.export[0] if plan.export else self._root / plan.service.folder
         parts = {"requirements": text, "target": str(target), "platform": python.platform_tag(target)}
         set_key = python.key("installation", parts | self.tools())
-        return self._cache.get_or_make("installation", set_key, lambda: self._install(text, target))
+        return self._cache.get_or_make("installation", set_key, lambda: self._install(text, target, project))
 
     def _export(self, plan: PythonPlan) -> str:
         if plan.export is None:
@@ -158,7 +159,7 @@ class PythonBuilder:
         )
         return result.stdout
 
-    def _install(self, text: str, target: Target) -> tuple[Member, ...]:
+    def _install(self, text: str, target: Target, project: Path) -> tuple[Member, ...]:
         if not text.strip():
             return ()
         with self._cache.scratch() as scratch:
@@ -166,7 +167,9 @@ class PythonBuilder:
             listing.write_text(text)
             site.mkdir()
             self._uv_run(
-                lambda offline: python.install_command(self._uv_program(), listing, site, target, offline=offline),
+                lambda offline: python.install_command(
+                    self._uv_program(), listing, site, target, project=project, offline=offline
+                ),
                 what=f"uv could not install the locked packages for {target}",
                 where="",
                 explain=lambda stderr: _explain_missing_wheel(stderr, target),

@@ -64,7 +64,7 @@ class NodeTools:
             if (folder, requires) in self._installed or self._fits(folder, lock_name, requires):
                 self._installed.add((folder, requires))
                 return
-            with self._alone():
+            with self.alone():
                 if not self._fits(folder, lock_name, requires):
                     self._install(folder, manager)
                     self._cache.keep_note("node-modules", requires, {"times": self._marks(folder)})
@@ -80,6 +80,14 @@ class NodeTools:
                 raise BuildFailed(
                     f"its build script failed:\n{_said(result)}", where=self._told(folder / "package.json")
                 )
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other builds of this workspace from installing at the same time; freed by a dying process."""
+        self._cache.folder.mkdir(parents=True, exist_ok=True)
+        with (self._cache.folder / "install.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def esbuild(self, folder: Path) -> Path:
         """The esbuild program that the service at `folder` gets. Raises BuildFailed when there is none."""
@@ -183,14 +191,6 @@ class NodeTools:
             home.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # another process was first, and its copy is as good
                 (scratch / "pnpm").rename(home)
-
-    @contextlib.contextmanager
-    def _alone(self) -> Iterator[None]:
-        """Keep other builds of this workspace from installing at the same time; freed by a dying process."""
-        self._cache.folder.mkdir(parents=True, exist_ok=True)
-        with (self._cache.folder / "install.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
 
     @contextlib.contextmanager
     def _step(self, step: str, detail: str) -> Iterator[None]:

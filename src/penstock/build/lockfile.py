@@ -65,6 +65,7 @@ def reached(text: str, folder: str, *, where: str, without: Collection[str] = ()
         if package is not root and local is not None:
             internal[package["name"]] = local
         elif package is not root:
+            _refuse_archive(package, where)
             external[f"{package['name']} {package.get('version', '')}".strip()] = _digest(package)
         for dependency in _dependencies(package, extra):
             if dependency["name"] not in without:
@@ -81,6 +82,16 @@ def _parse(text: str, where: str) -> list[dict[str, Any]]:
     if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
         raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
     return list(packages)
+
+
+def _refuse_archive(package: Mapping[str, Any], where: str) -> None:
+    """A wheel lying about in the workspace would silently be left out."""
+    if "path" in package.get("source", {}):
+        raise BuildFailed(
+            f"{package['name']} is a local archive ({package['source']['path']}), which is not understood yet",
+            where=where,
+            hint="put it in an index, or make its sources a package of the workspace",
+        )
 
 
 def _folder(package: Mapping[str, Any]) -> str | None:

@@ -43,12 +43,17 @@ def export_command(uv: Path, project: Path, name: str, *, offline: bool) -> Comm
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_QUIET, timeout=_PATIENCE)
 
 
-def install_command(uv: Path, requirements: Path, into: Path, target: Target, *, offline: bool) -> Command:
-    """Install exactly these requirements for the target, by hard links from uv's cache."""
+def install_command(
+    uv: Path, requirements: Path, into: Path, target: Target, *, project: Path, offline: bool
+) -> Command:
+    """Install exactly these requirements for the target, by hard links from uv's cache.
+
+    `project` is where uv finds the settings of indexes.
+    """
     argv = [str(uv), "pip", "install", "--quiet", "--target", str(into), "--requirement", str(requirements)]
     argv += ["--python-version", target.version, "--python-platform", platform_tag(target), "--no-deps"]
     argv += ["--only-binary", ":all:", "--link-mode", "hardlink", "--no-compile-bytecode"]
-    return Command(argv=_network(argv, offline=offline), cwd=requirements.parent, env=_QUIET, timeout=_PATIENCE)
+    return Command(argv=_network(argv, offline=offline), cwd=project, env=_QUIET, timeout=_PATIENCE)
 
 
 def wheel_command(uv: Path, source: Path, into: Path, *, offline: bool) -> Command:

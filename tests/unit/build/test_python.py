@@ -108,6 +108,15 @@ def test_a_project_that_is_not_in_the_lock_is_none() -> None:
     assert lockfile.reached(LOCK, "services/new", where="uv.lock") is None
 
 
+def test_a_local_archive_is_refused_rather_than_left_out() -> None:
+    text = LOCK.replace(
+        'version = "3.0"\nsource = { registry = "https://pypi.org/simple" }',
+        'version = "3.0"\nsource = { path = "idna.whl" }',
+    )
+    with pytest.raises(BuildFailed, match="idna is a local archive"):
+        locked(text)
+
+
 @pytest.mark.parametrize("text", ["not toml [", "version = 2", "version = 1\n[[package]]\n"])
 def test_what_is_not_a_lock_is_refused_with_its_name(text: str) -> None:
     with pytest.raises(BuildFailed) as caught:
@@ -187,7 +196,9 @@ def test_a_project_without_a_build_backend_is_taken_as_it_is() -> None:
 def test_wheels_are_taken_for_lambdas_own_c_library(version: str, architecture: str, tag: str) -> None:
     target = Target(language="python", version=version, architecture=architecture)  # type: ignore[arg-type]
     assert python.platform_tag(target) == tag
-    command = python.install_command(Path("uv"), Path("/t/requirements.txt"), Path("/t/site"), target, offline=True)
+    listing, site = Path("/t/requirements.txt"), Path("/t/site")
+    command = python.install_command(Path("uv"), listing, site, target, project=Path("/w"), offline=True)
+    assert command.cwd == Path("/w")
     words = " ".join(command.argv)
     assert f"--python-version {version} --python-platform {tag} --no-deps --only-binary :all:" in words
     assert command.argv[-1] == "--offline"
