@@ -167,10 +167,13 @@ class Penstock:
         return releases(self.world)
 
     def unlock(self, *, force: bool = False) -> str:
-        """Free a lease that a dead process left; what was done, in words."""
+        """Free a lease and a Terraform lock that dead processes left; what was done, in words."""
         from penstock.operations.session import unlock  # noqa: PLC0415
+        from penstock.operations.state_lock import free_state_lock  # noqa: PLC0415
 
-        return unlock(self.world, force=force)
+        lease = unlock(self.world, force=force)
+        state = free_state_lock(self.world, force=force)
+        return f"{lease}\n{state}" if state else lease
 
     def prune(self, *, keep: int | None = None, dry_run: bool = False) -> Prunable:
         """Delete versions, deployments, artifacts and releases that nothing refers to."""

@@ -366,6 +366,9 @@ class Terraform(Protocol):
     def version(self) -> str:
         """The program's own name and version, as `Terraform 1.11.4`. Raises ToolMissing."""
 
+    def running(self, root: Path) -> Sequence[int]:
+        """Ids of this machine's Terraform processes that work in the folder now, ours or started by hand."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalStatus:

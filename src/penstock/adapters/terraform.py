@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters.terraform_lock import seed_lock
 from penstock.adapters.terraform_messages import Progress, failure
 from penstock.adapters.terraform_mirror import ProviderSource, provide
-from penstock.adapters.terraform_process import Finished, run, wait_for_orphan
+from penstock.adapters.terraform_process import Finished, processes_in, run, wait_for_orphan
 from penstock.adapters.terraform_program import Program, find_program
 from penstock.model.errors import TerraformFailed, ToolMissing
 from penstock.model.events import Note
@@ -128,6 +128,10 @@ class TerraformCli:
         )
         if done.status != 0:
             raise self._failure(root, done)
+
+    def running(self, root: Path) -> Sequence[int]:
+        """Ids of this machine's Terraform processes that work in the folder now, ours or started by hand."""
+        return processes_in(root)
 
     def environment(self) -> dict[str, str]:
         """The whole environment that Terraform runs in."""

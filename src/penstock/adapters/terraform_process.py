@@ -101,6 +101,30 @@ def wait_for_orphan(scratch: Path, said: Callable[[int], None]) -> None:
     mark.unlink(missing_ok=True)
 
 
+def processes_in(folder: Path) -> tuple[int, ...]:
+    """Ids of the Terraform or OpenTofu processes of this machine whose working folder is this one.
+
+    Where a process's folder cannot be seen (without /proc), every Terraform of the machine counts: better to wait for
+    a stranger than to take the lock from one that lives.
+    """
+    listed = subprocess.run(["ps", "-axo", "pid=,comm="], capture_output=True, text=True, check=False).stdout
+    found = []
+    for text in listed.splitlines():
+        pid, _, command = text.strip().partition(" ")
+        if Path(command.strip()).name in {"terraform", "tofu"} and _works_in(int(pid), folder):
+            found.append(int(pid))
+    return tuple(found)
+
+
+def _works_in(pid: int, folder: Path) -> bool:
+    if not Path("/proc/self/cwd").exists():
+        return True
+    try:
+        return Path(f"/proc/{pid}/cwd").resolve(strict=True) == folder.resolve()
+    except OSError:
+        return False
+
+
 def _follow(process: subprocess.Popen[bytes], reader: _Reader) -> int:
     while True:
         status = process.poll()

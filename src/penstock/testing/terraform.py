@@ -8,7 +8,7 @@ from penstock.model.errors import TerraformFailed
 from penstock.ports import TerraformPlan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 
@@ -27,6 +27,8 @@ class FakeTerraform:
         self.prepared: list[Path] = []
         self.planned: list[Mapping[str, str]] = []
         """The variables of every plan."""
+        self.processes: Mapping[Path, Sequence[int]] = {}
+        """Which processes work in which root, as `running` tells."""
 
     def prepare(self, root: Path) -> None:
         """Note the root."""
@@ -52,3 +54,7 @@ class FakeTerraform:
     def version(self) -> str:
         """A version that is new enough."""
         return "Terraform 1.11.4"
+
+    def running(self, root: Path) -> Sequence[int]:
+        """The processes that were given for the root."""
+        return tuple(self.processes.get(root, ()))

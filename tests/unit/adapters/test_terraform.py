@@ -149,10 +149,13 @@ def test_a_locked_state_says_who_holds_it_since_when_and_for_what(
     )
     try:
         _wait_for(root / "started")
+        assert somebody.pid in terraform.running(root)
+        assert terraform.running(tmp_path) == ()
         with pytest.raises(Locked) as caught:
             terraform.plan(root, out=tmp_path / "q", variables={})
     finally:
         somebody.wait(30)
+    assert terraform.running(root) == ()
     assert "locked by " in caught.value.what
     assert "since 20" in caught.value.what
     assert "for apply" in caught.value.what
