@@ -122,6 +122,8 @@ def _modules(workspace: Workspace) -> dict[str, Any]:
             "live": reference("module.pointer.live"),
             "idle": reference("module.pointer.idle"),
             "deployment_id": reference("module.pointer.deployment_id"),
+            "metrics": workspace.environment.profile != "minimal",
+            "tracing": any(function.tracing for function in workspace.functions if function.routes),
         }
     for service in workspace.services:
         if service.name in ours or service.name in RESERVED:

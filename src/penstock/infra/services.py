@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from penstock.infra.grants import rendered_grants
+from penstock.infra.grants import POLICY_LIMIT, policy_size, rendered_grants
 from penstock.infra.hcl import literal, reference
 from penstock.infra.naming import arn, role_name
 from penstock.infra.variables import environment_variables
@@ -30,8 +30,15 @@ EVENTBRIDGE_NAMES: Mapping[str, str] = {
 
 
 def service_module(workspace: Workspace, service: Service, *, boundary: bool) -> dict[str, Any]:
-    """Body of `module.<service>`."""
+    """Body of `module.<service>`. Raises UsageError when its role's policy would be longer than IAM takes."""
     serves_http = any(function.routes for function in service.functions)
+    statements = rendered_grants(workspace, service)
+    if (size := policy_size(statements)) > POLICY_LIMIT:
+        raise UsageError(
+            f"{service.name} needs a policy of {size} characters; IAM takes {POLICY_LIMIT} (inline policies of a role)",
+            where=f"{service.path}/service.toml",
+            hint="split the service, or replace hand-written statements by fewer with patterns",
+        )
     return {
         "source": "../../modules/lambda_service",
         **({"callers": reference("module.rest_api.callers")} if serves_http else {}),
@@ -45,7 +52,7 @@ def service_module(workspace: Workspace, service: Service, *, boundary: bool) ->
             "role_name": role_name(workspace, service.name),
             **({"boundary_arn": reference("module.boundary.arn")} if boundary else {}),
             "functions": {function.name: _function(workspace, function) for function in service.functions},
-            "statements": rendered_grants(workspace, service),
+            "statements": statements,
             # A release in a slot may still need what the configuration dropped: the engine says so beside the pointer.
             "retained": reference(f'try(module.pointer.retained["{service.name}"], [])'),
         },

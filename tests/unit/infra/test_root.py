@@ -15,7 +15,7 @@ from penstock.infra.hcl import literal
 from penstock.infra.openapi import api_digest, api_document, resource_count
 from penstock.infra.render import RESERVED, render_root, root_text
 from penstock.model.errors import UsageError
-from penstock.model.workspace import Concurrency, EventSource, Function, Route, Workspace
+from penstock.model.workspace import Concurrency, EventSource, Function, Route, Statement, Uses, Workspace
 
 ROUTES = (Route("GET", "/users/{id}"), Route("ANY", "/files/{proxy+}"), Route("POST", "/users"))
 
@@ -153,3 +153,12 @@ def test_two_sources_of_one_kind_get_two_names() -> None:
         "schedule": {"kind": "schedule", "schedule": "rate(1 hour)"},
         "schedule-2": {"kind": "schedule", "schedule": "rate(2 hours)"},
     }
+
+
+def test_a_policy_that_iam_would_refuse_is_refused_with_its_size() -> None:
+    many = tuple(
+        Statement(actions=("s3:GetObject",), resources=(f"arn:aws:s3:::a-bucket-of-many-{number}/*",), reason="many")
+        for number in range(120)
+    )
+    with pytest.raises(UsageError, match=r"IAM takes 10240"):
+        render_root(zoo.workspace(zoo.service("users", uses=Uses(statements=many))))
