@@ -47,6 +47,9 @@ GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
             Listed("render", "Write the Terraform roots of all environments", "render --check", "work"),
             Listed("env", "Print what a shell needs to work in an environment", 'eval "$(penstock env -e dev)"', "env"),
             Listed("secrets", "Set the values of secrets, see which have one", "secrets set -e dev key", "secrets"),
+            Listed(
+                "prune", "Delete versions, ZIPs and releases that nothing refers to", "prune -e dev --dry-run", "prune"
+            ),
             Listed("completion", "Print the completion script of a shell", "completion bash", "completion"),
         ),
     ),
