@@ -33,6 +33,19 @@ def test_a_stage_takes_deployment_and_slot_together(place: Place, name: str) -> 
     assert place.gateway.stage(api, "live") == after
 
 
+def test_a_canary_is_seen_and_ends_when_the_stage_is_set(place: Place, name: str) -> None:
+    api = place.make_api(name, "nobody")
+    made = place.gateway.deploy(api, "")
+    place.make_canary(api, "live", made)
+    during = place.gateway.stage(api, "live")
+    assert during is not None
+    assert during.canary_percent == 10.0
+    assert during.variables["slot"] == "blue"
+    after = place.gateway.set_stage(api, "live", deployment=made, variables={"slot": "green"})
+    assert after.canary_percent is None
+    assert place.gateway.stage(api, "live") == after
+
+
 def test_a_stage_that_is_not_there_is_none(place: Place, name: str) -> None:
     api = place.make_api(name, "nobody")
     assert place.gateway.stage(api, "nowhere") is None
