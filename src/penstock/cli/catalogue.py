@@ -118,7 +118,7 @@ def overview(*, bold: bool = False) -> str:
     lines = [_SUMMARY, "", f"{head}Usage:{tail} penstock VERB [OPTIONS]"]
     for title, verbs in GROUPS:
         lines += ["", f"{head}{title}{tail}"]
-        lines += [f"  {verb.name:<11} {verb.summary:<56} {_command(verb)}".rstrip() for verb in verbs]
+        lines += [f"  {verb.name:<11} {verb.summary:<58} {_command(verb)}".rstrip() for verb in verbs]
     lines += ["", f"{head}Options, before or after the verb{tail}"]
     lines += [f"  {option:<23} {meaning}" for option, meaning in OPTIONS]
     lines += ["", "penstock VERB --help tells all about one verb."]

@@ -207,11 +207,8 @@ def _asking(settings: Settings) -> Confirm:
 
 def _show_plan(settings: Settings, plan: Plan | None) -> None:
     settings.events.close()
-    if plan is None:
-        return
-    if settings.json:
-        put({"event": "plan", **plan.to_json()})
-        return
+    if plan is None or settings.json:
+        return  # the stream has it already, as `plan-ready`
     from penstock.operations.summary import summary  # noqa: PLC0415
 
     say(summary(plan))
