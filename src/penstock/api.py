@@ -240,7 +240,8 @@ class Penstock:
         """Makes artifacts, cached below the workspace."""
         from penstock.adapters.builder import Builder  # noqa: PLC0415
 
-        return Builder(self.root, RealCommands(), self.root / OWN_FOLDER / "cache", self._events, SystemClock())
+        cache = self.root / OWN_FOLDER / "cache"
+        return Builder(self.root, RealCommands(), cache, self._events, SystemClock(), interpreters=self.interpreters)
 
     @cached_property
     def targets(self) -> Mapping[str, Target]:

@@ -216,9 +216,9 @@ class Builder:
         self._events.emit(StepStarted(step=step, detail=str(one.recipe.target)))
         try:
             entry = self._cache.put("artifact", one.recipe.digest, self._members(one))
-        except BaseException as error:
+        except BaseException:
             seconds = self._clock.monotonic() - began
-            self._events.emit(StepFinished(step=step, seconds=seconds, detail=type(error).__name__, failed=True))
+            self._events.emit(StepFinished(step=step, seconds=seconds, failed=True))
             raise
         seconds = self._clock.monotonic() - began
         self._events.emit(StepFinished(step=step, seconds=seconds))
