@@ -18,6 +18,8 @@ def main() -> int:
             return _say(f"penstock {__version__}")
     from penstock.cli.run import run  # noqa: PLC0415 - click is not needed for what is answered above
 
+    if arguments[:1] == ["help"]:
+        arguments = [*arguments[1:], "--help"]
     return run(arguments)
 
 

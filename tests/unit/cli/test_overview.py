@@ -30,6 +30,15 @@ def test_help_is_the_overview_and_exits_with_0() -> None:
         assert done.stdout == overview() + "\n"
 
 
+def test_help_of_a_verb_is_had_in_both_ways() -> None:
+    ways = (["deploy", "--help"], ["help", "deploy"], ["local", "start", "-h"], ["help", "local", "start"])
+    told = [subprocess.run([PENSTOCK, *way], capture_output=True, text=True, check=True).stdout for way in ways]
+    assert told[0] == told[1]
+    assert "--auto-approve" in told[0]
+    assert "penstock deploy -e dev" in told[0]
+    assert told[2] == told[3]
+
+
 def test_help_loads_neither_click_nor_rich_nor_boto3() -> None:
     asked = "import sys; from penstock.cli.main import main; sys.argv = ['x', '--help']; main(); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)

@@ -23,10 +23,13 @@ if TYPE_CHECKING:
 def env(settings: Settings) -> None:
     """Print what a shell needs to work in an environment.
 
-    The lines are for eval: afterwards terraform, the AWS CLI and boto3 talk to this environment and to no other.
+    The lines are for eval: afterwards terraform, the AWS CLI and boto3 talk to this environment and to no other. The
+    embedded AWS is started when the environment lives there.
     """
     engine = in_environment(settings)
     environment = engine.workspace.environment
+    if environment.is_local:
+        engine.local_aws.start()  # what the shell will talk to
     lines = overrides(environment, engine.endpoint(environment), settings.environ)
     # So that Terraform by hand is the Terraform that Penstock runs: same provider, same working folder.
     lines |= dict.fromkeys(("TF_DATA_DIR", "TF_WORKSPACE"))
