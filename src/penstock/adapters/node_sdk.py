@@ -53,10 +53,11 @@ def _manifests(root: Path) -> Iterator[Path]:
     yield root / "package.json"
     try:
         workspace = tomllib.loads((root / "penstock.toml").read_text())["workspace"]
-    except (OSError, ValueError, KeyError):
-        return
-    for pattern in [*workspace.get("services", ["services/*"]), *workspace.get("packages", ["packages/*"])]:
-        if isinstance(pattern, str) and not pattern.startswith(("/", "..")):
+        patterns = [*workspace.get("services", ["services/*"]), *workspace.get("packages", ["packages/*"])]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return  # a broken file is for `validate` to tell
+    for pattern in patterns:
+        if isinstance(pattern, str) and pattern and ".." not in pattern and not pattern.startswith("/"):
             yield from sorted(root.glob(f"{pattern}/package.json"))
 
 
