@@ -218,15 +218,9 @@ class Penstock:
     @cached_property
     def workspace(self) -> Workspace:
         """Resolved for the environment. Raises WorkspaceInvalid with all problems."""
-        from penstock.adapters.sound_sources import SoundSources  # noqa: PLC0415
-        from penstock.workspace.load import load  # noqa: PLC0415
+        from penstock.adapters.workspace_memory import load_remembered  # noqa: PLC0415
 
-        known = SoundSources(self.root / OWN_FOLDER / "cache" / "sound")
-        sound = known.knows(self.source)
-        workspace = load(self.source, self.environment, sound=sound)
-        if not sound:
-            known.remember(self.source)
-        return workspace
+        return load_remembered(self.source, self.environment, self.root / OWN_FOLDER / "cache" / "sound")
 
     @cached_property
     def interpreters(self) -> Interpreters:
@@ -298,6 +292,7 @@ class Penstock:
         from penstock.adapters.aws.session import AwsSession  # noqa: PLC0415
         from penstock.adapters.aws.store import AwsObjectStore  # noqa: PLC0415
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
+        from penstock.adapters.local_caller import named_caller  # noqa: PLC0415
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
         from penstock.adapters.processes import is_alive  # noqa: PLC0415
 
@@ -306,7 +301,10 @@ class Penstock:
         if environment.is_local:
             self.local_aws.start()
         session = AwsSession(
-            account=environment.account, region=environment.region, endpoint=self.endpoint(environment)
+            account=environment.account,
+            region=environment.region,
+            endpoint=self.endpoint(environment),
+            caller=named_caller(self._environ),
         )
         commands = RealCommands()
         commit, branch, dirty = commit_and_branch(commands, self.root)

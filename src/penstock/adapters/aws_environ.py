@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.adapters.local_caller import local_caller
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.model.workspace import Environment
 
-LOCAL_SECRET = "penstock-local"  # noqa: S105 - the embedded AWS's well-known administrator, on 127.0.0.1 only
 LOOPBACK = "127.0.0.1"
 
 _ELSEWHERE = (
@@ -37,7 +38,7 @@ def overrides(environment: Environment, endpoint: str | None, inherited: Mapping
     Args:
         environment: where to work.
         endpoint: the URL of the embedded AWS or of the environment's own `endpoint`; None for AWS itself.
-        inherited: the process's environment, for what must go and for NO_PROXY.
+        inherited: the process's environment, for who acts, for what must go and for NO_PROXY.
     """
     region: dict[str, str | None] = {"AWS_REGION": environment.region, "AWS_DEFAULT_REGION": environment.region}
     # Endpoints of single services win over AWS_ENDPOINT_URL, so that they must go in either case.
@@ -45,8 +46,11 @@ def overrides(environment: Environment, endpoint: str | None, inherited: Mapping
     if endpoint is None:
         return {**region, **endpoints}
     given: dict[str, str | None] = {**dict.fromkeys(_ELSEWHERE), **endpoints, **region, "AWS_ENDPOINT_URL": endpoint}
-    given["AWS_ACCESS_KEY_ID"] = environment.account
-    given["AWS_SECRET_ACCESS_KEY"] = LOCAL_SECRET
+    caller = local_caller(environment.account, inherited)
+    given["AWS_ACCESS_KEY_ID"] = caller.access_key
+    given["AWS_SECRET_ACCESS_KEY"] = caller.secret_key
+    if caller.token:
+        given["AWS_SESSION_TOKEN"] = caller.token
     given["AWS_EC2_METADATA_DISABLED"] = "true"
     for name in ("NO_PROXY", "no_proxy"):
         hosts = [host for host in inherited.get(name, "").split(",") if host]

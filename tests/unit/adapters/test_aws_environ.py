@@ -26,6 +26,23 @@ def test_the_embedded_aws_gets_its_account_as_the_key_whatever_lies_around() -> 
     assert {name for name in around if given[name] is not None} == set()
 
 
+def test_who_was_named_on_purpose_acts_in_the_embedded_aws_with_a_session_or_without() -> None:
+    around = {
+        "PENSTOCK_LOCAL_ACCESS_KEY_ID": "AKIA1",
+        "PENSTOCK_LOCAL_SECRET_ACCESS_KEY": "s",
+        "AWS_SESSION_TOKEN": "t",
+    }
+    given = overrides(DEV, URL, {**around, "AWS_SESSION_TOKEN": "somebody else's"})
+    assert (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"]) == ("AKIA1", "s")
+    assert given["AWS_SESSION_TOKEN"] is None
+    assert overrides(DEV, URL, {**around, "PENSTOCK_LOCAL_SESSION_TOKEN": "own"})["AWS_SESSION_TOKEN"] == "own"
+
+
+def test_who_acts_in_the_embedded_aws_is_nobody_on_aws() -> None:
+    around = {"PENSTOCK_LOCAL_ACCESS_KEY_ID": "AKIA1", "PENSTOCK_LOCAL_SECRET_ACCESS_KEY": "s"}
+    assert "AWS_ACCESS_KEY_ID" not in overrides(AWS, None, around)
+
+
 def test_calls_to_this_machine_never_go_through_a_proxy() -> None:
     assert overrides(DEV, URL, {})["NO_PROXY"] == "127.0.0.1"
     assert overrides(DEV, URL, {"NO_PROXY": "a.example"})["NO_PROXY"] == "a.example,127.0.0.1"

@@ -20,6 +20,8 @@ from penstock.ports import StoredObject
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.adapters.local_caller import LocalCaller
+
 TIMEOUT = 5.0
 """Seconds."""
 OK = 200
@@ -37,15 +39,13 @@ class LightAws:
     Args:
         endpoint: URL without a slash at the end.
         region: to sign for.
-        access_key: of the account.
-        secret_key: of the account.
+        caller: who asks.
     """
 
-    def __init__(self, *, endpoint: str, region: str, access_key: str, secret_key: str) -> None:
+    def __init__(self, *, endpoint: str, region: str, caller: LocalCaller) -> None:
         self._endpoint = endpoint
         self._region = region
-        self._access_key = access_key
-        self._secret_key = secret_key
+        self._caller = caller
 
     def parameter(self, name: str) -> str | None:
         """A parameter's value, or None."""
@@ -88,9 +88,9 @@ class LightAws:
         self, method: str, path: str, service: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, Mapping[str, str], bytes]:
         signer = Signer(
-            access_key=self._access_key,
-            secret_key=self._secret_key,
-            token=None,
+            access_key=self._caller.access_key,
+            secret_key=self._caller.secret_key,
+            token=self._caller.token,
             region=self._region,
             service=service,
         )

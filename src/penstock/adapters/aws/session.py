@@ -1,7 +1,8 @@
 """One environment's way into AWS: endpoint, region, credentials, and clients made when they are first needed.
 
 An environment with an endpoint lives in an emulator: the access key is the account's number, the secret a fixed
-word, and neither credentials, profiles, proxies nor endpoint variables of this machine have a say. An environment
+word, unless a caller of the emulator is named on purpose (`adapters.local_caller`); neither credentials, profiles,
+proxies nor endpoint variables of this machine have a say. An environment
 without one is AWS: the ordinary credential chain decides who acts, and whose account that is gets compared with the
 environment's before the first call, so that a forgotten profile can never touch the wrong account.
 
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from penstock.adapters.aws.faults import calling
 from penstock.adapters.aws.light import LightAws
+from penstock.adapters.local_caller import KEY, administrator
 from penstock.model.errors import Refused
 
 if TYPE_CHECKING:
@@ -29,7 +31,8 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm import SSMClient
     from mypy_boto3_sts import STSClient
 
-LOCAL_SECRET = "penstock-local"  # noqa: S105 - the emulator's public word, no secret of anybody's
+    from penstock.adapters.local_caller import LocalCaller
+
 CONNECT_TIMEOUT = 5.0
 READ_TIMEOUT = 20.0
 ATTEMPTS = 5
@@ -53,12 +56,17 @@ class AwsSession:
         account: the environment's account number, twelve digits.
         region: the environment's region.
         endpoint: the emulator's URL (`http://127.0.0.1:4747`), or None for AWS.
+        caller: who acts in the emulator; None for the account's administrator. Of no account in AWS.
     """
 
-    def __init__(self, *, account: str, region: str, endpoint: str | None = None) -> None:
+    def __init__(
+        self, *, account: str, region: str, endpoint: str | None = None, caller: LocalCaller | None = None
+    ) -> None:
         self.account = account
         self.region = region
         self.endpoint = endpoint.rstrip("/") if endpoint else None
+        self._caller = caller or administrator(account)
+        self._named = caller is not None
         self._lock = threading.RLock()
         self._clients: dict[tuple[str, float], Any] = {}
         self._session: Session | None = None
@@ -97,9 +105,9 @@ class AwsSession:
     @property
     def light(self) -> LightAws | None:
         """Reads without botocore, where credentials are known beforehand and botocore is not there already."""
-        if self.endpoint is None or self._session is not None:
+        if self.endpoint is None or self._session is not None or not self._is_trusted:
             return None
-        return LightAws(endpoint=self.endpoint, region=self.region, access_key=self.account, secret_key=LOCAL_SECRET)
+        return LightAws(endpoint=self.endpoint, region=self.region, caller=self._caller)
 
     def credentials(self) -> tuple[str, str, str | None]:
         """Access key, secret and session token to sign a request with, refreshed when they are about to expire.
@@ -107,7 +115,8 @@ class AwsSession:
         Raises AccessDenied when there are none, Refused when they belong to another account.
         """
         if self.endpoint is not None:
-            return self.account, LOCAL_SECRET, None
+            self._check_account()
+            return self._caller.access_key, self._caller.secret_key, self._caller.token
         with self._lock:
             self._check_account()
             with calling("sts:GetSessionToken", self.account):
@@ -119,8 +128,13 @@ class AwsSession:
                 frozen = found.get_frozen_credentials()
         return str(frozen.access_key), str(frozen.secret_key), frozen.token
 
+    @property
+    def _is_trusted(self) -> bool:
+        """Whether the credentials are known to be the account's: the emulator's administrator bears its number."""
+        return self._checked or (self.endpoint is not None and not self._named)
+
     def _check_account(self) -> None:
-        if self._checked or self.endpoint is not None:
+        if self._is_trusted:
             return
         with calling("sts:GetCallerIdentity"):
             found = self.client("sts").get_caller_identity()["Account"]
@@ -128,7 +142,8 @@ class AwsSession:
             raise Refused(
                 f"the credentials at hand belong to account {found}, the environment to account {self.account}",
                 where="sts:GetCallerIdentity",
-                hint=f"choose credentials of {self.account}, for example: AWS_PROFILE=… penstock …",
+                hint=f"choose credentials of {self.account}, for example: "
+                + (f"{KEY}=… penstock …" if self.endpoint else "AWS_PROFILE=… penstock …"),
             )
         self._checked = True
 
@@ -143,7 +158,7 @@ class AwsSession:
                 nothing = (None, None, None, None)
                 files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
                 self._session = Session(session_vars={"profile": nothing, **files})
-                self._session.set_credentials(self.account, LOCAL_SECRET)
+                self._session.set_credentials(self._caller.access_key, self._caller.secret_key, self._caller.token)
         return self._session
 
     def _create(self, service: str, read_timeout: float) -> Any:
