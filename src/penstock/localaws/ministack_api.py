@@ -46,6 +46,7 @@ class Ministack:
     app: Any
     apigateway: Any
     cloudwatch: Any
+    dynamodb: Any
     evaluator: Any
     iam: Any
     iam_actions: Any
@@ -119,6 +120,7 @@ def load(settings: Settings) -> Ministack:
         app=importlib.import_module("ministack.app"),
         apigateway=importlib.import_module("ministack.services.apigateway_v1"),
         cloudwatch=importlib.import_module("ministack.services.cloudwatch"),
+        dynamodb=importlib.import_module("ministack.services.dynamodb"),
         evaluator=importlib.import_module("ministack.core.iam_evaluator"),
         iam=importlib.import_module("ministack.services.iam"),
         iam_actions=importlib.import_module("ministack.core.iam_actions"),

@@ -9,8 +9,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import contextvars
+import copy
 import hashlib
 import json
 import logging
@@ -18,6 +20,7 @@ import os
 import sqlite3
 import threading
 import time
+import types
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +33,11 @@ if TYPE_CHECKING:
 
 _INTERVAL = 0.4
 _ACTIVE_FOR = 3.0  # seconds after the last activity in which delayed effects (pollers, state changes) still land
+_IDLE_INTERVAL = 5.0  # seconds between looks while nobody asks anything; timers may still change something
+_PATIENCE = 10.0  # seconds that the event loop may take to gather
 _RESERVE = 8 * 1024 * 1024  # bytes kept free so that the state itself can still be saved
 _KNOWN_BLOBS = 4096
+_SHARE = 10.0  # a service whose gathering took 50 ms is gathered again after 500 ms at the earliest
 
 log = logging.getLogger("penstock.localaws")
 
@@ -265,8 +271,11 @@ class Keeper:
         self._settings = settings
         self._saved: dict[str, str] = {}
         self._touched = time.monotonic()
-        self._seen = 0.0
+        self._generation = 0
         self._lock = threading.Lock()
+        self._uncopied = Uncopied((ministack.cloudwatch, ministack.dynamodb, ministack.logs))
+        self._due: dict[str, float] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-keeper", daemon=True)
         self.problem: str | None = None
@@ -295,32 +304,37 @@ class Keeper:
             self._saved[name] = _digest(payload)
 
     def start(self) -> None:
-        """Begin to save in the background."""
+        """Begin to save in the background. Called on the event loop: that is where state is gathered."""
+        self._loop = asyncio.get_running_loop()
         self._thread.start()
 
     def stop(self) -> None:
-        """Save a last time."""
+        """Save a last time; the event loop has ended."""
         self._stop.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self.save()
 
     def save(self) -> None:
-        """Commit the services whose state changed since the last commit.
+        """Commit every service whose state changed since the last commit.
 
         Raises:
             StorageError: the disk refused; the state committed before is still whole.
         """
         with self._lock:
-            changed = self._changed()
-            if not changed:
-                return
-            try:
-                with contextlib.closing(self._open()) as database, database:
-                    database.executemany("insert or replace into service(name, payload) values (?, ?)", changed)
-            except sqlite3.Error as error:
-                raise StorageError(f"could not save the state: {error}") from error
-            self._saved.update({name: _digest(payload) for name, payload in changed})
-            self._collect_blobs(dict(changed).get("lambda"))
+            self._generation += 1
+            self._commit(self._changed(everything=True))
+
+    def _commit(self, changed: list[tuple[str, str]]) -> None:
+        if not changed:
+            return
+        try:
+            with contextlib.closing(self._open()) as database, database:
+                database.executemany("insert or replace into service(name, payload) values (?, ?)", changed)
+        except sqlite3.Error as error:
+            raise StorageError(f"could not save the state: {error}") from error
+        self._saved.update({name: _digest(payload) for name, payload in changed})
+        self._collect_blobs(dict(changed).get("lambda"))
 
     def copy_database(self, target: Path) -> None:
         """Copy the committed state to a file that did not exist."""
@@ -338,19 +352,26 @@ class Keeper:
     def forget(self) -> None:
         """After a reset or a restore: what is on disk no longer says what memory holds."""
         with self._lock:
+            self._generation += 1
             self._saved.clear()
 
-    def _changed(self) -> list[tuple[str, str]]:
+    def _changed(self, *, everything: bool) -> list[tuple[str, str]]:
+        """What to commit. A service that takes long to gather is asked less often, so saving never takes over."""
         persistence = self._ministack.persistence
         changed = []
-        for name, get_state in self._ministack.app._build_persistence_save_dict().items():
-            state = _retried(get_state)
-            if state is None:
-                continue
-            payload = json.dumps(state, default=persistence._json_default)
-            if self._saved.get(name) != _digest(payload):
-                changed.append((name, payload))
+        with self._uncopied:
+            for name, get_state in self._ministack.app._build_persistence_save_dict().items():
+                began = time.monotonic()
+                if not everything and self._due.get(name, 0.0) > began:
+                    continue
+                payload = _retried(persistence, get_state)
+                self._due[name] = began + (time.monotonic() - began) * _SHARE
+                if payload is not None and self._saved.get(name) != _digest(payload):
+                    changed.append((name, payload))
         return changed
+
+    async def _gather(self) -> tuple[int, list[tuple[str, str]]]:
+        return self._generation, self._changed(everything=False)
 
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(f"file:{self._settings.database}", timeout=10, uri=True)
@@ -368,30 +389,68 @@ class Keeper:
                 blob.unlink(missing_ok=True)
 
     def _run(self) -> None:
+        last = 0.0
         while not self._stop.wait(_INTERVAL):
-            if time.monotonic() - self._touched > _ACTIVE_FOR:
+            now = time.monotonic()
+            if now - self._touched > _ACTIVE_FOR and now - last < _IDLE_INTERVAL:
                 continue
+            last = now
             try:
-                self.save()
+                if self._loop is None or self._loop.is_closed():
+                    return
+                # On the event loop no request is half done: a service's state is whole.
+                gathered = asyncio.run_coroutine_threadsafe(self._gather(), self._loop)
+                generation, changed = gathered.result(timeout=_PATIENCE)
+                with self._lock:
+                    if generation == self._generation:  # else a snapshot, restore or reset came between
+                        self._commit(changed)
                 if self.problem:
                     log.warning("the state is being saved again")
                 self.problem = None
             except Exception as error:  # noqa: BLE001 - the keeper must outlive any failure and say it once
+                if self._stop.is_set():
+                    return
                 if self.problem != str(error):
                     log.error("%s", error)  # noqa: TRY400 - one line, the reason is in it
                 self.problem = str(error)
 
 
-def _retried(get_state: Callable[[], Any]) -> Any:
-    """A service's state; worker threads may change a dict while it is copied, so try again."""
+def _encoded(persistence: Any, state: Any) -> str | None:
+    return None if state is None else json.dumps(state, default=persistence._json_default)
+
+
+def _retried(persistence: Any, get_state: Callable[[], Any]) -> str | None:
+    """A service's state; worker threads may change a dict while it is gathered, so try again."""
     for _ in range(20):
         try:
-            return get_state()
+            return _encoded(persistence, get_state())
         except RuntimeError as error:
             if "changed size" not in str(error):
                 raise
-            time.sleep(0.005)
-    return get_state()
+            time.sleep(0.001)
+    return _encoded(persistence, get_state())
+
+
+class Uncopied:
+    """While state is gathered, the services named do not copy it: it is encoded at once, and nothing else runs."""
+
+    def __init__(self, modules: Iterable[Any]) -> None:
+        self._gathering = False
+        self._thread = 0
+        for module in modules:
+            module.copy = types.SimpleNamespace(copy=copy.copy, deepcopy=self._deepcopy)
+
+    def __enter__(self) -> None:
+        self._thread = threading.get_ident()
+        self._gathering = True
+
+    def __exit__(self, *_: object) -> None:
+        self._gathering = False
+
+    def _deepcopy(self, value: Any) -> Any:
+        if self._gathering and threading.get_ident() == self._thread:
+            return value
+        return copy.deepcopy(value)
 
 
 def _digest(payload: str) -> str:

@@ -26,6 +26,7 @@ from penstock.localaws import (
     metrics,
     persistence,
     policies,
+    streams,
     versions,
 )
 from penstock.localaws.control import PREFIX, Control, encode
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 
 EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "S3 objects durable when acknowledged, code blobs": persistence.install,
+    "DynamoDB streams that survive, retry, split and give up": streams.install,
     "metrics of every invocation, by alias and version": metrics.install,
     "alarms in full, evaluated by dimensions, periods and missing data": alarms.install,
     "a resource policy for each qualifier of a function": policies.install,
@@ -117,15 +119,14 @@ def serve(settings: Settings) -> int:
         install(ministack, settings)
     keeper = Keeper(ministack, settings)
     keeper.load()
-    keeper.start()
     try:
-        asyncio.run(_serve(ministack, Application(ministack, settings, keeper), settings))
+        asyncio.run(_serve(ministack, keeper, settings))
     finally:
         keeper.stop()
     return 0
 
 
-async def _serve(ministack: Ministack, application: Application, settings: Settings) -> None:
+async def _serve(ministack: Ministack, keeper: Keeper, settings: Settings) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after ministack set it up
     from hypercorn.config import Config  # noqa: PLC0415
 
@@ -135,6 +136,8 @@ async def _serve(ministack: Ministack, application: Application, settings: Setti
     config.graceful_timeout = 2
     config.accesslog = None
     config.loglevel = "WARNING"
+    keeper.start()
+    application = Application(ministack, settings, keeper)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
