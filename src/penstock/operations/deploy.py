@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from penstock.infra.expand import expanded
 from penstock.model.errors import UsageError
 from penstock.model.events import NothingToDo, PlanReady
 from penstock.operations import plans
@@ -28,8 +29,7 @@ from penstock.operations.terraform import (
     apply_plan,
     contract,
     document_digest,
-    expanded,
-    leftovers,
+    is_contracted,
     make_plan,
     read_applied,
     remember_applied,
@@ -126,7 +126,7 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     if saved is not None:
         session.hold_for_long()
         apply_plan(world, saved)
-        if not leftovers(world, wanted.shape):
+        if is_contracted(world, wanted.shape):
             remember_applied(world, wanted.shape, live_url(world))
     generate_missing(world)
     if request.source is not None:

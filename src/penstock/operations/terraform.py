@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from penstock.infra.expand import expanded
 from penstock.infra.plan import parse_plan
 from penstock.infra.render import render_root, root_text
 from penstock.operations.steps import step
@@ -73,20 +74,14 @@ def write_root(world: World, root: Mapping[str, Any]) -> None:
         world.files.write(world.root / "infra" / "modules" / name, content)
 
 
-def expanded(root: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """`root` plus the modules that `before` had and it has not: additions first, removals after the switch."""
-    gone = {name: body for name, body in before.get("module", {}).items() if name not in root.get("module", {})}
-    return {**root, "module": {**root.get("module", {}), **gone}} if gone else dict(root)
-
-
-def leftovers(world: World, shape: Shape) -> frozenset[str]:
-    """Modules that the last finished apply had and the workspace has no more."""
-    return frozenset(read_applied(world).root.get("module", {})) - frozenset(shape.root.get("module", {}))
+def is_contracted(world: World, shape: Shape) -> bool:
+    """Whether the last finished apply had nothing that the workspace has no more."""
+    return expanded(shape.root, read_applied(world).root) == shape.root
 
 
 def contract(world: World, shape: Shape, url: str | None) -> None:
     """Remove what only the release before needed; nothing to do when the expanded root had nothing more."""
-    if not leftovers(world, shape):
+    if is_contracted(world, shape):
         return
     write_root(world, shape.root)
     with step(world, "remove what is not used any more"):
