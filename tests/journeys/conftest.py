@@ -1,0 +1,105 @@
+"""Journeys: a user's whole way through the command line, with nothing replaced.
+
+Fixtures, for every file in this folder:
+
+- `shop`: the example shop, deployed to dev, as it was right after that first deploy. Every test gets it in this
+  state, whatever the tests before it did: the workspace's files are copied back and the embedded AWS restores a
+  snapshot, so that a test costs what it does itself. Use this one.
+- `first_deploy`: how that first deploy ended.
+- `empty_shop`: a fresh copy of the example on a port of its own where nothing was ever built, deployed or started.
+  Slow; for tests about the first minutes, or that kill the embedded AWS in ways that must not hurt others.
+- `everywhere`: the same shop with dev, staging and production deployed side by side, restored for each test as well.
+- `before`: the state of the dev account, read before the test's own doing; see `journeys.account`.
+
+Everything that is started ends with its fixture, by its process id. See `journeys.shop` for what a shop can do.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from journeys.shop import Ended, Shop, keep, new_shop, well
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SNAPSHOT = "first-deploy"
+EVERYWHERE = "everywhere"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "journeys" in item.path.parts:
+            item.add_marker(pytest.mark.journey)
+            item.add_marker(pytest.mark.terraform)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """The shop after its first deploy, and a copy of its files from that moment."""
+
+    shop: Shop
+    kept: Path
+    ended: Ended
+
+
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baseline]:
+    """One workspace for the whole session: built and deployed once."""
+    folder = tmp_path_factory.mktemp("journeys")
+    shop = new_shop(folder)
+    try:
+        ended = well(shop.deploy())
+        well(shop.run("local", "snapshot", SNAPSHOT))
+        keep(shop.root, folder / "kept")
+        yield Baseline(shop=shop, kept=folder / "kept", ended=ended)
+    finally:
+        shop.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def first_deploy(baseline: Baseline) -> Ended:
+    return baseline.ended
+
+
+@pytest.fixture
+def shop(baseline: Baseline) -> Shop:
+    """The shop as it was after its first deploy to dev."""
+    baseline.shop.restore(baseline.kept, SNAPSHOT)
+    return baseline.shop
+
+
+@pytest.fixture(scope="session")
+def kept_everywhere(baseline: Baseline) -> Path:
+    """The files after staging and production were deployed as well."""
+    shop = baseline.shop
+    shop.restore(baseline.kept, SNAPSHOT)
+    well(shop.deploy(environment="staging"))
+    well(shop.deploy("--auto-approve", environment="production"))
+    well(shop.run("local", "snapshot", EVERYWHERE))
+    kept = baseline.kept.with_name("kept-everywhere")
+    keep(shop.root, kept)
+    return kept
+
+
+@pytest.fixture
+def everywhere(baseline: Baseline, kept_everywhere: Path) -> Shop:
+    """The shop as it was when all three environments had just been deployed."""
+    baseline.shop.restore(kept_everywhere, EVERYWHERE)
+    return baseline.shop
+
+
+@pytest.fixture
+def empty_shop(tmp_path: Path) -> Iterator[Shop]:
+    """A copy of the example in which nothing has happened yet."""
+    fresh = new_shop(tmp_path)
+    try:
+        yield fresh
+    finally:
+        fresh.stop()
+        shutil.rmtree(fresh.root, ignore_errors=True)
