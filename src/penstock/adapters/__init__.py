@@ -1,0 +1,1 @@
+"""The ports on the real world: AWS, Terraform, builders, files, processes; one file per port."""
