@@ -261,3 +261,22 @@ def test_curl_reaches_the_api(server: Server, shop: dict[str, str]) -> None:
 
     assert event["multiValueQueryStringParameters"] == {"a": ["1", "2"]}
     assert event["path"] == "/users"
+
+
+def test_a_stage_has_access_logs_only_while_it_is_given_some(account: Account) -> None:
+    api = account.api(f"logs-{account.number}", account.function("users", ECHO % "one"))
+    gateway = account.client("apigateway")
+    deployment = gateway.create_deployment(restApiId=api)["id"]
+    stage = {"restApiId": api, "stageName": "live"}
+    assert "accessLogSettings" not in gateway.create_stage(**stage, deploymentId=deployment)
+
+    destination = {
+        "op": "replace",
+        "path": "/accessLogSettings/destinationArn",
+        "value": f"arn:aws:logs:{REGION}:{account.number}:log-group:calls",
+    }
+    gateway.update_stage(**stage, patchOperations=[destination])
+    assert gateway.get_stage(**stage)["accessLogSettings"] == {"destinationArn": destination["value"]}
+
+    gateway.update_stage(**stage, patchOperations=[{"op": "remove", "path": "/accessLogSettings"}])
+    assert "accessLogSettings" not in gateway.get_stage(**stage)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.localaws.settings import Settings
 
 _CANARY = "canarySettings"
+_LOGS = "accessLogSettings"
 _BAD_REQUEST = 400
 _FULL = 100.0
 
@@ -41,11 +42,13 @@ def install(ministack: Ministack, _settings: Settings) -> None:
                 taken: Response = gateway._v1_error("ConflictException", "Stage already exists", 409)
                 return taken
             answer: Response = refusal(api_id, data.get("deploymentId")) or original(api_id, data)
-            if answer[0] < _BAD_REQUEST and data.get(_CANARY):
-                stage = gateway._stages_v1[api_id][name]
+            if answer[0] >= _BAD_REQUEST:
+                return answer
+            stage = gateway._stages_v1[api_id][name]
+            if data.get(_CANARY):
                 stage[_CANARY] = _typed(data[_CANARY], stage)
-                answer = gateway._v1_response(stage, 201)
-            return answer
+            made: Response = gateway._v1_response(_without_empty_logs(stage), 201)
+            return made
 
         return create_stage
 
@@ -71,7 +74,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
                 stage[_CANARY] = _typed(settings, stage)
             elif _CANARY in stage:
                 del stage[_CANARY]
-            return gateway._v1_response(stage) if answer[0] < _BAD_REQUEST else answer
+            return gateway._v1_response(_without_empty_logs(stage)) if answer[0] < _BAD_REQUEST else answer
 
         return update_stage
 
@@ -106,6 +109,13 @@ def _problem(operations: Sequence[Mapping[str, Any]]) -> str | None:
             if not 0 <= percent <= _FULL:
                 return f"Canary percent traffic must be between 0.0 and 100.0, got {value}"
     return None
+
+
+def _without_empty_logs(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage without access logs has no such key: an empty one is a change that Terraform makes again and again."""
+    if not stage.get(_LOGS):
+        stage.pop(_LOGS, None)
+    return stage
 
 
 def _typed(settings: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
