@@ -15,7 +15,15 @@ from penstock.model.errors import Conflict, NotFound, RemoteFault
 from penstock.model.events import VersionPublished
 from penstock.model.release import Pointer, SlotState
 from penstock.operations.steps import step
-from penstock.release.effects import EnsureVersion, MakeDeployment, SetAlias, SetStage, WritePointer, to_json
+from penstock.release.effects import (
+    EnsureVersion,
+    FreezeLatest,
+    MakeDeployment,
+    SetAlias,
+    SetStage,
+    WritePointer,
+    to_json,
+)
 from penstock.release.observed import deployment_description, version_description
 
 if TYPE_CHECKING:
@@ -86,6 +94,8 @@ class _Doing:
         match effect:
             case EnsureVersion():
                 return self._ensure_version(effect)
+            case FreezeLatest():
+                return self._freeze_latest(effect)
             case SetAlias():
                 return self._set_alias(effect)
             case MakeDeployment():
@@ -109,6 +119,18 @@ class _Doing:
             VersionPublished(function=effect.function, version=version.version, artifact=effect.artifact, reused=False)
         )
         return {"function": effect.function, "version": version.version, "artifact": version.code_sha256}
+
+    def _freeze_latest(self, effect: FreezeLatest) -> dict[str, Any]:
+        latest = self._settled(effect.function)
+        self._pace.wait(1)
+        version = self._world.functions.publish(
+            effect.function,
+            code_sha256=latest.code_sha256,
+            revision=latest.revision,
+            description="penstock: what was there before the first release",
+        )
+        self.names[effect.symbol] = version.version
+        return {"function": effect.function, "version": version.version}
 
     def _publish(self, effect: EnsureVersion) -> FunctionState:
         latest = self._settled(effect.function)
@@ -217,6 +239,8 @@ def _kind(effect: Effect) -> str:
     match effect:
         case EnsureVersion():
             return "version"
+        case FreezeLatest():
+            return "freeze"
         case SetAlias():
             return f"alias {effect.alias}"
         case _:

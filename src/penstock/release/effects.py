@@ -44,6 +44,22 @@ class EnsureVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FreezeLatest:
+    """Publish a function's `$LATEST` as it is, so that aliases on it do not follow the next code."""
+
+    function: str
+
+    @property
+    def symbol(self) -> str:
+        """Stands for the version's number until AWS has given it out."""
+        return f"@frozen:{self.function}"
+
+    def describe(self) -> str:
+        """One sentence for people, without a full stop."""
+        return f"keep the aliases of {self.function} on what they run"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SetAlias:
     """Point an alias at one version."""
 
@@ -107,10 +123,11 @@ class WritePointer:
         return f"note that {pointer.live} is live with {live}, {pointer.idle} holds {held}{waits}"
 
 
-Effect = EnsureVersion | SetAlias | MakeDeployment | SetStage | WritePointer
+Effect = EnsureVersion | FreezeLatest | SetAlias | MakeDeployment | SetStage | WritePointer
 
 KINDS: Mapping[str, type[Effect]] = {
     "ensure-version": EnsureVersion,
+    "freeze-latest": FreezeLatest,
     "set-alias": SetAlias,
     "make-deployment": MakeDeployment,
     "set-stage": SetStage,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from penstock.release.effects import EnsureVersion, MakeDeployment, SetAlias, SetStage, WritePointer
+from penstock.release.effects import EnsureVersion, FreezeLatest, MakeDeployment, SetAlias, SetStage, WritePointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -183,6 +183,10 @@ def _after_one(observed: Observed, effect: Effect) -> Observed:
                 architecture=effect.architecture,
             )
             return _with_function(observed, effect.function, replace(seen, versions=(*seen.versions, version)))
+        case FreezeLatest():
+            seen = observed.functions[effect.function]
+            frozen = VersionSeen(number=effect.symbol, artifact="", config="", architecture="")
+            return _with_function(observed, effect.function, replace(seen, versions=(*seen.versions, frozen)))
         case SetAlias():
             seen = observed.functions[effect.function]
             alias = AliasSeen(version=effect.version, revision="")

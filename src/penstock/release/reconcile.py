@@ -19,11 +19,19 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import NotFound
 from penstock.model.release import LIVE_ALIAS, Pointer, Release, Slot, SlotState
-from penstock.release.effects import Effect, EnsureVersion, MakeDeployment, SetAlias, SetStage, WritePointer
+from penstock.release.effects import (
+    Effect,
+    EnsureVersion,
+    FreezeLatest,
+    MakeDeployment,
+    SetAlias,
+    SetStage,
+    WritePointer,
+)
 from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE, UNPUBLISHED, ApiSeen, Observed, after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,8 +122,9 @@ def _load(observed: Observed, desired: Loaded) -> Iterator[Effect]:
 
 def _fill(observed: Observed, release: Release, applied: Applied, slot: Slot, *, offered: bool) -> Iterator[Effect]:
     publishing = tuple(_publish(observed, release, applied))
-    yield from publishing
-    observed = after(observed, publishing)
+    freezing = tuple(_freeze(observed, publishing, slot))
+    yield from (*freezing, *publishing)
+    observed = after(observed, (*freezing, *publishing))
     moving = tuple(_move_aliases(observed, release, slot))
     note = observed.pointer
     if moving and slot == note.idle and note.slot(slot) != SlotState():
@@ -161,6 +170,23 @@ def _publish(observed: Observed, release: Release, applied: Applied) -> Iterator
             runtime=function.runtime,
             timeout=function.timeout,
         )
+
+
+def _freeze(observed: Observed, publishing: Iterable[EnsureVersion], slot: Slot) -> Iterator[Effect]:
+    """Functions that Terraform has just made have their aliases on `$LATEST`: new code would show through them all.
+
+    Versions first, then one alias after the other, so that neighbours can run side by side.
+    """
+    exposed = [
+        (alias, effect.function, seen.revision or None)
+        for effect in publishing
+        for alias, seen in observed.functions[effect.function].aliases.items()
+        if seen.version == UNPUBLISHED and alias != slot
+    ]
+    frozen = {function: FreezeLatest(function=function) for _, function, _ in exposed}
+    yield from frozen.values()
+    for alias, function, revision in sorted(exposed, key=lambda one: one[:2]):
+        yield SetAlias(function=function, alias=alias, version=frozen[function].symbol, revision=revision)
 
 
 def _move_aliases(observed: Observed, release: Release, slot: Slot) -> Iterator[SetAlias]:

@@ -189,3 +189,15 @@ def assert_the_pointer_tells_the_truth(shop: Shop, releases: list[Release]) -> N
             for function in known[claimed].functions.values():
                 seen = observed.functions[function.physical]
                 assert seen.at(slot) == seen.find(function, preferred=slot)
+
+
+def test_new_code_never_shows_through_an_alias_that_was_on_latest() -> None:
+    """Terraform makes functions with all aliases on `$LATEST`; the first load must not put unverified code live."""
+    shop = Shop()
+    shop.terraform_applies(FIRST)
+    assert shop.run(Loaded(release=FIRST, applied=Applied.of(FIRST), offered=False))
+    for function in FIRST.functions.values():
+        for alias in ("blue", "live"):
+            state = shop.functions.get(function.physical, alias)
+            assert state is not None
+            assert state.code_sha256 != function.artifact

@@ -90,7 +90,7 @@ def serving(observed: Observed) -> tuple[str, ...] | None:
     for name in FUNCTIONS:
         seen = observed.functions[name]
         number = seen.aliases[slot].version
-        if number == "$LATEST":
+        if number == "$LATEST" or str(number).startswith("@frozen"):
             return None
         found.append(next(version.artifact for version in seen.versions if version.number == number))
     return (*found, observed.live.deployments[observed.live.stage.deployment])
