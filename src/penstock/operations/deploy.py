@@ -30,6 +30,7 @@ from penstock.operations.terraform import (
     contract,
     document_digest,
     is_contracted,
+    is_current,
     make_plan,
     read_applied,
     remember_applied,
@@ -124,8 +125,9 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     )
     session.record("approved", {"plan": plan.id, "by": [approval.by for approval in approvals]})
     if saved is not None:
-        session.hold_for_long()
-        apply_plan(world, saved)
+        if saved.changed:
+            session.hold_for_long()
+            apply_plan(world, saved)
         if is_contracted(world, wanted.shape):
             remember_applied(world, wanted.shape, live_url(world))
     generate_missing(world)
@@ -194,11 +196,11 @@ def _wanted(world: World, request: DeployRequest, targets: Mapping[str, Target],
 
 
 def _nothing_to_do(world: World, wanted: _Wanted, pointer: Pointer | None) -> Deployed | None:
-    """The answer of a deploy that has nothing to do, or None. Three reads: pointer, last apply, lease."""
+    """The answer of a deploy that has nothing to do, or None: pointer, lease, last apply and state are read."""
     if pointer is None or somebody_is_at_it(world):
         return None
     before = read_applied(world)
-    if before.fingerprint != wanted.shape.fingerprint:
+    if not is_current(world, wanted.shape, before):
         return None
     release = wanted.release.id
     if pointer.live_release == release and pointer.candidate is None:
@@ -231,7 +233,7 @@ def _plan(world: World, wanted: _Wanted, live: Release | None, *, always: bool) 
     kept_grants_changed = retain(world, live, wanted.release)
     saved: TerraformPlan | None = None
     changes: Sequence[ResourceChange] = ()
-    if always or kept_grants_changed or before.fingerprint != wanted.shape.fingerprint:
+    if always or kept_grants_changed or not is_current(world, wanted.shape, before):
         write_root(world, expanded(wanted.shape.root, before.root))
         saved, changes = make_plan(world)
     else:

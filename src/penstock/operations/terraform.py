@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 APPLIED = "terraform/applied.json"
 """What the last apply was made of: fingerprint and rendered root."""
 
+STATE = "terraform/terraform.tfstate"
 ROOT_FILE = "main.tf.json"
 USER_FILES = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json")
 
@@ -40,6 +41,8 @@ class Shape:
     fingerprint: str = ""
     url: str | None = None
     """Where the API answered after that apply: saves asking when there is nothing to do."""
+    state: str | None = None
+    """ETag of Terraform's state after that apply: another one means that somebody ran Terraform by hand since."""
 
 
 def wanted_shape(world: World) -> Shape:
@@ -58,13 +61,24 @@ def read_applied(world: World) -> Shape:
     if stored is None:
         return Shape()
     found = json.loads(stored.body)
-    return Shape(root=found["root"], fingerprint=found["fingerprint"], url=found["url"])
+    return Shape(root=found["root"], fingerprint=found["fingerprint"], url=found["url"], state=found["state"])
 
 
 def remember_applied(world: World, shape: Shape, url: str | None) -> None:
     """Record a finished apply, for the next run to skip."""
-    body = {"fingerprint": shape.fingerprint, "root": shape.root, "url": url}
+    body = {"fingerprint": shape.fingerprint, "root": shape.root, "url": url, "state": state_tag(world)}
     world.objects.put(APPLIED, json.dumps(body, sort_keys=True).encode())
+
+
+def state_tag(world: World) -> str | None:
+    """ETag of Terraform's state as it is now."""
+    stored = world.objects.get(STATE)
+    return stored.etag if stored else None
+
+
+def is_current(world: World, shape: Shape, before: Shape) -> bool:
+    """Whether an apply of the shape would find everything as the last one left it."""
+    return before.fingerprint == shape.fingerprint and before.state == state_tag(world)
 
 
 def write_root(world: World, root: Mapping[str, Any]) -> None:
