@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.http_control import Answer, Dropped, Silent, Stranger, ask
+from penstock.build.targets import choose
 from penstock.model.errors import LocalAwsFault, NotFound, UsageError
 from penstock.ports import LocalStatus
 
@@ -210,9 +211,10 @@ class LocalAwsProcess:
     def _argv(self) -> list[str]:
         argv = [sys.executable, "-m", "penstock.localaws", "--port", str(self._port), "--state", str(self._state)]
         for runtime in PYTHONS:
-            found = self._interpreters.find(runtime)
-            if found:
-                argv += ["--interpreter", f"{runtime}={found}"]
+            # The same choice as the build's, also where the declared version is missing: the bytes are made for it.
+            chosen = choose(runtime, self._interpreters).program
+            if chosen:
+                argv += ["--interpreter", f"{runtime}={chosen}"]
         node = next((found for found in map(self._interpreters.find, NODES) if found), None)
         if node:
             argv += ["--node", str(node)]

@@ -59,7 +59,9 @@ def test_it_starts_answers_and_stops(tmp_path: Path) -> None:
     try:
         assert started.url == f"http://127.0.0.1:{PORT}"
         assert started.pid is not None
-        assert dict(started.interpreters) == {"python3.11": sys.executable}
+        # What the machine lacks runs on what it has, as the build chose it.
+        assert set(started.interpreters.values()) == {sys.executable}
+        assert {"python3.11", "python3.13"} <= set(started.interpreters)
         assert 10_000_000 < (started.memory or 0) < 150_000_000
         assert process.status().pid == started.pid
         assert process.log().exists()
