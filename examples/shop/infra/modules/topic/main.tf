@@ -1,0 +1,4 @@
+resource "aws_sns_topic" "this" {
+  name = var.name
+  tags = var.tags
+}
