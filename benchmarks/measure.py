@@ -1,0 +1,153 @@
+"""What the benchmarks share: run a program and watch it, a table that prints ratios, the machine in two lines."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+PENSTOCK = Path(sys.executable).parent / "penstock"
+LOOK_EVERY = 0.02
+"""Seconds between two looks at a program's memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One program that has ended. `peak` is the most memory that it alone held, in MB; None where /proc is missing."""
+
+    seconds: float
+    status: int
+    stdout: str
+    stderr: str
+    peak: float | None
+
+
+def run(
+    argv: Sequence[str | Path], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, expect: int = 0
+) -> Ran:
+    """Run a program to its end and time it. Raises SystemExit when it does not end as expected."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [str(part) for part in argv],
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    peaks: list[float] = []
+    ended = threading.Event()
+    watcher = threading.Thread(target=_watch, args=(process.pid, ended, peaks))
+    watcher.start()
+    stdout, stderr = process.communicate()
+    seconds = time.perf_counter() - began
+    ended.set()
+    watcher.join()
+    if process.returncode != expect:
+        raise SystemExit(f"{argv} ended with {process.returncode}, not {expect}:\n{stdout[-2000:]}\n{stderr[-4000:]}")
+    return Ran(
+        seconds=seconds,
+        status=process.returncode,
+        stdout=stdout,
+        stderr=stderr,
+        peak=max(peaks) if peaks else None,
+    )
+
+
+def times(rounds: int, *actions: Callable[[], float]) -> list[float]:
+    """The median of each action's seconds; the actions take turns, so that a busy machine troubles all alike."""
+    taken: list[list[float]] = [[] for _ in actions]
+    for _ in range(rounds):
+        for action, into in zip(actions, taken, strict=True):
+            into.append(action())
+    return [statistics.median(found) for found in taken]
+
+
+@dataclass(slots=True)
+class Table:
+    """Measurements, each with what was measured beside it."""
+
+    title: str
+    rows: list[tuple[str, ...]] = field(default_factory=list)
+    missed: list[str] = field(default_factory=list)
+
+    def add(
+        self,
+        what: str,
+        value: float,
+        *,
+        unit: str = "s",
+        at_most: float | None = None,
+        beside: float | None = None,
+        at_least: float | None = None,
+    ) -> None:
+        """One line.
+
+        Args:
+            what: what was measured.
+            value: ours, or (for a line of its own) the other's.
+            unit: s or MB.
+            at_most: the goal for the value.
+            beside: what the ratio is taken to: the row says how many times longer `value` takes than this.
+            at_least: the goal for that ratio.
+        """
+        ratio = None if beside is None else value / beside
+        goals = []
+        if at_most is not None:
+            goals.append((f"<= {at_most:g} {unit}", value <= at_most))
+        if at_least is not None and ratio is not None:
+            goals.append((f">= {at_least:g} x", ratio >= at_least))
+        verdict = "" if not goals else "met" if all(met for _, met in goals) else "MISSED"
+        if verdict == "MISSED":
+            self.missed.append(what)
+        self.rows.append(
+            (
+                what,
+                f"{value:.2f} {unit}" if unit == "s" else f"{value:.0f} {unit}",
+                "" if ratio is None else f"{ratio:.1f} x",
+                ", ".join(goal for goal, _ in goals),
+                verdict,
+            )
+        )
+
+    def show(self) -> None:
+        """Print it."""
+        head = (self.title, "median", "ratio", "goal", "")
+        lines = [head, *self.rows]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+        for line in lines:
+            first, *rest = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            print("  ".join((first, *rest)).rstrip())
+
+
+def machine() -> str:
+    """Cores, memory, system, Python and load, without the machine's name."""
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    load = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    return (
+        f"{os.cpu_count()} cores, {pages:.0f} GB, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}, load average {load}"
+    )
+
+
+def _watch(pid: int, ended: threading.Event, peaks: list[float]) -> None:
+    """Note the high-water mark of a process's resident memory, its children apart, until it ends."""
+    status = Path(f"/proc/{pid}/status")
+    while not ended.is_set():
+        try:
+            found = [line.split()[1] for line in status.read_text().splitlines() if line.startswith("VmHWM:")]
+        except OSError:
+            return
+        peaks.extend(int(value) / 1024 for value in found)
+        ended.wait(LOOK_EVERY)
