@@ -14,7 +14,6 @@ import urllib.error
 import urllib.request
 import zipfile
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,6 +21,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 REGION = "eu-west-1"
 SECRET = "penstock-local"
@@ -66,8 +66,11 @@ class Server:
         began = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "penstock.localaws", "--port", str(self.port), "--state", str(self.state)]
-                + list(self.options),
+                [
+                    *(sys.executable, "-m", "penstock.localaws"),
+                    *("--port", str(self.port), "--state", str(self.state)),
+                    *self.options,
+                ],
                 stderr=log,
                 stdout=log,
                 env={**os.environ, "AWS_PROFILE": "must-not-leak", "AWS_SECRET_ACCESS_KEY": "must-not-leak"},
@@ -172,7 +175,9 @@ class Account:
         self, api_id: str, name: str, function: str, *, security: bool = False, paths: Sequence[str] = ("/users",)
     ) -> None:
         self.client("apigateway").put_rest_api(
-            restApiId=api_id, mode="overwrite", body=json.dumps(document(name, function, security, paths))
+            restApiId=api_id,
+            mode="overwrite",
+            body=json.dumps(document(name, function, security=security, paths=paths)),
         )
 
     def bucket(self, name: str, *, versioned: bool = False) -> Any:
@@ -194,7 +199,7 @@ class Account:
         )
 
 
-def document(name: str, function: str, security: bool, paths: Sequence[str]) -> dict[str, Any]:
+def document(name: str, function: str, *, security: bool, paths: Sequence[str]) -> dict[str, Any]:
     """The OpenAPI document as the product generates it."""
     uri = (
         f"arn:aws:apigateway:{REGION}:lambda:path/2015-03-31/functions/{function}:${{stageVariables.slot}}/invocations"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 from localaws.harness import ECHO, Account, Server, free_port
+
 from penstock.localaws.persistence import finish_interrupted_writes
 
 if TYPE_CHECKING:
@@ -233,9 +233,13 @@ def test_a_full_disk_refuses_writes_and_corrupts_nothing(small_disk: Path) -> No
         account = Account(server, "111111111111")
         s3 = account.bucket("box")
         s3.put_object(Bucket="box", Key="small", Body=b"kept")
-        with pytest.raises(ClientError) as full:
+
+        def fill() -> None:
             for number in range(100):
                 s3.put_object(Bucket="box", Key=f"big/{number}", Body=b"x" * 3_000_000)
+
+        with pytest.raises(ClientError) as full:
+            fill()
         assert full.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
         with pytest.raises(ClientError):
             s3.put_object(Bucket="box", Key="small", Body=b"x" * 3_000_000)
@@ -306,7 +310,7 @@ def listening(pid: int) -> set[tuple[str, int]]:
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):
-            target = os.readlink(descriptor)
+            target = str(descriptor.readlink())
             if target.startswith("socket:["):
                 inodes.add(target[8:-1])
     found: set[tuple[str, int]] = set()

@@ -20,7 +20,10 @@ from localaws.harness import ECHO, Account, Server, zipped
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-RELEASE = "def handler(event, context):\n    return {'release': %r, 'arn': context.invoked_function_arn, 'version': context.function_version}\n"
+RELEASE = """
+def handler(event, context):
+    return {"release": %r, "arn": context.invoked_function_arn, "version": context.function_version}
+"""
 
 
 def refused(code: str) -> Any:

@@ -44,7 +44,7 @@ def test_the_account_number_is_its_administrator(account: Account) -> None:
 
 
 def test_an_administrator_with_another_secret_is_refused(account: Account) -> None:
-    with pytest.raises(ClientError, match="SignatureDoesNotMatch|InvalidSignatureException"):
+    with pytest.raises(ClientError, match=r"SignatureDoesNotMatch|InvalidSignatureException"):
         account.client("ssm", secret="guess").describe_parameters()
     with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
         account.client("s3", secret="guess").list_buckets()
@@ -56,10 +56,9 @@ def test_unsigned_and_unknown_callers_are_refused(account: Account, server: Serv
     )
     with pytest.raises(ClientError, match="MissingAuthenticationToken"):
         anonymous.describe_parameters()
-    for key in ("AKIAUNKNOWN000000000", "test", ""):
-        if key:
-            with pytest.raises(ClientError, match="UnrecognizedClient|InvalidClientTokenId|security token"):
-                account.client("ssm", key=key, secret="x").describe_parameters()
+    for key in ("AKIAUNKNOWN000000000", "test"):
+        with pytest.raises(ClientError, match=r"UnrecognizedClient|InvalidClientTokenId|security token"):
+            account.client("ssm", key=key, secret="x").describe_parameters()
 
 
 def test_resources_of_two_accounts_never_meet(account: Account, other_account: Account) -> None:

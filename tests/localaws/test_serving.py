@@ -37,7 +37,7 @@ def shop(account: Account) -> dict[str, str]:
 
 
 def test_the_slot_of_the_stage_variable_answers_and_sees_its_alias_and_its_version(
-    account: Account, server: Server, shop: dict[str, str]
+    server: Server, shop: dict[str, str]
 ) -> None:
     status, body = server.call(f"/@{shop['name']}/users")
 

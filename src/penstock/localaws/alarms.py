@@ -173,23 +173,26 @@ def _around_put(ministack: Ministack, original: Callable[..., Any]) -> Callable[
         alarm = ministack.cloudwatch._alarms.get(given.get("AlarmName"))
         if answer[0] != _OK or alarm is None:
             return answer
-        for name in _LISTS:
-            alarm[name] = list(given.get(name) or [])
-        for name in ("EvaluateLowSampleCountPercentile", "ThresholdMetricId", "Metrics"):
-            if given.get(name):
-                alarm[name] = given[name]
-        if alarm.get("Metrics") or alarm.get("ExtendedStatistic"):
-            alarm.pop("Statistic", None)
-        if alarm.get("Metrics"):
-            for name in ("Dimensions", "MetricName", "Namespace", "Period"):
-                alarm.pop(name, None)
-        for name in [name for name, value in alarm.items() if value is None or value == ""]:
-            if name != "StateReason":
-                del alarm[name]
+        _complete(alarm, given)
         evaluate(ministack, alarm)
         return answer
 
     return put
+
+
+def _complete(alarm: dict[str, Any], given: Mapping[str, Any]) -> None:
+    for name in _LISTS:
+        alarm[name] = list(given.get(name) or [])
+    for name in ("EvaluateLowSampleCountPercentile", "ThresholdMetricId", "Metrics"):
+        if given.get(name):
+            alarm[name] = given[name]
+    if alarm.get("Metrics") or alarm.get("ExtendedStatistic"):
+        alarm.pop("Statistic", None)
+    if alarm.get("Metrics"):
+        for name in ("Dimensions", "MetricName", "Namespace", "Period"):
+            alarm.pop(name, None)
+    for name in [name for name, value in alarm.items() if (value is None or value == "") and name != "StateReason"]:
+        del alarm[name]
 
 
 def _around_describe(ministack: Ministack, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -104,7 +104,9 @@ def _write(ministack: Ministack, api_id: str, document: Mapping[str, Any], *, me
         for method, operation in item.items():
             if method.lower() in _METHODS or method == _ANY:
                 name = "ANY" if method == _ANY else method.upper()
-                _operation(gateway, api_id, resource_id, name, operation or {}, schemes, document.get("security"))
+                place = (api_id, resource_id, name)
+                settings = _settings(gateway, operation or {}, schemes, document.get("security"))
+                _operation(gateway, place, operation or {}, settings)
 
 
 def _write_api(api: dict[str, Any], document: Mapping[str, Any]) -> None:
@@ -142,28 +144,28 @@ def _resource(gateway: Any, api_id: str, root: str, path: str, ids: Mapping[str,
     return parent
 
 
-def _operation(
-    gateway: Any,
-    api_id: str,
-    resource_id: str,
-    method: str,
-    operation: Mapping[str, Any],
-    schemes: Mapping[str, Any],
-    default_security: Any,
-) -> None:
-    security = operation.get("security", default_security)
-    settings = gateway._method_security(security, schemes)
+def _settings(
+    gateway: Any, operation: Mapping[str, Any], schemes: Mapping[str, Any], default_security: Any
+) -> dict[str, Any]:
+    settings: dict[str, Any] = gateway._method_security(operation.get("security", default_security), schemes)
     if (operation.get("x-amazon-apigateway-auth") or {}).get("type"):
         settings["authorizationType"] = operation["x-amazon-apigateway-auth"]["type"]
     settings["operationName"] = operation.get("operationId", "")
     settings["requestParameters"] = _request_parameters(operation)
-    gateway._put_method(api_id, resource_id, method, settings)
+    return settings
+
+
+def _operation(
+    gateway: Any, place: tuple[str, str, str], operation: Mapping[str, Any], settings: Mapping[str, Any]
+) -> None:
+    """Write one method; ``place`` is the API, the resource and the HTTP method."""
+    gateway._put_method(*place, settings)
     for status, response in (operation.get("responses") or {}).items():
         headers = {f"method.response.header.{name}": False for name in (response or {}).get("headers") or {}}
-        gateway._put_method_response(api_id, resource_id, method, str(status), {"responseParameters": headers})
+        gateway._put_method_response(*place, str(status), {"responseParameters": headers})
     integration = operation.get(_INTEGRATION)
     if integration:
-        _integration(gateway, api_id, resource_id, method, integration)
+        _integration(gateway, place, integration)
 
 
 def _request_parameters(operation: Mapping[str, Any]) -> dict[str, bool]:
@@ -175,18 +177,13 @@ def _request_parameters(operation: Mapping[str, Any]) -> dict[str, bool]:
     }
 
 
-def _integration(gateway: Any, api_id: str, resource_id: str, method: str, integration: Mapping[str, Any]) -> None:
+def _integration(gateway: Any, place: tuple[str, str, str], integration: Mapping[str, Any]) -> None:
     data = {key: value for key, value in integration.items() if key not in {"type", "responses"}}
     data["type"] = str(integration.get("type", "")).upper()
     if "passthroughBehavior" in data:
         data["passthroughBehavior"] = str(data["passthroughBehavior"]).upper()
-    gateway._put_integration(api_id, resource_id, method, data)
+    gateway._put_integration(*place, data)
     for pattern, response in (integration.get("responses") or {}).items():
         status = str(response.get("statusCode", "200"))
-        gateway._put_integration_response(
-            api_id,
-            resource_id,
-            method,
-            status,
-            {**response, "selectionPattern": "" if pattern == "default" else pattern},
-        )
+        selection = "" if pattern == "default" else pattern
+        gateway._put_integration_response(*place, status, {**response, "selectionPattern": selection})

@@ -16,23 +16,28 @@ if TYPE_CHECKING:
 
 _CANARY = "canarySettings"
 _LOGS = "accessLogSettings"
+_LOGS = "accessLogSettings"
 _BAD_REQUEST = 400
 _FULL = 100.0
 
 
 def install(ministack: Ministack, _settings: Settings) -> None:
     """Check and type what UpdateStage and CreateStage are given."""
-    gateway = ministack.apigateway
+    stages = Stages(ministack)
+    ministack.wrap(ministack.apigateway, "_create_stage", "(api_id, data)", stages.around_create)
+    ministack.wrap(ministack.apigateway, "_update_stage", "(api_id, stage_name, data)", stages.around_update)
 
-    def refusal(api_id: str, deployment_id: Any) -> Response | None:
-        if deployment_id in (gateway._deployments_v1.get(api_id) or {}):
-            return None
-        answer: Response = gateway._v1_error(
-            "BadRequestException", f"Invalid deployment id specified: {deployment_id}", _BAD_REQUEST
-        )
-        return answer
 
-    def around_create(original: Callable[..., Any]) -> Callable[..., Any]:
+class Stages:
+    """The wrappers around creating and updating a stage."""
+
+    def __init__(self, ministack: Ministack) -> None:
+        self._gateway = ministack.apigateway
+
+    def around_create(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """A stage needs a name that is free and a deployment that exists."""
+        gateway = self._gateway
+
         def create_stage(api_id: str, data: dict[str, Any]) -> Response:
             if api_id not in gateway._rest_apis:
                 missing: Response = original(api_id, data)
@@ -41,7 +46,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
             if name in (gateway._stages_v1.get(api_id) or {}):
                 taken: Response = gateway._v1_error("ConflictException", "Stage already exists", 409)
                 return taken
-            answer: Response = refusal(api_id, data.get("deploymentId")) or original(api_id, data)
+            answer: Response = self._refusal(api_id, data.get("deploymentId")) or original(api_id, data)
             if answer[0] >= _BAD_REQUEST:
                 return answer
             stage = gateway._stages_v1[api_id][name]
@@ -52,34 +57,46 @@ def install(ministack: Ministack, _settings: Settings) -> None:
 
         return create_stage
 
-    def around_update(original: Callable[..., Any]) -> Callable[..., Any]:
+    def around_update(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Expand ``copy``, refuse what AWS refuses before anything changes, keep canary settings typed."""
+        gateway = self._gateway
+
         def update_stage(api_id: str, stage_name: str, data: dict[str, Any]) -> Response:
             stage = (gateway._stages_v1.get(api_id) or {}).get(stage_name)
             if stage is None:
                 missing: Response = original(api_id, stage_name, data)
                 return missing
             operations = [_expanded(operation, stage) for operation in data.get("patchOperations", [])]
-            problem = _problem(operations)
-            if problem:
-                wrong: Response = gateway._v1_error("BadRequestException", problem, _BAD_REQUEST)
-                return wrong
-            for operation in operations:
-                if operation.get("path") in {"/deploymentId", "/canarySettings/deploymentId"} and "value" in operation:
-                    refused = refusal(api_id, operation["value"])
-                    if refused:
-                        return refused
+            refused = self._refused(api_id, operations)
+            if refused is not None:
+                return refused
             answer: Response = original(api_id, stage_name, {**data, "patchOperations": operations})
-            settings = stage.get(_CANARY)
+            settings = stage.pop(_CANARY, None)
             if settings:
                 stage[_CANARY] = _typed(settings, stage)
-            elif _CANARY in stage:
-                del stage[_CANARY]
             return gateway._v1_response(_without_empty_logs(stage)) if answer[0] < _BAD_REQUEST else answer
 
         return update_stage
 
-    ministack.wrap(gateway, "_create_stage", "(api_id, data)", around_create)
-    ministack.wrap(gateway, "_update_stage", "(api_id, stage_name, data)", around_update)
+    def _refused(self, api_id: str, operations: Sequence[Mapping[str, Any]]) -> Response | None:
+        problem = _problem(operations)
+        if problem:
+            wrong: Response = self._gateway._v1_error("BadRequestException", problem, _BAD_REQUEST)
+            return wrong
+        for operation in operations:
+            if operation.get("path") in {"/deploymentId", "/canarySettings/deploymentId"} and "value" in operation:
+                refused = self._refusal(api_id, operation["value"])
+                if refused is not None:
+                    return refused
+        return None
+
+    def _refusal(self, api_id: str, deployment_id: Any) -> Response | None:
+        if deployment_id in (self._gateway._deployments_v1.get(api_id) or {}):
+            return None
+        answer: Response = self._gateway._v1_error(
+            "BadRequestException", f"Invalid deployment id specified: {deployment_id}", _BAD_REQUEST
+        )
+        return answer
 
 
 def _expanded(operation: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,27 +36,33 @@ class Control:
     def answer(self, method: str, path: str) -> tuple[int, dict[str, Any]]:
         """Status and JSON body of a control request. Runs on the event loop: nothing else moves meanwhile."""
         verb, _, name = path[len(PREFIX) :].partition("/")
-        if (method, verb) == (_GET, "health"):
-            return 200, {"status": "ready", "pid": os.getpid(), "state": str(self._settings.state), **self._facts()}
-        if (method, verb) == (_GET, "snapshots"):
-            return 200, {"snapshots": self._names()}
-        if (method, verb) == (_POST, "reset"):
-            self._reset()
-            return 200, {"reset": True}
+        plain = {
+            (_GET, "health"): self._health,
+            (_GET, "snapshots"): lambda: {"snapshots": self._names()},
+            (_POST, "reset"): self._reset,
+        }
+        if (method, verb) in plain:
+            return 200, plain[method, verb]()
         if method == _POST and verb in {"snapshot", "restore"}:
-            if not _NAME.fullmatch(name):
-                return 400, {"message": f"a snapshot is named by letters, digits, '.', '_' and '-', not {name!r}"}
-            if verb == "snapshot":
-                self._snapshot(name)
-                return 200, {"snapshot": name}
-            if name not in self._names():
-                return 404, {"message": f"there is no snapshot {name!r}; there are: {', '.join(self._names())}"}
-            self._restore(name)
-            return 200, {"restored": name}
+            return self._named(verb, name)
         return 404, {
             "message": f"{method} {path} is not one of: GET health, GET snapshots, POST snapshot/NAME, "
             "POST restore/NAME, POST reset"
         }
+
+    def _health(self) -> dict[str, Any]:
+        return {"status": "ready", "pid": os.getpid(), "state": str(self._settings.state), **self._facts()}
+
+    def _named(self, verb: str, name: str) -> tuple[int, dict[str, Any]]:
+        if not _NAME.fullmatch(name):
+            return 400, {"message": f"a snapshot is named by letters, digits, '.', '_' and '-', not {name!r}"}
+        if verb == "snapshot":
+            self._snapshot(name)
+            return 200, {"snapshot": name}
+        if name not in self._names():
+            return 404, {"message": f"there is no snapshot {name!r}; there are: {', '.join(self._names())}"}
+        self._restore(name)
+        return 200, {"restored": name}
 
     def _names(self) -> list[str]:
         folder = self._settings.snapshots
@@ -83,9 +89,10 @@ class Control:
         self._ministack.s3._load_persisted_data()
         self._keeper.load()
 
-    def _reset(self) -> None:
+    def _reset(self) -> dict[str, Any]:
         self._wipe()
         self._keeper.save()
+        return {"reset": True}
 
     def _wipe(self) -> None:
         self._ministack.app._reset_all_state()

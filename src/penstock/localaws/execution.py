@@ -65,7 +65,7 @@ class Execution:
         return worker_class_for
 
     def around_reap(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        """Ministack keeps the first process of each version for ever; a release leaves versions behind, so we do not."""
+        """End idle processes of every version: ministack keeps one of each, and every release leaves versions."""
 
         def reap_idle_workers(ttl: float | None = None) -> int:
             killed = int(original(ttl))
@@ -160,11 +160,9 @@ class Execution:
 def _around_emit_logs(original: Callable[..., Any]) -> Callable[..., Any]:
     """Our executor wrote the log already; other executors' logs stay ministack's."""
 
-    def emit(
-        func: Any, request_id: str, log_text: str, error: bool, duration_ms: int, *, log_source: str | None = None
-    ) -> None:
+    def emit(*arguments: Any, log_source: str | None = None) -> None:
         if log_source != _OURS:
-            original(func, request_id, log_text, error, duration_ms, log_source=log_source)
+            original(*arguments, log_source=log_source)
 
     return emit
 

@@ -66,13 +66,12 @@ def _around_identity(ministack: Ministack, original: Callable[..., Any]) -> Call
 def _around_resource_arn(original: Callable[..., Any]) -> Callable[..., Any]:
     """``Qualifier=blue`` and ``name:blue`` are the same resource."""
 
-    def extract_resource_arn(
-        service: str, method: str, path: str, headers: Any, body: Any, query_params: Mapping[str, Any], *rest: Any
-    ) -> str:
-        arn: str = original(service, method, path, headers, body, query_params, *rest)
+    def extract_resource_arn(service: str, *arguments: Any, **keywords: Any) -> str:
+        arn: str = original(service, *arguments, **keywords)
         if service != "lambda" or ":function:" not in arn:
             return arn
-        given = query_params.get("Qualifier") or ""
+        query: Mapping[str, Any] = keywords.get("query_params") or arguments[4]
+        given = query.get("Qualifier") or ""
         qualifier = given[0] if isinstance(given, list) else given
         name = arn.partition(":function:")[2]
         return f"{arn}:{qualifier}" if qualifier and ":" not in name else arn

@@ -7,11 +7,11 @@ import shutil
 import subprocess
 import sys
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from penstock.localaws.settings import Settings
 

@@ -48,7 +48,7 @@ def compute(expression: str, values: Mapping[str, float | None]) -> float | None
     return _value(tree.body, values)
 
 
-def _value(node: ast.expr, values: Mapping[str, float | None]) -> float | None:
+def _value(node: ast.expr, values: Mapping[str, float | None]) -> float | None:  # noqa: PLR0911 - one return a kind
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return float(node.value)
     if isinstance(node, ast.Name):

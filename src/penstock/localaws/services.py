@@ -74,9 +74,9 @@ def answer(
 ) -> Response:
     """Run one operation; its errors become AWS's JSON errors."""
     function = operations.get(operation)
+    if function is None:
+        return ministack.error("UnknownOperationException", f"the embedded AWS does not have {operation}", 400)
     try:
-        if function is None:
-            raise ServiceError("UnknownOperationException", f"the embedded AWS does not have {operation}")
         result = function(json.loads(body or b"{}"))
     except ServiceError as error:
         return ministack.error(error.code, str(error), error.status)

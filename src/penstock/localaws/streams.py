@@ -114,14 +114,17 @@ class StreamPoller:
         identity = mapping["UUID"]
         progress = self._progress.setdefault(identity, Progress())
         wanted = lambdas._apply_filter_criteria(records, mapping)
-        done = len(records)
+        done: int | None = len(records)
         if wanted:
             func, _ = lambdas._get_func_record_for_qualifier(mapping["FunctionName"], mapping.get("Qualifier"))
             if func is None:
                 lambdas._esm_backoff_until[identity] = time.time() + 1
                 return
             result = lambdas._execute_function(func, {"Records": wanted})
-            done = self._judge(mapping, source, records, wanted, progress, func, result)
+            done = self._judge(mapping, records, progress, result)
+            if done is None:
+                given_up = self._failed_again(mapping, source, wanted, func, result)
+                done = len(records) if given_up else 0
         if done:
             with lambdas._dynamodb_stream_positions_lock:
                 lambdas._dynamodb_stream_positions[identity] = position + done
@@ -129,36 +132,41 @@ class StreamPoller:
     def _judge(
         self,
         mapping: dict[str, Any],
-        source: str,
         records: list[dict[str, Any]],
-        wanted: list[dict[str, Any]],
         progress: Progress,
-        func: Mapping[str, Any],
         result: Mapping[str, Any],
-    ) -> int:
-        """How many records are done with: all, those before the first failed one, or none yet."""
+    ) -> int | None:
+        """How many records are done with; 0: try fewer at once; None: the same ones failed again."""
         failed = _first_failure(mapping, records, result)
-        if failed is None:
+        if failed is None or failed > 0:
             progress.failures, progress.limit = 0, None
-            mapping["LastProcessingResult"] = f"OK - {len(wanted)} records"
-            return len(records)
+            mapping["LastProcessingResult"] = "OK" if failed is None else "PROBLEM: Function call failed"
+            return len(records) if failed is None else failed
         mapping["LastProcessingResult"] = "PROBLEM: Function call failed"
-        if failed > 0:
-            progress.failures, progress.limit = 0, None
-            return failed
         if mapping.get("BisectBatchOnFunctionError") and len(records) > 1:
             progress.limit = (len(records) + 1) // 2
             return 0
         progress.failures += 1
+        return None
+
+    def _failed_again(
+        self,
+        mapping: dict[str, Any],
+        source: str,
+        wanted: list[dict[str, Any]],
+        func: Mapping[str, Any],
+        result: Mapping[str, Any],
+    ) -> bool:
+        """Wait and try again, or give up: then the failure is reported and the records are passed over."""
+        lambdas = self._ministack.lambdas
+        progress = self._progress[mapping["UUID"]]
         condition = _given_up(mapping, wanted, progress)
         if condition is None:
-            self._ministack.lambdas._esm_backoff_until[mapping["UUID"]] = (
-                time.time() + self._ministack.lambdas._ESM_BACKOFF_SECONDS
-            )
-            return 0
-        self._ministack.lambdas._send_ddb_stream_failure_record(mapping, func, wanted, source, result, condition)
+            lambdas._esm_backoff_until[mapping["UUID"]] = time.time() + lambdas._ESM_BACKOFF_SECONDS
+            return False
+        lambdas._send_ddb_stream_failure_record(mapping, func, wanted, source, result, condition)
         progress.failures, progress.limit = 0, None
-        return len(records)
+        return True
 
 
 def _first_failure(mapping: Mapping[str, Any], records: list[dict[str, Any]], result: Mapping[str, Any]) -> int | None:

@@ -106,7 +106,7 @@ class FunctionProcess:
         return self._process
 
     @_proc.setter
-    def _proc(self, value: None) -> None:
+    def _proc(self, _value: None) -> None:
         if not self._doomed:
             self._forget()
 
@@ -305,7 +305,7 @@ def unpacked(code: Path, code_zip: bytes) -> Path:
 
 
 def environment_of(config: Mapping[str, Any], credentials: Mapping[str, str], url: str) -> dict[str, str]:
-    """The variables a function finds: Lambda's own, its configuration's, its role's credentials; nothing of the host."""
+    """The variables a function finds: Lambda's, its configuration's, its role's; nothing of the host."""
     name = str(config["FunctionName"])
     region = str(config["FunctionArn"]).split(":")[3]
     own = {str(k): str(v) for k, v in ((config.get("Environment") or {}).get("Variables") or {}).items()}
