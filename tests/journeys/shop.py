@@ -6,7 +6,7 @@
     assert ended.status == 0, ended
     assert shop.get("/users/health").status == 200
     shop.edit("services/user_service/src/users/app.py", "old text", "new text")
-    assert shop.plan_status() == 0                # terraform plan -detailed-exitcode, by hand
+    assert shop.plans_nothing()                   # terraform plan -detailed-exitcode, by hand
 
 A `terraform` that writes down how it was started stands first on the path of everything (`terraform_runs`).
 """
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -46,6 +47,8 @@ LINKED = Path(".penstock/cache")
 OWN = "local"
 """What in `.penstock` belongs to the running embedded AWS: its state, its log, its process id."""
 
+BUCKET = "penstock-shop-dev-111111111111-eu-west-1"
+USERS_APP = "services/user_service/src/users/app.py"
 HEALTH_ROUTES = ("/users/health", "/orders/health", "/catalog/health", "/notifications/health")
 
 
@@ -162,6 +165,12 @@ class Shop:
             raise AssertionError(str(ended))
         return ended.status
 
+    def plans_nothing(self, environment: str = "dev") -> bool:
+        """Whether Terraform by hand finds nothing to do; fails, with what it would do, when it finds something."""
+        ended = self.terraform("plan", "-detailed-exitcode", "-no-color", "-input=false", environment=environment)
+        assert ended.status == 0, re.sub(r"(?m)^.*: (Refreshing|Reading|Read complete).*\n", "", str(ended))
+        return True
+
     # ------------------------------------------------------------------------------------------ requests
 
     def url(self, environment: str = "dev", stage: str = "") -> str:
@@ -195,7 +204,29 @@ class Shop:
         SigV4Auth(Credentials(ACCOUNTS[environment], SECRET), "execute-api", REGION).add_auth(signed)
         return dict(signed.headers.items())
 
+    def wording(self) -> str:
+        """What user_service, as it is live, says about a customer whom it does not know."""
+        answer = self.get("/users/nobody")
+        assert answer.status == 404, answer
+        return str(answer.json["detail"])
+
+    def live_release(self, environment: str = "dev") -> str:
+        """Id of the release that traffic goes to, from `penstock releases`."""
+        return next(name for name, state in self.releases(environment).items() if state == "live")
+
+    def releases(self, environment: str = "dev") -> dict[str, str]:
+        """Every release's id, and what `penstock releases` calls its state."""
+        lines = self.told("releases", "-e", environment)
+        return {line["release"]: line["state"] for line in lines if "release" in line}
+
     # ------------------------------------------------------------------------------------------ files
+
+    def reword(self, text: str) -> None:
+        """A small change of user_service's code that shows in its answers (`wording`)."""
+        file = self.root / USERS_APP
+        changed = re.sub(r'not_found\("[^"]*"\)', f'not_found("{text}")', file.read_text())
+        assert changed != file.read_text(), "there is nothing to reword, or it reads so already"
+        file.write_text(changed)
 
     def edit(self, path: str, old: str, new: str) -> None:
         """Change a file as an editor does. Fails when the old text is not there."""
