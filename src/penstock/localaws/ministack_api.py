@@ -57,6 +57,7 @@ class Ministack:
     responses: Any
     router: Any
     s3: Any
+    secretsmanager: Any
     sts: Any
     wrapped: list[Wrapped] = field(default_factory=list)
     state_modules: list[Any] = field(default_factory=list)
@@ -131,6 +132,7 @@ def load(settings: Settings) -> Ministack:
         responses=importlib.import_module("ministack.core.responses"),
         router=importlib.import_module("ministack.core.router"),
         s3=importlib.import_module("ministack.services.s3"),
+        secretsmanager=importlib.import_module("ministack.services.secretsmanager"),
         sts=importlib.import_module("ministack.services.sts"),
     )
 

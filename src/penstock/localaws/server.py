@@ -22,10 +22,12 @@ from penstock.localaws import (
     autoscaling,
     execution,
     iam,
+    log_patterns,
     logs_queries,
     metrics,
     persistence,
     policies,
+    secrets,
     streams,
     versions,
 )
@@ -61,6 +63,8 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "deployments served as snapshots, stage variables, canaries, permissions": apigateway_serving.install,
     "Application Auto Scaling": autoscaling.install,
     "saved Logs Insights queries": logs_queries.install,
+    "secrets without a value have none": secrets.install,
+    "JSON log patterns, metric filters that publish": log_patterns.install,
 }
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})

@@ -1,0 +1,81 @@
+"""CloudWatch Logs: JSON patterns, and metric filters that publish."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from penstock.localaws.log_patterns import PatternError, compiled
+
+if TYPE_CHECKING:
+    from localaws.harness import Account
+
+EVENT = json.dumps({"status": 502, "path": "/users/7", "canary": True, "user": {"tags": ["a", "b"]}, "none": None})
+
+
+@pytest.mark.parametrize(
+    ("pattern", "found"),
+    [
+        ("{ $.status >= 500 }", True),
+        ("{ $.status = 404 }", False),
+        ("{ $.status != 404 }", True),
+        ('{ $.path = "/users*" }', True),
+        ('{ $.path = "/orders*" }', False),
+        ("{ $.canary IS TRUE }", True),
+        ("{ $.none IS NULL }", True),
+        ("{ $.absent NOT EXISTS }", True),
+        ("{ $.absent = 1 }", False),
+        ('{ $.user.tags[1] = "b" }', True),
+        ('{ ($.status < 500 || $.canary IS TRUE) && $.path != "/x" }', True),
+        ('{ $.status < 500 || $.path = "/x" }', False),
+    ],
+)
+def test_json_patterns(pattern: str, found: bool) -> None:  # noqa: FBT001 - a column of the table
+    assert compiled(pattern)(EVENT) is found
+    assert compiled(pattern)("no json") is False
+
+
+@pytest.mark.parametrize("pattern", ["{ $.a }", "{ = 1 }", "{ ($.a = 1 }", "{ $.a = 1 ", "{ $.a IS 1 }", "{ }"])
+def test_patterns_that_cannot_be_read(pattern: str) -> None:
+    with pytest.raises(PatternError):
+        compiled(pattern)
+
+
+def test_filtering_and_metric_filters_see_the_same_events(account: Account) -> None:
+    logs = account.client("logs")
+    logs.create_log_group(logGroupName="/access")
+    logs.create_log_stream(logGroupName="/access", logStreamName="s")
+    logs.put_metric_filter(
+        logGroupName="/access",
+        filterName="errors",
+        filterPattern="{ $.status >= 500 }",
+        metricTransformations=[
+            {
+                "metricName": "Handled5xx",
+                "metricNamespace": "Own",
+                "metricValue": "$.count",
+                "dimensions": {"slot": "$.slot"},
+            }
+        ],
+    )
+    now = time.time()
+    messages = [{"status": s, "slot": slot, "count": 2} for s, slot in ((200, "blue"), (500, "blue"), (503, "green"))]
+    logs.put_log_events(
+        logGroupName="/access",
+        logStreamName="s",
+        logEvents=[{"timestamp": int(now * 1000), "message": json.dumps(m)} for m in messages],
+    )
+    found = logs.filter_log_events(logGroupName="/access", filterPattern="{ $.status >= 500 }")["events"]
+    assert [json.loads(event["message"])["status"] for event in found] == [500, 503]
+    points = account.client("cloudwatch").get_metric_statistics(
+        Namespace="Own",
+        MetricName="Handled5xx",
+        Dimensions=[{"Name": "slot", "Value": "blue"}],
+        StartTime=now - 120,
+        EndTime=now + 60,
+        Period=60,
+        Statistics=["Sum"],
+    )["Datapoints"]
+    assert [point["Sum"] for point in points] == [2.0]
