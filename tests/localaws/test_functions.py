@@ -501,3 +501,26 @@ def test_metrics_are_kept_by_function_alias_and_version(account: Account) -> Non
 def test_this_python_is_one_that_the_runtime_names(account: Account) -> None:
     account.function("f", "import sys\ndef handler(e, c):\n    return sys.version_info[1]\n")
     assert account.invoke("f")[0] == sys.version_info.minor
+
+
+def test_a_new_release_starts_with_the_bytecode_of_what_did_not_change(tmp_path: Path) -> None:
+    server = Server(tmp_path / "state")
+    server.start()
+    try:
+        account = Account(server, "111111111111")
+        library = "VALUE = 1\n"
+        account.function("f", "def handler(event, context): ...\n")
+        code = "import library\ndef handler(event, context):\n    return [library.VALUE, %d]\n"
+        for number in (1, 2):
+            account.client("lambda").update_function_code(
+                FunctionName="f", ZipFile=zipped({"app.py": code % number, "library.py": library})
+            )
+            assert account.invoke("f")[0] == [1, number]
+        links = [path.stat().st_nlink for path in (tmp_path / "state" / "code").rglob("library.*.pyc")]
+        assert links == [2, 2], "one file under two names"
+        account.client("lambda").update_function_code(
+            FunctionName="f", ZipFile=zipped({"app.py": code % 3, "library.py": "VALUE = 2\n"})
+        )
+        assert account.invoke("f")[0] == [2, 3], "another content of the same size is compiled anew"
+    finally:
+        server.end()

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from penstock.localaws.log_patterns import PatternError, compiled
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.localaws import sdk
 from penstock.localaws.interpreters import Interpreters
+from penstock.localaws.unpacking import tidy
 from penstock.localaws.workers import Call, FunctionProcess, Host, Line, environment_of, log_group, tail
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def install(ministack: Ministack, settings: Settings) -> None:
         python_sdk=sdk.python_folder(settings),
         url=settings.url,
     )
+    tidy(host.code)
     sdk.link_node(settings, host.code)
     execution = Execution(ministack, host)
     ministack.wrap(ministack.lambda_runtime, "_worker_class_for", "(config)", execution.around_worker_class)

@@ -10,23 +10,20 @@ https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import secrets
 import select
-import shutil
 import subprocess
 import threading
 import time
-import zipfile
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.localaws.interpreters import NoInterpreterError
+from penstock.localaws.unpacking import unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -282,26 +279,6 @@ class FunctionProcess:
         self._commands = self._answers = self._log = -1
         self._process = None
         self._unfinished = b""
-
-
-def unpacked(code: Path, code_zip: bytes) -> Path:
-    """The folder with a ZIP's content, unpacked once and shared; it appears whole or not at all."""
-    folder = code / hashlib.sha256(code_zip).hexdigest()[:32]
-    if folder.is_dir():
-        return folder
-    fresh = code / f".{folder.name}.{secrets.token_hex(4)}"
-    fresh.mkdir(parents=True)
-    with zipfile.ZipFile(BytesIO(code_zip)) as archive:
-        for entry in archive.infolist():
-            archive.extract(entry, fresh)
-            mode = entry.external_attr >> 16 & 0o777
-            if mode and not entry.is_dir():
-                (fresh / entry.filename).chmod(mode)
-    try:
-        fresh.rename(folder)
-    except OSError:  # another invocation was quicker
-        shutil.rmtree(fresh)
-    return folder
 
 
 def environment_of(config: Mapping[str, Any], credentials: Mapping[str, str], url: str) -> dict[str, str]:
