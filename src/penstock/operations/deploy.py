@@ -34,6 +34,7 @@ from penstock.operations.terraform import (
     make_plan,
     read_applied,
     remember_applied,
+    removed_after,
     wanted_shape,
     write_root,
 )
@@ -111,7 +112,7 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
             return idle
     prepare_store(world)
     if request.plan_only:
-        plan, _ = _plan(world, wanted, _live_release(world, pointer), always=True)
+        plan, _ = _plan(world, wanted, _live_release(world, pointer), only=True)
         return _result(world, wanted, changed=False, live=False, plan=plan)
     with exclusive(world, f"deploy release {wanted.release.id}") as session:
         return _carry_out(world, session, wanted, request, confirm)
@@ -119,7 +120,7 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
 
 def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployRequest, confirm: Confirm) -> Deployed:
     live = _live_release(world, read_pointer(world))
-    plan, saved = _plan(world, wanted, live, always=False)
+    plan, saved = _plan(world, wanted, live, only=False)
     approvals = plans.admit(
         world, plan, auto_approve=request.auto_approve, confirm=confirm, allow_destroy=request.allow_destroy
     )
@@ -227,22 +228,24 @@ def _waits(wanted: _Wanted) -> bool:
 # ------------------------------------------------------------------------------------------ plan and infrastructure
 
 
-def _plan(world: World, wanted: _Wanted, live: Release | None, *, always: bool) -> tuple[Plan, TerraformPlan | None]:
-    """What would happen; Terraform's saved plan when there is one to apply."""
+def _plan(world: World, wanted: _Wanted, live: Release | None, *, only: bool) -> tuple[Plan, TerraformPlan | None]:
+    """What would happen, and Terraform's saved plan when there is one to apply; `only` leaves no trace in AWS."""
     before = read_applied(world)
-    kept_grants_changed = retain(world, live, wanted.release)
+    kept_grants_changed = retain(world, live, wanted.release, write=not only)
     saved: TerraformPlan | None = None
     changes: Sequence[ResourceChange] = ()
-    if always or kept_grants_changed or not is_current(world, wanted.shape, before):
+    if only or kept_grants_changed or not is_current(world, wanted.shape, before):
         write_root(world, expanded(wanted.shape.root, before.root))
         saved, changes = make_plan(world)
+        if only:
+            write_root(world, wanted.shape.root)
     else:
         with step(world, "terraform") as handle:
             handle.skip("its inputs are those of the last apply")
     plan = plans.make(
         wanted.release,
         live,
-        tuple(changes),
+        (*changes, *removed_after(wanted.shape, before)),
         strategy=wanted.strategy,
         terraform_digest=document_digest(saved.document) if saved is not None and changes else "",
     )

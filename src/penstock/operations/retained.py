@@ -15,15 +15,19 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
 
 
-def retain(world: World, live: Release | None, wanted: Release) -> bool:
-    """Write down what must stay for the live release; whether that differs from what was retained before."""
+def retain(world: World, live: Release | None, wanted: Release, *, write: bool) -> bool:
+    """Write down what must stay for the live release; whether that differs from what was retained before.
+
+    Without `write` nothing is changed: a mere plan then shows a dropped grant as taken away, although it will stay.
+    """
     name = f"{world.workspace.pointer_prefix}retained"
     configured = {service: list(statements) for service, statements in wanted.grants.items()}
     grants = retained_grants([live] if live else [], configured)
     text = retained_text(grants) if grants else None
-    before = world.parameters.get(name)
-    if text == before:
+    if text == world.parameters.get(name):
         return False
+    if not write:
+        return True
     if text is None:
         world.parameters.delete(name)
     else:

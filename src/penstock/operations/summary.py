@@ -28,7 +28,8 @@ def summary(plan: Plan) -> str:
         lines.append(f"  infrastructure: {told}")
         for change in plan.changes:
             attributes = f" ({', '.join(change.attributes)})" if change.attributes and change.action == "update" else ""
-            lines.append(f"    {SIGNS[change.action]} {change.address}{attributes}")
+            later = f", {change.reason}" if change.action == "delete" and change.reason else ""
+            lines.append(f"    {SIGNS[change.action]} {change.address}{attributes}{later}")
     else:
         lines.append("  infrastructure: no changes")
     lines.append(f"  functions: {len(plan.moves)} to publish and move")

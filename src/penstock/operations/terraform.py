@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from penstock.infra.expand import expanded
 from penstock.infra.plan import parse_plan
 from penstock.infra.render import render_root, root_text
+from penstock.model.plan import ResourceChange
 from penstock.operations.steps import step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from penstock.model.plan import ResourceChange
     from penstock.operations.world import World
     from penstock.ports import TerraformPlan
 
@@ -93,6 +93,16 @@ def is_contracted(world: World, shape: Shape) -> bool:
     return expanded(shape.root, read_applied(world).root) == shape.root
 
 
+def removed_after(shape: Shape, before: Shape) -> tuple[ResourceChange, ...]:
+    """What `contract` will remove once the switch is done, so that gates are asked before anything happens."""
+    now = shape.root.get("module", {})
+    return tuple(
+        ResourceChange(address=f"module.{name}", type=_main_resource(body), action="delete", reason="after the switch")
+        for name, body in sorted(before.root.get("module", {}).items())
+        if name not in now
+    )
+
+
 def contract(world: World, shape: Shape, url: str | None) -> None:
     """Remove what only the release before needed; nothing to do when the expanded root had nothing more."""
     if is_contracted(world, shape):
@@ -126,6 +136,23 @@ def document_digest(document: Mapping[str, Any]) -> str:
     """SHA-256, hex, of what a Terraform plan would do, without its times and paths: equal plans, equal digests."""
     relevant = {key: document.get(key) for key in ("resource_changes", "output_changes", "variables")}
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
+
+
+_MAIN_RESOURCES = {
+    "bucket": "aws_s3_bucket",
+    "dynamodb_table": "aws_dynamodb_table",
+    "lambda_service": "aws_lambda_function",
+    "parameter": "aws_ssm_parameter",
+    "queue": "aws_sqs_queue",
+    "secret": "aws_secretsmanager_secret",
+    "topic": "aws_sns_topic",
+}
+"""What a module of ours is mainly there for, by the module's name."""
+
+
+def _main_resource(body: Mapping[str, Any]) -> str:
+    module = str(body["source"]).rsplit("/", 1)[-1]
+    return _MAIN_RESOURCES.get(module, module)
 
 
 def _plan_file(world: World) -> Path:

@@ -11,7 +11,7 @@ from unit.release.shop import NAMES
 
 from penstock.model.errors import CameBack, Locked, NotFound, Refused, UsageError, VerificationFailed
 from penstock.model.events import NothingToDo
-from penstock.model.workspace import ApprovalPolicy
+from penstock.model.workspace import ApprovalPolicy, Table
 from penstock.operations.history import read_history
 from penstock.operations.prune import prune
 from penstock.operations.session import exclusive, somebody_is_at_it, unlock
@@ -153,6 +153,21 @@ def test_an_environment_that_needs_a_yes_is_refused_without_and_records_it_with(
     assert verify(entries) == ()
     (approved,) = [entry for entry in entries if entry.kind == "approved"]
     assert approved.data["by"]
+
+
+def test_a_table_that_is_dropped_goes_only_when_it_was_named(verbs: Verbs) -> None:
+    without = verbs.workspace
+    verbs.workspace = replace(
+        without, tables=(Table(name="extra", physical="shop-dev-extra", owner="users", key={"id": "S"}),)
+    )
+    verbs.deploy()
+    verbs.workspace = without
+    with pytest.raises(Refused, match=r"deletes the table module\.table_extra"):
+        verbs.deploy()
+    assert verbs.applies == 1
+    verbs.deploy(allow_destroy=("module.table_extra",))
+    assert verbs.applies == 3, "first without taking away, then what is not used any more"
+    assert not verbs.deploy().changed
 
 
 def test_a_plan_changes_nothing(verbs: Verbs) -> None:
