@@ -77,7 +77,13 @@ def test_an_approval_hint_names_the_command_that_helps() -> None:
 
 @pytest.mark.parametrize(
     ("branch", "ci", "refused"),
-    [("main", True, False), ("release/7", True, False), ("feature/x", True, True), ("", True, True), ("x", False, False)],
+    [
+        ("main", True, False),
+        ("release/7", True, False),
+        ("feature/x", True, True),
+        ("", True, True),
+        ("x", False, False),
+    ],
 )
 def test_ci_deploys_from_the_named_branches_only_and_people_from_any(branch: str, ci: bool, refused: bool) -> None:
     environment = replace(ENVIRONMENT, branches=("main", "release/*"))
