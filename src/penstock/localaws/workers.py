@@ -116,7 +116,8 @@ class FunctionProcess:
             outcome = Outcome()
             try:
                 if self._process is None or self._process.poll() is not None:
-                    self._start(environment, outcome, max(_INIT_SECONDS, call.timeout), call)
+                    # Lambda begins a late init anew within the function's timeout: this is as long as both together.
+                    self._start(environment, outcome, _INIT_SECONDS + call.timeout, call)
                 if outcome.failure is None:
                     self._invoke(call, outcome)
             except NoInterpreterError as error:
