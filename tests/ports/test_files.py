@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,4 +47,4 @@ def test_a_failed_write_leaves_what_was_there_and_no_rubbish(tmp_path: Path) -> 
         RealFiles().write(blocked / "below.txt", b"new")
     assert caught.value.hint
     assert blocked.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["file"]
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
