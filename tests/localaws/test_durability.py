@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 from localaws.harness import ECHO, Account, Server, free_port
 
-from penstock.localaws.persistence import finish_interrupted_writes
+from penstock.localaws.objects import finish_interrupted_writes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""IAM where ministack is lenient: administrators sign with their secret, a qualifier is part of what is invoked.
+"""IAM where ministack is not AWS: administrators sign with their secret, and resources are named as AWS names them.
 
 Policies, boundaries, sessions and SigV4 are ministack's own (``AUTH=true``). There, a key that is a 12-digit number or
 ``test`` is never checked. Here the number is the account's administrator and needs the documented secret; ``test`` is
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from penstock.localaws.settings import Settings
 
 _ACCOUNT = re.compile(r"\d{12}")
+_BODY = 3
+"""Where the request's body stands among the arguments after the service."""
 
 
 def install(ministack: Ministack, _settings: Settings) -> None:
@@ -64,16 +66,54 @@ def _around_identity(ministack: Ministack, original: Callable[..., Any]) -> Call
 
 
 def _around_resource_arn(original: Callable[..., Any]) -> Callable[..., Any]:
-    """``Qualifier=blue`` and ``name:blue`` are the same resource."""
+    """What policies are asked about, where ministack's answer is not AWS's."""
 
     def extract_resource_arn(service: str, *arguments: Any, **keywords: Any) -> str:
         arn: str = original(service, *arguments, **keywords)
-        if service != "lambda" or ":function:" not in arn:
-            return arn
-        query: Mapping[str, Any] = keywords.get("query_params") or arguments[4]
-        given = query.get("Qualifier") or ""
-        qualifier = given[0] if isinstance(given, list) else given
-        name = arn.partition(":function:")[2]
-        return f"{arn}:{qualifier}" if qualifier and ":" not in name else arn
+        if service == "lambda" and ":function:" in arn:
+            query: Mapping[str, Any] = keywords.get("query_params") or arguments[4]
+            return _with_qualifier(arn, query.get("Qualifier") or "")
+        body: bytes = keywords.get("body") or (arguments[_BODY] if len(arguments) > _BODY else b"")
+        if service == "logs" and ":log-group:" in arn:
+            return _with_log_stream(arn, body)
+        if service in {"dynamodb", "dynamodbstreams"} and arn == "*":
+            return _stream_of_iterator(body) or arn
+        return arn
 
     return extract_resource_arn
+
+
+def _with_qualifier(arn: str, given: str | list[str]) -> str:
+    """``Qualifier=blue`` and ``name:blue`` are the same resource."""
+    qualifier = given[0] if isinstance(given, list) else given
+    name = arn.partition(":function:")[2]
+    return f"{arn}:{qualifier}" if qualifier and ":" not in name else arn
+
+
+def _with_log_stream(arn: str, body: bytes) -> str:
+    """A group is asked about with its streams, which is why policies end in ``:*``.
+
+    Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+    """
+    return arn if ":log-stream:" in arn else f"{arn}:log-stream:{_fields(body).get('logStreamName') or ''}"
+
+
+def _stream_of_iterator(body: bytes) -> str | None:
+    """GetRecords names its stream by the iterator alone, which ministack makes of plain JSON."""
+    iterator = _fields(body).get("ShardIterator")
+    if not isinstance(iterator, str):
+        return None
+    try:
+        found = json.loads(base64.urlsafe_b64decode(iterator))
+    except ValueError:
+        return None
+    arn = found.get("arn") if isinstance(found, dict) else None
+    return arn if isinstance(arn, str) else None
+
+
+def _fields(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body or b"{}")
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

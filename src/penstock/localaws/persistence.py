@@ -1,17 +1,15 @@
-"""State that survives ``kill -9``: one SQLite transaction for all services, S3 objects before they are acknowledged.
+"""State that survives ``kill -9``: one SQLite transaction for all services.
 
-* S3 objects: data and sidecar are both written and synced beside their places, then moved, data first. A crash
-  between the two moves leaves the sidecar's copy behind; `finish_interrupted_writes` completes it at the next start.
-* Everything else: `Keeper` looks every `_INTERVAL` s whether anything happened and commits what changed in one
-  transaction, so at most one second is lost and services never disagree with each other.
-* Full disk: `Keeper.room_for` is asked before a request that changes something is let in.
+`Keeper` looks every `_INTERVAL` s whether anything happened and commits what changed in one transaction, so at most one
+second is lost and services never disagree with each other. On a full disk `Keeper.room_for`, asked before a request
+that changes something is let in, refuses it. S3 objects are not here but in `objects`: they are on disk before they are
+acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import contextvars
 import copy
 import hashlib
 import json
@@ -21,12 +19,13 @@ import sqlite3
 import threading
 import time
 import types
-from collections import OrderedDict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.localaws.objects import StorageError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from penstock.localaws.ministack_api import Ministack
     from penstock.localaws.settings import Settings
@@ -36,231 +35,9 @@ _ACTIVE_FOR = 3.0  # seconds after the last activity in which delayed effects (p
 _IDLE_INTERVAL = 5.0  # seconds between looks while nobody asks anything; timers may still change something
 _PATIENCE = 10.0  # seconds that the event loop may take to gather
 _RESERVE = 8 * 1024 * 1024  # bytes kept free so that the state itself can still be saved
-_KNOWN_BLOBS = 4096
 _SHARE = 10.0  # a service whose gathering took 50 ms is gathered again after 500 ms at the earliest
 
 log = logging.getLogger("penstock.localaws")
-
-
-class StorageError(RuntimeError):
-    """The disk refused a write; the request that needed it fails and nothing is acknowledged."""
-
-
-def install(ministack: Ministack, settings: Settings) -> None:
-    """Make S3 writes durable and code blobs safe to collect only after a commit."""
-    writes = ObjectWrites()
-    ministack.wrap(ministack.s3, "_atomic_write", "(fpath, data, *, text=)", writes.around_atomic_write)
-    ministack.wrap(ministack.s3, "_persist_object", "(bucket, key, obj)", writes.around_persist)
-    ministack.wrap(ministack.s3, "_persist_delete_marker", "(bucket_name, key, marker)", writes.around_persist)
-    ministack.wrap(
-        ministack.s3,
-        "_persist_displaced_version",
-        "(bucket_name, key, prior_obj, versioning)",
-        writes.around_persist,
-    )
-    ministack.wrap(ministack.s3, "_put_object", "(bucket_name, key, body, headers)", _around_put_object(ministack))
-    blobs = Blobs(settings.blobs)
-    ministack.wrap(ministack.lambdas, "_write_code_blob", "(code_zip)", blobs.around_write)
-    ministack.wrap(ministack.lambdas, "_prune_orphan_code_blobs", "(referenced)", blobs.around_prune)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# S3 objects
-
-
-class ObjectWrites:
-    """Writes of one object gathered into one commit; a failure reaches the request instead of the log."""
-
-    def __init__(self) -> None:
-        self._batch: contextvars.ContextVar[list[Path] | None] = contextvars.ContextVar("batch", default=None)
-
-    def around_atomic_write(self, _original: Callable[..., Any]) -> Callable[..., None]:
-        """Write and sync beside the place; the move waits for the whole object when a batch is open."""
-
-        def atomic_write(fpath: str, data: bytes | str, *, text: bool = False) -> None:
-            place = Path(fpath)
-            content = data.encode() if text and isinstance(data, str) else data
-            batch = self._batch.get()
-            try:
-                _write_beside(place, content if isinstance(content, bytes) else content.encode())
-                if batch is None:
-                    _move(place)
-                else:
-                    batch.append(place)
-            except OSError as error:
-                raise StorageError(f"could not write {place.name}: {error.strerror}") from error
-
-        return atomic_write
-
-    def around_persist(self, original: Callable[..., Any]) -> Callable[..., None]:
-        """Commit what the original wrote, and raise what it would only have logged."""
-
-        def persist(*arguments: Any) -> None:
-            batch: list[Path] = []
-            failures: list[BaseException] = []
-            token = self._batch.set(batch)
-            try:
-                with _raised_instead_of_logged(original.__globals__["logger"], failures):
-                    original(*arguments)
-            finally:
-                self._batch.reset(token)
-            if failures:
-                for place in batch:
-                    _beside(place).unlink(missing_ok=True)
-                raise StorageError(str(failures[0])) from failures[0]
-            for place in batch:
-                _move(place)
-            for folder in {place.parent for place in batch}:
-                _sync_folder(folder)
-
-        return persist
-
-
-def finish_interrupted_writes(objects: Path) -> None:
-    """Complete or undo object writes that a crash interrupted: before ministack reads the folder."""
-    for beside in sorted(objects.rglob("*.tmp")) if objects.is_dir() else ():
-        if not beside.exists():
-            continue
-        place = beside.with_suffix("")
-        if place.name.endswith(".meta.json") and not _beside(_data_of(place)).exists() and _is_json(beside):
-            beside.replace(place)
-        else:
-            beside.unlink()
-
-
-def _data_of(sidecar: Path) -> Path:
-    return sidecar.with_name(sidecar.name.removesuffix(".meta.json"))
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text())
-    except ValueError:
-        return False
-    return True
-
-
-def _beside(place: Path) -> Path:
-    return place.with_name(place.name + ".tmp")
-
-
-def _write_beside(place: Path, content: bytes) -> None:
-    beside = _beside(place)
-    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _move(place: Path) -> None:
-    _beside(place).replace(place)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _raised_instead_of_logged(logger: logging.Logger, failures: list[BaseException]) -> Iterator[None]:
-    """Collect the exceptions that the code inside swallows with ``logger.warning(..., error)``."""
-    thread = threading.get_ident()
-
-    class Collect(logging.Filter):
-        def filter(self, record: logging.LogRecord) -> bool:
-            if record.thread != thread or record.levelno < logging.WARNING:
-                return True
-            arguments = record.args if isinstance(record.args, tuple) else ()
-            found = [argument for argument in arguments if isinstance(argument, BaseException)]
-            failures.extend(found)
-            return not found
-
-    collect = Collect()
-    logger.addFilter(collect)
-    try:
-        yield
-    finally:
-        logger.removeFilter(collect)
-
-
-def _around_put_object(ministack: Ministack) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A put that cannot be stored leaves the object of before in memory, as on disk."""
-
-    def around(original: Callable[..., Any]) -> Callable[..., Any]:
-        def put_object(bucket_name: str, key: str, body: bytes, headers: dict[str, str]) -> Any:
-            bucket = ministack.s3._buckets.get(bucket_name)
-            before = dict(bucket["objects"][key]) if bucket and key in bucket["objects"] else None
-            history = list(ministack.s3._object_versions.get((bucket_name, key)) or [])
-            try:
-                return original(bucket_name, key, body, headers)
-            except StorageError:
-                if bucket is not None:
-                    if before is None:
-                        bucket["objects"].pop(key, None)
-                    else:
-                        bucket["objects"][key] = before
-                    if history:
-                        ministack.s3._object_versions[(bucket_name, key)] = history
-                    else:
-                        ministack.s3._object_versions.pop((bucket_name, key), None)
-                raise
-
-        return put_object
-
-    return around
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Code of functions
-
-
-class Blobs:
-    """Code blobs are hashed once and collected only when no committed state needs them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._known: OrderedDict[int, tuple[bytes, str]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def around_write(self, original: Callable[[bytes], str]) -> Callable[[bytes], str]:
-        """Hash a function's code once, not at every save."""
-
-        def write_code_blob(code_zip: bytes) -> str:
-            with self._lock:
-                known = self._known.get(id(code_zip))
-            if known is not None and known[0] is code_zip:
-                return known[1]
-            digest = original(code_zip)
-            with self._lock:
-                self._known[id(code_zip)] = (code_zip, digest)
-                while len(self._known) > _KNOWN_BLOBS:
-                    self._known.popitem(last=False)
-            return digest
-
-        return write_code_blob
-
-    def around_prune(self, _original: Callable[..., Any]) -> Callable[..., None]:
-        """Prune nothing while state is being gathered: the state on disk may still name the blob."""
-
-        def prune_orphan_code_blobs(referenced: Iterable[str]) -> None:
-            with self._lock:
-                wanted = set(referenced)
-                for key in [key for key, (_, digest) in self._known.items() if digest not in wanted]:
-                    del self._known[key]
-
-        return prune_orphan_code_blobs
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-# Everything else
 
 
 class Keeper:

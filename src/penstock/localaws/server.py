@@ -20,12 +20,13 @@ from penstock.localaws import (
     apigateway_serving,
     apigateway_stages,
     autoscaling,
+    blobs,
     execution,
     iam,
     log_patterns,
     logs_queries,
     metrics,
-    persistence,
+    objects,
     policies,
     secrets,
     streams,
@@ -33,7 +34,8 @@ from penstock.localaws import (
 )
 from penstock.localaws.control import PREFIX, Control, encode
 from penstock.localaws.ministack_api import PINNED, load
-from penstock.localaws.persistence import Keeper, finish_interrupted_writes
+from penstock.localaws.objects import finish_interrupted_writes
+from penstock.localaws.persistence import Keeper
 from penstock.localaws.settings import HOST
 from penstock.localaws.shorturl import rewrite
 
@@ -48,7 +50,8 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
-    "S3 objects durable when acknowledged, code blobs": persistence.install,
+    "S3 objects on disk before they are acknowledged": objects.install,
+    "code of functions kept as long as the saved state needs it": blobs.install,
     "DynamoDB streams that survive, retry, split and give up": streams.install,
     "metrics of every invocation, by alias and version": metrics.install,
     "alarms in full, evaluated by dimensions, periods and missing data": alarms.install,
