@@ -150,11 +150,12 @@ def _no_op(shop: Shop, table: Table, rounds: int) -> None:
     """A deploy with nothing to do, beside an empty plan of the same root."""
     root = shop.root / "infra" / "environments" / "dev"
     env = shell(shop.root, "dev", shop.environ)
-    plan = ["terraform", "plan", "-input=false", "-detailed-exitcode"]
+    plan = ["terraform", "plan", "-input=false"]
     ours, full, quick = times(
         rounds,
         lambda: shop.penstock("deploy", "-e", "dev", label="nothing to do").seconds,
-        lambda: run(plan, cwd=root, env=env).seconds,
+        lambda: run([*plan, "-detailed-exitcode"], cwd=root, env=env).seconds,
+        # Without a refresh Terraform does not see that the engine moved traffic, so this plan is not empty.
         lambda: run([*plan, "-refresh=false"], cwd=root, env=env).seconds,
     )
     table.add("deploy, nothing to do", ours, at_most=0.5)
