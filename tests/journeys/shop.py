@@ -24,6 +24,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -179,6 +180,9 @@ class Shop:
     def get(self, path: str, *, environment: str = "dev") -> Answer:
         return request("GET", self.url(environment) + path)
 
+    def request(self, method: str, path: str, *, environment: str = "dev") -> Answer:
+        return request(method, self.url(environment) + path)
+
     def post(self, path: str, body: object, *, environment: str = "dev") -> Answer:
         return request("POST", self.url(environment) + path, body)
 
@@ -209,6 +213,16 @@ class Shop:
         answer = self.get("/users/nobody")
         assert answer.status == 404, answer
         return str(answer.json["detail"])
+
+    def buy(self, environment: str = "dev") -> Answer:
+        """Somebody new orders something new: what placing the order answered."""
+        product = self.post("/catalog", {"name": "Lamp", "price_cents": 1999, "stock": 5}, environment=environment)
+        assert product.status == 201, product
+        customer = {"name": "Grace", "email": f"{uuid.uuid4().hex}@example.com"}
+        user = self.post("/users", customer, environment=environment)
+        assert user.status == 201, user
+        lines = [{"product_id": product.json["id"], "quantity": 1}]
+        return self.post("/orders", {"user_id": user.json["id"], "lines": lines}, environment=environment)
 
     def live_release(self, environment: str = "dev") -> str:
         """Id of the release that traffic goes to, from `penstock releases`."""

@@ -1,0 +1,104 @@
+"""Looking before leaping: a release waits beside the live one, and traffic moves when somebody says so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from journeys.account import difference, state
+from journeys.shop import well
+
+if TYPE_CHECKING:
+    from journeys.shop import Shop
+
+OLD, NEW = "There is no customer with this id.", "Nobody has this id."
+
+
+@pytest.fixture
+def waiting(shop: Shop) -> Shop:
+    """A shop with a new wording in the slot that has no traffic."""
+    shop.reword(NEW)
+    ended = shop.shipped("--strategy", "blue-green")
+    assert "waits beside the live one; to move traffic: penstock switch -e dev" in ended.stderr
+    return shop
+
+
+def test_a_release_that_waits_shows_itself_to_signed_callers_only(waiting: Shop) -> None:
+    assert waiting.wording() == OLD
+    assert waiting.preview("/users/nobody").json["detail"] == NEW
+    assert waiting.preview("/users/nobody", signed=False).status == 403
+    assert sorted(waiting.releases().values()) == ["live", "waiting"]
+
+
+def test_terraform_by_hand_finds_nothing_to_do_while_a_release_waits(waiting: Shop) -> None:
+    assert waiting.plans_nothing()
+
+
+def test_deploying_again_what_waits_already_does_nothing_and_says_how_to_go_on(waiting: Shop) -> None:
+    before = state(waiting)
+    ended = waiting.shipped("--strategy", "blue-green")
+    assert "nothing to do: release" in ended.stderr
+    assert "penstock switch -e dev" in ended.stderr
+    assert difference(before, state(waiting)) == []
+
+
+def test_a_switch_moves_all_traffic_and_a_rollback_brings_it_back(waiting: Shop) -> None:
+    ended = well(waiting.run("switch", "-e", "dev"))
+    assert ended.stdout == waiting.url() + "\n"
+    assert waiting.wording() == NEW
+    assert waiting.preview("/users/nobody").json["detail"] == OLD
+    assert waiting.plans_nothing()
+
+    again = well(waiting.run("switch", "-e", "dev"))
+    assert "nothing to do: no release waits" in again.stderr
+
+    well(waiting.run("rollback", "-e", "dev"))
+    assert waiting.wording() == OLD
+
+
+def test_a_better_release_takes_the_place_of_the_one_that_waits(waiting: Shop) -> None:
+    waiting.reword("Nobody at all has this id.")
+    waiting.shipped("--slot", "staging")
+    assert waiting.wording() == OLD
+    assert waiting.preview("/users/nobody").json["detail"] == "Nobody at all has this id."
+    well(waiting.run("switch", "-e", "dev"))
+    assert waiting.wording() == "Nobody at all has this id."
+
+
+def test_traffic_moves_by_terraform_alone_and_twice_is_once(shop: Shop) -> None:
+    shop.reword(NEW)
+    shop.shipped("--slot", "staging")
+
+    assert _applied(shop, "staging").endswith("0 added, 0 changed, 0 destroyed.")
+    assert shop.wording() == OLD
+    _applied(shop, "production")
+    assert shop.wording() == NEW
+    assert _applied(shop, "production").endswith("0 added, 0 changed, 0 destroyed.")
+    assert shop.wording() == NEW
+    assert shop.plans_nothing()
+
+
+def test_the_next_command_after_a_switch_by_hand_takes_direct_callers_along(shop: Shop) -> None:
+    shop.reword(NEW)
+    shop.shipped("--slot", "staging")
+    old = _version(shop, "live")
+    _applied(shop, "production")
+    assert _version(shop, "live") == old, "Terraform does not move the alias that streams and queues call"
+
+    ended = well(shop.run("rollback", "-e", "dev"))
+
+    assert "by hand" in ended.stderr
+    assert shop.wording() == OLD
+    assert _version(shop, "live") == old
+    assert shop.plans_nothing()
+
+
+def _applied(shop: Shop, slot: str) -> str:
+    """The last line of what `terraform apply -var slot=…` by hand said, without the outputs behind it."""
+    ended = well(shop.terraform("apply", "-auto-approve", "-input=false", "-no-color", "-var", f"slot={slot}"))
+    return next(line for line in ended.stdout.splitlines() if line.startswith("Apply complete!"))
+
+
+def _version(shop: Shop, alias: str) -> str:
+    found = shop.client("lambda").get_alias(FunctionName="shop-dev-user_service", Name=alias)
+    return str(found["FunctionVersion"])
