@@ -7,6 +7,7 @@ because an event nobody chose may have effects; it is named in a note.
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,9 @@ def verify_slot(world: World, slot: Slot, functions: Sequence[Function]) -> None
         if function.verify:
             checks.append((f"invoke {function.key}:{slot}", _direct(world, function, slot)))
         if function.health and preview:
-            checks.append((f"preview {function.health}", _http(world, preview, PREVIEW_STAGE, function.health.path)))
+            checks.append(
+                (f"preview {function.health}", _previewed(world, preview, function, slot, function.health.path))
+            )
         if not function.verify and not function.health:
             note(
                 world, f"{function.key} has neither a health route nor a verify event: it is not called before traffic"
@@ -101,6 +104,53 @@ def _direct(world: World, function: Function, slot: Slot) -> Callable[[], str]:
         return f"{answer.error}: {answer.payload[:EXCERPT]}{_tail(answer.log_tail)}"
 
     return call
+
+
+def _previewed(world: World, preview: str, function: Function, slot: Slot, path: str) -> Callable[[], str]:
+    """Through the preview stage; API Gateway never says why a function failed, so that one is asked once more."""
+    call = _http(world, preview, PREVIEW_STAGE, path)
+
+    def told() -> str:
+        failure = call()
+        if not failure:
+            return ""
+        try:
+            answer = world.functions.invoke(function.physical, slot, _health_event(path, slot))
+        except RemoteFault as fault:
+            return f"{failure}\n      {fault}"
+        said = f"\n      {answer.error}: {answer.payload[:EXCERPT]}" if answer.error else ""
+        return f"{failure}{said}{_tail(answer.log_tail)}"
+
+    return told
+
+
+def _health_event(path: str, slot: Slot) -> str:
+    """What a REST API sends to a Lambda proxy integration for `GET path`.
+
+    Source: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+    """
+    none = ("body", "multiValueQueryStringParameters", "pathParameters", "queryStringParameters")
+    return json.dumps(
+        {
+            **dict.fromkeys(none),
+            "headers": {},
+            "httpMethod": "GET",
+            "isBase64Encoded": False,
+            "multiValueHeaders": {},
+            "path": path,
+            "requestContext": {
+                "httpMethod": "GET",
+                "identity": {"sourceIp": "127.0.0.1"},
+                "path": f"/{PREVIEW_STAGE}{path}",
+                "requestId": "penstock-verify",
+                "resourcePath": path,
+                "stage": PREVIEW_STAGE,
+            },
+            "resource": path,
+            "stageVariables": {"slot": slot},
+        },
+        sort_keys=True,
+    )
 
 
 def _http(world: World, api: str, stage: str, path: str) -> Callable[[], str]:
