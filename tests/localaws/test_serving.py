@@ -282,29 +282,6 @@ def test_a_stage_has_access_logs_only_while_it_is_given_some(account: Account) -
     assert "accessLogSettings" not in gateway.get_stage(**stage)
 
 
-def limit(account: Account, api: str, *, rate: str, burst: str) -> None:
-    account.client("apigateway").update_stage(
-        restApiId=api,
-        stageName="live",
-        patchOperations=[
-            {"op": "replace", "path": "/*/*/throttling/rateLimit", "value": rate},
-            {"op": "replace", "path": "/*/*/throttling/burstLimit", "value": burst},
-        ],
-    )
-
-
-def test_a_limit_of_minus_one_is_no_limit_and_one_of_zero_lets_nobody_in(
-    account: Account, server: Server, shop: dict[str, str]
-) -> None:
-    limit(account, shop["api"], rate="-1", burst="-1")
-
-    assert server.call(f"/@{shop['name']}/users")[0] == 200
-
-    limit(account, shop["api"], rate="0", burst="0")
-
-    assert server.call(f"/@{shop['name']}/users")[0] == 429
-
-
 def test_a_limit_of_minus_one_is_no_limit_and_one_of_zero_refuses_all(
     account: Account, server: Server, shop: dict[str, str]
 ) -> None:

@@ -26,7 +26,6 @@ def install(ministack: Ministack, _settings: Settings) -> None:
     ministack.wrap(ministack.apigateway, "_create_stage", "(api_id, data)", stages.around_create)
     ministack.wrap(ministack.apigateway, "_update_stage", "(api_id, stage_name, data)", stages.around_update)
     ministack.wrap(ministack.apigateway, "_take_token", "(slot, limits)", _around_throttle)
-    ministack.wrap(ministack.apigateway, "_take_token", "(slot, limits)", _around_take_token)
 
 
 def _around_throttle(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,16 +107,6 @@ class Stages:
             "BadRequestException", f"Invalid deployment id specified: {deployment_id}", _BAD_REQUEST
         )
         return answer
-
-
-def _around_take_token(original: Callable[..., Any]) -> Callable[..., Any]:
-    """A limit of -1 is no limit: what Terraform sets on a stage that has method settings for other reasons."""
-
-    def take_token(slot: Any, limits: Mapping[str, Any]) -> bool:
-        given = {name: value for name, value in limits.items() if value is None or float(value) >= 0}
-        return bool(original(slot, given))
-
-    return take_token
 
 
 def _expanded(operation: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
