@@ -1,0 +1,68 @@
+"""What git tells about where the code comes from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from penstock.adapters.commands import RealCommands
+from penstock.adapters.git import commit_and_branch
+from penstock.adapters.processes import is_alive
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "init.defaultBranch=main"]
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def test_a_clean_work_tree_is_its_commit_on_its_branch(repository: Path) -> None:
+    assert commit_and_branch(RealCommands(), repository) == (git(repository, "rev-parse", "HEAD"), "main", False)
+
+
+def test_changed_files_make_it_dirty(repository: Path) -> None:
+    (repository / "a").write_text("2")
+    _, _, dirty = commit_and_branch(RealCommands(), repository)
+    assert dirty
+
+
+def test_a_detached_commit_takes_its_branch_from_ci(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(repository, "checkout", "-q", "--detach")
+    for name in ("GITHUB_HEAD_REF", "CI_COMMIT_BRANCH", "BUILDKITE_BRANCH"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("GITHUB_REF_NAME", "release/7")
+    assert commit_and_branch(RealCommands(), repository)[1] == "release/7"
+
+
+def test_outside_a_repository_there_is_nothing_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert commit_and_branch(RealCommands(), tmp_path) == ("", "", False)
+
+
+def test_a_process_is_alive_until_it_ends_and_a_zombie_is_not() -> None:
+    child = subprocess.Popen(["sleep", "30"])
+    assert is_alive(child.pid)
+    child.kill()
+    deadline = time.monotonic() + 5
+    while is_alive(child.pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not is_alive(child.pid), "it is a zombie now: nobody has waited for it"
+    child.wait()
+    assert not is_alive(child.pid)
+    assert is_alive(os.getpid())
