@@ -29,6 +29,11 @@ TRUST = {
     "Version": "2012-10-17",
     "Statement": [{"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}],
 }
+LOGS = {
+    "Effect": "Allow",
+    "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
+    "Resource": "*",
+}
 ECHO = """
 import json, os
 def handler(event, context):
@@ -146,7 +151,7 @@ class Account:
         defaults: dict[str, Any] = {"Runtime": f"python3.{sys.version_info.minor}", "Handler": "app.handler"}
         arn: str = self.client("lambda").create_function(
             FunctionName=name,
-            Role=role or self.role(f"role-{name}"),
+            Role=role or self.role(f"role-{name}", LOGS),
             Code={"ZipFile": zipped({"app.py": code})},
             **{**defaults, **settings},
         )["FunctionArn"]

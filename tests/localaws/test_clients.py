@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from localaws.harness import ECHO, REGION, SECRET, Account, zipped
+from localaws.harness import ECHO, LOGS, REGION, SECRET, Account, zipped
 
 from penstock.localaws.metric_math import MetricMathError, compute
 
@@ -66,7 +66,7 @@ def test_the_cli_ships_a_function_and_reads_its_log(account: Account, aws: Calla
         account.client("s3").get_object(Bucket=bucket, Key="code.zip")["Body"].read()
         == (tmp_path / "code.zip").read_bytes()
     )
-    role = account.role()
+    role = account.role("r", LOGS)
     created = aws(
         *("lambda", "create-function", "--function-name", "f", "--role", role, "--handler", "app.handler"),
         *("--runtime", f"python3.{sys.version_info.minor}", "--code", f"S3Bucket={bucket},S3Key=code.zip"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -10,7 +11,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from localaws.harness import REGION, Account
+from localaws.harness import LOGS, REGION, Account
 
 if TYPE_CHECKING:
     from localaws.harness import Server
@@ -219,3 +220,49 @@ def test_statement_ids_are_free_for_each_qualifier(account: Account) -> None:
     assert [s["Resource"].rpartition(":")[2] for s in policy["Statement"]] == ["green"]
     with pytest.raises(ClientError, match="ResourceNotFoundException"):
         client.remove_permission(FunctionName="f", Qualifier="blue", StatementId="api")
+
+
+def test_a_function_logs_only_where_its_role_may(account: Account) -> None:
+    group = f"arn:aws:logs:{REGION}:{account.number}:log-group:/aws/lambda/f:*"
+    role = account.role("r")
+    account.function("f", "def handler(event, context):\n    print('said')\n", role)
+    logs = account.client("logs")
+    logs.create_log_group(logGroupName="/aws/lambda/f")
+    account.invoke("f")
+    assert logs.filter_log_events(logGroupName="/aws/lambda/f")["events"] == []
+    grant = {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": group}
+    put_policy(account, "r", grant)
+    time.sleep(1.1)
+    account.invoke("f")
+    assert "said" in [e["message"] for e in logs.filter_log_events(logGroupName="/aws/lambda/f")["events"]]
+
+
+def test_an_event_source_is_read_only_while_the_role_may(account: Account) -> None:
+    account.role("r", LOGS)
+    queues = account.client("sqs")
+    url = queues.create_queue(QueueName="inbox")["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    function = account.function(
+        "f", "def handler(event, context):\n    print('got it')\n", f"arn:aws:iam::{account.number}:role/r"
+    )
+    client = account.client("lambda")
+    with pytest.raises(ClientError, match="does not have permissions to call DeleteMessage"):
+        client.create_event_source_mapping(EventSourceArn=arn, FunctionName=function)
+    reads = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    put_policy(account, "r", {"Effect": "Allow", "Action": reads, "Resource": arn}, LOGS)
+    time.sleep(1.1)
+    mapping = client.create_event_source_mapping(EventSourceArn=arn, FunctionName=function)["UUID"]
+    put_policy(account, "r", {"Effect": "Allow", "Action": reads[:2], "Resource": arn}, LOGS)
+    time.sleep(1.5)
+    queues.send_message(QueueUrl=url, MessageBody="hello")
+    time.sleep(1)
+    assert "sqs:ReceiveMessage" in client.get_event_source_mapping(UUID=mapping)["LastProcessingResult"]
+    assert (
+        queues.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["ApproximateNumberOfMessages"]
+        == "1"
+    )
+
+
+def put_policy(account: Account, role: str, *statements: dict[str, Any]) -> None:
+    document = {"Version": "2012-10-17", "Statement": list(statements)}
+    account.client("iam").put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=json.dumps(document))

@@ -9,6 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from penstock.localaws import sdk
+from penstock.localaws.execution_roles import Roles
 from penstock.localaws.interpreters import Interpreters
 from penstock.localaws.unpacking import tidy
 from penstock.localaws.workers import Call, FunctionProcess, Host, Line, environment_of, log_group, tail
@@ -55,6 +56,7 @@ class Execution:
     def __init__(self, ministack: Ministack, host: Host) -> None:
         self._ministack = ministack
         self._host = host
+        self._roles = Roles(ministack)
 
     def around_worker_class(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Python and Node.js run in our processes, other runtimes in ministack's."""
@@ -124,14 +126,22 @@ class Execution:
         return execute
 
     def _write_log(self, config: Mapping[str, Any], stream_name: str, lines: list[Line]) -> None:
-        """Put lines into the function's log group, made when it is missing, as the first write on AWS does."""
+        """Put lines into the function's log group where its role may; make the group where it may that too."""
         logs = self._ministack.logs
         group_name = log_group(config)
+        group_arn, role = str(logs._make_group_arn(group_name)), str(config.get("Role", ""))
+        stream_arn = f"{group_arn.removesuffix(':*')}:log-stream:{stream_name}"
+        if not all(
+            self._roles.allows(role, f"logs:{verb}", stream_arn) for verb in ("CreateLogStream", "PutLogEvents")
+        ):
+            return
         try:
             group = logs._log_groups.get(group_name)
             if group is None:
+                if not self._roles.allows(role, "logs:CreateLogGroup", group_arn.removesuffix(":*")):
+                    return
                 group = {
-                    "arn": logs._make_group_arn(group_name),
+                    "arn": group_arn,
                     "creationTime": lines[0].at,
                     "retentionInDays": None,
                     "streams": {},
