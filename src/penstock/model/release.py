@@ -41,8 +41,9 @@ class FunctionRelease:
 class Release:
     """An immutable map from function key to artifact and configuration, plus the API document's digest.
 
-    `id` is content-addressed over what runs (functions and API), so that the same content is the same release;
-    commit, author and time are carried along but are not part of the identity.
+    `id` is content-addressed over what runs and what it may do (functions, API, grants), so that the same content is
+    the same release, and code that lost a grant is another one, which can be gone back from; commit, author and time
+    are carried along but are not part of the identity.
     """
 
     environment: str
@@ -58,10 +59,11 @@ class Release:
 
     @property
     def id(self) -> str:
-        """Twelve hex digits of the SHA-256 over functions and API."""
+        """Twelve hex digits of the SHA-256 over functions, API and grants."""
         content = {
             "functions": {key: [f.physical, f.artifact, f.config] for key, f in sorted(self.functions.items())},
             "api": self.api,
+            "grants": dict(self.grants),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
 
