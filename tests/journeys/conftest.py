@@ -6,12 +6,14 @@ Fixtures, for every file in this folder:
   state, whatever the tests before it did: the workspace's files are copied back and the embedded AWS restores a
   snapshot, so that a test costs what it does itself. Use this one.
 - `first_deploy`: how that first deploy ended.
+- `callers`: a client that asks all health routes of dev at a steady rate as long as the test runs; the test fails when
+  one of its requests did. Ask for it wherever traffic moves, by `pytestmark = pytest.mark.usefixtures("callers")`.
 - `empty_shop`: a fresh copy of the example on a port of its own where nothing was ever built, deployed or started.
   Slow; for tests about the first minutes, or that kill the embedded AWS in ways that must not hurt others.
 - `everywhere`: the same shop with dev, staging and production deployed side by side, restored for each test as well.
-- `before`: the state of the dev account, read before the test's own doing; see `journeys.account`.
 
-Everything that is started ends with its fixture, by its process id. See `journeys.shop` for what a shop can do.
+Everything that is started ends with its fixture, by its process id. See `journeys.shop` for what a shop can do,
+`journeys.account` for comparing the whole state of an account before and after, `journeys.traffic` for clients.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from journeys.shop import Ended, Shop, keep, new_shop, well
+from journeys.traffic import HEALTHY, Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +75,14 @@ def shop(baseline: Baseline) -> Shop:
     """The shop as it was after its first deploy to dev."""
     baseline.shop.restore(baseline.kept, SNAPSHOT)
     return baseline.shop
+
+
+@pytest.fixture
+def callers(shop: Shop) -> Iterator[Client]:
+    """People who use the shop all the time: whatever the test does, they must not notice."""
+    with Client(shop, HEALTHY, rate=2) as client:
+        yield client
+    assert client.failed == []
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from journeys.shop import well
 if TYPE_CHECKING:
     from journeys.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("callers")
 OLD, NEW = "There is no customer with this id.", "Nobody has this id."
 
 

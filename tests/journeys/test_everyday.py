@@ -13,6 +13,7 @@ from journeys.shop import BUCKET, HEALTH_ROUTES, well
 if TYPE_CHECKING:
     from journeys.shop import Ended, Shop
 
+pytestmark = pytest.mark.usefixtures("callers")
 ORDERS_APP = "services/order_service/src/orders/app.py"
 BOOKKEEPING = ["added object ledger/*", "changed object lease.json", "changed object ledger-head.json"]
 """What every command that changes something leaves in the bucket."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from journeys.account import difference, state
 from journeys.shop import USERS_APP, well
 
 if TYPE_CHECKING:
     from journeys.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("callers")
 USERS_TOML = "services/user_service/service.toml"
 ORDERS_TOML = "services/order_service/service.toml"
 HEALTH = 'health = "GET /users/health"\n'
@@ -98,7 +100,7 @@ def test_a_service_comes_and_goes_and_the_others_do_not_notice(shop: Shop) -> No
     assert shop.get("/greetings").body == "hello"
     assert shop.plans_nothing()
     published = [line for line in difference(before, state(shop)) if line.startswith("added version")]
-    assert published == ["added version shop-dev-greeting_service:1"]
+    assert {line.rpartition(":")[0] for line in published} == {"added version shop-dev-greeting_service"}
 
     for name in ("service.toml", "requirements.txt", "greetings.py"):
         (shop.root / "services/greeting_service" / name).unlink()

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from journeys.account import difference, state
 from journeys.shop import USERS_APP
-from journeys.traffic import HEALTHY, Client
+from journeys.traffic import HEALTHY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from journeys.shop import Shop
+    from journeys.traffic import Client
 
 WORKER = "services/notification_service/src/notifications/worker.py"
 USERS_CHECK, WORKER_CHECK = "preview GET /users/health", "invoke notification_service-worker:"
@@ -76,13 +77,12 @@ def breaks(path: str, code: str) -> Callable[[Shop], None]:
     ],
 )
 def test_broken_code_gets_no_traffic_and_its_reason_is_told(
-    shop: Shop, spoil: Callable[[Shop], None], check: str, words: list[str]
+    shop: Shop, callers: Client, spoil: Callable[[Shop], None], check: str, words: list[str]
 ) -> None:
     live = shop.live_release()
     before = state(shop)
-    with Client(shop, HEALTHY, rate=2) as client:
-        spoil(shop)
-        ended = shop.deploy()
+    spoil(shop)
+    ended = shop.deploy()
 
     assert ended.status == 5, ended
     assert ended.stdout == ""
@@ -91,8 +91,7 @@ def test_broken_code_gets_no_traffic_and_its_reason_is_told(
     assert [word for word in words if word not in told] == [], told
     assert "no traffic has moved" in ended.stderr
 
-    assert client.failed == []
-    assert all(len(client.bodies(route)) == 1 for route in HEALTHY), "only the live versions answered"
+    assert all(len(callers.bodies(route)) == 1 for route in HEALTHY), "only the live versions answered"
     assert shop.live_release() == live
     changed = difference(before, state(shop))
     assert [line for line in changed if line.endswith((":live", ":green"))] == [], "nothing that traffic goes through"
@@ -110,6 +109,7 @@ def test_a_handler_that_cannot_be_there_is_refused_before_anything_is_published(
     assert difference(before, state(shop)) == []
 
 
+@pytest.mark.usefixtures("callers")
 def test_the_deploy_after_a_broken_one_works(shop: Shop) -> None:
     code = (shop.root / USERS_APP).read_text()
     shop.append(USERS_APP, '\nraise RuntimeError("no such thing")\n')
