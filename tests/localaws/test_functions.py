@@ -53,10 +53,10 @@ def test_an_alias_runs_its_version_and_says_so(account: Account) -> None:
 def test_weights_share_out_invocations(account: Account) -> None:
     f = versions(account)
     f["client"].update_alias(FunctionName="f", Name="live", RoutingConfig={"AdditionalVersionWeights": {f["two"]: 0.3}})
-    seen = [account.invoke("f", Qualifier="live") for _ in range(200)]
+    seen = [account.invoke("f", Qualifier="live") for _ in range(120)]
 
     share = sum(payload["release"] == "two" for payload, _ in seen)
-    assert 25 <= share <= 100
+    assert 10 <= share <= 70  # 36 expected; outside once in a million runs
     assert all(payload["version"] == answer["ExecutedVersion"] for payload, answer in seen)
     assert {payload["arn"] for payload, _ in seen} == {f"{f['arn']}:live"}
 

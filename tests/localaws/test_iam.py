@@ -266,3 +266,35 @@ def test_an_event_source_is_read_only_while_the_role_may(account: Account) -> No
 def put_policy(account: Account, role: str, *statements: dict[str, Any]) -> None:
     document = {"Version": "2012-10-17", "Statement": list(statements)}
     account.client("iam").put_role_policy(RoleName=role, PolicyName="own", PolicyDocument=json.dumps(document))
+
+
+def test_a_stream_is_named_in_a_policy_whether_by_its_arn_or_by_an_iterator(account: Account) -> None:
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    for name in ("mine", "theirs"):
+        account.client("dynamodb").create_table(TableName=name, StreamSpecification=stream, **TABLE)
+    arns = {
+        name: account.client("dynamodb").describe_table(TableName=name)["Table"]["LatestStreamArn"]
+        for name in ("mine", "theirs")
+    }
+    account.function(
+        "f", CALLER, account.role("r", {"Effect": "Allow", "Action": "dynamodb:*", "Resource": arns["mine"]})
+    )
+    for name, outcome in (("mine", "done"), ("theirs", "AccessDeniedException")):
+        streams = account.client("dynamodbstreams")
+        shard = streams.describe_stream(StreamArn=arns[name])["StreamDescription"]["Shards"][0]["ShardId"]
+        at = {"StreamArn": arns[name], "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = streams.get_shard_iterator(**at)["ShardIterator"]
+        assert try_as(account, "dynamodbstreams", "describe_stream", StreamArn=arns[name]) == outcome
+        assert try_as(account, "dynamodbstreams", "get_records", ShardIterator=iterator) == outcome
+
+
+def test_a_log_stream_is_named_in_a_policy_below_its_group(account: Account) -> None:
+    group = f"arn:aws:logs:{REGION}:{account.number}:log-group:/mine:*"
+    account.function("f", CALLER, account.role("r", {"Effect": "Allow", "Action": "logs:*", "Resource": group}))
+    for name in ("/mine", "/theirs"):
+        account.client("logs").create_log_group(logGroupName=name)
+
+    assert try_as(account, "logs", "create_log_stream", logGroupName="/mine", logStreamName="s") == "done"
+    assert try_as(account, "logs", "filter_log_events", logGroupName="/mine") == "done"
+    refused = try_as(account, "logs", "create_log_stream", logGroupName="/theirs", logStreamName="s")
+    assert refused == "AccessDeniedException"

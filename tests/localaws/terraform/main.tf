@@ -38,7 +38,6 @@ variable "title" { default = "one" }
 
 locals {
   name = "contract"
-  dead = "arn:aws:sqs:eu-west-1:${var.account}:contract-dead"
   uri  = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/${aws_lambda_function.api.arn}:$${stageVariables.slot}/invocations"
   op = {
     responses                         = {}
@@ -364,8 +363,7 @@ resource "aws_sqs_queue" "dead" {
 resource "aws_sqs_queue" "outbox" {
   name                       = "${local.name}-outbox"
   visibility_timeout_seconds = 60
-  # The name, not the attribute: the provider waits 25 s for each queue, and so it waits for both at once.
-  redrive_policy = jsonencode({ deadLetterTargetArn = local.dead, maxReceiveCount = 5 })
+  redrive_policy             = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead.arn, maxReceiveCount = 5 })
 }
 resource "aws_sns_topic" "releases" {
   name         = "${local.name}-releases"
