@@ -79,7 +79,7 @@ def _around_resource_arn(original: Callable[..., Any]) -> Callable[..., Any]:
         if service == "logs" and ":log-group:" in arn:
             return _with_log_stream(arn, body)
         if service in {"dynamodb", "dynamodbstreams"} and arn == "*":
-            return _stream_of_iterator(body) or arn
+            return _stream(body) or arn
         return arn
 
     return extract_resource_arn
@@ -100,16 +100,16 @@ def _with_log_stream(arn: str, body: bytes) -> str:
     return arn if ":log-stream:" in arn else f"{arn}:log-stream:{_fields(body).get('logStreamName') or ''}"
 
 
-def _stream_of_iterator(body: bytes) -> str | None:
-    """GetRecords names its stream by the iterator alone, which ministack makes of plain JSON."""
-    iterator = _fields(body).get("ShardIterator")
-    if not isinstance(iterator, str):
-        return None
-    try:
-        found = json.loads(base64.urlsafe_b64decode(iterator))
-    except ValueError:
-        return None
-    arn = found.get("arn") if isinstance(found, dict) else None
+def _stream(body: bytes) -> str | None:
+    """The stream of a call to DynamoDB Streams: GetRecords names it by an iterator, which ministack makes of JSON."""
+    fields = _fields(body)
+    iterator = fields.get("ShardIterator")
+    if isinstance(iterator, str):
+        try:
+            fields = {"StreamArn": json.loads(base64.urlsafe_b64decode(iterator))["arn"]}
+        except (ValueError, TypeError, KeyError):
+            return None
+    arn = fields.get("StreamArn")
     return arn if isinstance(arn, str) else None
 
 
