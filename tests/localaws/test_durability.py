@@ -241,6 +241,17 @@ def test_a_full_disk_refuses_writes_and_corrupts_nothing(small_disk: Path) -> No
         with pytest.raises(ClientError) as full:
             fill()
         assert full.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
+        assert full.value.response["Error"]["Code"] == "InsufficientStorage"
+        big = "x" * 3_000_000
+        calls: list[tuple[str, str, dict[str, str]]] = [
+            ("iam", "create_user", {"UserName": big}),
+            ("lambda", "create_alias", {"FunctionName": "f", "Name": "a", "FunctionVersion": "1", "Description": big}),
+            ("ssm", "put_parameter", {"Name": "/p", "Value": big, "Type": "String"}),
+        ]
+        for service, operation, parameters in calls:
+            with pytest.raises(ClientError, match="InsufficientStorage"):
+                getattr(account.client(service), operation)(**parameters)
+        assert account.client("ssm").describe_parameters()["Parameters"] == []
         with pytest.raises(ClientError):
             s3.put_object(Bucket="box", Key="small", Body=b"x" * 3_000_000)
         assert s3.get_object(Bucket="box", Key="small")["Body"].read() == b"kept"

@@ -23,6 +23,7 @@ from penstock.localaws import (
     blobs,
     execution,
     execution_roles,
+    full_disk,
     iam,
     log_patterns,
     logs_queries,
@@ -72,8 +73,7 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "JSON log patterns, metric filters that publish": log_patterns.install,
 }
 
-_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_NO_ROOM = 507
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 log = logging.getLogger("penstock.localaws")
 
 
@@ -105,17 +105,16 @@ class Application:
                 return
             # The raw path stays as sent: it is what the caller signed.
             scope = {**scope, "raw_path": scope.get("raw_path") or path.encode(), "path": target}
-        if scope["method"] in _CHANGING:
-            if not self._keeper.room_for(_length(scope)):
-                await _send(
-                    send,
-                    _NO_ROOM,
-                    encode({"__type": "InsufficientStorage", "message": "the disk of the embedded AWS is full"}),
-                )
-                return
+        size = full_disk.needs_room(scope)
+        if size is not None and not self._keeper.room_for(size):
+            content_type, refusal = full_disk.refusal(scope)
+            await _send(send, full_disk.STATUS, refusal, content_type)
+            return
+        changing = scope["method"] not in _READING
+        if changing:
             self._keeper.touch()
         await self._ministack.app.app(scope, receive, send)
-        if scope["method"] in _CHANGING:
+        if changing:
             self._keeper.touch()
 
 
@@ -158,14 +157,7 @@ async def _serve(ministack: Ministack, keeper: Keeper, settings: Settings) -> No
     watching.cancel()
 
 
-def _length(scope: Message) -> int:
-    for name, value in scope.get("headers", ()):
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
-
-
-async def _send(send: Send, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+async def _send(send: Send, status: int, body: bytes, content_type: str = "application/json") -> None:
+    headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
