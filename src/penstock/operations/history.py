@@ -1,7 +1,8 @@
 """Which releases were promoted and which were rolled back: `releases/history.json` in the environment's bucket.
 
-Written under the lease. A promotion is derived from the pointer when a crash came between the switch and this file,
-so it can be behind for a moment but never wrong.
+Written under the lease. A move of traffic is noted here before it begins and cleared when its checks have passed, so
+that whoever comes after a crash knows what was meant: the promotion or rollback is booked when the pointer says that
+traffic has moved, never before.
 """
 
 from __future__ import annotations
@@ -11,8 +12,6 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from penstock.ports import ObjectStore
 
 KEY = "releases/history.json"
@@ -28,22 +27,43 @@ class Promotion:
     rolled_back: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """A move of traffic that has begun and was not yet found well. `rollback` says that `origin` is found bad."""
+
+    origin: str | None
+    target: str
+    rollback: bool
+
+
 @dataclass(frozen=True, slots=True)
 class History:
-    """All promotions, oldest first."""
+    """All promotions, oldest first, and the move that is under way, or was left behind by a crash."""
 
     promotions: tuple[Promotion, ...] = ()
+    move: Move | None = None
 
     @property
     def latest(self) -> Promotion | None:
         """The last promotion, rolled back or not."""
         return self.promotions[-1] if self.promotions else None
 
-    def promoted(self, release: str, *, at: str, by: str) -> History:
-        """The history after this release went live; itself when it is the latest one already."""
-        if self.latest and self.latest.release == release:
+    def beginning(self, move: Move) -> History:
+        """The history just before traffic moves."""
+        return replace(self, move=move)
+
+    def settled(self) -> History:
+        """The history after a move was found well, or given up."""
+        return replace(self, move=None)
+
+    def arrived(self, live: str, *, at: str, by: str) -> History:
+        """The history now that this release is live; itself when that is booked already."""
+        if self.latest and self.latest.release == live:
             return self
-        return History((*self.promotions, Promotion(release=release, at=at, by=by)))
+        move = self.move
+        bad = move.origin if move and move.rollback and move.target == live else None
+        marked = self.rolled_back(bad) if bad else self
+        return replace(marked, promotions=(*marked.promotions, Promotion(release=live, at=at, by=by)))
 
     def rolled_back(self, release: str) -> History:
         """The history after the latest promotion of this release was found bad."""
@@ -51,7 +71,7 @@ class History:
         if index is None:
             return self
         marked = replace(self.promotions[index], rolled_back=True)
-        return History((*self.promotions[:index], marked, *self.promotions[index + 1 :]))
+        return replace(self, promotions=(*self.promotions[:index], marked, *self.promotions[index + 1 :]))
 
     def rollback_target(self, live: str | None) -> str | None:
         """The last promoted release other than the live one that was not rolled back afterwards."""
@@ -60,6 +80,10 @@ class History:
             if promotion.release != live and promotion.release not in bad:
                 return promotion.release
         return None
+
+    def was_well(self, release: str) -> bool:
+        """Whether the release was promoted, and not rolled back since."""
+        return any(p.release == release for p in self.promotions) and release not in self.bad()
 
     def bad(self) -> frozenset[str]:
         """Releases whose latest promotion ended in a rollback."""
@@ -70,23 +94,13 @@ class History:
 def read_history(objects: ObjectStore) -> History:
     """The history as it is in the bucket; empty before the first release."""
     stored = objects.get(KEY)
-    return _parse(json.loads(stored.body)) if stored else History()
+    if stored is None:
+        return History()
+    found = json.loads(stored.body)
+    move = found.get("move")
+    return History(tuple(Promotion(**item) for item in found["promotions"]), Move(**move) if move else None)
 
 
 def write_history(objects: ObjectStore, history: History) -> None:
     """Replace the history; the caller holds the lease."""
-    objects.put(KEY, json.dumps([asdict(promotion) for promotion in history.promotions], indent=1).encode())
-
-
-def _parse(data: Iterable[dict[str, object]]) -> History:
-    return History(
-        tuple(
-            Promotion(
-                release=str(item["release"]),
-                at=str(item["at"]),
-                by=str(item["by"]),
-                rolled_back=bool(item["rolled_back"]),
-            )
-            for item in data
-        )
-    )
+    objects.put(KEY, json.dumps(asdict(history), indent=1).encode())

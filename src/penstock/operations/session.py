@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.errors import Locked
+from penstock.model.errors import Locked, RemoteFault
 from penstock.model.events import Recovered
 from penstock.operations import execute as interpreter
 from penstock.operations.engine import observe
@@ -72,7 +72,9 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
         session.record("ended", {"purpose": purpose})
         ledger.close()
     finally:
-        held.give_back()
+        # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
+        with suppress(RemoteFault):
+            held.give_back()
 
 
 def repair(world: World, session: Session) -> None:
@@ -86,7 +88,7 @@ def repair(world: World, session: Session) -> None:
     live = observed.pointer.live_release
     history = read_history(world.objects)
     if live is not None and (history.latest is None or history.latest.release != live):
-        write_history(world.objects, history.promoted(live, at=timestamp(world), by=session.actor))
+        write_history(world.objects, history.arrived(live, at=timestamp(world), by=session.actor))
 
 
 def holder(world: World) -> str | None:

@@ -15,7 +15,7 @@ from penstock.model.events import NothingToDo, TrafficMoved
 from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach, read_pointer
-from penstock.operations.history import read_history, write_history
+from penstock.operations.history import Move, read_history, write_history
 from penstock.operations.session import exclusive
 from penstock.operations.steps import step, timestamp
 from penstock.operations.store import ReleaseStore
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from penstock.model.workspace import Function
+    from penstock.operations.history import History
     from penstock.operations.session import Session
     from penstock.operations.world import World
 
@@ -61,31 +62,26 @@ def switch(world: World) -> Moved:
 def rollback(world: World, *, to: str | None = None, services: Collection[str] = ()) -> Moved:
     """Go back to the last promoted release, to a named one, or with some services only.
 
-    The release before is still complete in the idle slot, so this is one move of traffic; an older one is loaded
-    into the idle slot first and verified there.
+    The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
+    was found bad, is verified there first. A rollback that was killed is finished by the same command.
     """
     with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
         pointer = read_pointer(world) or Pointer()
         live = _stored(world, pointer.live_release)
-        target = _target(world, live, to)
+        history = read_history(world.objects)
+        target = _target(world, live, to, history)
         if services:
             _knows(live, services)
             target = services_from(target, live, services)
-        if target.id == live.id:
+        if target.id == live.id and not _is_unfinished(history, live):
             world.events.emit(NothingToDo(reason=f"release {live.id} is live already"))
             return Moved(
                 environment=target.environment, release=live.id, previous=live.id, changed=False, url=live_url(world)
             )
-        releases = ReleaseStore(world.objects)
-        releases.save(target)
-        write_history(world.objects, read_history(world.objects).rolled_back(live.id))
-        session.record("rolled-back", {"from": live.id, "to": target.id})
-        names = {function.physical for release in (live, target) for function in release.functions.values()}
-        if pointer.slot(pointer.idle).release != target.id:
-            reach(world, session, Loaded(release=target, applied=Applied(), offered=False), names)
-            changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
-            with step(world, f"verify slot {pointer.idle}"):
-                verify_slot(world, pointer.idle, changed)
+        ReleaseStore(world.objects).save(target)
+        session.record("rolling-back", {"from": live.id, "to": target.id})
+        if pointer.live_release != target.id:
+            _make_ready(world, session, target, live, history)
         go_live(world, session, target, Applied(), is_rollback=True)
         return _moved(world, target, pointer)
 
@@ -96,20 +92,27 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     Raises CameBack when it was not and traffic is back on the release before; a rollback is never taken back.
     """
     pointer = read_pointer(world) or Pointer()
+    history = read_history(world.objects)
     previous = pointer.live_release
+    if previous == release.id and history.move is not None and history.move.target == release.id:
+        previous = history.move.origin  # an earlier run moved traffic and died before it had looked
+    move = Move(origin=previous, target=release.id, rollback=is_rollback)
+    if previous != release.id and history.move != move:
+        write_history(world.objects, history.beginning(move))
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     with step(world, f"move traffic to release {release.id}"):
         reach(world, session, Live(release=release, applied=applied), names)
-    now = read_pointer(world) or Pointer()
-    by, at = session.actor, timestamp(world)
-    write_history(world.objects, read_history(world.objects).promoted(release.id, at=at, by=by))
-    why = "rollback" if is_rollback else "promotion"
-    _tell(world, session, now, previous, why)
+    arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor)
+    write_history(world.objects, arrived)
+    if previous != release.id:
+        _tell(world, session, previous, "rollback" if is_rollback else "promotion")
     with step(world, "check the live release"):
         failures = check_live(world, _of(world, release)) or ([] if is_rollback else _smoke(world))
     if not failures:
+        write_history(world.objects, arrived.settled())
         return
     if is_rollback or previous is None or previous == release.id:
+        write_history(world.objects, arrived.settled())
         raise PenstockError(
             "the live release is not well, and there is no better one to go to\n" + "\n".join(failures),
             where=world.workspace.environment.name,
@@ -129,19 +132,38 @@ def live_url(world: World) -> str | None:
     return world.gateway.url(api, world.workspace.api_name, "live") if api else None
 
 
+def _make_ready(world: World, session: Session, target: Release, live: Release, history: History) -> None:
+    """The target complete in the idle slot, and verified there unless it has been well with traffic before."""
+    names = {function.physical for release in (live, target) for function in release.functions.values()}
+    loaded = Loaded(release=target, applied=Applied(), offered=False)
+    effects = reach(world, session, loaded, names)
+    if not effects and history.was_well(target.id):
+        return
+    slot = (read_pointer(world) or Pointer()).idle
+    changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
+    with step(world, f"verify slot {slot}"):
+        verify_slot(world, slot, changed)
+
+
+def _is_unfinished(history: History, live: Release) -> bool:
+    """Whether a rollback to the live release was killed before it had looked whether that is well."""
+    return history.move is not None and history.move.rollback and history.move.target == live.id
+
+
 def _take_back(world: World, session: Session, bad: Release, previous: str) -> None:
     good = _stored(world, previous)
-    write_history(world.objects, read_history(world.objects).rolled_back(bad.id))
+    move = Move(origin=bad.id, target=previous, rollback=True)
+    write_history(world.objects, read_history(world.objects).beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
         reach(world, session, Live(release=good, applied=Applied()), names)
+    arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor)
+    write_history(world.objects, arrived.settled())
+    _tell(world, session, bad.id, "the new release was not well")
+
+
+def _tell(world: World, session: Session, previous: str | None, why: str) -> None:
     now = read_pointer(world) or Pointer()
-    history = read_history(world.objects).promoted(previous, at=timestamp(world), by=session.actor)
-    write_history(world.objects, history)
-    _tell(world, session, now, bad.id, "the new release was not well")
-
-
-def _tell(world: World, session: Session, now: Pointer, previous: str | None, why: str) -> None:
     moved = TrafficMoved(
         environment=world.workspace.environment.name,
         slot=now.live,
@@ -172,10 +194,12 @@ def _smoke(world: World) -> list[str]:
     return failures
 
 
-def _target(world: World, live: Release, to: str | None) -> Release:
+def _target(world: World, live: Release, to: str | None, history: History) -> Release:
     if to is not None:
-        return _named(world, to)
-    target = read_history(world.objects).rollback_target(live.id)
+        return _promoted(world, _named(world, to), history)
+    if _is_unfinished(history, live):
+        return live
+    target = history.rollback_target(live.id)
     if target is None:
         raise Refused(
             f"there is no release to go back to: {live.id} is the only one that was ever well here",
@@ -183,6 +207,18 @@ def _target(world: World, live: Release, to: str | None) -> Release:
             hint=f"penstock releases -e {world.workspace.environment.name}",
         )
     return _stored(world, target)
+
+
+def _promoted(world: World, release: Release, history: History) -> Release:
+    """The release, if it ever had traffic: going to one that never had is a deploy, with a plan and its gates."""
+    if any(promotion.release == release.id for promotion in history.promotions):
+        return release
+    name = world.workspace.environment.name
+    raise Refused(
+        f"release {release.id} never had traffic here, so there is nothing to go back to",
+        where=name,
+        hint=f"penstock deploy -e {name}   (or penstock switch -e {name}, when it waits)",
+    )
 
 
 def _named(world: World, to: str) -> Release:

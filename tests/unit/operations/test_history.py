@@ -12,7 +12,7 @@ from penstock.testing.store import FakeObjectStore
 def history(*releases: str) -> History:
     result = History()
     for release in releases:
-        result = result.promoted(release, at="t", by="me")
+        result = result.arrived(release, at="t", by="me")
     return result
 
 
@@ -21,12 +21,12 @@ def test_a_rollback_goes_to_the_release_before() -> None:
 
 
 def test_a_rollback_never_goes_back_into_a_release_that_was_rolled_back() -> None:
-    bad = history("a", "b").rolled_back("b").promoted("a", at="t", by="me")
-    assert bad.promoted("c", at="t", by="me").rollback_target("c") == "a"
+    bad = history("a", "b").rolled_back("b").arrived("a", at="t", by="me")
+    assert bad.arrived("c", at="t", by="me").rollback_target("c") == "a"
 
 
 def test_a_release_that_was_mended_by_promotion_counts_again() -> None:
-    again = history("a", "b").rolled_back("b").promoted("a", at="t", by="me").promoted("b", at="t", by="me")
+    again = history("a", "b").rolled_back("b").arrived("a", at="t", by="me").arrived("b", at="t", by="me")
     assert again.bad() == frozenset()
 
 
@@ -42,7 +42,7 @@ def test_promoting_the_live_release_again_adds_nothing() -> None:
 def test_a_rollback_target_is_never_live_and_never_bad(steps: list[tuple[str, bool]]) -> None:
     made = History()
     for release, rolled_back in steps:
-        made = made.promoted(release, at="t", by="me")
+        made = made.arrived(release, at="t", by="me")
         if rolled_back:
             made = made.rolled_back(release)
     live = made.latest.release if made.latest else None
