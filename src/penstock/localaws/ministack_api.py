@@ -150,6 +150,7 @@ def _environment(settings: Settings) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": ROOT_SECRET,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "BIND_HOST": "127.0.0.1",
+        "DOCKER_HOST": "unix:///nowhere",  # no daemon is asked, no container is ever touched
         "GATEWAY_PORT": str(settings.port),
         "IOT_MTLS_ENABLED": "0",
         "LAMBDA_EXECUTOR": "local",
