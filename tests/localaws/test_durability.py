@@ -177,6 +177,18 @@ def test_an_interrupted_object_write_is_finished_or_undone(
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == kept
 
 
+def test_buckets_and_keys_that_look_like_our_files_survive(own_server: Server) -> None:
+    account = Account(own_server, "111111111111")
+    s3 = account.bucket("my.tmp")
+    keys = ["a.tmp", "a.tmp/b", "a.meta.json", "x/y.meta.json.tmp", "x", "x/y"]
+    for key in keys:
+        s3.put_object(Bucket="my.tmp", Key=key, Body=key.encode())
+    own_server.restart()
+
+    assert {o["Key"] for o in s3.list_objects_v2(Bucket="my.tmp")["Contents"]} == set(keys)
+    assert [s3.get_object(Bucket="my.tmp", Key=key)["Body"].read().decode() for key in keys] == keys
+
+
 def test_snapshot_and_restore_by_name(own_server: Server) -> None:
     account = Account(own_server, "111111111111")
     s3 = account.bucket("box")

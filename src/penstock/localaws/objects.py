@@ -90,7 +90,7 @@ class ObjectWrites:
 def finish_interrupted_writes(objects: Path) -> None:
     """Complete or undo object writes that a crash interrupted: before ministack reads the folder."""
     for beside in sorted(objects.rglob("*.tmp")) if objects.is_dir() else ():
-        if not beside.exists():
+        if not beside.is_file():  # finished with its pair already, or a bucket of such a name
             continue
         place = beside.with_suffix("")
         if place.name.endswith(".meta.json") and not _beside(_data_of(place)).exists() and _is_json(beside):
