@@ -307,7 +307,7 @@ class Penstock:
             caller=named_caller(self._environ),
         )
         commands = RealCommands()
-        commit, branch, dirty = commit_and_branch(commands, self.root)
+        commit, branch, dirty = commit_and_branch(commands, self.root, self._environ)
         world = World(
             root=self.root,
             workspace=workspace,

@@ -45,7 +45,11 @@ class Plan:
     routes_changed: bool
     strategy: str
     terraform_digest: str
-    """SHA-256 of Terraform's saved plan; empty when Terraform has nothing to do."""
+    """SHA-256 of what Terraform's saved plan does; empty when Terraform has nothing to do."""
+    allow_destroy: tuple[str, ...] = ()
+    """Addresses of data-bearing resources whose loss is accepted: a yes to the plan is a yes to this."""
+    promotions: int = 0
+    """How many releases were promoted before: a yes is used up by the next move of traffic."""
 
     @property
     def digest(self) -> str:
@@ -56,7 +60,7 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         """True when nothing would change."""
-        return not (self.changes or self.moves or self.routes_changed)
+        return not (self.changes or self.moves or self.routes_changed or self.terraform_digest)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON for `plans/<id>/` and `--json`."""

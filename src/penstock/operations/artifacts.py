@@ -22,11 +22,15 @@ UPLOADS = 8
 
 
 def prepare_store(world: World) -> None:
-    """Make sure of the bucket and of the placeholder in it; both survive a crash in between."""
-    if not world.objects.exists():
-        with step(world, f"create bucket {world.workspace.store_bucket}"):
-            world.objects.create()
-    if not world.objects.has(PLACEHOLDER):
+    """Make sure of the bucket, with its policy and all, and of the placeholder in it.
+
+    Creating is several calls. The placeholder is written when all of them have ended, so that a run that was killed
+    in between is finished by the next.
+    """
+    if world.objects.exists() and world.objects.has(PLACEHOLDER):
+        return
+    with step(world, f"create bucket {world.workspace.store_bucket}"):
+        world.objects.create()
         world.objects.put(PLACEHOLDER, _placeholder())
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from penstock.infra.digest import config_digest
 from penstock.infra.grants import grants
@@ -60,13 +62,14 @@ def only_services(wanted: Release, live: Release | None, services: Collection[st
         key: function if function.service in services else live.functions.get(key, function)
         for key, function in wanted.functions.items()
     }
-    return _with_functions(wanted, functions)
+    return replace(wanted, functions=functions, grants=_mixed_grants(functions, wanted, live))
 
 
 def services_from(target: Release, live: Release, services: Collection[str]) -> Release:
     """The live release with only these services' functions as they are in the target; routes stay the live ones."""
     back = {key: function for key, function in target.functions.items() if function.service in services}
-    return _with_functions(live, {key: back.get(key, function) for key, function in live.functions.items()})
+    functions = {key: back.get(key, function) for key, function in live.functions.items()}
+    return replace(live, functions=functions, grants=_mixed_grants(functions, target, live))
 
 
 def promoted_from(source: Release, wanted_shape: Mapping[str, FunctionRelease], base: Release) -> Release:
@@ -101,19 +104,21 @@ def promoted_from(source: Release, wanted_shape: Mapping[str, FunctionRelease], 
             timeout=shape.timeout,
             target=shape.target,
         )
-    return _with_functions(base, functions)
+    return replace(base, functions=functions)
 
 
-def _with_functions(release: Release, functions: Mapping[str, FunctionRelease]) -> Release:
-    return Release(
-        environment=release.environment,
-        functions=functions,
-        api=release.api,
-        grants=release.grants,
-        commit=release.commit,
-        author=release.author,
-        created=release.created,
-    )
+def _mixed_grants(
+    functions: Mapping[str, FunctionRelease], one: Release, other: Release
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """What each service needs: the grants of every release that one of its functions comes from."""
+    found: dict[str, dict[str, Mapping[str, Any]]] = {}
+    for key, function in functions.items():
+        for release in (one, other):
+            if release.functions.get(key) == function:
+                for statement in release.grants.get(function.service, ()):
+                    found.setdefault(function.service, {})[json.dumps(statement, sort_keys=True)] = statement
+                found.setdefault(function.service, {})
+    return {service: tuple(statements.values()) for service, statements in sorted(found.items())}
 
 
 def grants_of(workspace: Workspace) -> dict[str, tuple[Mapping[str, object], ...]]:

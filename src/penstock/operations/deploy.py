@@ -16,6 +16,7 @@ from penstock.operations import plans
 from penstock.operations.artifacts import prepare_store, upload
 from penstock.operations.assemble import assemble, only_services
 from penstock.operations.engine import reach, read_pointer
+from penstock.operations.history import read_history
 from penstock.operations.promote import copy_artifacts, release_from
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
@@ -34,11 +35,14 @@ from penstock.operations.terraform import (
     make_plan,
     read_applied,
     remember_applied,
+    remember_wanted,
     removed_after,
+    seal,
     wanted_shape,
     write_root,
 )
 from penstock.operations.verify import verify_slot
+from penstock.policy.destruction import loses_no_data_but
 from penstock.release.reconcile import Applied, Loaded
 from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, SetWeight, Verify
 
@@ -88,6 +92,8 @@ class _Wanted:
     """What is to run: the release, the ZIPs it is made of, and what Terraform will have put there for it."""
 
     release: Release
+    whole: Release
+    """The same with all services as the files say, whatever `--service` asks for."""
     artifacts: tuple[Artifact, ...]
     applied: Applied
     shape: Shape
@@ -112,25 +118,26 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
             return idle
     prepare_store(world)
     if request.plan_only:
-        plan, _ = _plan(world, wanted, _live_release(world, pointer), only=True)
-        return _result(world, wanted, changed=False, live=False, plan=plan)
+        planned = _plan(world, wanted, _live_release(world, pointer), request.allow_destroy, only=True)
+        return _result(world, wanted, changed=False, live=False, plan=planned.plan)
     with exclusive(world, f"deploy release {wanted.release.id}") as session:
         return _carry_out(world, session, wanted, request, confirm)
 
 
 def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployRequest, confirm: Confirm) -> Deployed:
     live = _live_release(world, read_pointer(world))
-    plan, saved = _plan(world, wanted, live, only=False)
-    approvals = plans.admit(
-        world, plan, auto_approve=request.auto_approve, confirm=confirm, allow_destroy=request.allow_destroy
-    )
-    session.record("approved", {"plan": plan.id, "by": [approval.by for approval in approvals]})
-    if saved is not None:
-        if saved.changed:
-            session.hold_for_long()
-            apply_plan(world, saved)
+    if request.services:
+        # Once more, on what is live now that nobody else can change it.
+        wanted = replace(wanted, release=only_services(wanted.whole, live, request.services))
+    planned = _plan(world, wanted, live, request.allow_destroy, only=False)
+    approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
+    session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})
+    remember_wanted(world, wanted.shape)
+    if planned.saved is not None:
+        if planned.saved.changed:
+            apply_plan(world, planned.saved, sealed=planned.sealed)
         if is_contracted(world, wanted.shape):
-            remember_applied(world, wanted.shape, live_url(world))
+            remember_applied(world, wanted.shape, live_url(world), planned.retained)
     generate_missing(world)
     if request.source is not None:
         copy_artifacts(world, request.source, wanted.release)
@@ -140,9 +147,15 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     reach(world, session, Loaded(release=release, applied=wanted.applied, offered=False), _names(world, release))
     promoted = _walk(world, session, release, wanted, live)
     if promoted:
-        contract(world, wanted.shape, live_url(world))
+        contract(
+            world,
+            wanted.shape,
+            live_url(world),
+            retained=planned.retained,
+            admitted=lambda change: loses_no_data_but(change, planned.plan),
+        )
         collect(world, session)
-    return _result(world, wanted, changed=True, live=promoted, plan=plan)
+    return _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
 
 
 def _walk(world: World, session: Session, release: Release, wanted: _Wanted, live: Release | None) -> bool:
@@ -187,13 +200,26 @@ def _wanted(world: World, request: DeployRequest, targets: Mapping[str, Target],
     shape = wanted_shape(world)
     if request.source is not None:
         release = release_from(world, request.source, targets)
-        return _Wanted(release=release, artifacts=(), applied=Applied.of(release), shape=shape, strategy=strategy)
+        return _Wanted(
+            release=release,
+            whole=release,
+            artifacts=(),
+            applied=Applied.of(release),
+            shape=shape,
+            strategy=strategy,
+        )
     artifacts = world.builds.build(world.workspace, None, targets)
-    release = assemble(world, artifacts)
-    applied = Applied.of(release)
+    whole = release = assemble(world, artifacts)
     if request.services:
-        release = only_services(release, _live_release(world, pointer), request.services)
-    return _Wanted(release=release, artifacts=artifacts, applied=applied, shape=shape, strategy=strategy)
+        release = only_services(whole, _live_release(world, pointer), request.services)
+    return _Wanted(
+        release=release,
+        whole=whole,
+        artifacts=artifacts,
+        applied=Applied.of(whole),
+        shape=shape,
+        strategy=strategy,
+    )
 
 
 def _nothing_to_do(world: World, wanted: _Wanted, pointer: Pointer | None) -> Deployed | None:
@@ -228,13 +254,23 @@ def _waits(wanted: _Wanted) -> bool:
 # ------------------------------------------------------------------------------------------ plan and infrastructure
 
 
-def _plan(world: World, wanted: _Wanted, live: Release | None, *, only: bool) -> tuple[Plan, TerraformPlan | None]:
-    """What would happen, and Terraform's saved plan when there is one to apply; `only` leaves no trace in AWS."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """What would happen; Terraform's saved plan when there is one to apply, and what tells it from any other."""
+
+    plan: Plan
+    saved: TerraformPlan | None
+    sealed: str | None
+    retained: str | None
+
+
+def _plan(world: World, wanted: _Wanted, live: Release | None, allow_destroy: Sequence[str], *, only: bool) -> _Planned:
+    """Ask Terraform, unless it was asked the same before; `only` changes nothing that serves."""
     before = read_applied(world)
-    kept_grants_changed = retain(world, live, wanted.release, write=not only)
+    retained = retain(world, live, wanted.release, write=not only)
     saved: TerraformPlan | None = None
     changes: Sequence[ResourceChange] = ()
-    if only or kept_grants_changed or not is_current(world, wanted.shape, before):
+    if only or before.retained != retained or not is_current(world, wanted.shape, before):
         write_root(world, expanded(wanted.shape.root, before.root))
         saved, changes = make_plan(world)
         if only:
@@ -247,12 +283,14 @@ def _plan(world: World, wanted: _Wanted, live: Release | None, *, only: bool) ->
         live,
         (*changes, *removed_after(wanted.shape, before)),
         strategy=wanted.strategy,
-        terraform_digest=document_digest(saved.document) if saved is not None and changes else "",
+        terraform_digest=document_digest(saved.document) if saved is not None and saved.changed else "",
+        allow_destroy=allow_destroy,
+        promotions=len(read_history(world.objects).promotions),
     )
     text = summary(plan)
     plans.save(world, plan, text)
     world.events.emit(PlanReady(plan=plan.to_json(), summary=text))
-    return plan, saved
+    return _Planned(plan=plan, saved=saved, sealed=seal(world, saved) if saved else None, retained=retained)
 
 
 # ------------------------------------------------------------------------------------------ small things

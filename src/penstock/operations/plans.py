@@ -31,6 +31,8 @@ def make(
     *,
     strategy: str,
     terraform_digest: str,
+    allow_destroy: Collection[str] = (),
+    promotions: int = 0,
 ) -> Plan:
     """What deploying this release over the live one would do."""
     before = live.functions if live else {}
@@ -54,6 +56,8 @@ def make(
         routes_changed=live is None or live.api != release.api,
         strategy=strategy,
         terraform_digest=terraform_digest,
+        allow_destroy=tuple(sorted(allow_destroy)),
+        promotions=promotions,
     )
     return Plan(**{**{name: getattr(draft, name) for name in Plan.__dataclass_fields__}, "id": draft.digest[:12]})
 
@@ -96,22 +100,20 @@ def admit(
     *,
     auto_approve: bool,
     confirm: Confirm,
-    allow_destroy: Collection[str] = (),
 ) -> tuple[Approval, ...]:
     """Let the plan pass, asking the person where a yes is all that is missing.
 
     Raises Refused with every objection that is left. Gates are asked before the person is, so that nobody is asked
-    to approve what is refused anyway.
+    to approve what is refused anyway, and no yes is left behind for it.
     """
     author = world.identity.caller()
     approvals = approvals_of(world, plan.digest)
-    if auto_approve and world.workspace.environment.approvals.required:
-        approvals = (*approvals, record_approval(world, plan.digest, how="auto-approve"))
-    left = _ask(world, plan, author, approvals, allow_destroy)
+    left = _ask(world, plan, author, approvals)
     only_approval_is_missing = bool(left) and all(objection.gate == "approvals" for objection in left)
-    if only_approval_is_missing and not auto_approve and confirm(plan, left):
-        approvals = (*approvals, record_approval(world, plan.digest, how="prompt"))
-        left = _ask(world, plan, author, approvals, allow_destroy)
+    if only_approval_is_missing and (auto_approve or confirm(plan, left)):
+        how: Literal["auto-approve", "prompt"] = "auto-approve" if auto_approve else "prompt"
+        approvals = (*approvals, record_approval(world, plan.digest, how=how))
+        left = _ask(world, plan, author, approvals)
     if left:
         raise refusal(world, left)
     return approvals
@@ -123,9 +125,7 @@ def refusal(world: World, left: Sequence[Objection]) -> Refused:
     return Refused("\n".join(lines), where=world.workspace.environment.name, hint=left[0].hint)
 
 
-def _ask(
-    world: World, plan: Plan, author: str, approvals: tuple[Approval, ...], allow_destroy: Collection[str]
-) -> tuple[Objection, ...]:
+def _ask(world: World, plan: Plan, author: str, approvals: tuple[Approval, ...]) -> tuple[Objection, ...]:
     return objections(
         Question(
             plan=plan,
@@ -134,7 +134,6 @@ def _ask(
             branch=world.origin.branch,
             ci=world.origin.ci,
             approvals=approvals,
-            allow_destroy=frozenset(allow_destroy),
             api_resources=resource_count(world.workspace),
         )
     )

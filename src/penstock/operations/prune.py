@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.model.errors import RemoteFault
 from penstock.operations.engine import observe
 from penstock.operations.history import read_history
 from penstock.operations.session import exclusive
-from penstock.operations.steps import step
+from penstock.operations.steps import note, step
 from penstock.operations.store import ReleaseStore
 from penstock.release.retain import ARTIFACTS, KEEP, Prunable, kept_releases, prunable
 
@@ -32,7 +33,14 @@ def prune(world: World, *, keep: int = KEEP, dry_run: bool = False) -> Prunable:
 
 
 def collect(world: World, session: Session) -> None:
-    """At the end of a deploy, when more than the kept releases have piled up."""
+    """At the end of a deploy, when enough has piled up; a fault here is not the deploy's."""
+    try:
+        _collect(world, session)
+    except RemoteFault as fault:
+        note(world, f"what nothing refers to was not collected: {fault.what}")
+
+
+def _collect(world: World, session: Session) -> None:
     if len(ReleaseStore(world.objects).ids()) <= KEEP:
         return
     found = _find(world, KEEP)

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
 
 
-def retain(world: World, live: Release | None, wanted: Release, *, write: bool) -> bool:
-    """Write down what must stay for the live release; whether that differs from what was retained before.
+def retain(world: World, live: Release | None, wanted: Release, *, write: bool) -> str | None:
+    """Write down what must stay for the live release; the text, None when nothing must.
 
     Without `write` nothing is changed: a mere plan then shows a dropped grant as taken away, although it will stay.
     """
-    name = f"{world.workspace.pointer_prefix}retained"
     configured = {service: list(statements) for service, statements in wanted.grants.items()}
     grants = retained_grants([live] if live else [], configured)
     text = retained_text(grants) if grants else None
-    if text == world.parameters.get(name):
-        return False
-    if not write:
-        return True
-    if text is None:
-        world.parameters.delete(name)
-    else:
-        world.parameters.put(name, text)
-    return True
+    if write and text != world.parameters.get(_name(world)):
+        if text is None:
+            world.parameters.delete(_name(world))
+        else:
+            world.parameters.put(_name(world), text)
+    return text
+
+
+def _name(world: World) -> str:
+    return f"{world.workspace.pointer_prefix}retained"

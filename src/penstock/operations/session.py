@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.errors import Locked, RemoteFault
+from penstock.model.errors import Locked, PenstockError, RemoteFault
 from penstock.model.events import Recovered
 from penstock.operations import execute as interpreter
 from penstock.operations.engine import observe
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
     from penstock.release.effects import Effect
 
-LONG_STEP = 3600.0
-"""Seconds that the lease is held for a step that cannot renew it by itself, such as `terraform apply`."""
+HEARTBEAT = 15.0
+"""Seconds between two looks at the lease while a step takes long: Terraform, a person at the prompt, a smoke test."""
 
 
 class Session:
@@ -45,10 +46,6 @@ class Session:
         """Append an event to the ledger."""
         self._ledger.append(kind, data)
 
-    def hold_for_long(self) -> None:
-        """Before a step that takes long and cannot be interrupted to renew the lease."""
-        self._lease.extend(LONG_STEP)
-
 
 @contextmanager
 def exclusive(world: World, purpose: str) -> Iterator[Session]:
@@ -60,6 +57,8 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
     leases = _leases(world)
     held = leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
     ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=world.run)
+    ended = threading.Event()
+    threading.Thread(target=_keep, args=(held, ended), daemon=True, name="lease").start()
     try:
         session = Session(world, actor=actor, lease=held, ledger=ledger)
         session.record("began", {"purpose": purpose, "fence": held.lease.fence})
@@ -72,6 +71,7 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
         session.record("ended", {"purpose": purpose})
         ledger.close()
     finally:
+        ended.set()
         # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
         with suppress(RemoteFault):
             held.give_back()
@@ -129,6 +129,15 @@ def unlock(world: World, *, force: bool = False) -> str:
         )
     leases.free(stored)
     return f"freed: {who}"
+
+
+def _keep(held: HeldLease, ended: threading.Event) -> None:
+    """Renew the lease while the process lives; when it is lost, the next effect's own look at it says so."""
+    while not ended.wait(HEARTBEAT):
+        try:
+            held.keep()
+        except PenstockError:
+            return
 
 
 def _leases(world: World) -> LeaseStore:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -251,7 +252,7 @@ class LeaseStore:
 
 
 class HeldLease:
-    """A lease that is ours. `keep` before every call that changes something; no thread does it for us.
+    """A lease that is ours; safe to share between threads. `keep` it before every call that changes something.
 
     `over` is the lease of a dead holder that this one replaced: what it had begun must be read back and repaired.
     """
@@ -259,17 +260,18 @@ class HeldLease:
     def __init__(self, store: LeaseStore, lease: Lease, etag: str, *, over: Lease | None = None) -> None:
         self._store = store
         self._etag = etag
+        self._lock = threading.RLock()
         self.lease = lease
         self.over = over
 
     def keep(self) -> None:
         """Renew when half of the time is gone. Raises Locked when somebody else has it by now."""
-        if needs_renewal(self.lease, now=self._store.now()):
-            self.extend(TTL)
+        with self._lock:
+            if needs_renewal(self.lease, now=self._store.now()):
+                self._renew()
 
-    def extend(self, seconds: float) -> None:
-        """Hold it for so long from now: before a step that nobody can interrupt to renew. Raises Locked."""
-        longer = renewed(self.lease, now=self._store.now(), ttl=seconds)
+    def _renew(self) -> None:
+        longer = renewed(self.lease, now=self._store.now(), ttl=TTL)
         try:
             self._etag = self._store.replace(longer, self._etag)
         except Conflict as conflict:

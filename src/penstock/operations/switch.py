@@ -19,8 +19,9 @@ from penstock.operations.history import Move, read_history, write_history
 from penstock.operations.session import exclusive
 from penstock.operations.steps import step, timestamp
 from penstock.operations.store import ReleaseStore
-from penstock.operations.terraform import contract, wanted_shape
+from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_slot
+from penstock.policy.destruction import HOLDS_DATA
 from penstock.ports import Command
 from penstock.release.reconcile import Applied, Live, Loaded
 
@@ -55,8 +56,22 @@ def switch(world: World) -> Moved:
             return _nothing_waits(world, pointer)
         release = _stored(world, pointer.slot(pointer.candidate).release)
         go_live(world, session, release, Applied())
-        contract(world, wanted_shape(world), live_url(world))
+        _contract_to_what_was_admitted(world)
         return _moved(world, release, pointer)
+
+
+def _contract_to_what_was_admitted(world: World) -> None:
+    """Remove what only the release before needed: by the root that was admitted, not by what is checked out here."""
+    shape = read_wanted(world)
+    if shape is None:
+        return
+    contract(
+        world,
+        shape,
+        live_url(world),
+        retained=read_applied(world).retained,
+        admitted=lambda change: change.type not in HOLDS_DATA or change.action not in ("delete", "replace"),
+    )
 
 
 def rollback(world: World, *, to: str | None = None, services: Collection[str] = ()) -> Moved:

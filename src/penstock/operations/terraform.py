@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 from penstock.infra.expand import expanded
 from penstock.infra.plan import parse_plan
 from penstock.infra.render import render_root, root_text
+from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
 from penstock.operations.steps import step
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.operations.world import World
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 APPLIED = "terraform/applied.json"
 """What the last apply was made of: fingerprint and rendered root."""
+
+WANTED = "terraform/wanted.json"
+"""The shape of the last admitted deploy: what `contract` makes true, whatever is checked out when it runs."""
 
 STATE = "terraform/terraform.tfstate"
 ROOT_FILE = "main.tf.json"
@@ -43,6 +47,8 @@ class Shape:
     """Where the API answered after that apply: saves asking when there is nothing to do."""
     state: str | None = None
     """ETag of Terraform's state after that apply: another one means that somebody ran Terraform by hand since."""
+    retained: str | None = None
+    """The grants that were retained then."""
 
 
 def wanted_shape(world: World) -> Shape:
@@ -57,16 +63,29 @@ def wanted_shape(world: World) -> Shape:
 
 def read_applied(world: World) -> Shape:
     """What the last finished apply was made of; empty before the first."""
-    stored = world.objects.get(APPLIED)
-    if stored is None:
-        return Shape()
-    found = json.loads(stored.body)
-    return Shape(root=found["root"], fingerprint=found["fingerprint"], url=found["url"], state=found["state"])
+    return _read(world, APPLIED) or Shape()
 
 
-def remember_applied(world: World, shape: Shape, url: str | None) -> None:
+def read_wanted(world: World) -> Shape | None:
+    """The shape of the last admitted deploy; None before the first."""
+    return _read(world, WANTED)
+
+
+def remember_wanted(world: World, shape: Shape) -> None:
+    """Write down what was admitted, before anything of it is done."""
+    body = {"fingerprint": shape.fingerprint, "root": shape.root}
+    world.objects.put(WANTED, json.dumps(body, sort_keys=True).encode())
+
+
+def remember_applied(world: World, shape: Shape, url: str | None, retained: str | None) -> None:
     """Record a finished apply, for the next run to skip."""
-    body = {"fingerprint": shape.fingerprint, "root": shape.root, "url": url, "state": state_tag(world)}
+    body = {
+        "fingerprint": shape.fingerprint,
+        "retained": retained,
+        "root": shape.root,
+        "state": state_tag(world),
+        "url": url,
+    }
     world.objects.put(APPLIED, json.dumps(body, sort_keys=True).encode())
 
 
@@ -103,15 +122,36 @@ def removed_after(shape: Shape, before: Shape) -> tuple[ResourceChange, ...]:
     )
 
 
-def contract(world: World, shape: Shape, url: str | None) -> None:
-    """Remove what only the release before needed; nothing to do when the expanded root had nothing more."""
+def contract(
+    world: World,
+    shape: Shape,
+    url: str | None,
+    *,
+    retained: str | None,
+    admitted: Callable[[ResourceChange], bool],
+) -> None:
+    """Remove what only the release before needed; nothing to do when the expanded root had nothing more.
+
+    Args:
+        world: the environment; the caller holds its lease.
+        shape: what was admitted.
+        url: where the API answers.
+        retained: the grants that are retained.
+        admitted: whether a change of the plan that is made now may be carried out. One that may not leaves all of
+            them waiting for the next deploy, which asks the gates about it.
+    """
     if is_contracted(world, shape):
         return
     write_root(world, shape.root)
-    with step(world, "remove what is not used any more"):
-        plan, _ = make_plan(world)
-        apply_plan(world, plan)
-    remember_applied(world, shape, url)
+    with step(world, "remove what is not used any more") as handle:
+        plan, changes = make_plan(world)
+        refused = [change.address for change in changes if not admitted(change)]
+        if refused:
+            handle.skip(f"waits for the next deploy, because nobody was asked about: {', '.join(refused)}")
+            return
+        if plan.changed:
+            apply_plan(world, plan)
+    remember_applied(world, shape, url, retained)
 
 
 def make_plan(world: World) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
@@ -126,8 +166,19 @@ def make_plan(world: World) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
     return plan, changes
 
 
-def apply_plan(world: World, plan: TerraformPlan) -> None:
-    """Apply exactly that plan."""
+def seal(world: World, plan: TerraformPlan) -> str:
+    """What tells this saved plan from any other that somebody may put in its place: SHA-256, hex, of its file."""
+    return hashlib.sha256(world.files.read(plan.path) or b"").hexdigest()
+
+
+def apply_plan(world: World, plan: TerraformPlan, *, sealed: str | None = None) -> None:
+    """Apply exactly that plan. Raises Refused when the file is not the one that was sealed."""
+    if sealed is not None and seal(world, plan) != sealed:
+        raise Refused(
+            "Terraform's saved plan was replaced while this one waited for its yes",
+            where=str(plan.path),
+            hint="run the same command again, and no other plan of this environment beside it",
+        )
     with step(world, "terraform apply"):
         world.terraform.apply(world.infra, plan.path)
 
@@ -157,6 +208,20 @@ def _main_resource(body: Mapping[str, Any]) -> str:
 
 def _plan_file(world: World) -> Path:
     return world.root / ".penstock" / "terraform" / world.workspace.environment.name / "plan.tfplan"
+
+
+def _read(world: World, key: str) -> Shape | None:
+    stored = world.objects.get(key)
+    if stored is None:
+        return None
+    found = json.loads(stored.body)
+    return Shape(
+        root=found["root"],
+        fingerprint=found["fingerprint"],
+        url=found.get("url"),
+        state=found.get("state"),
+        retained=found.get("retained"),
+    )
 
 
 def _user_files(world: World) -> list[Path]:

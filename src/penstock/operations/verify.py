@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PREVIEW_STAGE = "preview"
 LIVE_STAGE = "live"
 PARALLEL = 8
+TRIES, PAUSE = 3, 0.5
+"""How often a live route is asked before it counts as failing, and the seconds in between."""
 EXCERPT = 300
 """Characters of a failed answer that are shown."""
 
@@ -60,14 +62,17 @@ def verify_slot(world: World, slot: Slot, functions: Sequence[Function]) -> None
 
 
 def check_live(world: World, functions: Sequence[Function]) -> list[str]:
-    """Call every health route through the live stage; the failures, one line each, empty when all is well."""
+    """Call every health route through the live stage; the failures, one line each, empty when all is well.
+
+    A move of traffic reaches all of API Gateway only after a moment, so that one bad answer is asked about again.
+    """
     api = world.gateway.find(world.workspace.api_name)
     if api is None:
         return []
     return _run(
         world,
         [
-            (f"live {function.health}", _http(world, api, LIVE_STAGE, function.health.path))
+            (f"live {function.health}", _again(world, _http(world, api, LIVE_STAGE, function.health.path)))
             for function in functions
             if function.health
         ],
@@ -90,6 +95,20 @@ def _run(world: World, checks: Sequence[tuple[str, Callable[[], str]]]) -> list[
         return []
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
         return [failure for failure in pool.map(one, checks) if failure]
+
+
+def _again(world: World, call: Callable[[], str]) -> Callable[[], str]:
+    def patient() -> str:
+        for _ in range(TRIES - 1):
+            try:
+                if not (failure := call()):
+                    return failure
+            except RemoteFault:
+                pass
+            world.clock.sleep(PAUSE)
+        return call()
+
+    return patient
 
 
 def _direct(world: World, function: Function, slot: Slot) -> Callable[[], str]:

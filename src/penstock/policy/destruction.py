@@ -9,6 +9,7 @@ from penstock.model.plan import Objection
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.model.plan import Plan, ResourceChange
     from penstock.policy.question import Question
 
 HOLDS_DATA = {
@@ -24,11 +25,18 @@ HOLDS_DATA = {
 }
 
 
+def loses_no_data_but(change: ResourceChange, plan: Plan) -> bool:
+    """Whether a change loses no data, or only what was named: the resource itself, or the module around it."""
+    if change.type not in HOLDS_DATA or change.action not in ("delete", "replace"):
+        return True
+    return any(change.address == allowed or change.address.startswith(f"{allowed}.") for allowed in plan.allow_destroy)
+
+
 def destruction(question: Question) -> Iterable[Objection]:
     """Refuse deletes and replacements of data-bearing resources that were not accepted by address."""
     for change in question.plan.changes:
         kind = HOLDS_DATA.get(change.type)
-        if kind is None or change.action not in ("delete", "replace") or change.address in question.allow_destroy:
+        if kind is None or loses_no_data_but(change, question.plan):
             continue
         verb = "deletes" if change.action == "delete" else "replaces (deletes and makes anew)"
         yield Objection(

@@ -23,7 +23,5 @@ class Question:
     ci: bool
     """True when a machine asks: then the trigger and the branches decide."""
     approvals: tuple[Approval, ...] = ()
-    allow_destroy: frozenset[str] = frozenset()
-    """Addresses of data-bearing resources whose loss was accepted by name."""
     api_resources: int = 0
     """Resources that the API document makes (paths and their prefixes, with the root)."""

@@ -113,6 +113,8 @@ def retained_grants(
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
     for release in in_slots:
         for service, statements in release.grants.items():
+            if service not in configured:
+                continue  # its whole module stays until the release is gone, grants and all
             now = {_canonical(statement) for statement in configured.get(service, ())}
             for statement in statements:
                 text = _canonical(statement)

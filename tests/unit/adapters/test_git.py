@@ -33,26 +33,34 @@ def repository(tmp_path: Path) -> Path:
 
 
 def test_a_clean_work_tree_is_its_commit_on_its_branch(repository: Path) -> None:
-    assert commit_and_branch(RealCommands(), repository) == (git(repository, "rev-parse", "HEAD"), "main", False)
+    assert commit_and_branch(RealCommands(), repository, {}) == (git(repository, "rev-parse", "HEAD"), "main", False)
 
 
 def test_changed_files_make_it_dirty(repository: Path) -> None:
     (repository / "a").write_text("2")
-    _, _, dirty = commit_and_branch(RealCommands(), repository)
+    _, _, dirty = commit_and_branch(RealCommands(), repository, {})
     assert dirty
 
 
-def test_a_detached_commit_takes_its_branch_from_ci(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("environ", "branch"),
+    [
+        ({"GITHUB_REF_NAME": "release/7", "GITHUB_REF_TYPE": "branch"}, "release/7"),
+        ({"GITHUB_REF_NAME": "release/7", "GITHUB_REF_TYPE": "tag"}, ""),
+        ({"GITHUB_HEAD_REF": "main"}, ""),
+        ({"CI_COMMIT_BRANCH": "main"}, "main"),
+    ],
+)
+def test_a_detached_commit_takes_its_branch_from_ci_but_not_from_a_fork_or_a_tag(
+    repository: Path, environ: dict[str, str], branch: str
+) -> None:
     git(repository, "checkout", "-q", "--detach")
-    for name in ("GITHUB_HEAD_REF", "CI_COMMIT_BRANCH", "BUILDKITE_BRANCH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("GITHUB_REF_NAME", "release/7")
-    assert commit_and_branch(RealCommands(), repository)[1] == "release/7"
+    assert commit_and_branch(RealCommands(), repository, environ)[1] == branch
 
 
 def test_outside_a_repository_there_is_nothing_to_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
-    assert commit_and_branch(RealCommands(), tmp_path) == ("", "", False)
+    assert commit_and_branch(RealCommands(), tmp_path, {}) == ("", "", False)
 
 
 def test_a_process_is_alive_until_it_ends_and_a_zombie_is_not() -> None:

@@ -74,8 +74,9 @@ def test_a_grant_that_the_live_release_needs_is_retained_until_it_is_gone() -> N
 def test_retained_grants_are_written_once_each_in_a_stable_order() -> None:
     one = replace(a_release((1, 1, 1)), grants={"users": (WRITE, READ), "orders": (READ,)})
     two = replace(a_release((2, 1, 1)), grants={"users": (READ, WRITE)})
-    text = retained_text(retained_grants([one, two], {}))
-    assert text == retained_text(retained_grants([two, one], {}))
+    nothing: dict[str, list[Mapping[str, Any]]] = {"orders": [], "users": []}
+    text = retained_text(retained_grants([one, two], nothing))
+    assert text == retained_text(retained_grants([two, one], nothing))
     assert json.loads(text) == {"orders": [READ], "users": [READ, WRITE]}
 
 
