@@ -3,41 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import socket
 import subprocess
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from docs.blocks import GUIDE, REPOSITORY, steps
 
-REPOSITORY = Path(__file__).parents[2]
-GUIDE = REPOSITORY / "docs" / "guide.md"
-EXPECTED = re.compile(r"\s+# exit (\d+)$")
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One command, and the exit code that the guide promises."""
-
-    line: int
-    command: str
-    status: int
-
-
-def steps() -> list[Step]:
-    """Every line of every bash block."""
-    found = []
-    inside = False
-    for number, line in enumerate(GUIDE.read_text().splitlines(), start=1):
-        if line.startswith("```"):
-            inside = line == "```bash"
-        elif inside and line.strip():
-            expected = EXPECTED.search(line)
-            found.append(Step(number, EXPECTED.sub("", line), int(expected[1]) if expected else 0))
-    return found
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def free_port() -> int:
@@ -54,7 +30,7 @@ def test_every_command_of_the_guide_does_what_it_says(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
     script = tmp_path / "guide.sh"
     lines = ["set -u"]
-    for step in steps():
+    for step in steps(GUIDE):
         lines += [
             f"echo '>>> line {step.line}' >&2",
             f"{step.command}",
@@ -96,7 +72,7 @@ def stop(clone: Path) -> None:
 
 
 def test_the_guide_has_commands_to_run() -> None:
-    commands = [step.command for step in steps()]
+    commands = [step.command for step in steps(GUIDE)]
     assert len(commands) > 30
     for verb in ("deploy", "rollback", "switch", "status", "releases", "secrets", "render", "unlock", "local"):
         assert any(f"penstock {verb}" in command for command in commands), verb
