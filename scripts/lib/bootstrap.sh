@@ -66,7 +66,8 @@ need_terraform() {
   [ -z "${PENSTOCK_TERRAFORM:-}" ] || candidates=("$PENSTOCK_TERRAFORM")
   for candidate in "${candidates[@]}"; do
     command -v "$candidate" >/dev/null 2>&1 || continue
-    version=$("$candidate" version -json 2>/dev/null | sed -n 's/.*"terraform_version": *"\([0-9.]*\).*/\1/p')
+    # One that cannot run (no such architecture, a shim) is none: its status must not end this script.
+    version=$("$candidate" version -json 2>/dev/null | sed -n 's/.*"terraform_version": *"\([0-9.]*\).*/\1/p') || version=""
     case $version in
       1.[0-9] | 1.[0-9].* | 1.10 | 1.10.* | 0.* | "") found="$found $candidate ${version:-does not run}," ;;
       *) return 0 ;;
@@ -96,6 +97,9 @@ bring_up_uv() {
 
 bring_up_environment() {
   say "installing the locked environment into .venv …"
+  # One whose making was cut short is of no use, and uv would not touch it.
+  [ ! -e "$venv" ] || "$venv/bin/python" -c 'import sys; sys.exit(sys.prefix != sys.argv[1])' "$venv" >/dev/null 2>&1 ||
+    rm -rf "$venv"
   UV_CACHE_DIR=${UV_CACHE_DIR:-$tools/uv-cache} UV_PYTHON_DOWNLOADS=never UV_PYTHON_PREFERENCE=only-system \
     "$uv" sync --quiet --frozen --project "$repo" --python "$python" >&2 ||
     die "the environment of uv.lock cannot be installed" "is the network, or your package index, to be reached?"
