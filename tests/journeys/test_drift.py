@@ -138,7 +138,8 @@ def test_drift_of_every_kind_of_resource_is_found_and_nothing_else(shop: Shop) -
     planned = shop.terraform("plan", "-detailed-exitcode", "-no-color", "-input=false", "-out=drift.tfplan")
     assert planned.status == 2, planned
     document = json.loads(well(shop.terraform("show", "-json", "drift.tfplan")).stdout)
-    assert _changes(document) == {address for address, _ in DRIFTS.values()}
+    found, drifted = _changes(document), {address for address, _ in DRIFTS.values()}
+    assert found == drifted, f"not found: {sorted(drifted - found)}; found besides: {sorted(found - drifted)}"
 
     well(shop.terraform("apply", "-no-color", "-input=false", "drift.tfplan"))
     assert shop.plans_nothing()
