@@ -15,7 +15,7 @@ from penstock.model.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from penstock.model.workspace import Workspace
+    from penstock.model.workspace import Statement, Workspace
 
 TERRAFORM_VERSION = ">= 1.11.0"
 PROVIDER_VERSION = ">= 5.80.0, < 7.0.0"
@@ -202,8 +202,26 @@ def _named_resources(workspace: Workspace) -> Iterator[str]:
     )
     for service in workspace.services:
         for statement in service.uses.statements:
-            for resource in statement.resources:
-                yield user_value(resource, where=f"{service.path}/service.toml")
+            yield from _fenced_resources(statement, f"{service.path}/service.toml")
+
+
+def _fenced_resources(statement: Statement, where: str) -> Iterator[str]:
+    """Resources of a statement by hand that the boundary must let through: those of the fenced services.
+
+    Raises UsageError for "everything" of a fenced service: it would open the fence for every role.
+    """
+    fenced = [action for action in statement.actions if action.partition(":")[0].lower() in FENCED]
+    if not fenced:
+        return
+    for resource in statement.resources:
+        value = user_value(resource, where=where)
+        if value.partition(":")[0] == "*" or value.split(":")[2:3] == ["*"]:
+            raise UsageError(
+                f"{fenced[0]} on {value} would reach beyond this environment",
+                where=where,
+                hint='name the resources: arn:aws:s3:::my-bucket/*, or { terraform = "aws_s3_bucket.mine.arn" }',
+            )
+        yield value
 
 
 def _outputs() -> dict[str, Any]:

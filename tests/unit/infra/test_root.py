@@ -162,3 +162,20 @@ def test_a_policy_that_iam_would_refuse_is_refused_with_its_size() -> None:
     )
     with pytest.raises(UsageError, match=r"IAM takes 10240"):
         render_root(zoo.workspace(zoo.service("users", uses=Uses(statements=many))))
+
+
+@pytest.mark.parametrize("resource", ["*", "arn:aws:*"])
+def test_everything_of_a_fenced_service_is_refused_because_it_would_open_the_fence_for_all(resource: str) -> None:
+    statement = Statement(actions=("s3:GetObject",), resources=(resource,), reason="lazy")
+    with pytest.raises(UsageError, match="beyond this environment"):
+        render_root(asking(statement))
+
+
+def test_an_action_that_knows_no_other_resource_than_everything_leaves_the_fence_closed() -> None:
+    statement = Statement(actions=("cloudwatch:PutMetricData",), resources=("*",), reason="metrics")
+    assert "*" not in render_root(asking(statement))["module"]["boundary"]["own"]
+
+
+def asking(statement: Statement) -> Workspace:
+    service = dataclasses.replace(zoo.service("users", zoo.function()), uses=Uses(statements=(statement,)))
+    return zoo.workspace(service)
