@@ -129,8 +129,8 @@ class _Look:
         found += self._stages(pointer, live, idle)
         found += self._functions(release, live)
         history = self._json("releases/history.json")
-        if history[-1]["release"] != pointer["releases"][live]:
-            found.append(f"history ends with {history[-1]}, live is {pointer['releases'][live]}")
+        if history["promotions"][-1]["release"] != pointer["releases"][live] or history["move"]:
+            found.append(f"history ends with {history}, live is {pointer['releases'][live]}")
         if (lease := self._json("lease.json"))["expires"] != 0:
             found.append(f"the lease is held: {lease}")
         keys = self._keys()
