@@ -101,6 +101,7 @@ def _event_source(workspace: Workspace, source: EventSource) -> dict[str, Any]:
         **_where(workspace, source),
         "batch_size": source.batch,
         "window_seconds": source.window,
+        "report_failures": source.report_failures or None,
         "retries": source.retries,
         "concurrency": source.concurrency,
         "patterns": literal(source.filters) or None,

@@ -54,6 +54,8 @@ class EventSource:
     filters: tuple[str, ...] = ()
     starting_position: Literal["LATEST", "TRIM_HORIZON"] = "LATEST"
     bisect: bool = False
+    report_failures: bool = False
+    """The function answers which records failed (ReportBatchItemFailures); only those are tried again."""
     retries: int | None = None
     concurrency: int | None = None
     events: tuple[str, ...] = ()

@@ -226,6 +226,7 @@ def _event_source(values: Document) -> EventSource:
         filters=tuple(json.dumps(one, sort_keys=True, separators=(",", ":")) for one in filters),
         starting_position=values.get("starting_position", "LATEST"),
         bisect=values.get("bisect", False),
+        report_failures=values.get("report_failures", False),
         retries=values.get("retries"),
         concurrency=values.get("concurrency"),
         events=tuple(values.get("events", ())),

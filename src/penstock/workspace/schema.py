@@ -120,6 +120,9 @@ class EventTable(TypedDict):
         Annotated[Literal["LATEST", "TRIM_HORIZON"], Field(description="Where a new stream reader begins.")]
     ]
     bisect: NotRequired[Annotated[bool, Field(description="Split a failing batch in two (stream).")]]
+    report_failures: NotRequired[
+        Annotated[bool, Field(description="The answer's `batchItemFailures` alone are tried again (stream, queue).")]
+    ]
     retries: NotRequired[Annotated[int, Field(ge=0, le=10_000, description="Further attempts (stream).")]]
     concurrency: NotRequired[Annotated[int, Field(ge=2, le=1000, description="Most simultaneous calls (queue).")]]
     events: NotRequired[Annotated[list[S3Event], Field(min_length=1, description="S3 events (bucket).")]]

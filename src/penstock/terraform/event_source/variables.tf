@@ -39,6 +39,7 @@ variable "event_source" {
     window_seconds    = optional(number)
     starting_position = optional(string, "LATEST")
     bisect            = optional(bool, false)
+    report_failures   = optional(bool, false)
     retries           = optional(number)
     concurrency       = optional(number)
   })

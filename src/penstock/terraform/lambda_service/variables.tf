@@ -46,6 +46,7 @@ variable "service" {
         window_seconds    = optional(number)
         starting_position = optional(string, "LATEST")
         bisect            = optional(bool, false)
+        report_failures   = optional(bool, false)
         retries           = optional(number)
         concurrency       = optional(number)
       })), {})

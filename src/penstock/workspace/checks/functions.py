@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from penstock.workspace.tree import ServiceFiles
 
 EVENT_OPTIONS = {
-    "stream": ("batch", "window", "filters", "starting_position", "bisect", "retries"),
-    "queue": ("batch", "window", "filters", "concurrency"),
+    "stream": ("batch", "window", "filters", "starting_position", "bisect", "report_failures", "retries"),
+    "queue": ("batch", "window", "filters", "report_failures", "concurrency"),
     "schedule": (),
     "topic": ("filters",),
     "bucket": ("events", "prefix", "suffix"),

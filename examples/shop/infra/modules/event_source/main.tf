@@ -51,6 +51,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   bisect_batch_on_function_error     = local.is_queue ? null : local.source.bisect
   maximum_retry_attempts             = local.is_queue ? null : local.source.retries
   parallelization_factor             = local.is_queue ? null : local.source.concurrency
+  function_response_types            = local.source.report_failures ? ["ReportBatchItemFailures"] : null
 
   dynamic "scaling_config" {
     for_each = local.is_queue && local.source.concurrency != null ? [local.source.concurrency] : []
