@@ -18,6 +18,10 @@ class Dropped(Stranger):
     """Something listened, and hung up without a word, as a process does that is just being ended."""
 
 
+class Late(Stranger):
+    """Something listens, and has not answered in time."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """Status and body of a response."""
@@ -27,7 +31,7 @@ class Answer:
 
 
 def ask(method: str, port: int, path: str, *, timeout: float) -> Answer:
-    """Send one request to 127.0.0.1; `timeout` in seconds. Raises Silent, Stranger, Dropped."""
+    """Send one request to 127.0.0.1; `timeout` in seconds. Raises Silent, Stranger, Dropped, Late."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         connection.request(method, path)
@@ -37,6 +41,8 @@ def ask(method: str, port: int, path: str, *, timeout: float) -> Answer:
         raise Silent from None
     except (ConnectionError, http.client.RemoteDisconnected):
         raise Dropped from None
+    except TimeoutError:
+        raise Late from None
     except (OSError, http.client.HTTPException):
         raise Stranger from None
     finally:

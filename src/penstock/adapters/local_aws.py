@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapters.http_control import Answer, Dropped, Silent, Stranger, ask
+from penstock.adapters.http_control import Answer, Dropped, Late, Silent, Stranger, ask
 from penstock.build.targets import choose
 from penstock.model.errors import LocalAwsFault, NotFound, UsageError
 from penstock.ports import LocalStatus
@@ -32,6 +32,8 @@ READY_WITHIN = 10.0
 """Seconds that a start may take until the process answers."""
 STOP_WITHIN = 5.0
 """Seconds between SIGTERM and SIGKILL."""
+STRANGERS_PATIENCE = 2.0
+"""Seconds that the port has to answer when no process of ours is known."""
 POLL = 0.025
 HANG_UPS = 4
 """How often the port may hang up on us before it belongs to a stranger: one that is just being killed does."""
@@ -147,12 +149,10 @@ class LocalAwsProcess:
             int(health["pid"])
         except Silent:
             return None
+        except Late:
+            raise self._late() from None
         except (Stranger, ValueError, KeyError, TypeError):
-            raise LocalAwsFault(
-                f"port {self._port} is taken by another program",
-                where=self.url,
-                hint=f"PENSTOCK_LOCAL_PORT={self._port + 1} penstock … uses another port",
-            ) from None
+            raise self._taken() from None
         if Path(other) != self._state:
             workspace = Path(other).parent.parent
             raise LocalAwsFault(
@@ -163,11 +163,30 @@ class LocalAwsProcess:
         return health
 
     def _ask_health(self) -> Answer:
+        # One of ours on an overloaded machine is slow; what is not ours gets less time to explain itself.
+        patience = READY_WITHIN if self._pid_on_file() else STRANGERS_PATIENCE
         for _ in range(HANG_UPS):
             with contextlib.suppress(Dropped):
-                return ask("GET", self._port, "/_penstock/health", timeout=2.0)
+                return ask("GET", self._port, "/_penstock/health", timeout=patience)
             time.sleep(POLL)
         raise Stranger
+
+    def _late(self) -> LocalAwsFault:
+        pid = self._pid_on_file()
+        if pid is None:
+            return self._taken()
+        return LocalAwsFault(
+            f"the embedded AWS (process {pid}) has not answered within {READY_WITHIN:.0f} s",
+            where=self.url,
+            hint="try again when the machine has less to do; if it hangs: penstock local stop",
+        )
+
+    def _taken(self) -> LocalAwsFault:
+        return LocalAwsFault(
+            f"port {self._port} is taken by another program",
+            where=self.url,
+            hint=f"PENSTOCK_LOCAL_PORT={self._port + 1} penstock … uses another port",
+        )
 
     def _spawn(self) -> Mapping[str, Any]:
         self._end_silent_one()
