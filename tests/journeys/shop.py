@@ -156,7 +156,7 @@ class Shop:
 
     def terraform(self, *arguments: str, environment: str = "dev") -> Ended:
         """Terraform by hand, as the guide says: the environment's variables, in the environment's folder."""
-        script = 'set -e; eval "$("$0" env -e "$1")"; cd "infra/environments/$1"; shift; exec terraform "$@"'
+        script = 'set -e; set_up=$("$0" env -e "$1"); eval "$set_up"; cd infra/environments/"$1"; shift; terraform "$@"'
         return self.command(["bash", "-c", script, str(PENSTOCK), environment, *arguments])
 
     def plan_status(self, environment: str = "dev") -> int:
