@@ -143,7 +143,7 @@ def _first_by_hand(shop: Shop, other: ByHand, table: Table) -> None:
     table.add("  of it computing, by Terraform and its provider", apply.computing)
     table.add("  of it computing, by the embedded AWS and its functions", aws)
     waiting = apply.seconds - apply.computing - aws
-    table.add("  the rest: the provider waits (or, on a busy machine, for the processor)", max(waiting, 0.0))
+    table.add("  the rest: the provider waits, or for a processor", max(waiting, 0.0))
 
 
 def _no_op(shop: Shop, table: Table, rounds: int) -> None:
