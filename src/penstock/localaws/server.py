@@ -38,6 +38,7 @@ from penstock.localaws.control import PREFIX, Control, encode
 from penstock.localaws.ministack_api import PINNED, load
 from penstock.localaws.objects import finish_interrupted_writes
 from penstock.localaws.persistence import Keeper
+from penstock.localaws.replay import Replays
 from penstock.localaws.settings import HOST
 from penstock.localaws.shorturl import rewrite
 
@@ -83,6 +84,7 @@ class Application:
     def __init__(self, ministack: Ministack, settings: Settings, keeper: Keeper) -> None:
         self._ministack = ministack
         self._keeper = keeper
+        self._replays = Replays(ministack.app.app)
         self._control = Control(
             ministack, settings, keeper, lambda: {"version": PINNED, "interpreters": dict(settings.interpreters)}
         )
@@ -110,12 +112,12 @@ class Application:
             content_type, refusal = full_disk.refusal(scope)
             await _send(send, full_disk.STATUS, refusal, content_type)
             return
-        changing = scope["method"] not in _READING
-        if changing:
-            self._keeper.touch()
-        await self._ministack.app.app(scope, receive, send)
-        if changing:
-            self._keeper.touch()
+        if scope["method"] in _READING:
+            await self._ministack.app.app(scope, receive, send)
+            return
+        self._keeper.touch()
+        await self._replays(scope, receive, send)
+        self._keeper.touch()
 
 
 def serve(settings: Settings) -> int:
