@@ -337,7 +337,7 @@ def put_all(baseline: Baseline, shop: Shop, other: Shop) -> None:
     for folder in shop.root.rglob("node_modules"):
         relative = folder.relative_to(shop.root)
         if not {"node_modules", ".penstock"} & set(relative.parts[:-1]):
-            shutil.copytree(folder, other.root / relative, symlinks=True)
+            shutil.copytree(folder, other.root / relative, symlinks=True, copy_function=os.link)
 
 
 @contextmanager
