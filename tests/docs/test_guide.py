@@ -24,7 +24,7 @@ def free_port() -> int:
 
 @pytest.mark.journey
 @pytest.mark.terraform
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_every_command_of_the_guide_does_what_it_says(tmp_path: Path) -> None:
     clone = tmp_path / "penstock"
     subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)
@@ -51,7 +51,7 @@ def test_every_command_of_the_guide_does_what_it_says(tmp_path: Path) -> None:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=800,
+            timeout=1700,
             check=False,
         )
         assert run.returncode == 0, run.stderr[-6000:]
