@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -47,6 +48,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+@cache
+def client_of(url: str, service: str, key: str, secret: str, token: str | None) -> Any:
+    """A boto3 client; making one takes longer than most calls."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]
+        endpoint_url=url,
+        region_name=REGION,
+        aws_access_key_id=key,
+        aws_secret_access_key=secret,
+        aws_session_token=token,
+        config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
+    )
 
 
 @dataclass
@@ -128,15 +143,8 @@ class Account:
     number: str
 
     def client(self, service: str, **credentials: str) -> Any:
-        return boto3.client(
-            service,  # type: ignore[call-overload]
-            endpoint_url=self.server.url,
-            region_name=REGION,
-            aws_access_key_id=credentials.get("key", self.number),
-            aws_secret_access_key=credentials.get("secret", SECRET),
-            aws_session_token=credentials.get("token"),
-            config=Config(retries={"max_attempts": 1}, s3={"addressing_style": "path"}),
-        )
+        key, secret = credentials.get("key", self.number), credentials.get("secret", SECRET)
+        return client_of(self.server.url, service, key, secret, credentials.get("token"))
 
     def role(self, name: str = "role", *statements: Mapping[str, Any]) -> str:
         iam = self.client("iam")
