@@ -109,8 +109,8 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     pointer = read_pointer(world) or Pointer()
     history = read_history(world.objects)
     previous = pointer.live_release
-    if previous == release.id and history.move is not None and history.move.target == release.id:
-        previous = history.move.origin  # an earlier run moved traffic and died before it had looked
+    if previous == release.id and history.move is not None:
+        previous = _before(history.move, release.id)
     move = Move(origin=previous, target=release.id, rollback=is_rollback)
     if previous != release.id and history.move != move:
         write_history(world.objects, history.beginning(move))
@@ -158,6 +158,16 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
     changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
     with step(world, f"verify slot {slot}"):
         verify_slot(world, slot, changed)
+
+
+def _before(move: Move, live: str) -> str | None:
+    """What to go back to from the live release when an earlier run died around a move of traffic.
+
+    It died after it had moved traffic here and before it had looked, or while it was taking traffic back from here.
+    """
+    if move.target == live:
+        return move.origin
+    return move.target if move.rollback and move.origin == live else live
 
 
 def _is_unfinished(history: History, live: Release) -> bool:

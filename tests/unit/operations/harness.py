@@ -28,11 +28,11 @@ TARGETS = dict.fromkeys(NAMES, TARGET)
 CREATES = {"resource_changes": [{"address": "x.y", "type": "x", "change": {"actions": ["create"]}}]}
 
 
-def yes(_plan: Plan, _objections: Sequence[Objection]) -> bool:
+def yes(plan: Plan, objections: Sequence[Objection]) -> bool:  # noqa: ARG001 - the Confirm protocol
     return True
 
 
-def no(_plan: Plan, _objections: Sequence[Objection]) -> bool:
+def no(plan: Plan, objections: Sequence[Objection]) -> bool:  # noqa: ARG001 - the Confirm protocol
     return False
 
 

@@ -1,0 +1,146 @@
+"""The verbs killed at every effect that the ports recorded, then given again: nobody goes a step too far or not far
+enough, and what was approved or refused stays so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from unit.operations.harness import TARGETS, Verbs, no, yes
+from unit.release.shop import NAMES
+
+from penstock.model.errors import CameBack, Refused, VerificationFailed
+from penstock.model.workspace import ApprovalPolicy
+from penstock.operations.deploy import DeployRequest, deploy
+from penstock.operations.history import read_history
+from penstock.operations.switch import rollback
+from penstock.ports import HttpAnswer
+from penstock.testing import Faults, Killed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONES = dict.fromkeys(NAMES, 1)
+
+
+def answer(status: int) -> HttpAnswer:
+    return HttpAnswer(status=status, body="", headers={}, seconds=0.01)
+
+
+def three_releases(folder: Path) -> tuple[Verbs, list[str]]:
+    folder.mkdir(exist_ok=True)
+    verbs = Verbs(root=folder)
+    made = []
+    for number in (1, 2, 3):
+        verbs.code["users"] = number
+        made.append(verbs.deploy().release)
+    return verbs, made
+
+
+def test_a_rollback_killed_anywhere_and_given_again_goes_back_once(tmp_path: Path) -> None:
+    verbs, _ = three_releases(tmp_path / "recorded")
+    faults = Faults()
+    rollback(faults.wrap_fields(verbs.world()))
+    points = faults.points()
+    assert len(points) > 20
+    for point in points:
+        verbs, made = three_releases(tmp_path / "killed")
+        try:
+            rollback(Faults(point).wrap_fields(verbs.world()))
+        except Killed:
+            rollback(verbs.world())
+        # Otherwise that effect was refused (a conditional write), and there is no "after" it to die at.
+        assert verbs.live_code()["users"] == 2, f"killed at {point}"
+        history = read_history(verbs.shop.objects)
+        assert set(history.bad()) == {made[2]}, f"killed at {point}"
+        assert history.move is None, f"killed at {point}"
+
+
+def test_a_deploy_killed_after_the_switch_still_comes_back_when_it_is_not_well(tmp_path: Path) -> None:
+    def shop(folder: Path) -> Verbs:
+        verbs, _ = three_releases(folder)
+        verbs.code["users"] = 4
+        good = verbs.live_slot()
+        verbs.answers(lambda stage, slot: answer(503 if stage == "live" and slot != good else 200))
+        return verbs
+
+    def killed(verbs: Verbs, faults: Faults) -> None:
+        deploy(faults.wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
+
+    verbs, faults = shop(tmp_path / "recorded"), Faults()
+    with pytest.raises(CameBack):
+        killed(verbs, faults)
+    for point in faults.points():
+        verbs = shop(tmp_path / "killed")
+        with pytest.raises(Killed):
+            killed(verbs, Faults(point))
+        if verbs.live_code()["users"] == 3 and read_history(verbs.shop.objects).bad():
+            continue  # it had come back already
+        with pytest.raises(CameBack):
+            verbs.deploy()
+        assert verbs.live_code()["users"] == 3, f"killed at {point}"
+
+
+def test_a_rollback_that_fails_its_check_marks_nobody_bad(tmp_path: Path) -> None:
+    verbs, made = three_releases(tmp_path)
+    verbs.answers(lambda stage, _slot: answer(200 if stage == "live" else 502))
+    with pytest.raises(VerificationFailed):
+        rollback(verbs.world(), to=made[0])
+    assert read_history(verbs.shop.objects).bad() == frozenset()
+    verbs.answers(lambda _stage, _slot: answer(200))
+    verbs.code["users"] = 4
+    verbs.deploy()
+    assert rollback(verbs.world()).release == made[2]
+
+
+def test_there_is_no_going_back_to_a_release_that_never_had_traffic(tmp_path: Path) -> None:
+    verbs, _ = three_releases(tmp_path)
+    verbs.code["users"] = 4
+    verbs.answers(lambda stage, _slot: answer(200 if stage == "live" else 502))
+    with pytest.raises(VerificationFailed):
+        verbs.deploy()
+    failed = next(slot for slot in ("blue", "green") if slot != verbs.live_slot())
+    pointer = verbs.shop.observe().pointer
+    never_live = pointer.blue.release if failed == "blue" else pointer.green.release
+    assert never_live is not None
+    with pytest.raises(Refused, match="never had traffic"):
+        rollback(verbs.world(), to=never_live)
+    assert verbs.live_code()["users"] == 3
+
+
+def test_a_yes_is_used_up_when_traffic_moves(tmp_path: Path) -> None:
+    verbs = Verbs(root=tmp_path)
+    environment = replace(verbs.workspace.environment, approvals=ApprovalPolicy(required=1))
+    verbs.workspace = replace(verbs.workspace, environment=environment)
+    verbs.deploy(confirm=yes)
+    verbs.code["users"] = 2
+    verbs.deploy(confirm=yes)
+    rollback(verbs.world())
+    with pytest.raises(Refused, match="needs 1 approval"):
+        verbs.deploy(confirm=no)
+    assert verbs.live_code() == ONES
+    verbs.deploy(confirm=yes)
+    assert verbs.live_code()["users"] == 2
+
+
+def test_one_service_is_mixed_with_what_is_live_when_the_lease_is_held(tmp_path: Path) -> None:
+    """Somebody else's deploy that ends while ours builds is not taken back."""
+    verbs = Verbs(root=tmp_path)
+    verbs.deploy()
+    verbs.code["orders"] = 2
+    world = verbs.world()
+    meanwhile = Verbs(root=tmp_path, shop=verbs.shop, code={**ONES, "users": 2})
+
+    class Slow:
+        def recipes(self, *arguments: Any) -> Any:
+            return world.builds.recipes(*arguments)
+
+        def build(self, *arguments: Any) -> Any:
+            found = world.builds.build(*arguments)
+            meanwhile.deploy(services=("users",))
+            return found
+
+    slow = replace(world, builds=Slow())
+    deploy(slow, DeployRequest(services=("orders",)), TARGETS, no)
+    assert verbs.live_code() == {**ONES, "orders": 2, "users": 2}
