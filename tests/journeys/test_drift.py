@@ -79,8 +79,9 @@ DRIFTS: Mapping[str, Drift] = {
     ),
     "aws_dynamodb_table": (
         "module.table_users.aws_dynamodb_table.this",
-        lambda shop: shop.client("dynamodb").update_time_to_live(
-            TableName="shop-dev-users", TimeToLiveSpecification={"Enabled": True, "AttributeName": "gone_at"}
+        lambda shop: shop.client("dynamodb").tag_resource(
+            ResourceArn="arn:aws:dynamodb:eu-west-1:111111111111:table/shop-dev-users",
+            Tags=[{"Key": "team", "Value": "another"}],
         ),
     ),
     "aws_iam_policy": ("module.boundary.aws_iam_policy.this", _boundary),

@@ -90,6 +90,7 @@ def test_a_changed_service_alone_is_rebuilt_published_and_moved(shop: Shop) -> N
             "changed alias shop-dev-user_service:green",
             "changed alias shop-dev-user_service:live",
             "changed function shop-dev-user_service",
+            "changed object terraform/wanted.json",
         ]
     )
     assert shop.plans_nothing()
