@@ -8,6 +8,7 @@ Each language has a builder of its own with the same three steps: `tools`, `plan
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from functools import partial
@@ -174,7 +175,7 @@ class Builder:
             except PenstockError as error:
                 failures[unit.name] = error
             except OSError as error:
-                failures[unit.name] = _in_words(error)
+                failures[unit.name] = self._in_words(error)
         return prepared, failures
 
     def _look(self, workspace: Workspace, unit: Unit, target: Target) -> _Prepared:
@@ -233,9 +234,15 @@ class Builder:
         except (ArchiveError, TimeoutError) as error:
             raise BuildFailed(str(error), where=one.unit.service.path) from error
         except OSError as error:
-            raise _in_words(error) from error
+            raise self._in_words(error) from error
         check_size(one.unit.name, members)
         return members
+
+    def _in_words(self, error: OSError) -> BuildFailed:
+        # A write that finds no room names no file; what a build writes lies below the cache.
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        where = error.filename or (self._cache.folder if is_full else "")
+        return BuildFailed(error.strerror or str(error), where=str(where), hint="make room" if is_full else "")
 
     def _ready(self, one: _Prepared, entry: Entry, *, cached: bool, seconds: float) -> Artifact:
         artifact = Artifact(
@@ -255,10 +262,6 @@ class Builder:
         )
         self._events.emit(event)
         return artifact
-
-
-def _in_words(error: OSError) -> BuildFailed:
-    return BuildFailed(error.strerror or str(error), where=str(error.filename or ""))
 
 
 def _raise(failures: Mapping[str, PenstockError], total: int) -> None:
