@@ -223,9 +223,11 @@ def _wanted(world: World, request: DeployRequest, targets: Mapping[str, Target],
 
 
 def _nothing_to_do(world: World, wanted: _Wanted, pointer: Pointer | None) -> Deployed | None:
-    """The answer of a deploy that has nothing to do, or None: pointer, lease, last apply and state are read."""
+    """The answer of a deploy that has nothing to do, or None: pointer, lease, history, last apply, state are read."""
     if pointer is None or somebody_is_at_it(world):
         return None
+    if read_history(world.objects).move is not None:
+        return None  # interrupted after traffic had moved: whether the live release is well is still to be asked
     before = read_applied(world)
     if not is_current(world, wanted.shape, before):
         return None

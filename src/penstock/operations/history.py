@@ -25,6 +25,9 @@ class Promotion:
     at: str
     by: str
     rolled_back: bool = False
+    run: str = ""
+    """Id of the run of the command that moved traffic."""
+    by_rollback: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,14 +59,15 @@ class History:
         """The history after a move was found well, or given up."""
         return replace(self, move=None)
 
-    def arrived(self, live: str, *, at: str, by: str) -> History:
+    def arrived(self, live: str, *, at: str, by: str, run: str = "") -> History:
         """The history now that this release is live; itself when that is booked already."""
         if self.latest and self.latest.release == live:
             return self
         move = self.move
-        bad = move.origin if move and move.rollback and move.target == live else None
-        marked = self.rolled_back(bad) if bad else self
-        return replace(marked, promotions=(*marked.promotions, Promotion(release=live, at=at, by=by)))
+        by_rollback = bool(move and move.rollback and move.target == live)
+        marked = self.rolled_back(move.origin) if move and move.origin and by_rollback else self
+        arrival = Promotion(release=live, at=at, by=by, run=run, by_rollback=by_rollback)
+        return replace(marked, promotions=(*marked.promotions, arrival))
 
     def rolled_back(self, release: str) -> History:
         """The history after the latest promotion of this release was found bad."""

@@ -29,13 +29,17 @@ HEARTBEAT = 15.0
 
 
 class Session:
-    """An environment that is ours to change. `actor` is the STS caller's ARN."""
+    """An environment that is ours to change.
+
+    `actor` is the STS caller's ARN; `succeeds` is the run that died holding the lease before us, None when none did.
+    """
 
     def __init__(self, world: World, *, actor: str, lease: HeldLease, ledger: LedgerStore) -> None:
         self._world = world
         self._lease = lease
         self._ledger = ledger
         self.actor = actor
+        self.succeeds = lease.over.run if lease.over else None
 
     def execute(self, effects: Sequence[Effect]) -> None:
         """Do these effects in their order, each with its intent and outcome in the ledger."""
@@ -88,7 +92,9 @@ def repair(world: World, session: Session) -> None:
     live = observed.pointer.live_release
     history = read_history(world.objects)
     if live is not None and (history.latest is None or history.latest.release != live):
-        write_history(world.objects, history.arrived(live, at=timestamp(world), by=session.actor))
+        write_history(
+            world.objects, history.arrived(live, at=timestamp(world), by=session.actor, run=session.succeeds or "")
+        )
 
 
 def holder(world: World) -> str | None:

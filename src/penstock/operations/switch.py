@@ -84,11 +84,12 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
         pointer = read_pointer(world) or Pointer()
         live = _stored(world, pointer.live_release)
         history = read_history(world.objects)
-        target = _target(world, live, to, history)
+        unfinished = _is_unfinished(history, live, session.succeeds)
+        target = live if unfinished and to is None else _target(world, live, to, history)
         if services:
             _knows(live, services)
             target = services_from(target, live, services)
-        if target.id == live.id and not _is_unfinished(history, live):
+        if target.id == live.id and not unfinished:
             world.events.emit(NothingToDo(reason=f"release {live.id} is live already"))
             return Moved(
                 environment=target.environment, release=live.id, previous=live.id, changed=False, url=live_url(world)
@@ -117,7 +118,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     with step(world, f"move traffic to release {release.id}"):
         reach(world, session, Live(release=release, applied=applied), names)
-    arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor)
+    arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived)
     if previous != release.id:
         _tell(world, session, previous, "rollback" if is_rollback else "promotion")
@@ -170,9 +171,15 @@ def _before(move: Move, live: str) -> str | None:
     return move.target if move.rollback and move.origin == live else live
 
 
-def _is_unfinished(history: History, live: Release) -> bool:
-    """Whether a rollback to the live release was killed before it had looked whether that is well."""
-    return history.move is not None and history.move.rollback and history.move.target == live.id
+def _is_unfinished(history: History, live: Release, succeeds: str | None) -> bool:
+    """Whether a rollback to the live release was killed, be it before it had looked whether that is well or after.
+
+    The same command again then finishes it and goes back no further. `succeeds` is the run whose lease was taken over.
+    """
+    if history.move is not None and history.move.rollback and history.move.target == live.id:
+        return True
+    latest = history.latest
+    return latest is not None and latest.by_rollback and latest.release == live.id and latest.run == succeeds
 
 
 def _take_back(world: World, session: Session, bad: Release, previous: str) -> None:
@@ -182,7 +189,7 @@ def _take_back(world: World, session: Session, bad: Release, previous: str) -> N
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
         reach(world, session, Live(release=good, applied=Applied()), names)
-    arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor)
+    arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived.settled())
     _tell(world, session, bad.id, "the new release was not well")
 
@@ -222,8 +229,6 @@ def _smoke(world: World) -> list[str]:
 def _target(world: World, live: Release, to: str | None, history: History) -> Release:
     if to is not None:
         return _promoted(world, _named(world, to), history)
-    if _is_unfinished(history, live):
-        return live
     target = history.rollback_target(live.id)
     if target is None:
         raise Refused(
