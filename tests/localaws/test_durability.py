@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import signal
 import socket
@@ -326,6 +327,21 @@ def test_it_is_ready_soon_small_and_only_on_loopback(own_server: Server) -> None
     assert (health["status"], health["pid"]) == ("ready", own_server.process.pid)
     assert health["state"] == str(own_server.state)
     assert listening(own_server.process.pid) == {("0100007F", own_server.port)}
+
+
+def test_a_connection_ends_when_its_client_goes(own_server: Server) -> None:
+    assert own_server.process is not None
+    descriptors = Path(f"/proc/{own_server.process.pid}/fd")
+    before = len(list(descriptors.iterdir()))
+    for _ in range(30):
+        connection = http.client.HTTPConnection("127.0.0.1", own_server.port)
+        connection.request("GET", "/_penstock/health")
+        connection.getresponse().read()
+        connection.close()
+    until = time.monotonic() + 5
+    while len(list(descriptors.iterdir())) > before + 5 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert len(list(descriptors.iterdir())) <= before + 5
 
 
 def listening(pid: int) -> set[tuple[str, int]]:

@@ -138,8 +138,10 @@ def serve(settings: Settings) -> int:
 
 async def _serve(ministack: Ministack, keeper: Keeper, settings: Settings) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after ministack set it up
+    from hypercorn.asyncio.tcp_server import TCPServer  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
 
+    _close_at_once(TCPServer)
     config = Config()
     config.bind = [f"{HOST}:{settings.port}"]
     config.keep_alive_timeout = 75
@@ -157,6 +159,17 @@ async def _serve(ministack: Ministack, keeper: Keeper, settings: Settings) -> No
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
     watching.cancel()
+
+
+def _close_at_once(connection: Any) -> None:
+    """Let go of a connection when its client does; hypercorn 0.18 waits for its keep-alive timer, 75 s."""
+    read_data = connection._read_data
+
+    async def read_then_let_go(self: Any) -> None:
+        await read_data(self)
+        await self.idle_task.stop()
+
+    connection._read_data = read_then_let_go
 
 
 async def _send(send: Send, status: int, body: bytes, content_type: str = "application/json") -> None:
