@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.cli.settings import first_environment
+
 if TYPE_CHECKING:
     from penstock.api import Penstock
     from penstock.cli.settings import Settings
@@ -12,6 +14,11 @@ if TYPE_CHECKING:
 def in_environment(settings: Settings) -> Penstock:
     """The environment of the flags. Raises UsageError when none is chosen and there are several."""
     return _opened(settings, settings.chosen_environment())
+
+
+def in_first_environment(settings: Settings) -> Penstock:
+    """The environment of the flags, else the first one in penstock.toml: for verbs that change no environment."""
+    return _opened(settings, settings.environment or first_environment(settings.root) or settings.chosen_environment())
 
 
 def in_workspace(settings: Settings) -> Penstock:

@@ -93,6 +93,11 @@ def environment_names(root: Path) -> list[str]:
     return sorted(_table(root, "environments"))
 
 
+def first_environment(root: Path) -> str | None:
+    """The environment that penstock.toml names first; None when the file cannot be read."""
+    return next(iter(_table(root, "environments")), None)
+
+
 def service_names(root: Path) -> list[str]:
     """Names of the workspace's services: the folders that its globs find, read without validation."""
     globs = _table(root, "workspace").get("services", ["services/*"])

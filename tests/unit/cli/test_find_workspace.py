@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from penstock.cli.engine import in_environment, in_first_environment
 from penstock.cli.settings import Settings, environment_names, find_workspace, service_names
 from penstock.model.errors import UsageError
 
@@ -70,6 +71,16 @@ def test_the_only_environment_needs_no_flag(tmp_path: Path) -> None:
     root = make(tmp_path, "[environments.dev]\n")
     assert Settings(workspace=root).chosen_environment() == "dev"
     assert Settings(workspace=root, environment="other").chosen_environment() == "other"
+
+
+def test_a_verb_that_changes_no_environment_takes_the_first_where_others_ask(tmp_path: Path) -> None:
+    root = make(tmp_path, "[environments.test]\n[environments.dev]\n")
+    assert in_first_environment(Settings(workspace=root)).environment == "test"
+    assert in_first_environment(Settings(workspace=root, environment="dev")).environment == "dev"
+    with pytest.raises(UsageError, match="which environment"):
+        in_environment(Settings(workspace=root))
+    with pytest.raises(UsageError, match="which environment"):
+        in_first_environment(Settings(workspace=make(tmp_path / "broken", "not toml [")))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.cli.engine import in_environment
+from penstock.cli.engine import in_environment, in_first_environment
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, table, talk
 from penstock.cli.render.sink import SHORT_DIGEST, size
@@ -54,9 +54,10 @@ _auto_approve = click.option(
 def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
     """Build packages, services, or some of them by name.
 
-    Without a name everything. What was built from the same inputs before comes from the cache.
+    Without a name everything. What was built from the same inputs before comes from the cache. Without an environment
+    it is built for the first one in penstock.toml: what to build for depends on where it goes.
     """
-    artifacts = in_environment(settings).build(names, clean=clean)
+    artifacts = in_first_environment(settings).build(names, clean=clean)
     rows = [
         {
             "unit": artifact.unit,
