@@ -19,10 +19,12 @@ class NdjsonSink:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._failed = False
 
     def emit(self, event: Event) -> None:
-        """Print the event."""
-        self.put(event.to_json())
+        """Print the event; what threads of an interrupted command still tell after its error is dropped."""
+        if not self._failed:
+            self.put(event.to_json())
 
     def put(self, value: Mapping[str, Any]) -> None:
         """Print any JSON object as a line."""
@@ -38,6 +40,7 @@ class NdjsonSink:
         )
         told = {"event": "error", "error": type(error).__name__, "what": error.what, "where": error.where}
         told |= {"hint": error.hint}
+        self._failed = True
         self.put({**told, "exit_code": error.exit_code, **({"problems": problems} if problems is not None else {})})
 
     def close(self) -> None:
