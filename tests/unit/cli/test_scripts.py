@@ -65,6 +65,8 @@ def bring_up(clone: Path) -> None:
     venv.mkdir(parents=True)
     install(pnpm, "pnpm", "exit 0")
     install(venv, "penstock", 'echo "$@"')
+    (venv / "python").symlink_to(sys.executable)
+    (clone / ".venv" / "pyvenv.cfg").write_text(f"home = {Path(sys.base_prefix) / 'bin'}\n")
     shutil.copy(clone / "uv.lock", clone / ".venv" / "penstock-installed.lock")
 
 
