@@ -71,7 +71,12 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
             world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
         repair(world, session)
-        yield session
+        try:
+            yield session
+        except PenstockError as error:
+            # Only the first line: what follows may quote a function's own words.
+            session.record("failed", {"error": type(error).__name__, "what": error.what.partition("\n")[0]})
+            raise
         session.record("ended", {"purpose": purpose})
         ledger.close()
     finally:
