@@ -265,11 +265,14 @@ class Builder:
 
 
 def _raise(failures: Mapping[str, PenstockError], total: int) -> None:
-    """Raise what failed: a single failure as it is, several as one list."""
+    """Raise what failed: a single failure as it is, several as one list in which the same reason stands once."""
     if not failures:
         return
     if len(failures) == 1:
         ((name, error),) = failures.items()
         raise BuildFailed(f"{name}: {error.what}", where=error.where, hint=error.hint) from error
-    listed = "\n".join(f"{name}: {error}" for name, error in sorted(failures.items()))
+    units_by_reason: dict[str, list[str]] = {}
+    for name, error in sorted(failures.items()):
+        units_by_reason.setdefault(str(error), []).append(name)
+    listed = "\n".join(f"{', '.join(names)}: {reason}" for reason, names in units_by_reason.items())
     raise BuildFailed(f"{len(failures)} of {total} did not build:\n{listed}")
