@@ -1,8 +1,8 @@
 """The Terraform half of a deploy: render the root, skip when nothing changed, plan, apply.
 
 The fingerprint is everything that Terraform's outcome depends on besides the account itself: the rendered root, the
-modules, and the user's own `*.tf` beside it. When the last apply had the same one, Terraform is not even started;
-`penstock plan` starts it always.
+modules, and every file that people put beside it. When the last apply had the same one, Terraform is not even
+started; `penstock plan` starts it always.
 """
 
 from __future__ import annotations
@@ -34,7 +34,6 @@ WANTED = "terraform/wanted.json"
 
 STATE = "terraform/terraform.tfstate"
 ROOT_FILE = "main.tf.json"
-USER_FILES = ("*.tf", "*.tf.json", "*.tfvars", "*.tfvars.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ def wanted_shape(world: World) -> Shape:
     """The root of the workspace as it is configured now."""
     root = render_root(world.workspace)
     digest = hashlib.sha256(root_text(root).encode())
-    beside = {path.name: world.files.read(path) or b"" for path in _user_files(world)}
+    beside = {path.relative_to(world.infra).as_posix(): world.files.read(path) or b"" for path in _user_files(world)}
     for name, content in sorted([*beside.items(), *world.modules().items()]):
         digest.update(name.encode() + b"\0" + content + b"\0")
     return Shape(root=root, fingerprint=digest.hexdigest())
@@ -225,5 +224,6 @@ def _read(world: World, key: str) -> Shape | None:
 
 
 def _user_files(world: World) -> list[Path]:
-    found = {path for pattern in USER_FILES for path in world.files.find(world.infra, pattern)}
-    return sorted(path for path in found if path.name != ROOT_FILE)
+    """What people put beside the root: their Terraform, their own modules, files that these read."""
+    found = world.files.find(world.infra, "**/*")
+    return [path for path in found if path != world.infra / ROOT_FILE and not path.name.startswith(".")]
