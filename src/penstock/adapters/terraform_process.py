@@ -82,7 +82,11 @@ def run(
     output.unlink(missing_ok=True)
     if interrupts:
         how = "in good order; its state is saved" if interrupts == 1 else "at once, after a second Ctrl-C"
-        raise Interrupted(f"interrupted; Terraform stopped {how}", where=str(cwd), hint="the same command goes on")
+        raise Interrupted(
+            f"interrupted; Terraform stopped {how}",
+            where=str(cwd),
+            hint="the same command plans what is left and goes on",
+        )
     return Finished(status=status, lines=tuple(reader.lines), text="\n".join(reader.other))
 
 

@@ -22,7 +22,9 @@ def as_penstock_error(error: BaseException) -> PenstockError:
     if isinstance(error, PenstockError):
         return error
     if isinstance(error, KeyboardInterrupt | click.Abort):
-        return Interrupted("interrupted", hint="the same command goes on where this one stopped")
+        return Interrupted(
+            "interrupted", hint="penstock status tells what is live; the same command goes on where this one stopped"
+        )
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "penstock"
         return UsageError(error.format_message().rstrip("."), hint=f"{command} --help")

@@ -22,7 +22,7 @@ from penstock.operations.prune import collect
 from penstock.operations.retained import retain
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive, somebody_is_at_it
-from penstock.operations.steps import note, step
+from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.summary import summary
 from penstock.operations.switch import go_live, live_url
@@ -129,6 +129,8 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     if request.services:
         # Once more, on what is live now that nobody else can change it.
         wanted = replace(wanted, release=only_services(wanted.whole, live, request.services))
+    if wanted.release.id in read_history(world.objects).bad():
+        warn(world, f"release {wanted.release.id} was rolled back before; this brings the same code back")
     planned = _plan(world, wanted, live, request.allow_destroy, only=False)
     approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
     session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})

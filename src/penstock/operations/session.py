@@ -59,7 +59,12 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
     """
     actor = world.identity.caller()
     leases = _leases(world)
-    held = leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
+    environment = world.workspace.environment.name
+    try:
+        held = leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
+    except Locked as locked:
+        hint = locked.hint.replace("penstock unlock", f"penstock unlock -e {environment}")
+        raise Locked(locked.what, where=f"{environment}: {locked.where}", hint=hint) from locked
     ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=world.run)
     ended = threading.Event()
     threading.Thread(target=_keep, args=(held, ended), daemon=True, name="lease").start()

@@ -165,9 +165,9 @@ def _state(release: str, slot: Slot | None, pointer: Pointer, bad: frozenset[str
         return "waiting"
     if release in bad:
         return "rolled back"
-    if slot is not None:
-        return "previous"
-    return "past" if promoted else "never live"
+    if not promoted:
+        return "never live"
+    return "previous" if slot is not None else "past"
 
 
 def _slot(pointer: Pointer, slot: Slot, releases: ReleaseStore) -> SlotStatus:

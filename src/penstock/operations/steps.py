@@ -54,6 +54,11 @@ def note(world: World, text: str) -> None:
     world.events.emit(Note(text=text))
 
 
+def warn(world: World, text: str) -> None:
+    """One line that ought to be read."""
+    world.events.emit(Note(text=text, level="warning"))
+
+
 def timestamp(world: World) -> str:
     """Now, ISO 8601 in UTC with seconds."""
     return datetime.fromtimestamp(world.clock.now(), tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -50,6 +50,7 @@ class Moved:
 
 def switch(world: World) -> Moved:
     """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits."""
+    _require_deployed(world)
     with exclusive(world, "switch") as session:
         pointer = read_pointer(world) or Pointer()
         if pointer.candidate is None:
@@ -80,6 +81,7 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
     The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
     """
+    _require_deployed(world)
     with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
         pointer = read_pointer(world) or Pointer()
         live = _stored(world, pointer.live_release)
@@ -146,6 +148,12 @@ def live_url(world: World) -> str | None:
     """The URL that callers use, or None without an API."""
     api = world.gateway.find(world.workspace.api_name)
     return world.gateway.url(api, world.workspace.api_name, "live") if api else None
+
+
+def _require_deployed(world: World) -> None:
+    name = world.workspace.environment.name
+    if read_pointer(world) is None:
+        raise UsageError(f"nothing is deployed in {name}", where=name, hint=f"penstock deploy -e {name}")
 
 
 def _make_ready(world: World, session: Session, target: Release, live: Release, history: History) -> None:
@@ -232,9 +240,9 @@ def _target(world: World, live: Release, to: str | None, history: History) -> Re
     target = history.rollback_target(live.id)
     if target is None:
         raise Refused(
-            f"there is no release to go back to: {live.id} is the only one that was ever well here",
+            f"there is no release to go back to: beside {live.id} every one was rolled back or never had traffic",
             where=world.workspace.environment.name,
-            hint=f"penstock releases -e {world.workspace.environment.name}",
+            hint=f"penstock releases -e {world.workspace.environment.name}; --to RELEASE takes one nevertheless",
         )
     return _stored(world, target)
 

@@ -32,7 +32,8 @@ def approvals(question: Question) -> Iterable[Objection]:
         gate="approvals",
         what=f"{name} needs {policy.required} {yes} of plan {question.plan.id}{whose}; it has {len(people)}",
         hint=(
-            f"answer yes at the prompt, or: penstock deploy -e {name} --auto-approve"
+            f"answer yes at the prompt, or give the same command with a yes: penstock deploy -e {name} --auto-approve "
+            f"(and its other flags); or have it approved: penstock approve -e {name} {question.plan.id}"
             if own_will_do
             else f"ask a colleague to run: penstock approve -e {name} {question.plan.id}  (then run this again)"
         ),

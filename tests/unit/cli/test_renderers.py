@@ -35,7 +35,7 @@ PLAIN = """\
 ✓ terraform apply: 3 added (12.3 s)
 - terraform plan: inputs are those of the last apply
 ✗ verify (1.00 s)
-✓ user_service: abababababab, 1.2 MB, unchanged
+✓ user_service: abababababab, 1.2 MB, cached
 ✓ shop-dev-user_service: version 7 published
 ✗ GET /users/health: 500 (0.02 s)
 ✓ dev: traffic goes to r2 in green (was r1): deploy

@@ -40,7 +40,7 @@ def line(event: e.Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one li
             took = "" if event.skipped else f" ({seconds(event.seconds)})"
             return f"{mark} {event.step}{_after(event.detail)}{took}"
         case e.ArtifactReady():
-            how = "unchanged" if event.cached else f"built in {seconds(event.seconds)}"
+            how = "cached" if event.cached else f"built in {seconds(event.seconds)}"
             return f"✓ {event.unit}: {event.digest[:SHORT_DIGEST]}, {size(event.size)}, {how}"
         case e.VersionPublished():
             how = "already published" if event.reused else "published"

@@ -104,7 +104,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
     "--slot", type=click.Choice(["staging", "production"]), help="staging: load the idle slot and stop there."
 )
 @click.option("--from", "source", metavar="ENVIRONMENT", help="Take that environment's release: the same bytes.")
-@click.option("--allow-destroy", multiple=True, metavar="ADDRESS", help="Let the plan destroy this protected resource.")
+@click.option("--allow-destroy", multiple=True, metavar="ADDRESS", help="Let this resource go, with the data in it.")
 @click.pass_obj
 def deploy(
     settings: Settings,
