@@ -252,15 +252,6 @@ def test_code_over_lambdas_quota_leaves_nothing_behind(tmp_path: Path) -> None:
     assert not list((site.cache / "v1/index").glob("artifact/*"))
 
 
-def test_recipes_of_an_unchanged_workspace_take_a_moment(site: Site) -> None:
-    site.build()
-    builder = site.builder()
-    clock = builder._clock
-    began = clock.monotonic()
-    builder.recipes(site.workspace, site.targets)
-    assert clock.monotonic() - began < 0.05
-
-
 def test_shared_packages_are_built_on_request_and_then_up_to_date(site: Site) -> None:
     assert site.builder().build_packages(site.workspace) == ("common",)
     assert site.builder().build_packages(site.workspace) == ()

@@ -53,9 +53,7 @@ def running(tmp_path: Path) -> Iterator[LocalAwsProcess]:
 def test_it_starts_answers_and_stops(tmp_path: Path) -> None:
     process = aws(tmp_path)
     assert process.status().pid is None
-    began = time.monotonic()
     started = process.start()
-    assert time.monotonic() - began < 5
     try:
         assert started.url == f"http://127.0.0.1:{PORT}"
         assert started.pid is not None
@@ -177,9 +175,7 @@ def test_one_that_hangs_is_killed_after_its_grace(running: LocalAwsProcess) -> N
     pid = running.start().pid
     assert pid
     os.kill(pid, signal.SIGSTOP)
-    began = time.monotonic()
     assert running.stop() is True
-    assert 4 < time.monotonic() - began < 8
     assert running.status().pid is None
 
 
@@ -189,10 +185,8 @@ def test_one_that_cannot_start_says_why_at_once(tmp_path: Path) -> None:
     state.parent.mkdir()
     state.mkdir()
     (state / "lock").mkdir()
-    began = time.monotonic()
     with pytest.raises(LocalAwsFault) as caught:
         process.start()
-    assert time.monotonic() - began < 5
     assert "lock" in caught.value.what
     assert caught.value.where == str(process.log())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -45,16 +44,6 @@ def test_help_loads_neither_click_nor_rich_nor_boto3() -> None:
     modules = set(done.stdout.splitlines()[-1].split())
     assert "penstock.cli.catalogue" in modules
     assert not {"click", "rich", "boto3", "pydantic", "dataclasses"} & modules
-
-
-def test_help_takes_less_than_a_tenth_of_a_second() -> None:
-    def once() -> float:
-        began = time.perf_counter()
-        subprocess.run([PENSTOCK, "--help"], capture_output=True, check=True)
-        return time.perf_counter() - began
-
-    # The best of several: a busy machine must not fail this, a slow import must.
-    assert min(once() for _ in range(7)) < 0.1
 
 
 def test_every_verb_of_the_overview_has_the_command_that_it_promises() -> None:
