@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from localaws.harness import zipped
 
+from penstock.adapters.terraform_mirror import provide
+
 if TYPE_CHECKING:
     from localaws.harness import Server
 
 ACCOUNT = "444444444444"
-MIRROR = Path("/opt/tf-plugins")  # where this machine keeps providers; elsewhere the registry has them
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,7 @@ def run_all(server: Server, folder: Path) -> list[Step]:
     shutil.copy(Path(__file__).with_name("terraform") / "main.tf", folder)
     (folder / "placeholder.zip").write_bytes(zipped({"app.py": "def handler(event, context):\n    return {}\n"}))
     environment = {**os.environ, "TF_VAR_endpoint": server.url, "TF_VAR_account": ACCOUNT, "TF_IN_AUTOMATION": "1"}
-    if MIRROR.is_dir():
-        settings = folder / "terraformrc"
-        settings.write_text(
-            f'provider_installation {{\n  filesystem_mirror {{\n    path = "{MIRROR}"\n  }}\n'
-            '  direct {\n    exclude = ["hashicorp/aws"]\n  }\n}\n'
-        )
-        environment["TF_CLI_CONFIG_FILE"] = str(settings)
+    environment["TF_CLI_CONFIG_FILE"] = str(provide(os.environ, folder, "registry.terraform.io").config)
     steps: list[Step] = []
 
     def step(name: str, *arguments: str) -> bool:

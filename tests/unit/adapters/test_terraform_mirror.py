@@ -47,7 +47,7 @@ def test_without_any_mirror_the_registry_is_left(tmp_path: Path, environ: dict[s
 
 
 def test_a_mirror_among_the_add_on_software_is_found(tmp_path: Path, environ: dict[str, str]) -> None:
-    folder = mirror(tmp_path / "opt" / "tf-plugins")
+    folder = mirror(tmp_path / "opt" / "providers")
     source = provide(environ, tmp_path / "own", REGISTRY, add_ons=tmp_path / "opt")
     assert source.origin == str(folder)
     text = source.config.read_text()
@@ -56,13 +56,13 @@ def test_a_mirror_among_the_add_on_software_is_found(tmp_path: Path, environ: di
 
 
 def test_a_configuration_that_is_named_but_missing_breaks_nothing(tmp_path: Path, environ: dict[str, str]) -> None:
-    folder = mirror(tmp_path / "opt" / "tf-plugins")
+    folder = mirror(tmp_path / "opt" / "providers")
     missing = environ | {"TF_CLI_CONFIG_FILE": str(tmp_path / "no" / ".terraformrc")}
     assert provide(missing, tmp_path / "own", REGISTRY, add_ons=tmp_path / "opt").origin == str(folder)
 
 
 def test_the_explicit_setting_wins_over_everything(tmp_path: Path, environ: dict[str, str], home: Path) -> None:
-    mirror(tmp_path / "opt" / "tf-plugins")
+    mirror(tmp_path / "opt" / "providers")
     mirror(home / ".terraform.d" / "plugins")
     (home / ".terraformrc").write_text('provider_installation {\n  direct {}\n}\nplugin_cache_dir = "/cache"\n')
     chosen = mirror(tmp_path / "chosen")
@@ -86,7 +86,7 @@ def test_an_explicit_setting_without_the_provider_says_what_it_must_hold(
 def test_terraforms_own_configuration_is_used_when_it_says_where_providers_come_from(
     tmp_path: Path, environ: dict[str, str], home: Path
 ) -> None:
-    mirror(tmp_path / "opt" / "tf-plugins")
+    mirror(tmp_path / "opt" / "providers")
     own = home / ".terraformrc"
     own.write_text('provider_installation {\n  network_mirror { url = "https://mirror.example/" }\n}\n')
     assert provide(environ, tmp_path / "own", REGISTRY, add_ons=tmp_path / "opt").config == own
@@ -95,7 +95,7 @@ def test_terraforms_own_configuration_is_used_when_it_says_where_providers_come_
 def test_other_settings_of_it_are_kept_but_tokens_are_not_copied(
     tmp_path: Path, environ: dict[str, str], home: Path
 ) -> None:
-    mirror(tmp_path / "opt" / "tf-plugins")
+    mirror(tmp_path / "opt" / "providers")
     (home / ".terraformrc").write_text(
         'plugin_cache_dir = "/cache"\ncredentials "app.terraform.io" {\n  token = "very-secret"\n}\n'
     )
@@ -108,7 +108,7 @@ def test_other_settings_of_it_are_kept_but_tokens_are_not_copied(
 def test_an_implied_mirror_comes_before_add_on_software_and_needs_no_configuration(
     tmp_path: Path, environ: dict[str, str], home: Path
 ) -> None:
-    mirror(tmp_path / "opt" / "tf-plugins")
+    mirror(tmp_path / "opt" / "providers")
     implied = mirror(home / ".terraform.d" / "plugins")
     source = provide(environ, tmp_path / "own", REGISTRY, add_ons=tmp_path / "opt")
     assert source.origin == str(implied)
