@@ -111,7 +111,7 @@ def test_an_embedded_aws_that_is_killed_in_the_middle_of_a_deploy_comes_back_and
     mark(shop, "first")
     record = shop.root.with_name("effects.jsonl")
     record.unlink(missing_ok=True)
-    again = well(shop.deploy(env={"PENSTOCK_TESTING_RECORD": str(record)}))
+    well(shop.deploy(env={"PENSTOCK_TESTING_RECORD": str(record)}))
     total = lines(record)
     for number, at in enumerate(sorted(random.sample(range(2, total), total - 2 if SOAK else 2))):
         tell(f"killed at effect {at} of {total}")
