@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.model.errors import Conflict, NotFound, RemoteFault
 from penstock.model.events import VersionPublished
 from penstock.model.release import Pointer, SlotState
+from penstock.operations.artifacts import artifact_key
 from penstock.operations.steps import step
 from penstock.release.effects import (
     EnsureVersion,
@@ -138,7 +139,7 @@ class _Doing:
         updated = self._world.functions.update_code(
             effect.function,
             bucket=self._world.workspace.store_bucket,
-            key=f"artifacts/{effect.artifact}.zip",
+            key=artifact_key(effect.artifact),
             architecture=effect.architecture,
             revision=latest.revision,
         )

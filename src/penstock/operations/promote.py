@@ -12,6 +12,7 @@ from penstock.infra.digest import config_digest
 from penstock.infra.openapi import api_digest
 from penstock.model.errors import NotFound, Refused
 from penstock.model.release import FunctionRelease, Pointer, Release
+from penstock.operations.artifacts import artifact_key
 from penstock.operations.assemble import grants_of, promoted_from
 from penstock.operations.steps import note, step, timestamp
 from penstock.operations.store import ReleaseStore
@@ -79,7 +80,7 @@ def copy_artifacts(world: World, source: World, release: Release) -> None:
     with step(world, f"copy artifacts from {source.workspace.environment.name}") as handle:
         copied = 0
         for digest in digests:
-            key = f"artifacts/{digest}.zip"
+            key = artifact_key(digest)
             if world.objects.has(key):
                 continue
             with tempfile.TemporaryDirectory() as folder:

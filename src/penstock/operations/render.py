@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.infra.render import render_root, root_text
 from penstock.model.errors import PenstockError
+from penstock.operations.terraform import ROOT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -13,8 +14,6 @@ if TYPE_CHECKING:
 
     from penstock.model.workspace import Workspace
     from penstock.ports import Files
-
-ROOT_FILE = "main.tf.json"
 
 
 def wanted_files(root: Path, workspaces: Iterable[Workspace], modules: Mapping[str, bytes]) -> dict[Path, bytes]:

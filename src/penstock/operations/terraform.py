@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.infra.expand import expanded
 from penstock.infra.plan import parse_plan
-from penstock.infra.render import render_root, root_text
+from penstock.infra.render import STATE_KEY, render_root, root_text
 from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
 from penstock.operations.steps import step
@@ -32,7 +32,6 @@ APPLIED = "terraform/applied.json"
 WANTED = "terraform/wanted.json"
 """The shape of the last admitted deploy: what `contract` makes true, whatever is checked out when it runs."""
 
-STATE = "terraform/terraform.tfstate"
 ROOT_FILE = "main.tf.json"
 
 
@@ -90,7 +89,7 @@ def remember_applied(world: World, shape: Shape, url: str | None, retained: str 
 
 def state_tag(world: World) -> str | None:
     """ETag of Terraform's state as it is now."""
-    stored = world.objects.get(STATE)
+    stored = world.objects.get(STATE_KEY)
     return stored.etag if stored else None
 
 

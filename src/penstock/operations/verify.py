@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import VerificationChecked
 from penstock.operations.steps import note
+from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from penstock.model.workspace import Function
     from penstock.operations.world import World
 
-PREVIEW_STAGE = "preview"
-LIVE_STAGE = "live"
 PARALLEL = 8
 TRIES, PAUSE = 3, 0.5
 """How often a live route is asked before it counts as failing, and the seconds in between."""
