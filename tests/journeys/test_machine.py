@@ -104,7 +104,7 @@ def test_a_provider_that_is_nowhere_to_be_had_says_where_it_was_looked_for(shop:
 def test_without_node_a_changed_typescript_service_is_refused_and_the_rest_goes_on(shop: Shop, tmp_path: Path) -> None:
     path = {"PATH": str(machine(tmp_path / "bin", without={"node", "npm", "npx", "pnpm"}))}
     assert "nothing to do" in well(shop.deploy(env=path)).stderr
-    shop.append("services/catalog_service/src/app.ts", "\nexport const changed = 1;\n")
+    shop.append("services/catalog_service/src/app.ts", "\nexport const withoutNode = 1;\n")
     refused = shop.deploy(env=path)
     assert_told(refused, 1, "node", "install")
     well(shop.deploy())
