@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+
+INTERRUPTED = 130
+"""128 + SIGINT, as a shell reports it."""
 
 
 def main() -> int:
@@ -16,11 +20,18 @@ def main() -> int:
             from penstock import __version__  # noqa: PLC0415
 
             return _say(f"penstock {__version__}")
-    from penstock.cli.run import run  # noqa: PLC0415 - click is not needed for what is answered above
-
     if arguments[:1] == ["help"]:
         arguments = [*arguments[1:], "--help"]
-    return run(arguments)
+    status = INTERRUPTED
+    try:
+        from penstock.cli.run import run  # noqa: PLC0415 - click is not needed for what is answered above
+
+        status = run(arguments)
+    except KeyboardInterrupt:  # while modules are loaded, or one more when everything has been said
+        pass
+    # A Ctrl-C from here on has nothing left to interrupt.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(status))
+    return status
 
 
 def _overview() -> str:

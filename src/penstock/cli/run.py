@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn
 
 import click
@@ -31,6 +32,13 @@ def run(arguments: Sequence[str], settings: Settings | None = None) -> int:
     settings = settings or Settings()
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        return _run(arguments, settings)
+    except KeyboardInterrupt as again:  # one more, before the first had been answered
+        return _failed(again, settings)
+
+
+def _run(arguments: Sequence[str], settings: Settings) -> int:
+    try:
         if COMPLETE in settings.environ:
             penstock.main(args=list(arguments), prog_name="penstock", complete_var=COMPLETE, obj=settings)
         # Not `main()`: it swallows broken pipes and writes about interrupts before we can.
@@ -51,6 +59,17 @@ def run(arguments: Sequence[str], settings: Settings | None = None) -> int:
 
 def _failed(error: BaseException, settings: Settings) -> int:
     told: PenstockError = as_penstock_error(error)
+    # What is said now is said whole, however often Ctrl-C is pressed.
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        _say(error, told, settings)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return told.exit_code
+
+
+def _say(error: BaseException, told: PenstockError, settings: Settings) -> None:
     settings.events.close()
     settings.events.fail(told)
     if settings.verbosity > 1:
@@ -60,12 +79,11 @@ def _failed(error: BaseException, settings: Settings) -> int:
     text = error_text(told)
     if sys.stderr.isatty() and settings.color:
         text = f"\033[31m{text}\033[0m"
-    try:
+    # Nobody may read any more.
+    with suppress(OSError):
+        sys.stdout.flush()
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-    except OSError:
-        return told.exit_code
-    return told.exit_code
 
 
 def _place(error: BaseException) -> str:

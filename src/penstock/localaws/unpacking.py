@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import zipfile
+from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,9 @@ def unpacked(code: Path, code_zip: bytes) -> Path:
     """The folder with a ZIP's content; it appears whole or not at all."""
     folder = code / hashlib.sha256(code_zip).hexdigest()[:32]
     if folder.is_dir():
+        # Young is what was used last: old code that is live again must survive `tidy`, on a full disk above all.
+        with suppress(OSError):
+            os.utime(code / f"{folder.name}.json")
         return folder
     fresh = code / f".{folder.name}.{secrets.token_hex(4)}"
     fresh.mkdir(parents=True)
