@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.http_control import Answer, Dropped, Late, Silent, Stranger, ask
+from penstock.adapters.processes import is_alive
 from penstock.build.targets import choose
 from penstock.model.errors import LocalAwsFault, NotFound, UsageError
 from penstock.ports import LocalStatus
@@ -337,20 +338,14 @@ def _signal(pid: int, number: signal.Signals) -> None:
 def _gone_within(pid: int, seconds: float) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if not _alive(pid):
+        if _is_gone(pid):
             return True
         time.sleep(POLL)
-    return not _alive(pid)
+    return _is_gone(pid)
 
 
-def _alive(pid: int) -> bool:
+def _is_gone(pid: int) -> bool:
     with contextlib.suppress(ChildProcessError):
         # A child of this very process stays a zombie until it is waited for.
         os.waitpid(pid, os.WNOHANG)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return not is_alive(pid)

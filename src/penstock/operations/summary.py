@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
+
+from penstock.infra.plan import summary as changes_summary
 
 if TYPE_CHECKING:
     from penstock.model.plan import FunctionMove, Plan
 
-SIGNS = {"create": "+", "update": "~", "replace": "±", "delete": "-", "read": " "}
 SHOWN_DIGITS = 10
 
 
@@ -23,13 +23,9 @@ def summary(plan: Plan) -> str:
     if plan.is_empty:
         return lines[0] + "\n  nothing would change"
     if plan.changes:
-        counts = Counter(change.action for change in plan.changes)
-        told = ", ".join(f"{count} to {action}" for action, count in sorted(counts.items()))
-        lines.append(f"  infrastructure: {told}")
-        for change in plan.changes:
-            attributes = f" ({', '.join(change.attributes)})" if change.attributes and change.action == "update" else ""
-            later = f", {change.reason}" if change.action == "delete" and change.reason else ""
-            lines.append(f"    {SIGNS[change.action]} {change.address}{attributes}{later}")
+        counts, *changes = changes_summary(plan.changes).splitlines()
+        lines.append(f"  infrastructure: {counts}")
+        lines.extend(f"  {change}" for change in changes)
     else:
         lines.append("  infrastructure: no changes")
     lines.append(f"  functions: {len(plan.moves)} to publish and move")

@@ -89,11 +89,6 @@ def released(lease: Lease) -> Lease:
     return replace(lease, expires=RELEASED)
 
 
-def is_valid(lease: Lease, *, now: float) -> bool:
-    """Whether the holder may still send a call: it must be able to end before anybody else begins."""
-    return now < lease.expires
-
-
 def needs_renewal(lease: Lease, *, now: float) -> bool:
     """Whether the holder should renew before the next call: half of the time is gone, or a long step is over."""
     return not RENEW_BELOW <= lease.expires - now <= TTL

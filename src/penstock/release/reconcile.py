@@ -98,14 +98,6 @@ def reconcile(observed: Observed, desired: Desired) -> tuple[Effect, ...]:
             return tuple(_go_live(observed, desired))
 
 
-def slot_of(observed: Observed, release: Release) -> Slot | None:
-    """The slot that holds the release by the pointer and by its aliases, the live one first; None when none does."""
-    for slot in (observed.pointer.live, observed.pointer.idle):
-        if observed.pointer.slot(slot).release == release.id and _is_filled(observed, release, slot):
-            return slot
-    return None
-
-
 # ------------------------------------------------------------------------------------------ load
 
 
