@@ -74,7 +74,10 @@ example_node() (
 
 python_tests() {
   local status=0
-  pytest "$@" 2>&1 | tee "$work/pytest" || status=${PIPESTATUS[0]}
+  # The provider spends a third of its time on collecting garbage of runs that last seconds.
+  export GOGC=${GOGC:-400}
+  # Two workers: a command, the embedded AWS and Terraform's provider wait for each other most of the time.
+  pytest --numprocesses "${PENSTOCK_TEST_WORKERS:-2}" --dist worksteal "$@" 2>&1 | tee "$work/pytest" || status=${PIPESTATUS[0]}
   return "$status"
 }
 
