@@ -11,7 +11,7 @@ from penstock.adapters.commands import RealCommands
 from penstock.adapters.interpreters import RealInterpreters
 from penstock.build.units import units
 from penstock.model.artifact import Target
-from penstock.model.workspace import Environment, Function, Package, Service, Workspace
+from penstock.model.workspace import BuildOptions, Environment, Function, Package, Service, Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,7 +91,12 @@ class Site:
         assert result.status == 0, result.stderr
 
 
-def service(name: str, handlers: Mapping[str, str] | str, language: Literal["python", "node"] = "python") -> Service:
+def service(
+    name: str,
+    handlers: Mapping[str, str] | str,
+    language: Literal["python", "node"] = "python",
+    build: BuildOptions | None = None,
+) -> Service:
     """A service in `services/<name>`; handlers by function, or one for the service's only function."""
     runtime = "python3.11" if language == "python" else "nodejs20.x"
     by_function = {name: handlers} if isinstance(handlers, str) else handlers
@@ -108,7 +113,9 @@ def service(name: str, handlers: Mapping[str, str] | str, language: Literal["pyt
         )
         for function, handler in by_function.items()
     )
-    return Service(name=name, path=f"services/{name}", language=language, functions=functions)
+    return Service(
+        name=name, path=f"services/{name}", language=language, functions=functions, build=build or BuildOptions()
+    )
 
 
 def workspace(*services: Service, packages: tuple[Package, ...] = ()) -> Workspace:

@@ -181,7 +181,7 @@ class Builder:
     def _look(self, workspace: Workspace, unit: Unit, target: Target) -> _Prepared:
         plan: PythonPlan | NodePlan
         if unit.language == "python":
-            plan, tools = self._pythons.plan(unit.service.path), self._python.tools()
+            plan, tools = self._pythons.plan(unit.service.path, unit.service.build), self._python.tools()
         else:
             plan, tools = self._node.plan(workspace, unit.service.path), self._node.tools()
         handlers = {f"handler {function.key}": function.handler for function in unit.functions}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import zlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_python_install import Installations
+from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, python
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
-from penstock.model.errors import BuildFailed, ToolMissing
+from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
+    from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_files import SourceFiles
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
-    from penstock.ports import Command, CommandResult, Commands, Interpreters
+    from penstock.ports import Commands, Interpreters
 
-BUILDER = "1"
+BUILDER = "2"
 """Raised whenever the same inputs would give other bytes than before."""
 
 
@@ -44,19 +45,19 @@ class PythonBuilder:
         self._cache = cache
         self._files = files
         self._interpreters = interpreters
-        self._uv: Path | None = None
+        self._uv = Uv(commands, files)
+        self._installations = Installations(root, cache, self._uv)
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
-        version = self._files.fact("version", self._uv_program(), self._uv_version)
-        return {"tool uv": version, "tool zlib": zlib.ZLIB_RUNTIME_VERSION, "tool penstock": BUILDER}
+        return {"tool uv": self._uv.version(), "tool zlib": zlib.ZLIB_RUNTIME_VERSION, "tool penstock": BUILDER}
 
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
         """Everything that goes into the unit's ZIP."""
         wanted = [path for function in unit.functions for path in python_handler_files(function.handler)]
         layers = [self._service_members(plan.service, wanted)]
         layers += [self._cache.members(self.package(part)) for part in plan.packages]
-        layers.append(self._cache.members(self._installation(plan, target)))
+        layers.append(self._cache.members(self._installations.entry(plan, target, self.tools())))
         merged: dict[str, Member] = {}
         for layer in reversed(layers):
             merged |= {member.name: member for member in layer}
@@ -70,6 +71,8 @@ class PythonBuilder:
     def package(self, part: Part) -> Entry:
         """The files of an internal package as its own build backend ships them, from the cache when unchanged."""
         buildable = part.manifest is not None and part.manifest.buildable
+        # An old package without a pyproject.toml: setup.py is its manifest.
+        buildable = buildable or (part.manifest is None and "setup.py" in part.files)
         make = self._wheel_members if buildable else _copied
         return self._cache.get_or_make("wheel", self._wheel_key(part), lambda: make(part))
 
@@ -110,8 +113,8 @@ class PythonBuilder:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
-            self._uv_run(
-                lambda offline: python.wheel_command(self._uv_program(), source, out, offline=offline),
+            self._uv.run(
+                lambda offline: python.wheel_command(self._uv.program, source, out, offline=offline),
                 what=f"the build backend of {part.name} failed",
                 where=f"{part.folder}/pyproject.toml",
                 told={str(source): part.folder},
@@ -126,124 +129,11 @@ class PythonBuilder:
                 )
             return _from_wheel(wheels[0])
 
-    def _installation(self, plan: PythonPlan, target: Target) -> Entry:
-        """All external packages for the target, one ZIP per distinct set."""
-        lock_key = python.key("export", plan.lock_inputs() | self.tools() | {"text": plan.requirements})
-        known = self._cache.note("export", lock_key)
-        if known is None:
-            known = {"text": self._export(plan)}
-            self._cache.keep_note("export", lock_key, known)
-        text = str(known["text"])
-        project = plan.export[0] if plan.export else self._root / plan.service.folder
-        parts = {"requirements": text, "target": str(target), "platform": python.platform_tag(target)}
-        set_key = python.key("installation", parts | self.tools())
-        return self._cache.get_or_make("installation", set_key, lambda: self._install(text, target, project))
-
-    def _export(self, plan: PythonPlan) -> str:
-        if plan.export is None:
-            return plan.requirements
-        folder, name = plan.export
-        result = self._uv_run(
-            lambda offline: python.export_command(self._uv_program(), folder, name, offline=offline),
-            what=f"uv could not read the lock for {name}",
-            where=str(folder / "uv.lock"),
-            explain=lambda stderr: (
-                BuildFailed(
-                    "the lock does not fit the manifests any more",
-                    where=_told_path(folder / "uv.lock", self._root),
-                    hint=f"uv lock --directory {_told_path(folder, self._root)}",
-                )
-                if python.stale_lock(stderr)
-                else None
-            ),
-        )
-        return result.stdout
-
-    def _install(self, text: str, target: Target, project: Path) -> tuple[Member, ...]:
-        if not text.strip():
-            return ()
-        with self._cache.scratch() as scratch:
-            listing, site = scratch / "requirements.txt", scratch / "site"
-            listing.write_text(text)
-            site.mkdir()
-            self._uv_run(
-                lambda offline: python.install_command(
-                    self._uv_program(), listing, site, target, project=project, offline=offline
-                ),
-                what=f"uv could not install the locked packages for {target}",
-                where="",
-                explain=lambda stderr: _explain_missing_wheel(stderr, target),
-            )
-            return tuple(
-                archive.pack(relative, path.read_bytes(), executable=os.access(path, os.X_OK))
-                for path in sorted(site.rglob("*"))
-                if path.is_file() and python.ships(relative := path.relative_to(site).as_posix())
-            )
-
     def _is_wrong(self, path: Path, version: str | None) -> bool:
         if version is None or tuple(map(int, version.split("."))) <= sys.version_info[:2]:
             return True
         interpreter = self._interpreters.find(f"python{version}") if self._interpreters else None
         return interpreter is not None and self._commands.run(syntax_command(interpreter, path)).status != 0
-
-    # ---------------------------------------------------------------- uv
-
-    def _uv_program(self) -> Path:
-        if self._uv is None:
-            self._uv = _find_uv(self._commands)
-        return self._uv
-
-    def _uv_version(self) -> str:
-        from penstock.ports import Command  # noqa: PLC0415 - only when uv is new
-
-        result = self._commands.run(Command(argv=(str(self._uv_program()), "--version"), timeout=30))
-        return result.stdout.split()[1] if result.status == 0 else result.stdout
-
-    def _uv_run(
-        self,
-        command: Callable[[bool], Command],
-        *,
-        what: str,
-        where: str,
-        told: Mapping[str, str] | None = None,
-        explain: Callable[[str], BuildFailed | None] = lambda _: None,
-    ) -> CommandResult:
-        """Run from uv's cache alone, and only when that does not do, with the network.
-
-        `told` maps paths of ours to what the person knows them as.
-        """
-        result = self._commands.run(command(True))  # noqa: FBT003 - the two ways, in this order
-        if result.status != 0:
-            result = self._commands.run(command(False))  # noqa: FBT003
-        if result.status != 0:
-            explained = explain(result.stderr)
-            text = python.diagnosis(result.stderr)
-            for ours, theirs in (told or {}).items():
-                text = text.replace(ours, theirs)
-            raise explained or BuildFailed(f"{what}:\n{text}", where=where)
-        return result
-
-
-def _explain_missing_wheel(stderr: str, target: Target) -> BuildFailed | None:
-    package = python.without_wheel(stderr)
-    if package is None:
-        return None
-    return BuildFailed(
-        f"{package} has no wheel for {target} ({python.platform_tag(target)})",
-        hint=f"lock a version of {package.partition('==')[0]} that has one, or put a wheel of your own in an index",
-    )
-
-
-def _find_uv(commands: Commands) -> Path:
-    import uv  # noqa: PLC0415 - only builds need it
-
-    try:
-        return Path(uv.find_uv_bin())
-    except FileNotFoundError:
-        found = commands.find("uv")
-    if found is None:
-        raise ToolMissing("uv is not on this machine", hint="pip install uv")
-    return found
 
 
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
@@ -266,7 +156,3 @@ def _from_wheel(path: Path) -> tuple[Member, ...]:
             for info in wheel.infolist()
             if (place := python.place_of_wheel_member(info.filename)) is not None
         )
-
-
-def _told_path(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -39,8 +39,18 @@ class Locked:
         return {"name": self.name, "packages": dict(self.packages), "internal": dict(self.internal)}
 
 
-def reached(text: str, folder: str, *, where: str, without: Collection[str] = ()) -> Locked | None:
+def reached(
+    text: str,
+    folder: str,
+    *,
+    where: str,
+    without: Collection[str] = (),
+    groups: Collection[str] = (),
+    extras: Collection[str] = (),
+) -> Locked | None:
     """What the project in `folder` (relative to the lock) reaches, `without` some packages and what only they need.
+
+    `groups` and `extras` are those of the project itself that count as well.
 
     None when the lock has no project there. Raises BuildFailed when the text is not a lock.
     """
@@ -67,7 +77,8 @@ def reached(text: str, folder: str, *, where: str, without: Collection[str] = ()
         elif package is not root:
             _refuse_archive(package, where)
             external[f"{package['name']} {package.get('version', '')}".strip()] = _digest(package)
-        for dependency in _dependencies(package, extra):
+        asked = (*groups, *extras) if package is root else ()
+        for dependency in (*_dependencies(package, extra), *_asked_for(package, asked)):
             if dependency["name"] not in without:
                 queue.extend(_choices(by_name, dependency))
     return Locked(name=root["name"], packages=external, internal=internal)
@@ -104,6 +115,12 @@ def _dependencies(package: Mapping[str, Any], extra: str) -> Iterator[Mapping[st
         yield from package.get("optional-dependencies", {}).get(extra, ())
     else:
         yield from package.get("dependencies", ())
+
+
+def _asked_for(package: Mapping[str, Any], names: Collection[str]) -> Iterator[Mapping[str, Any]]:
+    for name in names:
+        yield from package.get("dev-dependencies", {}).get(name, ())
+        yield from package.get("optional-dependencies", {}).get(name, ())
 
 
 def _choices(

@@ -31,6 +31,10 @@ class Manifest:
     """Digest of what it depends on: a change calls for a look at the lock."""
     depends: bool
     """Whether it depends on anything at all."""
+    dependencies: tuple[str, ...]
+    """Those of `[project]`, as they are written (PEP 508)."""
+    groups: str
+    """Digest of its dependency groups, for those who ship one of them."""
     buildable: bool
     """Whether a build backend makes it a package; else its files are taken as they are."""
     files: tuple[str, ...]
@@ -46,6 +50,8 @@ def manifest(text: str, *, where: str) -> Manifest:
     project = content.get("project", {})
     tools = {name: keys for name, keys in content.get("tool", {}).items() if name not in _TOOLS_WITHOUT_EFFECT}
     uv = tools.get("uv", {})
+    if "poetry" in tools:  # groups are for developers, and Poetry's lock tells what is in them
+        tools["poetry"] = {k: v for k, v in tools["poetry"].items() if k not in {"group", "dev-dependencies"}}
     wanted = {key: project.get(key) for key in ("name", "dependencies", "optional-dependencies", "requires-python")}
     sources = {key: value for key, value in uv.items() if key not in {"build-backend", "workspace"}}
     effective = {key: value for key, value in content.items() if key not in {"tool", "dependency-groups"}}
@@ -54,6 +60,8 @@ def manifest(text: str, *, where: str) -> Manifest:
         digest=_digest({**effective, "tool": tools}),
         requires=_digest([wanted, sources, tools.get("poetry", {}).get("dependencies")]),
         depends=bool(project.get("dependencies") or tools.get("poetry", {}).get("dependencies")),
+        dependencies=tuple(text for text in project.get("dependencies", ()) if isinstance(text, str)),
+        groups=_digest(content.get("dependency-groups")),
         buildable="build-system" in content and uv.get("package", True) is not False,
         files=_named_files(project),
     )

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from penstock.model.artifact import Target
+    from penstock.model.workspace import BuildOptions
 
 SUPPLIED_BY_LAMBDA = ("boto3", "botocore", "s3transfer")
 """What Lambda's Python runtimes carry; left out together with what only they need.
@@ -21,7 +22,14 @@ SUPPLIED_BY_LAMBDA = ("boto3", "botocore", "s3transfer")
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html, "Runtime-included SDK versions".
 """
 _PATIENCE = 600.0
-_QUIET = {"NO_COLOR": "1", "UV_NO_PROGRESS": "1", "VIRTUAL_ENV": "", "UV_PYTHON": "", "PYTHONDONTWRITEBYTECODE": "1"}
+_QUIET = {
+    "NO_COLOR": "1",
+    "UV_PYTHON_DOWNLOADS": "never",  # for building sources; the Python at hand will do
+    "UV_NO_PROGRESS": "1",
+    "VIRTUAL_ENV": "",
+    "UV_PYTHON": "",
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
 _REPRODUCIBLE = {
     **_QUIET,
     "SOURCE_DATE_EPOCH": "315532800",  # 1980-01-01
@@ -35,25 +43,62 @@ _FIRST_ON_AMAZON_LINUX_2023 = 12
 _PER_MACHINE = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "RECORD.jws"})
 
 
-def export_command(uv: Path, project: Path, name: str, *, offline: bool) -> Command:
+def supplied(options: BuildOptions) -> tuple[str, ...]:
+    """Packages that stay out of the ZIP because the runtime has them."""
+    return () if options.bundle_sdk else SUPPLIED_BY_LAMBDA
+
+
+def export_command(uv: Path, project: Path, name: str, options: BuildOptions, *, offline: bool) -> Command:
     """Print the locked requirements of one project, with hashes, without the SDK; fails when the lock is stale."""
-    argv = [str(uv), "export", "--quiet", "--locked", "--package", name, "--no-dev", "--no-emit-local"]
+    argv = [str(uv), "export", "--quiet", "--locked", "--package", name, "--no-default-groups", "--no-emit-local"]
     argv += ["--no-header", "--no-annotate", "--format", "requirements.txt"]
-    argv += [word for package in SUPPLIED_BY_LAMBDA for word in ("--prune", package)]
+    argv += [word for package in supplied(options) for word in ("--prune", package)]
+    argv += [word for group in options.groups for word in ("--group", group)]
+    argv += [word for extra in options.extras for word in ("--extra", extra)]
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_QUIET, timeout=_PATIENCE)
+
+
+def resolve_command(
+    uv: Path, scratch: Path, target: Target, day: str | None, *, project: Path, offline: bool
+) -> Command:
+    """Print what `roots.txt` in `scratch` needs on the target, within the pins of `pins.txt` there.
+
+    With `day` the index is read as it was at the end of that day (UTC).
+    """
+    argv = [
+        str(uv),
+        "pip",
+        "compile",
+        "--quiet",
+        str(scratch / "roots.txt"),
+        "--constraints",
+        str(scratch / "pins.txt"),
+    ]
+    argv += ["--python-version", target.version, "--python-platform", platform_tag(target), "--no-header"]
+    argv += ["--annotation-style", "split", "--exclude-newer", day] if day else ["--annotation-style", "split"]
+    return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
 
 
 def install_command(
-    uv: Path, requirements: Path, into: Path, target: Target, *, project: Path, offline: bool
+    uv: Path,
+    requirements: Path,
+    into: Path,
+    target: Target,
+    *,
+    project: Path,
+    offline: bool,
+    wheels_of: Collection[str] = (":all:",),
 ) -> Command:
     """Install exactly these requirements for the target, by hard links from uv's cache.
 
-    `project` is where uv finds the settings of indexes.
+    `project` is where uv finds the settings of indexes. `wheels_of` names the packages that are not to be built from
+    their sources.
     """
     argv = [str(uv), "pip", "install", "--quiet", "--target", str(into), "--requirement", str(requirements)]
     argv += ["--python-version", target.version, "--python-platform", platform_tag(target), "--no-deps"]
-    argv += ["--only-binary", ":all:", "--link-mode", "hardlink", "--no-compile-bytecode"]
-    return Command(argv=_network(argv, offline=offline), cwd=project, env=_QUIET, timeout=_PATIENCE)
+    argv += [word for name in sorted(wheels_of) for word in ("--only-binary", name)]
+    argv += ["--link-mode", "hardlink", "--no-compile-bytecode"]
+    return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
 
 
 def wheel_command(uv: Path, source: Path, into: Path, *, offline: bool) -> Command:
@@ -109,9 +154,24 @@ def stale_lock(stderr: str) -> bool:
 
 
 def without_wheel(stderr: str) -> str | None:
-    """The package, as `name==version`, that uv found no wheel of for the target."""
-    match = re.search(r"(\S+==\S+) has no (usable )?wheels", stderr)
+    """The package, as `name==version` or `name`, that uv found no wheel of for the target."""
+    match = re.search(r"(\S+==\S+) has no (?:usable )?wheels", stderr)
+    match = match or re.search(
+        r"[Bb]uilding source distributions (?:for|is disabled, but attempted to build) `([^`]+)`", stderr
+    )
     return match[1] if match else None
+
+
+def not_built(stderr: str) -> str | None:
+    """The package, as uv calls it, whose sources did not build."""
+    match = re.search(r"Failed to (?:download and )?build `([^`]+)`", stderr)
+    return match[1].split(" @ ")[0] if match else None
+
+
+def is_pure(wheel: str) -> bool:
+    """Whether a WHEEL file speaks of a package without native code."""
+    tags = re.findall(r"^Tag:\s*(\S+)", wheel, re.MULTILINE)
+    return bool(tags) and all(tag.endswith("-none-any") for tag in tags)
 
 
 def diagnosis(stderr: str) -> str:

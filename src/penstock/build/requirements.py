@@ -1,7 +1,7 @@
 """requirements.txt: pinned packages, and packages of the workspace by their paths.
 
-Format: https://pip.pypa.io/en/stable/reference/requirements-file-format/. `-r` is followed; paths are relative to the
-file that holds them, as people write them.
+Format: https://pip.pypa.io/en/stable/reference/requirements-file-format/. `-r` and `-c` are followed; paths are
+relative to the file that holds them, as people write them.
 """
 
 from __future__ import annotations
@@ -10,49 +10,122 @@ import posixpath
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-_PINNED = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*===?\s*[^\s;,*]+\s*(;.*|\s--hash.*|$)")
-_DIRECT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*@\s*(?P<url>\S+)")
-_INCLUDE = re.compile(r"(-r|--requirement)[\s=]+(?P<path>\S+)")
-_EDITABLE = re.compile(r"(-e|--editable)[\s=]+(?P<path>\S+)")
+_NAME = r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?"
+_PINNED = re.compile(rf"{_NAME}\s*===?\s*(?P<version>[^\s;,*]+)\s*(;.*|\s--hash.*|$)")
+_DIRECT = re.compile(rf"{_NAME}\s*@\s*(?P<url>\S+)")
+_NAMED = re.compile(rf"{_NAME}\s*(?P<rest>([<>=!~(;]|\s--hash).*)?$")
+_INCLUDE = re.compile(r"(-r|--requirement)[\s=]*(?P<path>\S+)")
+_CONSTRAIN = re.compile(r"(-c|--constraint)[\s=]*(?P<path>\S+)")
+_EDITABLE = re.compile(r"(-e|--editable)[\s=]*(?P<path>.+)")
 _OPTION = re.compile(r"--?[a-z]")
+_ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
+_VIA = re.compile(r"^\s*#\s+via\b(?P<first>.*)$")
+_FOR_US = re.compile(r"(--hash|--index-url|--extra-index-url|-i|--find-links|-f|--pre|--no-index)(?=[\s=]|$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One requirement. `text` is as uv reads it, `where` is file and line."""
+
+    name: str
+    text: str
+    where: str
+    pinned: bool
+
+    @property
+    def hashed(self) -> bool:
+        """Whether it says which bytes are meant."""
+        return "--hash" in self.text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """`lines` as uv installs them, by normalised name; `folders` of local packages, relative to the root."""
+    """What a requirements file and those that it includes say.
 
-    lines: Mapping[str, str]
+    `pins` are the lines of constraint files; `folders` and `archives` lie in the workspace, relative to its root.
+    """
+
+    lines: tuple[Line, ...]
+    pins: tuple[Line, ...]
     options: tuple[str, ...]
     folders: tuple[str, ...]
+    archives: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to find out: pip's own rule is that with hashes every package has a line."""
+        return all(line.hashed for line in self.lines)
 
     def text(self) -> str:
         """The file that uv is given."""
-        return "".join(f"{line}\n" for line in (*self.options, *(self.lines[name] for name in sorted(self.lines))))
+        return _text((*self.options, *(line.text for line in sorted(self.lines, key=lambda one: (one.name, one.text)))))
+
+    def constraints(self) -> str:
+        """The constraints that uv is given, without hashes: those are for the result."""
+        return _text(sorted({without_hashes(line.text) for line in self.pins}))
 
 
-def parse(path: str, files: Mapping[str, str], *, without: Collection[str] = ()) -> Requirements:
+def parse(
+    path: str,
+    files: Mapping[str, str],
+    *,
+    without: Collection[str] = (),
+    resolves: bool = False,
+    root: str = "",
+) -> Requirements:
     """Read a requirements file and those it includes, all given as texts by path relative to the workspace.
 
-    Raises BuildFailed for a line that is not pinned to one version, with its number.
+    `without` are packages that stay out, with those that the file's `# via` notes say only they need. `resolves` says
+    that lines without a version are no fault. `root` is the workspace's folder, for absolute paths into it.
+    Raises BuildFailed for such a line, with its number.
     """
-    lines: dict[str, str] = {}
-    options: list[str] = []
-    folders: list[str] = []
-    _read(path, files, (lines, options, folders), seen=set())
-    kept = {name: line for name, line in lines.items() if name not in without}
-    return Requirements(lines=kept, options=tuple(options), folders=tuple(dict.fromkeys(folders)))
+    found = _Found([], [], [], [], [], {})
+    _read(path, files, found, seen=set(), constraining=False)
+    for places in (found.folders, found.archives):
+        places[:] = [_inside(root, place) for place in places]
+    pinned = {line.name for line in found.pins if line.pinned}
+    loose = next((line for line in found.lines if not line.pinned and line.name not in pinned), None)
+    if loose is not None and not resolves:
+        raise BuildFailed(
+            f"{loose.text.split(maxsplit=1)[0]} is not pinned to one version, so the build could not be repeated",
+            where=loose.where,
+            hint=f"keep what you wrote in requirements.in, then: uv pip compile requirements.in -o {path}; or let "
+            'service.toml say as of which day it means them: [build] resolve = "2026-01-31"',
+        )
+    dropped = set(without) | only_for(found.via, without)
+    return Requirements(
+        lines=tuple(line for line in found.lines if line.name not in dropped),
+        pins=tuple(found.pins),
+        options=tuple(dict.fromkeys(_rooted(root, option) for option in found.options)),
+        folders=tuple(dict.fromkeys(found.folders)),
+        archives=tuple(dict.fromkeys(found.archives)),
+    )
 
 
 def includes(path: str, text: str) -> tuple[str, ...]:
-    """Paths of the files that a requirements file includes by `-r`."""
-    matches = (_INCLUDE.match(line) for _, line in _logical_lines(text))
+    """Paths of the files that a requirements file includes by `-r` and `-c`."""
+    matches = (_INCLUDE.match(line) or _CONSTRAIN.match(line) for _, line in _logical_lines(text))
     return tuple(_relative(path, match["path"]) for match in matches if match)
+
+
+def name_of(requirement: str) -> str:
+    """The name in a PEP 508 requirement; empty when there is none."""
+    match = re.match(rf"\s*{_NAME}", requirement)
+    return match["name"] if match else ""
+
+
+def archive_line(place: str, path: str) -> str:
+    """How uv is told to install an archive: `place` gives its name, `path` is where it lies."""
+    stem = re.sub(r"\.(whl|zip|tar\.\w+)$", "", posixpath.basename(place))
+    name = stem.split("-")[0] if place.endswith(".whl") else re.split(r"-(?=\d)", stem)[0]
+    return f"{name} @ file://{quote(path)}"
 
 
 def normalised(name: str) -> str:
@@ -60,50 +133,130 @@ def normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _read(
-    path: str, files: Mapping[str, str], found: tuple[dict[str, str], list[str], list[str]], *, seen: set[str]
-) -> None:
-    lines, options, folders = found
+def names(text: str) -> frozenset[str]:
+    """Normalised names of all packages in a listing that uv made."""
+    return frozenset(normalised(name) for line in plain_lines(text) if (name := name_of(line)))
+
+
+def plain_lines(text: str) -> list[str]:
+    """The lines of a listing without comments, continuations joined."""
+    return [line for _, line in _logical_lines(text)]
+
+
+def without_hashes(text: str) -> str:
+    """A line without its `--hash` options."""
+    return re.sub(r"\s+--hash[=\s]\S+", "", text)
+
+
+def pinned_versions(text: str) -> dict[str, str]:
+    """`name: version` of every pinned line of a listing that uv made."""
+    matches = (_PINNED.match(line) for _, line in _logical_lines(text))
+    return {normalised(match["name"]): match["version"] for match in matches if match}
+
+
+def only_for(via: Mapping[str, Collection[str]], roots: Collection[str]) -> set[str]:
+    """Packages that nobody but `roots` needs, by `# via` notes; one without a note is needed by the person."""
+    found: set[str] = set()
+    growing = True
+    while growing:
+        more = {name for name, by in via.items() if by and name not in roots and set(by) <= found | set(roots)} - found
+        growing = bool(more)
+        found |= more
+    return found
+
+
+def vias(text: str) -> dict[str, tuple[str, ...]]:
+    """Who needs each package, as the comments of a compiled listing say: names, or `-r file` for the person."""
+    found: dict[str, list[str]] = {}
+    current, listing = "", False
+    for raw in text.splitlines():
+        if note := _VIA.match(raw):
+            listing = True
+            first = note["first"].strip()
+            found[current] += [first] if first else []
+        elif listing and raw.lstrip().startswith("#") and raw.lstrip("# \t").strip():
+            found[current].append(raw.lstrip("# \t").strip())
+        elif match := re.match(_NAME, raw):
+            current, listing = normalised(match["name"]), False
+            found.setdefault(current, [])
+        else:
+            listing = False
+    return {
+        name: tuple(by if by.startswith("-") or "(" in by else normalised(by.split("[")[0]) for by in needed)
+        for name, needed in found.items()
+        if name
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    lines: list[Line]
+    pins: list[Line]
+    options: list[str]
+    folders: list[str]
+    archives: list[str]
+    via: dict[str, tuple[str, ...]]
+
+
+def _read(path: str, files: Mapping[str, str], found: _Found, *, seen: set[str], constraining: bool) -> None:
     if path in seen:
         return
     seen.add(path)
+    if not constraining:
+        found.via.update(vias(files[path]))
     for number, line in _logical_lines(files[path]):
         where = f"{path}:{number}"
-        if include := _INCLUDE.match(line):
+        if include := (_INCLUDE.match(line) or _CONSTRAIN.match(line)):
             inner = _relative(path, include["path"])
             if inner not in files:
                 raise BuildFailed(f"{include['path']} is not there", where=where)
-            _read(inner, files, found, seen=seen)
+            also = constraining or _CONSTRAIN.match(line) is not None
+            _read(inner, files, found, seen=seen, constraining=also)
         elif local := _local(line):
-            folders.append(_relative(path, local))
-        elif pinned := _PINNED.match(line) or _DIRECT.match(line):
-            lines[normalised(pinned["name"])] = line
+            place = _relative(path, local)
+            (found.archives if place.endswith(_ARCHIVES) else found.folders).append(place)
         elif _OPTION.match(line):
-            options.append(line)
+            found.options.extend([_option(path, line)] if _FOR_US.match(line) else [])
         else:
-            raise BuildFailed(
-                f"{line.split()[0]} is not pinned to one version, so the build could not be repeated",
-                where=where,
-                hint=f"keep what you wrote in requirements.in, then: uv pip compile requirements.in -o {path}",
-            )
+            (found.pins if constraining else found.lines).append(_requirement(line, where))
+
+
+def _option(path: str, line: str) -> str:
+    """The option with a path of the workspace that it names told from the workspace's root."""
+    links = re.match(r"(--find-links|-f)[\s=]+(?P<path>[^\s:]+)$", line)
+    return f"--find-links {_relative(path, links['path'])}" if links else line
+
+
+def _requirement(line: str, where: str) -> Line:
+    pinned = _PINNED.match(line) or _DIRECT.match(line)
+    named = pinned or _NAMED.match(line)
+    if named is None:
+        url = re.match(r"(git\+)?(https?|ssh)://", line)
+        hint = f"write the package's name before it: name @ {line}" if url else "write one such as name==1.2.3"
+        raise BuildFailed(f"{line.split(maxsplit=1)[0]} is not a requirement", where=where, hint=hint)
+    return Line(name=normalised(named["name"]), text=line, where=where, pinned=pinned is not None)
 
 
 def _local(line: str) -> str | None:
-    """The path of a line that means a folder, or None."""
+    """The path of a line that means a folder or an archive of the workspace, or None."""
     if editable := _EDITABLE.match(line):
-        line = editable["path"]
+        line = editable["path"].strip()
     elif direct := _DIRECT.match(line):
         line = direct["url"]
-    if line.startswith("file:") and not line.startswith("file://"):
-        return line.removeprefix("file:")
-    return line.split(";")[0].split("[")[0].strip() if line.startswith(("./", "../", ".")) else None
+    line = line.split(" ;")[0].split(" --")[0].strip()
+    if line.startswith("file:"):
+        return unquote(re.sub(r"^file:(//(localhost)?(?=/))?(//(?=[^/]))?", "", line).split("#")[0])
+    is_path = line.startswith(("./", "../", "/")) or line in {".", ".."} or re.match(r"\.\.?\[", line)
+    if is_path or (line.endswith(_ARCHIVES) and "://" not in line):
+        return line.split(";")[0].split("[")[0].strip()
+    return line.split("[")[0] if editable and "://" not in line else None
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:
     """Lines with continuations joined and comments taken away, with the number of their first line."""
     result = []
     pending, begin = "", 0
-    for number, raw in enumerate(text.splitlines(), 1):
+    for number, raw in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         line = re.sub(r"(^|\s)#.*$", "", raw).strip()
         begin = begin if pending else number
         if line.endswith("\\"):
@@ -118,5 +271,18 @@ def _logical_lines(text: str) -> list[tuple[int, str]]:
     return result
 
 
+def _rooted(root: str, option: str) -> str:
+    mark, _, path = option.partition(" ")
+    return f"{mark} {posixpath.join(root, path)}" if mark == "--find-links" and "://" not in path else option
+
+
+def _inside(root: str, place: str) -> str:
+    return posixpath.relpath(place, root) if root and place.startswith("/") else place
+
+
 def _relative(path: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from penstock.model.workspace import Function, Language, Service, Workspace
 
 
+_LATER = frozenset({"layer", "layers", "image", "images", "container", "containers"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unit:
     """One artifact to be. All its functions share runtime and architecture."""
@@ -47,6 +50,11 @@ def select(available: Sequence[Unit], names: Iterable[str] | None) -> tuple[Unit
     wanted = set(names)
     known = {unit.name for unit in available} | {unit.service.name for unit in available}
     unknown = sorted(wanted - known)
+    if later := sorted(_LATER & set(unknown)):
+        raise UsageError(
+            f"penstock does not build {later[0]} yet (later)",
+            hint='it ships ZIPs; layers that exist are named in service.toml: layers = ["arn:…"]',
+        )
     if unknown:
         raise UsageError(
             f"there is no service named {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(known)) or 'none'}"

@@ -228,6 +228,36 @@ class Parameter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """How a service's artifacts are made, where it differs from what suits nearly everybody."""
+
+    groups: tuple[str, ...] = ()
+    """Dependency groups (PEP 735, Poetry) that go into the ZIP besides the dependencies."""
+    extras: tuple[str, ...] = ()
+    """Extras of the service's own project."""
+    resolve: str | None = None
+    """A day: requirements that are not pinned are resolved as the index was at its end."""
+    bundle_sdk: bool = False
+    """Ship the AWS SDK although the runtime supplies one."""
+    prune: bool = True
+    """Leave out tests, type stubs and documentation of locked packages."""
+    bytecode: bool = False
+    """Ship compiled modules beside the sources (Python)."""
+    strip: bool = False
+    """Take debugging symbols out of native libraries (Python)."""
+    external: tuple[str, ...] = ()
+    """Modules that stay out of bundles (Node.js)."""
+    source_maps: Literal["apart", "inside", "none"] = "apart"
+    """Where a bundle's source map goes: `.penstock/`, into the ZIP, nowhere."""
+    typecheck: bool = True
+    """Check types before bundling, where there is a TypeScript and a tsconfig.json."""
+    provided: tuple[str, ...] = ()
+    """Modules that something else brings at run time, a layer say."""
+    reviewed: tuple[str, ...] = ()
+    """Files with what looks like a secret that a person has looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
     """One folder, one deployable unit, one role, one Terraform module."""
 
@@ -238,6 +268,7 @@ class Service:
     uses: Uses = Uses()
     packages: tuple[str, ...] = ()
     """Names of the internal packages it reaches, transitively, sorted."""
+    build: BuildOptions = BuildOptions()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

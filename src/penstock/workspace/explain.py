@@ -139,6 +139,9 @@ def _service_subject(
     own = [(1, file_layers(file, document, line))]
     if not shorts:
         return [(1, _function(tree, service, None, line)), *own] if rest[:1] and rest[0] in FUNCTION_KEYS else own
+    if rest[:1] == ("build",):
+        common = table(tree.root.document, "build")
+        return [(1, [Layer(ROOT_FILE, (), {"build": common}), *file_layers(file, document, line)])]
     if rest[:1] and rest[0] in shorts:
         return [(2, _function(tree, service, rest[0], line)), *own]
     if rest[:1] == ("functions",) and rest[1:2] and rest[1] in shorts:

@@ -45,6 +45,7 @@ _ATTRIBUTE: Final = r"^[A-Za-z0-9_.:#-]{1,255}$"
 _TAG_KEY: Final = r"^[A-Za-z0-9_.:/=+@ -]{1,128}$"
 _TAG_VALUE: Final = r"^[A-Za-z0-9_.:/=+@ -]{0,256}$"
 _S3_EVENT: Final = r"^s3:[A-Za-z]+:[A-Za-z*]+$"
+_DAY: Final = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
 _NAMING: Final = r"^[A-Za-z0-9_{}-]{1,200}$"
 
 WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -54,6 +55,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         _ACCOUNT: ("is not an AWS account", 'write its 12 digits in quotes, as "111111111111"'),
         _REGION: ("is not an AWS region", 'write one such as "eu-west-1"'),
         _DURATION: ("is not a duration", 'write one such as "90s", "5m" or "1h"'),
+        _DAY: ("is not a day", 'write one such as "2026-01-31"'),
         _ENV_NAME: ("is not a variable's name", "write a letter, then letters, digits and _"),
         _TEXT: ("contains a NUL character", "take it out"),
         _PLAIN: ("contains control characters, or is empty or too long", "write at most 200 printable characters"),
@@ -85,6 +87,7 @@ Name = Annotated[str, Field(pattern=_NAME)]
 Account = Annotated[str, Field(pattern=_ACCOUNT)]
 Region = Annotated[str, Field(pattern=_REGION)]
 Duration = Annotated[str, Field(pattern=_DURATION, min_length=2)]
+Day = Annotated[str, Field(pattern=_DAY)]
 EnvName = Annotated[str, Field(pattern=_ENV_NAME)]
 Text = Annotated[str, Field(pattern=_TEXT)]
 Plain = Annotated[str, Field(pattern=_PLAIN)]

@@ -11,6 +11,7 @@ from penstock.model.workspace import (
     ApprovalPolicy,
     Autoscaling,
     Bucket,
+    BuildOptions,
     Capacity,
     Concurrency,
     Environment,
@@ -71,6 +72,7 @@ class Parts:
     environment: Document
     line: tuple[str, ...]
     defaults: Document
+    build: Document
     root: Document
     services: tuple[tuple[ServiceFiles, Document], ...]
 
@@ -85,6 +87,7 @@ def parts(tree: Tree, environment: str) -> Parts:
         environment=own,
         line=line,
         defaults=merged(workspace_layers(root, line)),
+        build=table(root, "build"),
         root=resources,
         services=tuple(
             (service, merged(file_layers(service.manifest.file, service.manifest.document, line)))
@@ -182,7 +185,13 @@ def _service(files: ServiceFiles, document: Document, part: Parts, names: Names,
         functions=functions,
         uses=_uses(table(document, "uses")),
         packages=packages,
+        build=_build(merge(part.build, table(document, "build"))),
     )
+
+
+def _build(values: Document) -> BuildOptions:
+    plain: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return BuildOptions(**plain)
 
 
 def _function(service: str, short: str | None, values: Document, names: Names) -> Function:

@@ -18,6 +18,7 @@ from penstock.workspace.fields import (
     AttributeType,
     Branch,
     BucketAccess,
+    Day,
     Duration,
     Endpoint,
     EnvName,
@@ -268,6 +269,50 @@ class Resources(TypedDict):
 
 
 @with_config(_STRICT)
+class BuildTable(TypedDict):
+    """How artifacts are made; the same in every environment, because they all run the same bytes."""
+
+    groups: NotRequired[
+        Annotated[list[Plain], Field(description="Dependency groups (PEP 735, Poetry) that go into the ZIP as well.")]
+    ]
+    extras: NotRequired[Annotated[list[Plain], Field(description="Extras of the service's own project.")]]
+    resolve: NotRequired[
+        Annotated[
+            Day,
+            Field(description="Resolve requirements that are not pinned as the index was on that day: `2026-01-31`."),
+        ]
+    ]
+    bundle_sdk: NotRequired[
+        Annotated[bool, Field(description="Ship the AWS SDK although the runtime supplies one. Default false.")]
+    ]
+    prune: NotRequired[
+        Annotated[bool, Field(description="Leave tests, stubs and documentation of locked packages out. Default true.")]
+    ]
+    bytecode: NotRequired[
+        Annotated[bool, Field(description="Compile Python modules, for quicker cold starts. Default false.")]
+    ]
+    strip: NotRequired[
+        Annotated[bool, Field(description="Strip native libraries of locked Python packages. Default false.")]
+    ]
+    external: NotRequired[Annotated[list[Plain], Field(description="Modules that stay out of bundles (Node.js).")]]
+    source_maps: NotRequired[
+        Annotated[
+            Literal["apart", "inside", "none"],
+            Field(description="Keep them beside the build, in the ZIP, or not at all (Node.js). Default `apart`."),
+        ]
+    ]
+    typecheck: NotRequired[
+        Annotated[bool, Field(description="Run `tsc --noEmit` where there is a tsconfig.json. Default true.")]
+    ]
+    provided: NotRequired[
+        Annotated[list[Plain], Field(description="Modules that something else brings at run time, a layer say.")]
+    ]
+    reviewed: NotRequired[
+        Annotated[list[RelativePath], Field(description="Files that only look as if they held a secret.")]
+    ]
+
+
+@with_config(_STRICT)
 class ServicePart(FunctionTable, Resources):
     """What a service, or an environment of it, says."""
 
@@ -281,6 +326,7 @@ class ServicePart(FunctionTable, Resources):
 class ServiceFile(ServicePart):
     """service.toml: one service. Keys of its only function stand at the top level, or several under `functions`."""
 
+    build: NotRequired[Annotated[BuildTable, Field(description="How its artifacts are made.")]]
     environments: NotRequired[Annotated[dict[Name, ServicePart], Field(description="What differs in an environment.")]]
 
 
@@ -374,6 +420,7 @@ class RootFile(Resources):
 
     workspace: Annotated[WorkspaceTable, Field(description="The workspace itself.")]
     defaults: NotRequired[Annotated[DefaultsTable, Field(description="Of every function.")]]
+    build: NotRequired[Annotated[BuildTable, Field(description="How artifacts of every service are made.")]]
     environments: Annotated[
         dict[WorkspaceName, EnvironmentTable],
         Field(min_length=1, max_length=50, description="Where releases go."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
@@ -14,7 +15,7 @@ from penstock.workspace.findings import Finding, KeyPath, dotted, shown
 from penstock.workspace.schema import RootFile, ServiceFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pydantic_core import ErrorDetails
 
@@ -26,6 +27,16 @@ MAX_FINDINGS = 50
 """Per file. A file with more is not a manifest with mistakes but something else."""
 
 MAX_SHOWN_PATH = 120
+
+_NO_IMAGES = "container images are not built yet (later)"
+_NO_LAYERS = "layers of your own are not built yet (later)"
+LATER: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("container", "dockerfile", "image", "image_uri", "package_type"), _NO_IMAGES),
+        **dict.fromkeys(("layer", "layers"), _NO_LAYERS),
+    }
+)
+"""Keys that people look for, and what there is instead. `layers` of a function is a key: ARNs of layers."""
 
 _TYPES = {
     "string_type": ("a string", "put it in quotes"),
@@ -135,6 +146,8 @@ def _unknown(kind: FileKind, path: KeyPath) -> tuple[str, str]:
     known = sorted(_table_schema(kind, path[:-1]).get("properties", {}))
     close = get_close_matches(key, known, n=1, cutoff=0.6)
     place = f" in [{dotted(path[:-1])}]" if len(path) > 1 else ""
+    if key in LATER:
+        return f"{shown(key)}{place}: {LATER[key]}", 'ship ZIPs, and name layers that exist: layers = ["arn:…"]'
     what = f"unknown key {shown(key)}{place}"
     if close:
         return what, f'did you mean "{close[0]}"?'

@@ -1,0 +1,236 @@
+"""External packages for a target: what exactly, by uv from the lock, then one installation per distinct set."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from penstock.build import archive, python, requirements
+from penstock.build.prune import pruned
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from penstock.adapters.builder_cache import Entry, ZipCache
+    from penstock.adapters.builder_python_plan import Listing, PythonPlan
+    from penstock.adapters.builder_python_uv import Uv
+    from penstock.build.archive import Member
+    from penstock.model.artifact import Target
+
+_FROM_SOURCE_MAX = 30
+"""Packages of one service without any wheel; far more than anybody has."""
+
+
+class Installations:
+    """Resolves and installs what plans name."""
+
+    def __init__(self, root: Path, cache: ZipCache, uv: Uv) -> None:
+        self._root = root
+        self._cache = cache
+        self._uv = uv
+
+    def entry(self, plan: PythonPlan, target: Target, tools: Mapping[str, str]) -> Entry:
+        """All external packages for the target, one ZIP per distinct set."""
+        text = self._exact(plan, target, tools)
+        parts = {"requirements": text, "target": str(target), "platform": python.platform_tag(target)}
+        if not plan.options.prune:
+            parts["prune"] = "no"
+        parts |= {f"archive {path}": file.digest for path, file in plan.listing.archives.items()}
+        set_key = python.key("installation", {**parts, **tools})
+        project = plan.export[0] if plan.export else self._root / plan.service.folder
+        return self._cache.get_or_make("installation", set_key, lambda: self._install(text, target, project, plan))
+
+    # ---------------------------------------------------------------- what exactly
+
+    def _exact(self, plan: PythonPlan, target: Target, tools: Mapping[str, str]) -> str:
+        """The requirements to install, every one of them, pinned."""
+        if plan.export is None and plan.listing.complete:
+            return plan.listing.roots
+        parts = {**plan.lock_inputs(), **tools, "text": plan.listing.roots, "pins": plan.listing.pins}
+        if plan.export is None:  # uv's locks speak of all targets at once
+            parts |= {"target": str(target), "platform": python.platform_tag(target)}
+        key = python.key("export", parts)
+        known = self._cache.note("export", key)
+        if known is None:
+            text = self._export(plan) if plan.export else self._resolve(plan, target)
+            known = {"text": text}
+            self._cache.keep_note("export", key, known)
+        return str(known["text"])
+
+    def _export(self, plan: PythonPlan) -> str:
+        assert plan.export is not None  # noqa: S101 - the caller asked
+        folder, name = plan.export
+        result = self._uv.run(
+            lambda offline: python.export_command(self._uv.program, folder, name, plan.options, offline=offline),
+            what=f"uv could not read the lock for {name}",
+            where=str(folder / "uv.lock"),
+            explain=lambda stderr: (
+                BuildFailed(
+                    "the lock does not fit the manifests any more",
+                    where=_told_path(folder / "uv.lock", self._root),
+                    hint=f"uv lock --directory {_told_path(folder, self._root)}",
+                )
+                if python.stale_lock(stderr)
+                else None
+            ),
+        )
+        return result.stdout
+
+    def _resolve(self, plan: PythonPlan, target: Target) -> str:
+        """What the listing's roots need on the target; nothing but pinned versions, unless there is a day."""
+        listing = plan.listing
+        with self._cache.scratch() as scratch:
+            (scratch / "roots.txt").write_text(listing.roots)
+            (scratch / "pins.txt").write_text(listing.pins)
+            result = self._uv.run(
+                lambda offline: python.resolve_command(
+                    self._uv.program,
+                    scratch,
+                    target,
+                    listing.resolve,
+                    project=self._root / plan.service.folder,
+                    offline=offline,
+                ),
+                what=f"what it pins does not fit together for {target}",
+                where=listing.where,
+                told={f"{scratch}{os.sep}": "", str(scratch): ""},
+                explain=lambda stderr: _explain_source(python.not_built(stderr), target, listing.where),
+            )
+        return _settled(result.stdout, plan, listing)
+
+    # ---------------------------------------------------------------- installing
+
+    def _install(self, text: str, target: Target, project: Path, plan: PythonPlan) -> tuple[Member, ...]:
+        names = requirements.names(text)
+        if not names:
+            return ()
+        with self._cache.scratch() as scratch:
+            listing, site = scratch / "requirements.txt", scratch / "site"
+            listing.write_text(text)
+            site.mkdir()
+            built = self._install_into(site, listing, names, target, project)
+            for name in built:
+                _refuse_native(site, name, target, plan.listing.where)
+            files = {
+                relative: path
+                for path in sorted(site.rglob("*"))
+                if _is_inside(path, site) and python.ships(relative := path.relative_to(site).as_posix())
+            }
+            kept = pruned(files, lambda path: files[path].read_bytes()) if plan.options.prune else files.keys()
+            # Which version of which backend built it is no part of what the package is.
+            dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
+            return tuple(
+                archive.pack(relative, path.read_bytes(), executable=os.access(path, os.X_OK))
+                for relative, path in files.items()
+                if relative in kept and relative not in dropped
+            )
+
+    def _install_into(
+        self, site: Path, listing: Path, names: frozenset[str], target: Target, project: Path
+    ) -> tuple[str, ...]:
+        """Install from wheels, and what has none from its sources; the names of those."""
+        from_source: list[str] = []
+        while True:
+            wheels = names - set(from_source) if from_source else {":all:"}
+            missing: list[str] = []
+
+            def explain(stderr: str, missing: list[str] = missing) -> BuildFailed | None:
+                if package := python.without_wheel(stderr):
+                    missing.append(package)
+                return _explain_source(python.not_built(stderr) or package, target, "")
+
+            try:
+                self._uv.run(
+                    lambda offline: python.install_command(
+                        self._uv.program,
+                        listing,
+                        site,
+                        target,
+                        project=project,
+                        offline=offline,
+                        wheels_of=wheels,  # noqa: B023
+                    ),
+                    what=f"uv could not install the locked packages for {target}",
+                    where="",
+                    explain=explain,
+                )
+            except BuildFailed:
+                name = requirements.normalised(missing[0].partition("==")[0]) if missing else ""
+                if name not in names or name in from_source or len(from_source) >= _FROM_SOURCE_MAX:
+                    raise
+                from_source.append(name)
+            else:
+                return tuple(from_source)
+
+
+def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:
+    """Uv's answer without what the runtime has, with the lock's hashes. Raises BuildFailed for what nobody pinned."""
+    out = set(python.supplied(plan.options))
+    via = requirements.vias(text)
+    out |= requirements.only_for(via, out)
+    pinned = requirements.pinned_versions(listing.roots) | requirements.pinned_versions(listing.pins)
+    lines = []
+    for line in requirements.plain_lines(text):
+        name = requirements.normalised(requirements.name_of(line))
+        if name in out or not name:
+            lines += [] if name else [line]
+            continue
+        if listing.resolve is None and name not in pinned and " @ " not in line:
+            by = ", ".join(one for one in via.get(name, ()) if not one.startswith("-"))
+            raise BuildFailed(
+                f"{name} is needed{f' by {by}' if by else ''}, but no line pins it to a version",
+                where=listing.where,
+                hint=listing.lock_hint,
+            )
+        version = requirements.pinned_versions(line).get(name, "")
+        lines.append(f"{line} {listing.hashes.get(f'{name}=={version}', '')}".rstrip())
+    options = [line for line in requirements.plain_lines(listing.roots) if line.startswith("-")]
+    return "".join(f"{line}\n" for line in (*options, *lines))
+
+
+def _explain_source(package: str | None, target: Target, where: str) -> BuildFailed | None:
+    if package is None:
+        return None
+    name = package.partition("==")[0]
+    return BuildFailed(
+        f"{package} has no wheel for {target} ({python.platform_tag(target)}), and its sources do not build here",
+        where=where,
+        hint=f"lock a version of {name} that has one, or put a wheel of your own in an index",
+    )
+
+
+def _refuse_native(site: Path, name: str, target: Target, where: str) -> None:
+    """What was built from sources is for this machine; only without native code is it for the target as well."""
+    for note in _wheel_notes(site, name):
+        if not python.is_pure(note.read_text(encoding="utf-8")):
+            package = note.parent.name.removesuffix(".dist-info").replace("-", "==", 1)
+            raise BuildFailed(
+                f"{package} has no wheel for {target} ({python.platform_tag(target)}), and its sources are native code",
+                where=where,
+                hint=f"lock a version of {name} that has one, or put a wheel of your own in an index",
+            )
+
+
+def _wheel_notes(site: Path, name: str) -> list[Path]:
+    return [
+        path
+        for path in site.glob("*.dist-info/WHEEL")
+        if requirements.normalised(path.parent.name.removesuffix(".dist-info").rpartition("-")[0]) == name
+    ]
+
+
+def _is_inside(path: Path, site: Path) -> bool:
+    """Whether it is a file of the installation. Raises BuildFailed for a link out of it, or for no file at all."""
+    if path.is_symlink() and not path.resolve().is_relative_to(site.resolve()):
+        raise BuildFailed(
+            f"a locked package holds a symbolic link out of itself, {path.relative_to(site)}", hint="do not use it"
+        )
+    if not path.is_dir() and not path.is_file():
+        raise BuildFailed(f"a locked package holds {path.relative_to(site)}, which is no file", hint="do not use it")
+    return path.is_file()
+
+
+def _told_path(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -1,0 +1,274 @@
+"""poetry.lock: what a project reaches in it, as requirements and pins that uv understands.
+
+Format: lock versions 2.0 and 2.1 (Poetry 1.5 and later), https://python-poetry.org/docs/basic-usage/#installing-with-poetrylock.
+The lock says which versions; what the target needs of them is for uv to find out, which knows the target's markers.
+Constraints such as `^1.2` are Poetry's own: https://python-poetry.org/docs/dependency-specification/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import posixpath
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from penstock.build.requirements import Line, normalised
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Mapping
+
+_KEYS = ("version", "extras", "markers", "python", "platform", "optional", "git", "path", "url", "file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoetryLocked:
+    """What a project reaches. `folders` and `archives` are relative to the project.
+
+    `packages` maps `name version` to a digest of everything that the lock says about it.
+    """
+
+    roots: tuple[Line, ...]
+    pins: tuple[Line, ...]
+    options: tuple[str, ...]
+    folders: Mapping[str, str]
+    archives: tuple[str, ...]
+    packages: Mapping[str, str]
+
+
+def reached(
+    lock: str,
+    project: str,
+    *,
+    where: str,
+    groups: Collection[str] = (),
+    extras: Collection[str] = (),
+    without: Collection[str] = (),
+) -> PoetryLocked:
+    """What the project (its pyproject.toml's text) needs of its lock, `groups` and `extras` of it included.
+
+    `without` are packages that stay out with what only they need. `where` is the lock's path. Raises BuildFailed when
+    the lock cannot be read, lacks something, or is older than the manifest.
+    """
+    packages = _packages(lock, where)
+    manifest = tomllib.loads(project)
+    by_name: dict[str, list[dict[str, Any]]] = {}
+    for package in packages:
+        by_name.setdefault(normalised(package["name"]), []).append(package)
+    wanted = list(_roots(manifest, posixpath.join(posixpath.dirname(where), "pyproject.toml"), groups, extras))
+    missing = next((line.name for line in wanted if line.name not in by_name), None)
+    if missing is not None:
+        raise BuildFailed(f"{missing} is not in the lock", where=where, hint="poetry lock")
+    roots: list[Line] = []
+    folders: dict[str, str] = {}
+    archives: list[str] = []
+    seen: dict[str, list[dict[str, Any]]] = {}
+    queue = [line for line in wanted if line.name not in without]
+    direct = set()
+    while queue:
+        line = queue.pop(0)
+        local = [
+            package for package in by_name.get(line.name, ()) if _source(package) in {"directory", "file", "git", "url"}
+        ]
+        if not local:
+            roots.append(line)
+        for package in local:
+            if line.name in direct:
+                continue
+            direct.add(line.name)
+            source = package["source"]
+            if _source(package) == "directory":
+                folders[line.name] = posixpath.normpath(source["url"])
+                queue += [one for one in _needs(package, where) if one.name not in without]
+            elif _source(package) == "file":
+                archives.append(posixpath.normpath(source["url"]))
+                roots += [one for one in _needs(package, where) if one.name not in without]
+            else:
+                roots.append(_remote(package, line, where))
+        _close(by_name, line.name, seen, without)
+    kept = [package for found in seen.values() for package in found]
+    return PoetryLocked(
+        roots=tuple(dict.fromkeys(roots)),
+        pins=tuple(pin for found in seen.values() for pin in _pins(found, where)),
+        options=tuple(sorted({option for package in kept for option in _index(package)})),
+        folders=folders,
+        archives=tuple(archives),
+        packages={f"{normalised(package['name'])} {package['version']}": _digest(package) for package in kept},
+    )
+
+
+def specifier(constraint: str) -> str:
+    """PEP 440 for one of Poetry's constraints: `>=1.2,<2` for `^1.2`; empty when everything will do."""
+    if "||" in constraint or " | " in constraint or constraint.strip() in {"*", ""}:
+        return ""
+    parts = [part for part in re.split(r"\s*,\s*|(?<=[\w*])\s+(?=[<>=!~^])", constraint.strip()) if part]
+    return ",".join(_part(part.replace(" ", "")) for part in parts)
+
+
+def _part(text: str) -> str:
+    mark, version = text[:1], text[1:]
+    if mark == "^":
+        return f">={version},<{_above(version, caret=True)}"
+    if mark == "~" and not version.startswith("="):
+        return f">={version},<{_above(version, caret=False)}"
+    return text if mark in "<>=!~" else f"=={text}"
+
+
+def _above(version: str, *, caret: bool) -> str:
+    """The first version that `^` or `~` does not take."""
+    numbers = [int(part) for part in re.findall(r"\d+", re.split(r"[abcr+-]", version)[0])]
+    if caret:
+        position = next((index for index, number in enumerate(numbers) if number), len(numbers) - 1)
+    else:
+        position = min(1, len(numbers) - 1)
+    return ".".join(map(str, [*numbers[:position], numbers[position] + 1]))
+
+
+def _packages(text: str, where: str) -> list[dict[str, Any]]:
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BuildFailed(f"not valid TOML: {error}", where=where, hint="poetry lock") from error
+    version = str(content.get("metadata", {}).get("lock-version", ""))
+    packages = content.get("package", [])
+    if not version.startswith("2.") or not all({"name", "version"} <= package.keys() for package in packages):
+        raise BuildFailed(
+            f"this lock is of version {version or 'unknown'}, not 2",
+            where=where,
+            hint="poetry lock, with Poetry 1.5 or later",
+        )
+    return list(packages)
+
+
+def _roots(manifest: Mapping[str, Any], where: str, groups: Collection[str], extras: Collection[str]) -> Iterator[Line]:
+    project, tool = manifest.get("project", {}), manifest.get("tool", {}).get("poetry", {})
+    in_project = set()
+    for text in project.get("dependencies", ()):
+        line = _line(text, where)
+        in_project.add(line.name)
+        yield line
+    optional = {normalised(name) for extra in extras for name in tool.get("extras", {}).get(extra, ())}
+    for extra in extras:
+        known = project.get("optional-dependencies", {})
+        if extra not in known and extra not in tool.get("extras", {}):
+            raise BuildFailed(f"there is no extra named {extra}", where=where, hint="correct [build] extras")
+        yield from (_line(text, where) for text in known.get(extra, ()))
+    for name, value in tool.get("dependencies", {}).items():
+        if normalised(name) not in in_project and name != "python":  # else it only says where from
+            yield from _written(name, value, where, optional)
+    for group in groups:
+        tables = tool.get("group", {})
+        standard = manifest.get("dependency-groups", {})
+        if group not in tables and group not in standard:
+            raise BuildFailed(f"there is no dependency group named {group}", where=where, hint="correct [build] groups")
+        yield from _group(standard, group, where)
+        for name, value in tables.get(group, {}).get("dependencies", {}).items():
+            yield from _written(name, value, where, optional)
+
+
+def _group(groups: Mapping[str, Any], name: str, where: str) -> Iterator[Line]:
+    for entry in groups.get(name, ()):
+        if isinstance(entry, str):
+            yield _line(entry, where)
+        elif isinstance(entry, dict) and "include-group" in entry:
+            yield from _group(groups, entry["include-group"], where)
+
+
+def _written(name: str, value: Any, where: str, optional: Collection[str]) -> Iterator[Line]:
+    """A dependency in Poetry's own words: a constraint, a table, or several of them for different markers."""
+    for one in value if isinstance(value, list) else [value]:
+        table = {"version": one} if isinstance(one, str) else {key: one[key] for key in _KEYS if key in one}
+        if table.get("optional") and normalised(name) not in optional:
+            continue
+        asked = ",".join(table.get("extras", ()))
+        markers = [f"({table['markers']})"] if "markers" in table else []
+        markers += [f'sys_platform == "{table["platform"]}"'] if "platform" in table else []
+        markers += [_python_marker(specifier(table["python"]))] if specifier(table.get("python", "")) else []
+        text = f"{name}[{asked}]" if asked else name
+        text += specifier(table.get("version", "")) + (f" ; {' and '.join(markers)}" if markers else "")
+        yield Line(name=normalised(name), text=text, where=where, pinned=False)
+
+
+def _python_marker(specifiers: str) -> str:
+    found = []
+    for one in specifiers.split(","):
+        match = re.match(r"([<>=!~]+)(.*)", one)
+        if match:
+            name = "python_full_version" if match[2].count(".") > 1 else "python_version"
+            found.append(f'{name} {match[1]} "{match[2]}"')
+    return " and ".join(found)
+
+
+def _line(text: str, where: str) -> Line:
+    match = re.match(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)", text)
+    if match is None:
+        raise BuildFailed(f"{text!r} is not a requirement", where=where)
+    # What Poetry says in brackets and with `@` stands in the lock as a source.
+    plain = re.sub(r"\s*@\s*[^;\s]+", "", text) if "@" in text else text
+    return Line(name=normalised(match[1]), text=plain, where=where, pinned=False)
+
+
+def _needs(package: Mapping[str, Any], where: str) -> Iterator[Line]:
+    for name, value in package.get("dependencies", {}).items():
+        yield from _written(name, value, where, ())
+
+
+def _close(
+    by_name: Mapping[str, list[dict[str, Any]]],
+    first: str,
+    seen: dict[str, list[dict[str, Any]]],
+    without: Collection[str],
+) -> None:
+    """Add everything that a package may need on some platform."""
+    queue = [first]
+    while queue:
+        name = queue.pop()
+        if name in seen or name in without:
+            continue
+        seen[name] = by_name.get(name, [])
+        queue += [normalised(inner) for package in seen[name] for inner in package.get("dependencies", {})]
+
+
+def _pins(packages: Iterable[Mapping[str, Any]], where: str) -> Iterator[Line]:
+    ordinary = [package for package in packages if _source(package) in {"", "legacy"}]
+    for package in ordinary:
+        name = normalised(package["name"])
+        hashes = "".join(f" --hash={file['hash']}" for file in package.get("files", ()) if "hash" in file)
+        marker = _marker(package) if len(ordinary) > 1 else ""
+        text = f"{name}=={package['version']}{f' ; {marker}' if marker else ''}{hashes}"
+        yield Line(name=name, text=text, where=where, pinned=True)
+
+
+def _marker(package: Mapping[str, Any]) -> str:
+    """Where this one of several versions is meant."""
+    value = package.get("markers")
+    if isinstance(value, dict):
+        value = value.get("main") or next(iter(value.values()), None)
+    if isinstance(value, str):
+        return value
+    return _python_marker(specifier(str(package.get("python-versions", ""))))
+
+
+def _remote(package: Mapping[str, Any], line: Line, where: str) -> Line:
+    source, asked = package["source"], re.search(r"\[[^\]]*\]", line.text)
+    url = source["url"]
+    if _source(package) == "git":
+        url = f"git+{url}@{source.get('resolved_reference') or source.get('reference')}"
+        url += f"#subdirectory={source['subdirectory']}" if source.get("subdirectory") else ""
+    return Line(name=line.name, text=f"{line.name}{asked[0] if asked else ''} @ {url}", where=where, pinned=True)
+
+
+def _index(package: Mapping[str, Any]) -> Iterator[str]:
+    if _source(package) == "legacy":
+        yield f"--extra-index-url {package['source']['url']}"
+
+
+def _source(package: Mapping[str, Any]) -> str:
+    return str(package.get("source", {}).get("type", ""))
+
+
+def _digest(package: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(package, sort_keys=True, default=str).encode()).hexdigest()

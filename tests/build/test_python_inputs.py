@@ -1,0 +1,203 @@
+"""What people write down besides uv.lock: requirements files, Poetry's locks, groups, archives, sources."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from build.sites import Site, service, workspace
+
+from penstock.model.errors import BuildFailed
+from penstock.model.workspace import BuildOptions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IDNA = (
+    "--hash=sha256:12f65c9b470abda6dc35cf8e63cc574b1c52b11df2c86030af0ac09b01b13ea9",
+    "--hash=sha256:946d195a0d259cbba61165e88e65941f16e9b36ea6ddb97f00452bae8b1287d3",
+)
+SETUP = (
+    "from setuptools import setup, Distribution\nsetup(name='{name}', version='1.0', py_modules=['{name}'], {more})\n"
+)
+NATIVE = "distclass=type('D', (Distribution,), {'has_ext_modules': lambda self: True})"
+
+
+def plain(tmp_path: Path, requirements: str, **options: object) -> Site:
+    """A service with a requirements file and one module."""
+    site = Site(tmp_path, workspace(service("plain", "app.handler", build=BuildOptions(**options))))  # type: ignore[arg-type]
+    site.write({"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/requirements.txt": requirements})
+    return site
+
+
+def names(site: Site) -> set[str]:
+    with zipfile.ZipFile(site.build()["plain"].path) as archive:
+        return set(archive.namelist())
+
+
+def sdist(path: Path, name: str, more: str = "") -> None:
+    """A source archive of one module; `more` are further words to setuptools."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    files = {
+        "setup.py": SETUP.format(name=name, more=more),
+        f"{name}.py": "A = 1\n",
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+    }
+    with tarfile.open(path, "w:gz") as archive:
+        for inner, content in files.items():
+            info = tarfile.TarInfo(f"{name}-1.0/{inner}")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content.encode()))
+
+
+def test_hashes_are_verified(tmp_path: Path) -> None:
+    site = plain(tmp_path, f"idna==3.10 {' '.join(IDNA)}\n")
+    assert "idna/core.py" in names(site)
+    wrong = " ".join(f"--hash=sha256:{'0' * 64}" for _ in IDNA)
+    site.write({"services/plain/requirements.txt": f"idna==3.10 {wrong}\n"})
+    with pytest.raises(BuildFailed, match="Hash mismatch"):
+        site.build()
+
+
+def test_constraints_pin_what_requirements_leave_open_and_what_those_need(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-r ../../base.in\n-c ../../pins.txt\n")
+    site.write({"base.in": "anyio>=4\n", "pins.txt": "anyio==4.6.0\nsniffio==1.3.1\nidna==3.10\nh11==0.14.0\n"})
+    assert {"anyio/__init__.py", "sniffio/__init__.py", "idna/core.py"} <= names(site)
+    assert not any(name.startswith("h11") for name in names(site))
+    site.write({"pins.txt": "anyio==4.6.0\nidna==3.10\n"})
+    with pytest.raises(BuildFailed, match="sniffio is needed by anyio, but no line pins it"):
+        site.build()
+
+
+def test_requirements_that_are_not_pinned_can_mean_those_of_a_day(tmp_path: Path) -> None:
+    site = plain(tmp_path, "idna>=3\n", resolve="2024-09-20")
+    assert "idna-3.10.dist-info/METADATA" in names(site)
+    assert "option resolve" in site.recipes()["plain"].inputs
+
+
+def test_a_pure_python_package_without_a_wheel_is_built_from_its_sources(tmp_path: Path) -> None:
+    site = plain(tmp_path, "idna==3.10\n./wheels/pure-1.0.tar.gz\n")
+    sdist(tmp_path / "services/plain/wheels/pure-1.0.tar.gz", "pure")
+    found = names(site)
+    assert {"pure.py", "idna/core.py", "pure-1.0.dist-info/METADATA"} <= found
+    assert "pure-1.0.dist-info/WHEEL" not in found
+
+
+def test_a_native_package_without_a_wheel_is_refused_by_name(tmp_path: Path) -> None:
+    site = plain(tmp_path, "native @ file:native-1.0.tar.gz\n")
+    sdist(tmp_path / "services/plain/native-1.0.tar.gz", "native", NATIVE)
+    with pytest.raises(BuildFailed, match=r"native==1\.0 has no wheel for python3\.11/x86_64") as caught:
+        site.build()
+    assert "lock a version of native" in caught.value.hint
+
+
+def test_an_archive_of_the_workspace_is_part_of_the_recipe(tmp_path: Path) -> None:
+    site = plain(tmp_path, "./pure-1.0.tar.gz\n")
+    archive = tmp_path / "services/plain/pure-1.0.tar.gz"
+    sdist(archive, "pure")
+    before = site.recipes()["plain"].digest
+    sdist(archive, "pure", "description='another'")
+    assert site.recipes()["plain"].digest != before
+
+
+def test_an_old_package_with_setup_py_is_built_by_it(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/old\n")
+    site.write({"packages/old/setup.py": SETUP.format(name="old", more=""), "packages/old/old.py": "A = 1\n"})
+    assert {"old.py", "app.py"} <= names(site)
+    assert "setup.py" not in names(site)
+
+
+POETRY = f"""
+[[package]]
+name = "idna"
+version = "3.10"
+description = ""
+optional = false
+python-versions = ">=3.6"
+groups = ["main"]
+files = [{", ".join(f'{{ file = "x", hash = "{one.removeprefix("--hash=")}" }}' for one in IDNA)}]
+
+[[package]]
+name = "shared"
+version = "0.1.0"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["main"]
+files = []
+develop = true
+[package.dependencies]
+idna = "^3.0"
+[package.source]
+type = "directory"
+url = "../../packages/shared"
+
+[[package]]
+name = "colorama"
+version = "0.4.6"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["main"]
+markers = "sys_platform == 'win32'"
+files = []
+
+[[package]]
+name = "six"
+version = "1.17.0"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["dev"]
+files = []
+
+[metadata]
+lock-version = "2.1"
+python-versions = "^3.11"
+content-hash = "0"
+"""
+
+
+def test_a_poetry_lock_gives_what_the_target_needs_of_it(tmp_path: Path) -> None:
+    built = service("plain", "app.handler")
+    site = Site(tmp_path, workspace(built))
+    site.write(
+        {
+            "services/plain/app.py": "import idna\nimport shared\ndef handler(e, c): ...\n",
+            "services/plain/poetry.lock": POETRY,
+            "services/plain/pyproject.toml": (
+                '[tool.poetry]\nname = "plain"\nversion = "1"\npackage-mode = false\n'
+                '[tool.poetry.dependencies]\npython = "^3.11"\nshared = { path = "../../packages/shared" }\n'
+                'colorama = { version = "^0.4", platform = "win32" }\n'
+                '[tool.poetry.group.dev.dependencies]\nsix = "*"\n'
+            ),
+            "packages/shared/src/shared/__init__.py": "A = 1\n",
+        }
+    )
+    found = names(site)
+    assert {"app.py", "idna/core.py", "shared/__init__.py"} <= found
+    assert not any(name.startswith(("six", "colorama")) for name in found)
+    site.write({"services/plain/poetry.lock": POETRY.replace('idna = "^3.0"', 'idna = "^4.0"')})
+    with pytest.raises(BuildFailed, match="does not fit together"):
+        site.build()
+
+
+def test_a_dependency_group_goes_into_the_zip_when_the_service_says_so(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler", build=BuildOptions(groups=("extra",)))))
+    site.write(
+        {
+            "services/plain/app.py": "def handler(e, c): ...\n",
+            "services/plain/pyproject.toml": (
+                '[project]\nname = "plain"\nversion = "1"\nrequires-python = ">=3.11"\n'
+                '[dependency-groups]\nextra = ["idna==3.10"]\ndev = ["six==1.17.0"]\n[tool.uv]\npackage = false\n'
+            ),
+        }
+    )
+    site.uv_lock("services/plain")
+    found = names(site)
+    assert "idna/core.py" in found
+    assert "six.py" not in found
+    assert "lock idna 3.10" in site.recipes()["plain"].inputs
