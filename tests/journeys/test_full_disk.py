@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from journeys.shop import Ended, Shop
 
-SPARE = 24 << 20
-"""Bytes of room beside what is there: several builds and versions."""
+SPARE = 96 << 20
+"""Bytes of room beside what is there: several builds and versions, and the state that is written anew each second."""
 
 
 def test_a_full_disk_below_the_cache_stops_a_deploy_before_anything_is_touched(shop: Shop) -> None:

@@ -29,8 +29,14 @@ def main() -> int:
         status = run(arguments)
     except KeyboardInterrupt:  # while modules are loaded, or one more when everything has been said
         pass
-    # A Ctrl-C from here on has nothing left to interrupt.
-    signal.signal(signal.SIGINT, lambda *_: os._exit(status))
+    # A Ctrl-C from here on has nothing left to interrupt. Only what is ignored stays so while the interpreter ends.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if status == INTERRUPTED:
+        try:
+            sys.stdout.flush()
+        except OSError:  # nobody reads any more
+            pass
+        os._exit(status)  # at once: threads that were interrupted may still wait for an answer
     return status
 
 

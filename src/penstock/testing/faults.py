@@ -156,9 +156,11 @@ class Faults:
         """Do the call, or die before or after it."""
         call = self._count(name, method, args, kwargs)
         self._maybe_die(call, "before")
-        answer = act(*args, **kwargs)
-        self._maybe_die(call, "after")
-        return answer
+        try:
+            return act(*args, **kwargs)
+        finally:
+            # Also when it was refused: an object that is there already, say.
+            self._maybe_die(call, "after")
 
     def _count(self, name: str, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Call:
         with self._lock:
