@@ -14,6 +14,7 @@ from build.sites import Site, python_service, service, workspace
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import ArtifactReady
+from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -272,3 +273,28 @@ def test_another_tools_lock_is_not_passed_over_in_silence(tmp_path: Path) -> Non
     site.write({"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/pdm.lock": ""})
     with pytest.raises(BuildFailed, match=r"pdm\.lock is not understood yet"):
         site.build()
+
+
+def test_an_import_that_finds_nothing_is_refused_with_file_and_line(site: Site) -> None:
+    site.write({"services/users/src/users/app.py": "import os\nimport requests\ndef handler(e, c): ...\n"})
+    with pytest.raises(BuildFailed, match=r"requests is neither in the ZIP") as caught:
+        site.build("users")
+    assert caught.value.where == "services/users/src/users/app.py:2"
+    assert 'provided = ["requests"]' in caught.value.hint
+
+
+def test_a_possible_fault_is_only_told(site: Site) -> None:
+    site.write({"services/users/src/users/app.py": "def handler(e, c):\n    import requests\n"})
+    site.build("users")
+    (told,) = [event.to_json()["text"] for event in site.heard.events if event.name == "note"]
+    assert told.startswith("users: services/users/src/users/app.py:2: import of requests")
+
+
+def test_a_key_in_the_sources_is_refused_until_somebody_has_looked(site: Site) -> None:
+    key = "-----BEGIN PRIVATE " + "KEY-----\nMIIEvQIBADANBgkqhkiG9w0\n"
+    site.write({"services/users/src/users/key.pem": key})
+    with pytest.raises(BuildFailed, match="a private key") as caught:
+        site.build("users")
+    assert caught.value.where == "services/users/src/users/key.pem:1"
+    users = service("users", "users.app.handler", build=BuildOptions(reviewed=("src/users/key.pem",)))
+    assert Site(site.root, workspace(users)).build("users")

@@ -74,7 +74,7 @@ class Builder:
         self._clock = clock
         self._files = SourceFiles(root, cache / "v1" / "files.json", clock)
         self._cache = ZipCache(cache, self._files)
-        self._python = PythonBuilder(root, commands, self._cache, self._files, interpreters=interpreters)
+        self._python = PythonBuilder(root, commands, self._cache, self._files, interpreters=interpreters, events=events)
         self._pythons = PythonPlanner(root, self._files)
         tools = NodeTools(root, commands, self._cache, events, clock)
         self._node = NodeBuilder(root, commands, self._cache, self._files, tools)

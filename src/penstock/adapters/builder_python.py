@@ -6,6 +6,7 @@ import sys
 import zlib
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_proof import PythonProof, check_secrets, source_of
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, python
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
-    from penstock.ports import Commands, Interpreters
+    from penstock.ports import Commands, EventSink, Interpreters
 
 BUILDER = "2"
 """Raised whenever the same inputs would give other bytes than before."""
@@ -39,6 +40,7 @@ class PythonBuilder:
         files: SourceFiles,
         *,
         interpreters: Interpreters | None = None,
+        events: EventSink | None = None,
     ) -> None:
         self._root = root
         self._commands = commands
@@ -47,25 +49,33 @@ class PythonBuilder:
         self._interpreters = interpreters
         self._uv = Uv(commands, files)
         self._installations = Installations(root, cache, self._uv)
+        self._proof = PythonProof(events)
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
         return {"tool uv": self._uv.version(), "tool zlib": zlib.ZLIB_RUNTIME_VERSION, "tool penstock": BUILDER}
 
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
-        """Everything that goes into the unit's ZIP."""
+        """Everything that goes into the unit's ZIP, looked at before it may ship."""
         wanted = [path for function in unit.functions for path in python_handler_files(function.handler)]
-        layers = [self._service_members(plan.service, wanted)]
-        layers += [self._cache.members(self.package(part)) for part in plan.packages]
-        layers.append(self._cache.members(self._installations.entry(plan, target, self.tools())))
-        merged: dict[str, Member] = {}
-        for layer in reversed(layers):
-            merged |= {member.name: member for member in layer}
-        for part in (plan.service, *plan.packages):
+        own = {part.folder: self._cache.members(self.package(part)) for part in plan.packages}
+        own[plan.service.folder] = self._service_members(plan.service, wanted)
+        parts = (*reversed(plan.packages), plan.service)
+        for part in parts:
             self.check_syntax(part, target.version)
+            check_secrets(part.folder, part.files, plan.options)
+        merged = {
+            member.name: member for member in self._cache.members(self._installations.entry(plan, target, self.tools()))
+        }
+        ours: dict[str, str] = {}
+        for part in parts:
+            merged |= {member.name: member for member in own[part.folder]}
+            ours |= {member.name: source_of(member.name, part.folder, part.files) for member in own[part.folder]}
+        where = f"{plan.service.folder}/service.toml"
         sources = {path: merged[path].content() for path in wanted if path in merged}
         for function in unit.functions:
-            check_python_handler(function.handler, sources, where=f"{plan.service.folder}/service.toml")
+            check_python_handler(function.handler, sources, where=where)
+        self._proof.check(unit, target, plan.options, merged, ours)
         return tuple(merged.values())
 
     def package(self, part: Part) -> Entry:

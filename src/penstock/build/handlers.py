@@ -43,6 +43,12 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
     except SyntaxError:
         return  # newer syntax than ours, or an error that the check of all sources tells with file and line
     names = set(_defined(tree.body))
+    if (value := _constant(tree.body, name)) is not None:
+        raise BuildFailed(
+            f"handler {handler}: {name} in {path} is {value}, which cannot be called",
+            where=where,
+            hint=f"let {name} be a function of event and context",
+        )
     if name not in names and not names & {"*", "__getattr__"}:
         raise BuildFailed(
             f"handler {handler}: {path} does not define {name}",
@@ -66,6 +72,20 @@ def python_syntax_error(path: str, content: bytes) -> BuildFailed | None:
 def syntax_command(interpreter: Path, file: Path) -> Command:
     """Ask another Python for its opinion; status 1 when it cannot parse the file either."""
     return Command(argv=(str(interpreter), "-I", "-S", "-c", _COMPILE, str(file)), timeout=60)
+
+
+def _constant(body: list[ast.stmt], name: str) -> str | None:
+    """What the name is in the end, when that is plain to see and cannot be called: a number, a text, a list."""
+    found: str | None = None
+    for statement in body:
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            if any(isinstance(one, ast.Name) and one.id == name for one in targets):
+                plain = isinstance(statement.value, ast.Constant | ast.Dict | ast.List | ast.Set | ast.JoinedStr)
+                found = ast.unparse(statement.value)[:40] if plain else None
+        elif name in set(_defined([statement])):
+            found = None
+    return found
 
 
 def _defined(body: list[ast.stmt]) -> Iterator[str]:

@@ -1,0 +1,144 @@
+"""The proof before shipping: what an artifact holds is checked against its target, its own imports and good sense."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from penstock.build import proof, proof_imports
+from penstock.model.errors import BuildFailed
+from penstock.model.events import Note
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.adapters.builder_files import SourceFile
+    from penstock.build.archive import Member
+    from penstock.build.proof_imports import Missing
+    from penstock.build.units import Unit
+    from penstock.model.artifact import Target
+    from penstock.model.workspace import BuildOptions
+    from penstock.ports import EventSink
+
+_SECRET_MAX = 1024 * 1024
+"""Bytes. Keys and tokens are small, and what holds them is, too."""
+_REMEMBERED_MAX = 20_000
+
+
+class PythonProof:
+    """Checks artifacts; remembers what files of locked packages import, which many services share."""
+
+    def __init__(self, events: EventSink | None) -> None:
+        self._events = events
+        self._guard = threading.Lock()
+        self._known: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._told: set[str] = set()
+
+    def check(
+        self,
+        unit: Unit,
+        target: Target,
+        options: BuildOptions,
+        members: Mapping[str, Member],
+        ours: Mapping[str, str],
+    ) -> None:
+        """Raise BuildFailed unless the artifact can be loaded; `ours` maps the ZIP's paths to the workspace's."""
+        where = unit.service.path
+        proof.check_names(members.values(), where=where)
+        proof.check_native(members.values(), target, where=where)
+        found = self._missing(unit, target, options, members, ours)
+        # A layer brings modules that nobody here can see.
+        certain = [one for one in found if one.certain] if not any(f.layers for f in unit.functions) else []
+        for line in proof_imports.reasons([one for one in found if one not in certain and one.ours], ours):
+            self._tell(f"{unit.name}: {line}, which a call would find out")
+        if certain:
+            raise _not_found(certain, ours)
+
+    def _missing(
+        self,
+        unit: Unit,
+        target: Target,
+        options: BuildOptions,
+        members: Mapping[str, Member],
+        ours: Mapping[str, str],
+    ) -> tuple[Missing, ...]:
+        remembered = self._shared(members, ours)
+        contents: dict[str, bytes] = {}
+
+        def read(path: str) -> bytes:
+            if path not in contents:
+                contents[path] = members[path].content()
+            return contents[path]
+
+        return proof_imports.missing(
+            [function.handler.rpartition(".")[0].replace("/", ".") for function in unit.functions],
+            proof_imports.Modules(members),
+            read,
+            ours.keys(),
+            version=target.version,
+            provided=options.provided,
+            known=remembered,
+        )
+
+    def _shared(self, members: Mapping[str, Member], ours: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """What is known of the locked packages' files; another version of one is another file."""
+        versions = sorted(name for name in members if name.endswith(".dist-info/METADATA") and name not in ours)
+        key = " ".join(f"{name} {members[name].crc:x}" for name in versions)
+        with self._guard:
+            if len(self._known) > _REMEMBERED_MAX:
+                self._known.clear()
+            return self._known.setdefault(key, {})
+
+    def _tell(self, text: str) -> None:
+        if self._events is not None and text not in self._told:
+            self._told.add(text)
+            self._events.emit(Note(text=text, level="warning"))
+
+
+def check_secrets(folder: str, files: Mapping[str, SourceFile], options: BuildOptions) -> None:
+    """Raise BuildFailed for a source file that looks as if it held a secret, unless a person has looked at it."""
+    for path, file in files.items():
+        if path in options.reviewed or f"{folder}/{path}" in options.reviewed:
+            continue
+        found = ("a file for one machine or person", 0) if proof.secret_file(path) else _secret_in(file)
+        if found is not None:
+            what, line = found
+            raise BuildFailed(
+                f"it holds {what}, which would be readable by everybody who can read the function"
+                if line
+                else f"it is {what}",
+                where=f"{folder}/{path}:{line}" if line else f"{folder}/{path}",
+                hint="keep it with: penstock secrets set; or, when it is none, in service.toml: "
+                f'[build] reviewed = ["{path}"]',
+            )
+
+
+def source_of(member: str, folder: str, files: Mapping[str, SourceFile]) -> str:
+    """The workspace's path of a file that a package's backend put into the ZIP."""
+    if member in files:
+        return f"{folder}/{member}"
+    if f"src/{member}" in files:
+        return f"{folder}/src/{member}"
+    found = next((path for path in files if path.endswith(f"/{member}")), None)
+    return f"{folder}/{found}" if found else member
+
+
+def _secret_in(file: SourceFile) -> tuple[str, int] | None:
+    return proof.secret(file.read()) if file.path.stat().st_size <= _SECRET_MAX else None
+
+
+def _not_found(missing: list[Missing], ours: Mapping[str, str]) -> BuildFailed:
+    first, *further = missing
+    place = f"{ours.get(first.file, first.file)}:{first.line}"
+    lines = proof_imports.reasons(further, ours)
+    what = f"import of {first.module}: {first.why}" + "".join(f"\n{line}" for line in lines)
+    name = first.module.split(".")[0]
+    if first.ours and not first.module.startswith("."):
+        hint = f"add what has {name} to the dependencies and lock again"
+    elif first.ours:
+        hint = "write the import without dots, or let the handler name the package: package.module.function"
+    else:
+        hint = f"lock what has {name}: a package that is locked needs it"
+    return BuildFailed(
+        what, where=place, hint=f'{hint}; if a layer brings it, in service.toml: [build] provided = ["{name}"]'
+    )

@@ -1,0 +1,114 @@
+"""What Python modules import, seen without running them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Weight = Literal["always", "later", "maybe"]
+"""`always`: when the module is imported; `later`: when a function is called; `maybe`: its absence is provided for."""
+
+_AT_COLUMN_0 = re.compile(
+    rb"^(?:import[ \t]+(?P<modules>[^\n#;]+)"
+    rb"|from[ \t]+(?P<base>[.\w]+)[ \t]+import[ \t]*(?P<names>\([^)]*\)|[^\n#;]*))",
+    re.MULTILINE,
+)
+_ABSENCE = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """`from {dots}{module} import {names}`, or `import {module}` when there are no names. `dots` are levels up."""
+
+    module: str
+    names: tuple[str, ...]
+    dots: int
+    line: int
+    weight: Weight
+
+
+def exact(content: bytes) -> tuple[Import, ...]:
+    """Every import statement of a module, weighed. Raises SyntaxError or ValueError."""
+    return tuple(_statements(ast.parse(content).body, "always"))
+
+
+def quick(content: bytes) -> tuple[Import, ...]:
+    """Those that begin a line, which run whenever the module does; text in a docstring may look like one."""
+    found: list[Import] = []
+    for match in _AT_COLUMN_0.finditer(content):
+        line = content.count(b"\n", 0, match.start()) + 1
+        if match["modules"] is not None:
+            for part in match["modules"].split(b","):
+                name = part.split()[0].decode(errors="replace") if part.split() else ""
+                if name.replace(".", "").isidentifier():
+                    found.append(Import(name, (), 0, line, "always"))
+            continue
+        base = match["base"].decode(errors="replace")
+        text = re.sub(r"#[^\n]*", "", match["names"].decode(errors="replace")).strip("()\n\t ")
+        names = tuple(part.split()[0] for part in text.split(",") if part.split())
+        dots = len(base) - len(base.lstrip("."))
+        found.append(Import(base[dots:], names, dots, line, "always"))
+    return tuple(found)
+
+
+def bound(content: bytes) -> frozenset[str] | None:
+    """Every name that a module binds somewhere; None when it may bind others as well. Raises SyntaxError."""
+    if any(mark in content for mark in (b"__getattr__", b"globals()", b"sys.modules", b"setattr(", b"exec(")):
+        return None
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(content)):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                names |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
+            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                names.add(name)
+            case _ if type(node).__name__ == "TypeAlias":
+                names.add(node.name.id)  # type: ignore[attr-defined] # Python 3.12's
+    return None if "*" in names else frozenset(names)
+
+
+def _statements(body: list[ast.stmt], weight: Weight) -> Iterator[Import]:  # noqa: C901 - one case for each kind
+    for statement in body:
+        match statement:
+            case ast.Import(names=names):
+                yield from (Import(alias.name, (), 0, statement.lineno, weight) for alias in names)
+            case ast.ImportFrom(module=module, names=names, level=level):
+                listed = tuple(alias.name for alias in names)
+                yield Import(module or "", listed, level, statement.lineno, weight)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield from _statements(statement.body, "maybe" if weight == "maybe" else "later")
+            case ast.ClassDef():
+                yield from _statements(statement.body, weight)
+            case ast.Try() | ast.TryStar():
+                caught = any(_catches(handler.type) for handler in statement.handlers)
+                yield from _statements(statement.body, "maybe" if caught else weight)
+                for handler in statement.handlers:
+                    yield from _statements(handler.body, "maybe" if caught else weight)
+                yield from _statements([*statement.orelse, *statement.finalbody], "maybe" if caught else weight)
+            case ast.With() | ast.AsyncWith():
+                suppressed = any("suppress" in ast.dump(item.context_expr) for item in statement.items)
+                yield from _statements(statement.body, "maybe" if suppressed else weight)
+            case ast.If() | ast.For() | ast.AsyncFor() | ast.While():
+                # Whether the branch is taken is for the run to say.
+                yield from _statements([*statement.body, *statement.orelse], "maybe")
+            case ast.Match():
+                for case in statement.cases:
+                    yield from _statements(case.body, "maybe")
+            case _:
+                pass
+
+
+def _catches(kind: ast.expr | None) -> bool:
+    if kind is None:
+        return True
+    options = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any((one.id if isinstance(one, ast.Name) else getattr(one, "attr", "")) in _ABSENCE for one in options)

@@ -1,0 +1,121 @@
+"""What is looked at in every artifact before it may ship, whatever its language."""
+
+from __future__ import annotations
+
+import re
+import struct
+import unicodedata
+import zlib
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from penstock.build.archive import Member
+    from penstock.model.artifact import Target
+
+_ELF_MACHINES = {62: "x86_64", 183: "arm64", 3: "x86 (32 bits)", 40: "arm (32 bits)"}
+_NATIVE = re.compile(r"\.(so(\.[\d.]+)?|node)$")
+_PYTHON_TAG = re.compile(
+    r"^(?P<stem>.+?)\.(?:cpython-(?P<version>\d+t?)[a-z]*-(?P<platform>[\w-]+)|(?P<abi>abi3))\.so$"
+)
+_STORED = 0
+_HEAD = 64
+_PRIVATE_KEY = re.compile(rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----\s*\r?\n[A-Za-z0-9+/=:, -]{16}")
+_SECRETS = (
+    (_PRIVATE_KEY, "a private key"),
+    (re.compile(rb"\b(?:AKIA|ASIA)(?![A-Z0-9]{9}EXAMPLE)[A-Z0-9]{16}\b"), "an AWS access key"),
+    (re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36,}\b"), "a GitHub token"),
+    (re.compile(rb"\bxox[abprs]-[A-Za-z0-9]{10,}-[A-Za-z0-9-]{10,}"), "a Slack token"),
+    (re.compile(rb"\b[rs]k_live_[A-Za-z0-9]{20,}\b"), "a Stripe key"),
+)
+_SECRET_FILES = re.compile(
+    r"(^|/)(\.env(\..*)?|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pypirc|\.npmrc|\.git-credentials)$"
+)
+_HARMLESS = re.compile(r"(^|/)\.env\.(example|sample|template|dist)$")
+
+
+def check_names(members: Iterable[Member], *, where: str) -> None:
+    """Raise BuildFailed for two files that are one on a system that does not tell case or Unicode's forms apart."""
+    seen: dict[str, str] = {}
+    for member in members:
+        key = unicodedata.normalize("NFC", member.name).casefold()
+        other = seen.setdefault(key, member.name)
+        if other != member.name:
+            raise BuildFailed(
+                f"{other} and {member.name} would be one file where case or accents do not count",
+                where=where,
+                hint="rename one of them",
+            )
+
+
+def check_native(members: Collection[Member], target: Target, *, where: str) -> None:
+    """Raise BuildFailed for a native library that the target cannot load: processor, or Python's ABI."""
+    if target.platform != "linux":
+        return
+    loadable = {stem for member in members if (stem := _loadable_stem(member.name, target)) is not None}
+    for member in members:
+        if not _NATIVE.search(member.name):
+            continue
+        _check_machine(member, target, where)
+        match = _PYTHON_TAG.match(member.name)
+        if match and match["version"] and target.language == "python" and match["stem"] not in loadable:
+            made_for = f"{match['version'][0]}.{match['version'][1:]}" + (
+                " (musl)" if "musl" in match["platform"] else ""
+            )
+            raise BuildFailed(
+                f"{member.name} is made for Python {made_for}, and the target is {target}",
+                where=where,
+                hint="lock wheels for the target, or let uv install them: a vendored folder is not looked into",
+            )
+
+
+def secret_file(path: str) -> bool:
+    """Whether a file of that name is for one machine or person only, and never for a ZIP."""
+    return _SECRET_FILES.search(path) is not None and _HARMLESS.search(path) is None
+
+
+def secret(content: bytes) -> tuple[str, int] | None:
+    """What looks like a secret in a file's content, and its line."""
+    for pattern, name in _SECRETS:
+        match = pattern.search(content)
+        if match is not None:
+            return name, content.count(b"\n", 0, match.start()) + 1
+    return None
+
+
+def _loadable_stem(name: str, target: Target) -> str | None:
+    """The module's path when Python on the target can load that file."""
+    match = _PYTHON_TAG.match(name)
+    if match is None:
+        return name.removesuffix(".so") if name.endswith(".so") else None
+    fits = match["abi"] or (match["version"] == target.version.replace(".", "") and "musl" not in match["platform"])
+    return match["stem"] if fits else None
+
+
+def _check_machine(member: Member, target: Target, where: str) -> None:
+    head = _head(member)
+    if head[:4] != b"\x7fELF":
+        if head[:4] in {b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"} or head[:2] == b"MZ":
+            system = "Windows" if head[:2] == b"MZ" else "macOS"
+            raise BuildFailed(
+                f"{member.name} is made for {system}, and Lambda runs Linux", where=where, hint="build it for Linux"
+            )
+        return  # a linker's script, or a placeholder
+    machine = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)[0]
+    made_for = _ELF_MACHINES.get(machine, f"machine {machine}")
+    if made_for != target.architecture:
+        raise BuildFailed(
+            f"{member.name} is made for {made_for}, and the target is {target}",
+            where=where,
+            hint="lock packages that have a wheel or prebuilt binary for the target's processor",
+        )
+
+
+def _head(member: Member) -> bytes:
+    """The first bytes of the content, without unpacking the rest."""
+    if member.method == _STORED:
+        return bytes(member.packed[:_HEAD])
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytes(member.packed[:4096]), _HEAD)

@@ -1,0 +1,235 @@
+"""Whether what a Python artifact imports is there: in the ZIP, in the target's standard library, or in the runtime.
+
+Beginning with the handlers, imports are followed as the interpreter would. Of our own code every statement is read; of
+locked packages those that always run. An import that is provided for (`try … except ImportError`, a branch) is never a
+fault; one inside a function is worth a word.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.build import imports
+from penstock.build.stdlib import SUPPLIED, is_standard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+    from penstock.build.imports import Import
+
+_EXTENSION = re.compile(r"(?:\.(?:cpython|pypy|abi)[\w.-]*|\.cp\d+[\w.-]*)?\.(?:so|pyd)$")
+_TRICKS = (b"sys.modules", b"__path__", b"__getattr__", b"extend_path", b"declare_namespace", b"import_module")
+_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Missing:
+    """An import that finds nothing. `file` is the ZIP's, `ours` says whether it is code of the workspace."""
+
+    file: str
+    line: int
+    module: str
+    why: str
+    ours: bool
+    certain: bool
+    """Whether importing the handler is sure to fail; else a call may."""
+
+
+class Modules:
+    """The modules of an artifact by their dotted names."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        """`paths` are the ZIP's."""
+        self.files: dict[str, str] = {}
+        self.folders: set[str] = set()
+        for path in paths:
+            name = _dotted(path)
+            if name is None:
+                continue
+            if self.files.get(name, "").endswith(".py") and not path.endswith("__init__.py"):
+                continue  # a package, or a source, goes over an extension
+            self.files[name] = path
+            parts = name.split(".")
+            self.folders.update(".".join(parts[:count]) for count in range(1, len(parts)))
+
+    def has(self, name: str) -> bool:
+        """Whether a module or a namespace package of that name can be imported."""
+        return name in self.files or name in self.folders
+
+    def elsewhere(self, name: str) -> bool:
+        """Whether some folder of the ZIP, put on `sys.path`, would have it."""
+        return any(one == name or one.endswith(f".{name}") for one in (*self.files, *self.folders))
+
+
+def missing(
+    handlers: Collection[str],
+    modules: Modules,
+    read: Callable[[str], bytes],
+    ours: Collection[str],
+    *,
+    version: str,
+    provided: Collection[str] = (),
+    known: dict[str, tuple[str, ...]] | None = None,
+) -> tuple[Missing, ...]:
+    """What the modules that the `handlers` (dotted names of modules) reach do not find.
+
+    `read` gives a file of the ZIP, `ours` are the paths of the workspace's own code, `provided` what the person says
+    is there. `known` remembers what sound files of locked packages reach, from one artifact of the same locked set to
+    the next.
+    """
+    search = _Search(modules, read, frozenset(ours), version, frozenset(provided), {} if known is None else known)
+    return tuple(sorted(set(search.run(handlers))))[:_SHOWN]
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    modules: Modules
+    read: Callable[[str], bytes]
+    ours: frozenset[str]
+    version: str
+    provided: frozenset[str]
+    known: dict[str, tuple[str, ...]]
+
+    def run(self, handlers: Collection[str]) -> Iterator[Missing]:
+        seen: set[str] = set()
+        for certain in (True, False):  # first what surely runs, so that a fault there is not called a possible one
+            queue = [*handlers]
+            visited: set[str] = set()
+            while queue:
+                name = queue.pop()
+                path = self.modules.files.get(name)
+                if name in visited or path is None or not path.endswith(".py"):
+                    continue
+                visited.add(name)
+                if path in self.known:
+                    queue += self.known[path]
+                    continue
+                all_reached: list[str] = []
+                sound = path not in self.ours
+                for statement in self._imports(path):
+                    if certain and statement.weight != "always":
+                        continue
+                    reached, fault = self._follow(name, path, statement)
+                    all_reached += reached
+                    sound = sound and fault is None
+                    if fault and statement.weight != "maybe" and f"{path}:{statement.line}" not in seen:
+                        seen.add(f"{path}:{statement.line}")
+                        if self._is_real(path, statement):
+                            module, why = fault
+                            yield Missing(
+                                file=path,
+                                line=statement.line,
+                                module=module,
+                                why=why,
+                                ours=path in self.ours,
+                                certain=certain,
+                            )
+                queue += all_reached
+                if sound:
+                    self.known[path] = tuple(dict.fromkeys(all_reached))
+
+    def _imports(self, path: str) -> tuple[Import, ...]:
+        if path in self.ours:
+            try:
+                return imports.exact(self.read(path))
+            except (SyntaxError, ValueError):
+                return ()  # the check of syntax says so, with the target's grammar
+        return imports.quick(self.read(path))
+
+    def _is_real(self, path: str, statement: Import) -> bool:
+        """Whether what looked like an import of a locked package is one, and not a line of a docstring."""
+        if path in self.ours:
+            return True
+        try:
+            found = imports.exact(self.read(path))
+        except (SyntaxError, ValueError):
+            return False
+        return any(one.line == statement.line and one.weight == "always" for one in found)
+
+    def _follow(self, name: str, path: str, statement: Import) -> tuple[list[str], tuple[str, str] | None]:
+        """Modules of the ZIP that an import runs, and what it does not find: module and why."""
+        is_package = path.endswith("/__init__.py") or path == "__init__.py"
+        base = statement.module
+        if statement.dots:
+            above = name.split(".") if is_package else name.split(".")[:-1]
+            above = above[: len(above) - statement.dots + 1]
+            if not above:
+                return [], ("." * statement.dots + base, "a relative import, and the module lies in no package")
+            base = ".".join([*above, base] if base else above)
+        if not self.modules.has(base.split(".")[0]):
+            return [], self._outside(base, path)
+        parts = base.split(".")
+        reached = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+        lost = next((one for one in reached if not self.modules.has(one)), None)
+        if lost is not None:
+            fault = (lost, f"there is no {lost} in the ZIP")
+            return reached, None if self._is_lenient(lost.rpartition(".")[0], path) else fault
+        fault_of_names = None
+        for one in statement.names:
+            inner = f"{base}.{one}"
+            defined = self._defines(base, one)
+            if defined is not True and inner in self.modules.files:
+                reached.append(inner)
+            elif defined is False and path in self.ours and not self.modules.has(inner):
+                fault_of_names = (inner, f"{self.modules.files.get(base, base)} does not define {one}")
+        return reached, fault_of_names
+
+    def _outside(self, base: str, path: str) -> tuple[str, str] | None:
+        top = base.split(".", maxsplit=1)[0]
+        if is_standard(top, self.version) or top in SUPPLIED or self._is_provided(base):
+            return None
+        if path in self.ours and b"sys.path" in self.read(path) and self.modules.elsewhere(base):
+            return None
+        return base, f"{top} is neither in the ZIP nor part of Python {self.version} or of Lambda's runtime"
+
+    def _is_provided(self, module: str) -> bool:
+        return any(module == one or module.startswith(f"{one}.") for one in self.provided)
+
+    def _is_lenient(self, package: str, path: str) -> bool:
+        """Whether the package may make up modules while it runs; of locked packages nothing is certain."""
+        if path not in self.ours:
+            return True
+        source = self.modules.files.get(package, "")
+        return (
+            not source.endswith(".py")
+            or self._is_provided(package)
+            or any(trick in self.read(source) for trick in _TRICKS)
+        )
+
+    def _defines(self, module: str, name: str) -> bool | None:
+        """Whether the module binds the name; None when nobody can tell."""
+        path = self.modules.files.get(module, "")
+        if not path:
+            return False  # a namespace package has nothing of its own
+        if name == "*" or not path.endswith(".py"):
+            return None
+        content = self.read(path)
+        if path not in self.ours:
+            # Only asked for submodules: when the word is there, it may be bound, and the submodule never run.
+            return re.search(rb"\b" + re.escape(name.encode()) + rb"\b", content) is not None
+        try:
+            names = imports.bound(content)
+        except (SyntaxError, ValueError):
+            return None
+        return None if names is None else name in names
+
+
+def reasons(found: Iterable[Missing], sources: Mapping[str, str]) -> list[str]:
+    """One line for each, with the file as the person knows it."""
+    return [f"{sources.get(one.file, one.file)}:{one.line}: import of {one.module}: {one.why}" for one in found]
+
+
+def _dotted(path: str) -> str | None:
+    """`a.b` of `a/b.py`, `a/b/__init__.py` and `a/b.cpython-313-x86_64-linux-gnu.so`."""
+    if path.endswith((".py", ".pyc")):
+        stem = path.rpartition(".")[0]
+    elif match := _EXTENSION.search(path):
+        stem = path[: match.start()]
+    else:
+        return None
+    parts = stem.split("/")
+    if parts[-1] == "__init__":
+        parts.pop()
+    return ".".join(parts) if parts and "__pycache__" not in parts else None

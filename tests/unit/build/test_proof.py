@@ -1,0 +1,249 @@
+"""The proof before shipping: imports, native libraries, names, secrets."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from penstock.build import proof
+from penstock.build.archive import ArchiveError, Member, pack, write
+from penstock.build.handlers import check_python_handler
+from penstock.build.proof_imports import Missing, Modules, missing
+from penstock.build.stdlib import is_standard
+from penstock.model.artifact import Target
+from penstock.model.errors import BuildFailed
+
+LIBRARY = {
+    "lib/__init__.py": "from .core import run\n",
+    "lib/core.py": "import json\nfrom . import extra\n",
+    "lib/extra.py": "",
+}
+
+
+def look(
+    ours: dict[str, str], locked: dict[str, str] | None = None, version: str = "3.13", *provided: str
+) -> list[Missing]:
+    files = {**(LIBRARY if locked is None else locked), **ours}
+    found = missing(
+        ["app"], Modules(files), lambda path: files[path].encode(), ours, version=version, provided=provided
+    )
+    return list(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import json, os.path",
+        "import lib.core as c",
+        "from lib import run, extra",
+        "from lib.core import *",
+        "import boto3",
+        "from botocore.config import Config",
+        "try:\n    import ujson\nexcept ImportError:\n    import json as ujson",
+        "try:\n    import a\nexcept (ValueError, ModuleNotFoundError):\n    a = None",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import mypy_boto3",
+        "import contextlib\nwith contextlib.suppress(ImportError):\n    import uvloop",
+        "import sys\nif sys.platform == 'win32':\n    import winreg_more",
+        "from helpers import one",
+        "from package import part",
+        "from package.part import two",
+        "from data import files",
+        "import native",
+        "'''\nimport nothing\n'''",
+    ],
+)
+def test_what_resolves_or_is_provided_for_is_no_fault(line: str) -> None:
+    ours = {
+        "app.py": line,
+        "helpers.py": "one, two = 1, 2",
+        "package/__init__.py": "",
+        "package/part.py": "from . import part\ntwo = 2",
+        "data/files/a.py": "",
+        "native.cpython-313-x86_64-linux-gnu.so": "",
+    }
+    assert look(ours) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "module", "why"),
+    [
+        ("import requests", "requests", "neither in the ZIP nor part of Python 3.13"),
+        ("class A:\n    import requests", "requests", "neither"),
+        ("from lib.nothing import x", "lib.nothing", "no lib.nothing in the ZIP"),
+        ("import helpers.deep", "helpers.deep", "no helpers.deep"),
+        ("from helpers import three", "helpers.three", "helpers.py does not define three"),
+        ("from . import helpers", ".", "lies in no package"),
+        ("import cgi", "cgi", "neither"),
+    ],
+)
+def test_our_own_imports_that_find_nothing_are_told_with_their_line(line: str, module: str, why: str) -> None:
+    (found,) = look({"app.py": f"\n{line}\n", "helpers.py": "one = 1"})
+    assert (found.file, found.module, found.certain, found.ours) == ("app.py", module, True, True)
+    assert found.line == (3 if line.startswith("class") else 2)
+    assert why in found.why
+
+
+def test_only_what_the_handler_reaches_counts() -> None:
+    assert look({"app.py": "import used", "used.py": "", "unused.py": "import requests"}) == []
+    (found,) = look({"app.py": "import used", "used.py": "import requests"})
+    assert found.file == "used.py"
+
+
+def test_an_import_in_a_function_is_only_a_possible_fault() -> None:
+    (found,) = look({"app.py": "def handler(e, c):\n    import requests\n"})
+    assert not found.certain
+    (found,) = look({"app.py": "def handler(e, c):\n    import late\n", "late.py": "import requests"})
+    assert (found.file, found.certain) == ("late.py", False)
+
+
+def test_a_locked_package_that_lacks_what_it_always_imports_is_a_fault() -> None:
+    (found,) = look({"app.py": "import lib"}, {"lib/__init__.py": '"""\nimport nothing\n"""\nimport gone\n'})
+    assert (found.file, found.line, found.module, found.ours) == ("lib/__init__.py", 4, "gone", False)
+
+
+@pytest.mark.parametrize(
+    "text", ['"""\nfrom gone import x\n"""', "try:\n    import gone\nexcept ImportError: ...", "if x:\n    import gone"]
+)
+def test_what_a_locked_package_may_do_without_is_no_fault(text: str) -> None:
+    assert look({"app.py": "import lib"}, {"lib/__init__.py": text}) == []
+    assert (
+        look({"app.py": "import lib.core"}, {"lib/__init__.py": "", "lib/core.py": "", "lib/gone.py": "import gone"})
+        == []
+    )
+
+
+def test_packages_that_make_up_modules_while_they_run_are_believed() -> None:
+    assert (
+        look({"app.py": "from six_like.moves import urllib"}, {"six_like.py": "import sys\nsys.modules['x'] = 1"}) == []
+    )
+    assert look({"app.py": "import sys\nsys.path.insert(0, 'vendor')\nimport inner", "vendor/inner.py": ""}) == []
+
+
+def test_what_a_layer_provides_is_named_by_the_person() -> None:
+    assert look({"app.py": "import numpy.linalg"}, None, "3.13", "numpy") == []
+
+
+def test_the_standard_library_is_that_of_the_target() -> None:
+    assert is_standard("distutils", "3.11")
+    assert not is_standard("distutils", "3.12")
+    assert is_standard("tomllib", "3.11")
+    assert not is_standard("tomllib", "3.10")
+    assert not is_standard("requests", "3.13")
+    assert is_standard("_anything", "3.13")
+
+
+def elf(machine: int) -> bytes:
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HH", 3, machine) + bytes(200)
+
+
+def native(name: str, machine: int, version: str = "3.13", architecture: str = "x86_64", *more: Member) -> None:
+    target = Target(language="python", version=version, architecture=architecture)  # type: ignore[arg-type]
+    proof.check_native([pack(name, elf(machine)), *more], target, where="s")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a/_c.cpython-313-x86_64-linux-gnu.so", "a/_c.abi3.so", "a/_c.so", "a.libs/libz-1.so.1.2", "a/b.node"],
+)
+def test_native_libraries_for_the_target_pass(name: str) -> None:
+    native(name, 62)
+    native(name.replace("x86_64", "aarch64"), 183, "3.13", "arm64")
+
+
+@pytest.mark.parametrize(
+    ("name", "machine", "architecture", "message"),
+    [
+        ("a/_c.cpython-313-x86_64-linux-gnu.so", 62, "arm64", "made for x86_64, and the target is python3.13/arm64"),
+        ("a/libz.so.1", 183, "x86_64", "made for arm64"),
+        ("a/b.node", 40, "arm64", r"made for arm \(32 bits\)"),
+        ("a/_c.cpython-312-x86_64-linux-gnu.so", 62, "x86_64", "made for Python 3.12, and the target is python3.13"),
+        ("a/_c.cpython-313t-x86_64-linux-gnu.so", 62, "x86_64", "made for Python 3.13t"),
+        ("a/_c.cpython-313-x86_64-linux-musl.so", 62, "x86_64", r"\(musl\)"),
+    ],
+)
+def test_a_library_that_the_target_cannot_load_is_refused(
+    name: str, machine: int, architecture: str, message: str
+) -> None:
+    with pytest.raises(BuildFailed, match=message):
+        native(name, machine, "3.13", architecture)
+
+
+def test_a_package_may_carry_libraries_for_several_pythons() -> None:
+    other = pack("a/_c.cpython-313-x86_64-linux-gnu.so", elf(62))
+    native("a/_c.cpython-312-x86_64-linux-gnu.so", 62, "3.13", "x86_64", other)
+
+
+@pytest.mark.parametrize("head", [b"MZ\x90\x00", b"\xcf\xfa\xed\xfe"])
+def test_a_library_of_another_system_is_refused(head: bytes) -> None:
+    target = Target(language="node", version="22", architecture="arm64")
+    with pytest.raises(BuildFailed, match="Lambda runs Linux"):
+        proof.check_native([pack("a/b.node", head + bytes(100))], target, where="s")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("a/README.txt", "a/readme.txt"), ("straße.py", "STRASSE.py"), ("é.py", "e\u0301.py")]
+)
+def test_names_that_are_one_on_other_systems_are_refused(one: str, other: str) -> None:
+    with pytest.raises(BuildFailed, match="would be one file"):
+        proof.check_names([pack(one, b""), pack(other, b"")], where="s")
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "/etc/passwd", "a/../../x", "a\\..\\x", "C:\\x", "a//b", "", ".", "a\x00b", "a\nb", "a/."]
+)
+def test_names_that_would_escape_are_refused(name: str) -> None:
+    with pytest.raises(ArchiveError):
+        pack(name, b"")
+
+
+def test_more_files_than_a_zip_holds_are_refused_before_anything_is_written() -> None:
+    members = [Member(f"f{number}", 0, 0, 0, b"") for number in range(100_000)]
+    with pytest.raises(ArchiveError, match="100000 files are more than a ZIP holds"):
+        write(members, _Nowhere())
+
+
+class _Nowhere:
+    def write(self, data: bytes | memoryview, /) -> None:
+        raise AssertionError(len(data))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAx0\n", "a private key"),
+        ("-----BEGIN PRIVATE KEY-----\r\nMIIEvQIBADANBgkqhk\n", "a private key"),
+        ("aws = 'AKIAQ3EGUDPLZ5RXTWKB'", "an AWS access key"),
+        ("ghp_" + "a" * 36, "a GitHub token"),
+        ("sk_live_" + "1" * 24, "a Stripe key"),
+    ],
+)
+def test_what_looks_like_a_secret_is_told_with_its_line(content: str, what: str) -> None:
+    assert proof.secret(f"\n\n{content}".encode()) == (what, 3)
+
+
+@pytest.mark.parametrize(
+    "content", ["AKIAIOSFODNN7EXAMPLE", "-----BEGIN PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----\nMIIE", "sk_test_1"]
+)
+def test_examples_and_certificates_are_no_secrets(content: str) -> None:
+    assert proof.secret(content.encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "is_one"),
+    [("config/.env", True), (".env.production", True), ("a/id_rsa", True), (".env.example", False), ("env.py", False)],
+)
+def test_files_that_hold_secrets_by_their_name(path: str, *, is_one: bool) -> None:
+    assert proof.secret_file(path) is is_one
+
+
+@pytest.mark.parametrize(
+    "source", ["handler = 1", "handler = 'x'", "def handler(): ...\nhandler = {}", "handler: int = 3"]
+)
+def test_a_handler_that_cannot_be_called_is_refused(source: str) -> None:
+    with pytest.raises(BuildFailed, match="cannot be called"):
+        check_python_handler("app.handler", {"app.py": source.encode()}, where="s")
+
+
+def test_a_handler_that_becomes_callable_in_the_end_is_found() -> None:
+    check_python_handler("app.handler", {"app.py": b"handler = None\ndef handler(e, c): ..."}, where="s")
