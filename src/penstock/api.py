@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Artifact, Target
     from penstock.model.plan import Approval, Objection, Plan
     from penstock.model.workspace import Environment, Secret, Workspace
+    from penstock.operations.abort import Aborted
     from penstock.operations.deploy import Deployed
     from penstock.operations.status import ReleaseLine, Status
     from penstock.operations.switch import Moved
@@ -141,6 +142,12 @@ class Penstock:
         from penstock.operations.switch import switch  # noqa: PLC0415
 
         return switch(self.world)
+
+    def abort(self) -> Aborted:
+        """Drop the release that waits; traffic stays."""
+        from penstock.operations.abort import abort  # noqa: PLC0415
+
+        return abort(self.world)
 
     def rollback(self, *, to: str | None = None, services: Sequence[str] = ()) -> Moved:
         """Go back to the release before, a named one, or with some services only."""

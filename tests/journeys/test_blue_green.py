@@ -57,6 +57,16 @@ def test_a_switch_moves_all_traffic_and_a_rollback_brings_it_back(waiting: Shop)
     assert waiting.wording() == OLD
 
 
+def test_an_abort_leaves_the_traffic_where_it_is_and_nothing_to_switch_to(waiting: Shop) -> None:
+    ended = well(waiting.run("abort", "-e", "dev"))
+    assert "waits no more" in ended.stderr
+    assert waiting.wording() == OLD
+    assert sorted(waiting.releases().values()) == ["live", "never live"]
+    assert waiting.plans_nothing()
+    assert "nothing to do: no release waits" in well(waiting.run("switch", "-e", "dev")).stderr
+    assert waiting.wording() == OLD
+
+
 def test_a_better_release_takes_the_place_of_the_one_that_waits(waiting: Shop) -> None:
     waiting.reword("Nobody at all has this id.")
     waiting.shipped("--slot", "staging")

@@ -134,7 +134,9 @@ class Builder:
                 continue
             seconds = self._clock.monotonic() - began
             detail = "" if fresh else "up to date"
-            self._events.emit(StepFinished(step=step, seconds=seconds, detail=detail, skipped=not fresh))
+            self._events.emit(
+                StepFinished(step=step, seconds=seconds, detail=detail, skipped=not fresh, inner=not fresh)
+            )
             made += [name] if fresh else []
         self._files.save()
         _raise(failures, len(workspace.packages))
@@ -222,7 +224,8 @@ class Builder:
             self._events.emit(StepFinished(step=step, seconds=seconds, failed=True))
             raise
         seconds = self._clock.monotonic() - began
-        self._events.emit(StepFinished(step=step, seconds=seconds))
+        # The artifact that comes of it is told by itself.
+        self._events.emit(StepFinished(step=step, seconds=seconds, inner=True))
         return self._ready(one, entry, cached=False, seconds=seconds)
 
     def _members(self, one: _Prepared) -> tuple[Member, ...]:

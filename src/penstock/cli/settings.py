@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +30,8 @@ class Settings:
     no_color: bool = False
     verbosity: int = 0
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    began: float = field(default_factory=time.monotonic)
+    """When the command began, on the monotonic clock."""
 
     @property
     def color(self) -> bool:

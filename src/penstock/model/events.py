@@ -38,10 +38,14 @@ class Note(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted(Event):
-    """A step that takes time has begun: `build user_service`, `terraform apply`."""
+    """A step that takes time has begun: `build user_service`, `terraform apply`.
+
+    `inner` says that it is a part of something that is told as a whole: people see it with `-v`.
+    """
 
     step: str
     detail: str = ""
+    inner: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,7 @@ class StepFinished(Event):
     detail: str = ""
     skipped: bool = False
     failed: bool = False
+    inner: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

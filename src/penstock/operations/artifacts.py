@@ -29,7 +29,7 @@ def prepare_store(world: World) -> None:
     """
     if world.objects.exists() and world.objects.has(PLACEHOLDER):
         return
-    with step(world, f"create bucket {world.workspace.store_bucket}"):
+    with step(world, f"create bucket {world.workspace.store_bucket}", inner=True):
         world.objects.create()
         world.objects.put(PLACEHOLDER, _placeholder())
 
@@ -37,7 +37,7 @@ def prepare_store(world: World) -> None:
 def upload(world: World, artifacts: Iterable[Artifact]) -> None:
     """Put every ZIP under its digest, unless it is there."""
     missing = {artifact.digest: artifact for artifact in artifacts}
-    with step(world, "upload artifacts") as handle:
+    with step(world, "upload artifacts", inner=True) as handle:
         with ThreadPoolExecutor(max_workers=UPLOADS) as pool:
             sent = sum(pool.map(lambda artifact: _upload(world, artifact), missing.values()))
         handle.detail = f"{sent} uploaded, {len(missing) - sent} there already"

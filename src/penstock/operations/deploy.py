@@ -24,7 +24,7 @@ from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive, somebody_is_at_it
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.summary import summary
+from penstock.operations.summary import counted, summary
 from penstock.operations.switch import go_live, live_url
 from penstock.operations.terraform import (
     apply_plan,
@@ -43,6 +43,7 @@ from penstock.operations.terraform import (
 )
 from penstock.operations.verify import verify_slot
 from penstock.policy.destruction import loses_no_data_but
+from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
 from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, SetWeight, Verify
 
@@ -143,10 +144,13 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     generate_missing(world)
     if request.source is not None:
         copy_artifacts(world, request.source, wanted.release)
-    upload(world, wanted.artifacts)
     release = replace(wanted.release, author=session.actor)
-    ReleaseStore(world.objects).save(release)
-    reach(world, session, Loaded(release=release, applied=wanted.applied, offered=False), _names(world, release))
+    with step(world, f"publish release {release.id}") as handle:
+        upload(world, wanted.artifacts)
+        ReleaseStore(world.objects).save(release)
+        loaded = Loaded(release=release, applied=wanted.applied, offered=False)
+        effects = reach(world, session, loaded, _names(world, release))
+        handle.detail = counted(sum(isinstance(effect, EnsureVersion) for effect in effects), "new version")
     promoted = _walk(world, session, release, wanted, live)
     if promoted:
         contract(

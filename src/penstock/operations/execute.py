@@ -61,7 +61,7 @@ def execute(world: World, effects: Sequence[Effect], *, ledger: LedgerStore, lea
     for group in _groups(effects):
         lease.keep()
         try:
-            with step(world, _title(group)):
+            with step(world, _title(group), inner=True):
                 outcomes = doing.all(group)
         except RemoteFault as fault:
             ledger.append("fault", {"intent": intent, "what": fault.what, "where": fault.where})
@@ -250,7 +250,7 @@ def _kind(effect: Effect) -> str:
 
 def _title(group: Sequence[Effect]) -> str:
     more = len(group) - 1
-    return group[0].describe() + (f" and {more} more" if more else "")
+    return group[0].describe() + (f", and the same for {more} more" if more else "")
 
 
 def _check(version: FunctionState, effect: EnsureVersion) -> None:

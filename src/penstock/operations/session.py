@@ -7,10 +7,10 @@ import threading
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.errors import Locked, PenstockError, RemoteFault
+from penstock.model.errors import Locked, PenstockError, RemoteFault, UsageError
 from penstock.model.events import Recovered
 from penstock.operations import execute as interpreter
-from penstock.operations.engine import observe
+from penstock.operations.engine import observe, read_pointer
 from penstock.operations.history import read_history, write_history
 from penstock.operations.steps import timestamp
 from penstock.operations.store import LeaseStore, LedgerStore
@@ -89,6 +89,13 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
         # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
         with suppress(RemoteFault):
             held.give_back()
+
+
+def require_deployed(world: World) -> None:
+    """Raise UsageError where nothing was ever deployed: there is no bucket to hold a lease in."""
+    name = world.workspace.environment.name
+    if read_pointer(world) is None:
+        raise UsageError(f"nothing is deployed in {name} yet", hint=f"penstock deploy -e {name}")
 
 
 def repair(world: World, session: Session) -> None:

@@ -28,9 +28,12 @@ class StepHandle:
 
 
 @contextmanager
-def step(world: World, name: str, detail: str = "") -> Iterator[StepHandle]:
-    """Emit StepStarted, run the body, emit StepFinished with the seconds; also when the body raises."""
-    world.events.emit(StepStarted(step=name, detail=detail))
+def step(world: World, name: str, detail: str = "", *, inner: bool = False) -> Iterator[StepHandle]:
+    """Emit StepStarted, run the body, emit StepFinished with the seconds; also when the body raises.
+
+    `inner` is for what only those who look closely want to read.
+    """
+    world.events.emit(StepStarted(step=name, detail=detail, inner=inner))
     began = world.clock.monotonic()
     handle = StepHandle()
     failed = True
@@ -45,6 +48,7 @@ def step(world: World, name: str, detail: str = "") -> Iterator[StepHandle]:
                 detail=handle.detail,
                 skipped=handle.skipped,
                 failed=failed,
+                inner=inner,
             )
         )
 

@@ -35,6 +35,11 @@ def summary(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 function`, `2 functions`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _move(move: FunctionMove) -> str:
     after = move.artifact_after[:SHOWN_DIGITS]
     if move.artifact_before is None:

@@ -16,7 +16,7 @@ from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach, read_pointer
 from penstock.operations.history import Move, read_history, write_history
-from penstock.operations.session import exclusive
+from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import step, timestamp
 from penstock.operations.store import ReleaseStore
 from penstock.operations.terraform import contract, read_applied, read_wanted
@@ -46,11 +46,12 @@ class Moved:
     previous: str | None
     changed: bool
     url: str | None
+    is_rollback: bool = False
 
 
 def switch(world: World) -> Moved:
     """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits."""
-    _require_deployed(world)
+    require_deployed(world)
     with exclusive(world, "switch") as session:
         pointer = read_pointer(world) or Pointer()
         if pointer.candidate is None:
@@ -81,7 +82,7 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
     The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
     """
-    _require_deployed(world)
+    require_deployed(world)
     with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
         pointer = read_pointer(world) or Pointer()
         live = _stored(world, pointer.live_release)
@@ -101,7 +102,7 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
         if pointer.live_release != target.id:
             _make_ready(world, session, target, live, history)
         go_live(world, session, target, Applied(), is_rollback=True)
-        return _moved(world, target, pointer)
+        return _moved(world, target, pointer, is_rollback=True)
 
 
 def go_live(world: World, session: Session, release: Release, applied: Applied, *, is_rollback: bool = False) -> None:
@@ -118,7 +119,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     if previous != release.id and history.move != move:
         write_history(world.objects, history.beginning(move))
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
-    with step(world, f"move traffic to release {release.id}"):
+    with step(world, f"move traffic to release {release.id}", inner=True):
         reach(world, session, Live(release=release, applied=applied), names)
     arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived)
@@ -148,12 +149,6 @@ def live_url(world: World) -> str | None:
     """The URL that callers use, or None without an API."""
     api = world.gateway.find(world.workspace.api_name)
     return world.gateway.url(api, world.workspace.api_name, "live") if api else None
-
-
-def _require_deployed(world: World) -> None:
-    name = world.workspace.environment.name
-    if read_pointer(world) is None:
-        raise UsageError(f"nothing is deployed in {name}", where=name, hint=f"penstock deploy -e {name}")
 
 
 def _make_ready(world: World, session: Session, target: Release, live: Release, history: History) -> None:
@@ -290,7 +285,7 @@ def _knows(live: Release, services: Collection[str]) -> None:
 def _nothing_waits(world: World, pointer: Pointer) -> Moved:
     name = world.workspace.environment.name
     if pointer.live_release is None:
-        raise UsageError(f"nothing is deployed in {name}", hint=f"penstock deploy -e {name}")
+        raise UsageError(f"nothing is deployed in {name} yet", hint=f"penstock deploy -e {name}")
     world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))
     return Moved(
         environment=name,
@@ -301,13 +296,14 @@ def _nothing_waits(world: World, pointer: Pointer) -> Moved:
     )
 
 
-def _moved(world: World, release: Release, before: Pointer) -> Moved:
+def _moved(world: World, release: Release, before: Pointer, *, is_rollback: bool = False) -> Moved:
     return Moved(
         environment=world.workspace.environment.name,
         release=release.id,
         previous=before.live_release,
         changed=True,
         url=live_url(world),
+        is_rollback=is_rollback,
     )
 
 

@@ -142,22 +142,23 @@ def contract(
         return
     write_root(world, shape.root)
     with step(world, "remove what is not used any more") as handle:
-        plan, changes = make_plan(world)
+        plan, changes = make_plan(world, inner=True)
         refused = [change.address for change in changes if not admitted(change)]
         if refused:
             handle.skip(f"waits for the next deploy, because nobody was asked about: {', '.join(refused)}")
             return
         if plan.changed:
-            apply_plan(world, plan)
+            apply_plan(world, plan, inner=True)
+        handle.detail = f"{len(changes)} resources"
     remember_applied(world, shape, url, retained)
 
 
-def make_plan(world: World) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
+def make_plan(world: World, *, inner: bool = False) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
     """`init` if need be, and a saved plan; what it changes, empty when it changes nothing."""
-    with step(world, "terraform init") as handle:
+    with step(world, "terraform init", inner=True) as handle:
         world.terraform.prepare(world.infra)
         handle.detail = world.terraform.version()
-    with step(world, "terraform plan") as handle:
+    with step(world, "terraform plan", inner=inner) as handle:
         plan = world.terraform.plan(world.infra, out=_plan_file(world), variables={})
         changes = tuple(parse_plan(plan.document)) if plan.changed else ()
         handle.detail = f"{len(changes)} resources change" if plan.changed else "no changes"
@@ -169,7 +170,7 @@ def seal(world: World, plan: TerraformPlan) -> str:
     return hashlib.sha256(world.files.read(plan.path) or b"").hexdigest()
 
 
-def apply_plan(world: World, plan: TerraformPlan, *, sealed: str | None = None) -> None:
+def apply_plan(world: World, plan: TerraformPlan, *, sealed: str | None = None, inner: bool = False) -> None:
     """Apply exactly that plan. Raises Refused when the file is not the one that was sealed."""
     if sealed is not None and seal(world, plan) != sealed:
         raise Refused(
@@ -177,7 +178,7 @@ def apply_plan(world: World, plan: TerraformPlan, *, sealed: str | None = None) 
             where=str(plan.path),
             hint="run the same command again, and no other plan of this environment beside it",
         )
-    with step(world, "terraform apply"):
+    with step(world, "terraform apply", inner=inner):
         world.terraform.apply(world.infra, plan.path)
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import VerificationChecked
+from penstock.operations.function_error import explain
 from penstock.operations.steps import note
 from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE
 
@@ -119,7 +120,8 @@ def _direct(world: World, function: Function, slot: Slot) -> Callable[[], str]:
         answer = world.functions.invoke(function.physical, slot, event.decode())
         if answer.error is None:
             return ""
-        return f"{answer.error}: {answer.payload[:EXCERPT]}{_tail(answer.log_tail)}"
+        first, *more = explain(world, function, answer)
+        return first + _indented(more)
 
     return call
 
@@ -136,8 +138,7 @@ def _previewed(world: World, preview: str, function: Function, slot: Slot, path:
             answer = world.functions.invoke(function.physical, slot, _health_event(path, slot))
         except RemoteFault as fault:
             return f"{failure}\n      {fault}"
-        said = f"\n      {answer.error}: {answer.payload[:EXCERPT]}" if answer.error else ""
-        return f"{failure}{said}{_tail(answer.log_tail)}"
+        return failure + _indented(explain(world, function, answer))
 
     return told
 
@@ -181,6 +182,5 @@ def _http(world: World, api: str, stage: str, path: str) -> Callable[[], str]:
     return call
 
 
-def _tail(log: str) -> str:
-    lines = [line for line in log.strip().splitlines() if line.strip()]
-    return "\n      " + "\n      ".join(lines[-6:]) if lines else ""
+def _indented(lines: Sequence[str]) -> str:
+    return "".join(f"\n      {line}" for line in lines)

@@ -21,6 +21,9 @@ STREAM: tuple[e.Event, ...] = (
     e.StepFinished(step="terraform apply", seconds=12.34, detail="3 added"),
     e.StepFinished(step="terraform plan", seconds=0.0, detail="inputs are those of the last apply", skipped=True),
     e.StepFinished(step="verify", seconds=1.0, failed=True),
+    e.StepStarted(step="point x:blue to version 7", inner=True),
+    e.StepFinished(step="point x:blue to version 7", seconds=0.1, inner=True),
+    e.StepFinished(step="upload", seconds=0.1, inner=True, failed=True),
     e.ArtifactReady(unit="user_service", digest="ab" * 32, size=1_234_567, cached=True, seconds=0.1),
     e.VersionPublished(function="shop-dev-user_service", version="7", artifact="ab" * 32, reused=False),
     e.VerificationChecked(check="GET /users/health", ok=False, detail="500", seconds=0.02),
@@ -35,9 +38,8 @@ PLAIN = """\
 ✓ terraform apply: 3 added (12.3 s)
 - terraform plan: inputs are those of the last apply
 ✗ verify (1.00 s)
-✓ user_service: abababababab, 1.2 MB, cached
-✓ shop-dev-user_service: version 7 published
-✗ GET /users/health: 500 (0.02 s)
+✗ upload (0.10 s)
+✗ GET /users/health (0.02 s)
 ✓ dev: traffic goes to r2 in green (was r1): deploy
 nothing to do: release r2 is live, and nothing changed since
 ! recovered: the stage now follows the pointer
@@ -45,7 +47,7 @@ done in 3 s
 """
 
 
-def test_plain_text_is_a_line_per_event_worth_one() -> None:
+def test_plain_text_is_a_line_per_event_that_is_no_part_of_another() -> None:
     stream = io.StringIO()
     sink = PlainSink(stream)
     for event in STREAM:
@@ -61,6 +63,13 @@ def test_more_talk_shows_what_goes_on() -> None:
         sink.emit(event)
     assert "terraform apply …" in stream.getvalue()
     assert "terraform apply 1/3: creating aws_iam_role.x" in stream.getvalue()
+    for text in (
+        "✓ point x:blue to version 7 (0.10 s)",
+        "✓ user_service: abababababab, 1.2 MB, cached",
+        "✓ shop-dev-user_service: version 7 published",
+        "✗ GET /users/health: 500 (0.02 s)",
+    ):
+        assert text in stream.getvalue().splitlines()
 
 
 def test_ndjson_is_the_events_as_they_are() -> None:

@@ -12,6 +12,7 @@ from unit.release.shop import NAMES
 from penstock.model.errors import CameBack, Locked, NotFound, Refused, UsageError, VerificationFailed
 from penstock.model.events import NothingToDo
 from penstock.model.workspace import ApprovalPolicy, Table
+from penstock.operations.abort import abort
 from penstock.operations.history import read_history
 from penstock.operations.prune import prune
 from penstock.operations.session import exclusive, somebody_is_at_it, unlock
@@ -24,12 +25,18 @@ from penstock.release.ledger import verify
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from penstock.model.ledger import LedgerEntry
+
 ONES = dict.fromkeys(NAMES, 1)
 
 
 @pytest.fixture
 def verbs(tmp_path: Path) -> Verbs:
     return Verbs(root=tmp_path)
+
+
+def ledger(verbs: Verbs) -> list[LedgerEntry]:
+    return list(LedgerStore(verbs.shop.objects, clock=verbs.shop.clock, actor="", run="").entries())
 
 
 def answer(status: int) -> HttpAnswer:
@@ -93,6 +100,41 @@ def test_blue_green_waits_until_somebody_switches(verbs: Verbs) -> None:
     assert not switch(verbs.world()).changed
 
 
+def test_an_aborted_candidate_waits_no_more_and_traffic_stays(verbs: Verbs) -> None:
+    first = verbs.deploy()
+    verbs.code["users"] = 2
+    waiting = verbs.deploy(strategy="blue-green")
+    done = abort(verbs.world())
+    assert (done.changed, done.release, done.live) == (True, waiting.release, first.release)
+    assert verbs.live_code() == ONES
+    assert {line.release: line.state for line in releases(verbs.world())}[waiting.release] == "never live"
+    assert not switch(verbs.world()).changed, "there is nothing to switch to"
+    assert not abort(verbs.world()).changed
+    assert "aborting" in [entry.kind for entry in ledger(verbs)]
+
+
+def test_what_was_aborted_is_offered_again_by_the_next_deploy_without_publishing(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    waiting = verbs.deploy(strategy="blue-green")
+    abort(verbs.world())
+    versions = verbs.shop.functions.versions("shop-dev-users")
+    again = verbs.deploy(strategy="blue-green")
+    assert (again.release, again.live) == (waiting.release, False)
+    assert verbs.shop.functions.versions("shop-dev-users") == versions
+    assert switch(verbs.world()).release == waiting.release
+
+
+def test_a_new_release_beside_an_aborted_one_goes_live(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    verbs.deploy(strategy="blue-green")
+    abort(verbs.world())
+    verbs.code["users"] = 3
+    assert verbs.deploy().live
+    assert verbs.live_code() == {**ONES, "users": 3}
+
+
 def test_rollback_returns_to_the_release_before_and_never_into_a_bad_one(verbs: Verbs) -> None:
     first = verbs.deploy()
     verbs.code["users"] = 2
@@ -149,7 +191,7 @@ def test_an_environment_that_needs_a_yes_is_refused_without_and_records_it_with(
         verbs.deploy(confirm=no)
     assert verbs.applies == 0
     verbs.deploy(confirm=yes)
-    entries = list(LedgerStore(verbs.shop.objects, clock=verbs.shop.clock, actor="", run="").entries())
+    entries = ledger(verbs)
     assert verify(entries) == ()
     (approved,) = [entry for entry in entries if entry.kind == "approved"]
     assert approved.data["by"]

@@ -3,6 +3,7 @@ enough, and what was approved or refused stays so."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from unit.release.shop import NAMES
 
 from penstock.model.errors import CameBack, Refused, VerificationFailed
 from penstock.model.workspace import ApprovalPolicy
+from penstock.operations.abort import abort
 from penstock.operations.deploy import DeployRequest, deploy
 from penstock.operations.history import read_history
 from penstock.operations.session import somebody_is_at_it
@@ -147,3 +149,22 @@ def test_one_service_is_mixed_with_what_is_live_when_the_lease_is_held(tmp_path:
     slow = replace(world, builds=Slow())
     deploy(slow, DeployRequest(services=("orders",)), TARGETS, no)
     assert verbs.live_code() == {**ONES, "orders": 2, "users": 2}
+
+
+def test_an_abort_killed_anywhere_and_given_again_leaves_no_candidate_and_traffic_where_it_is(tmp_path: Path) -> None:
+    def waiting(folder: Path) -> Verbs:
+        verbs, _ = three_releases(folder)
+        verbs.code["users"] = 4
+        verbs.deploy(strategy="blue-green")
+        return verbs
+
+    verbs, faults = waiting(tmp_path / "recorded"), Faults()
+    abort(faults.wrap_fields(verbs.world()))
+    for point in faults.points():
+        verbs = waiting(tmp_path / "killed")
+        with suppress(Killed):
+            abort(Faults(point).wrap_fields(verbs.world()))
+        abort(verbs.world())
+        assert verbs.shop.observe().pointer.candidate is None, f"killed at {point}"
+        assert verbs.live_code()["users"] == 3, f"killed at {point}"
+        assert not somebody_is_at_it(verbs.world()), f"killed at {point}"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from penstock.cli.render.sink import line
-from penstock.model.events import StepProgress, StepStarted
+from penstock.cli.render.sink import calm_line, line
 
 if TYPE_CHECKING:
     from penstock.model.errors import PenstockError
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PlainSink:
-    """A line per event. What only says that something goes on is shown from `-v` on."""
+    """A line per event that matters. What it is made of, and what only goes on, is shown from `-v` on."""
 
     def __init__(self, stream: TextIO, *, verbosity: int = 0) -> None:
         self._stream = stream
@@ -21,9 +20,7 @@ class PlainSink:
 
     def emit(self, event: Event) -> None:
         """Print the event's line."""
-        if isinstance(event, StepStarted | StepProgress) and self._verbosity < 1:
-            return
-        text = line(event)
+        text = line(event) if self._verbosity else calm_line(event)
         if text:
             self._stream.write(text + "\n")
             self._stream.flush()

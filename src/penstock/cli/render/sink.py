@@ -25,6 +25,22 @@ class Sink(Protocol):
         """Leave the screen in order."""
 
 
+def calm_line(event: e.Event) -> str | None:
+    """The line of those who only want to know how it goes; None for what is told as a part of something bigger.
+
+    What failed is named here and explained by the error that ends the command.
+    """
+    match event:
+        case e.StepStarted() | e.StepProgress() | e.VersionPublished():
+            return None
+        case e.StepFinished(inner=True, failed=False) | e.VerificationChecked(ok=True) | e.ArtifactReady(cached=True):
+            return None
+        case e.VerificationChecked():
+            return f"✗ {event.check} ({seconds(event.seconds)})"
+        case _:
+            return line(event)
+
+
 def line(event: e.Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one line per event; a table would hide them
     """The event as one line of text; None for what is not worth one."""
     match event:

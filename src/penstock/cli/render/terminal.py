@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from penstock.cli.render.sink import line
+from penstock.cli.render.sink import calm_line, line
 from penstock.model.events import Event, Note, NothingToDo, Recovered, StepFinished, StepProgress, StepStarted
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class TerminalSink:
     def emit(self, event: Event) -> None:
         """Show the event."""
         match event:
+            case StepStarted(inner=True) if not self._verbosity:
+                pass
             case StepStarted():
                 self._start(event.step, event.detail)
             case StepProgress():
@@ -68,7 +70,7 @@ class TerminalSink:
             self.close()
 
     def _print(self, event: Event) -> None:
-        text = line(event)
+        text = line(event) if self._verbosity else calm_line(event)
         if not text:
             return
         style = _STYLES.get(text[0], "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -135,14 +136,29 @@ def deploy(
     if plan_only:
         _show_plan(settings, reached.plan)
     else:
-        _show_url(settings, reached)
+        _show_end(settings, reached)
 
 
 @click.command("switch", cls=Verb)
 @click.pass_obj
 def switch(settings: Settings) -> None:
     """Send traffic to the candidate in the idle slot."""
-    _show_url(settings, in_environment(settings).switch())
+    _show_end(settings, in_environment(settings).switch())
+
+
+@click.command("abort", cls=Verb)
+@click.pass_obj
+def abort(settings: Settings) -> None:
+    """Drop the candidate in the idle slot.
+
+    Traffic stays where it is. A deploy of the same files offers the release again.
+    """
+    dropped = in_environment(settings).abort()
+    settings.events.close()
+    if settings.json:
+        put({"event": "result", **asdict(dropped)})
+    elif dropped.changed:
+        talk(f"{dropped.environment}: release {dropped.release} waits no more; {dropped.live} keeps the traffic")
 
 
 @click.command("rollback", cls=Verb)
@@ -151,7 +167,7 @@ def switch(settings: Settings) -> None:
 @click.pass_obj
 def rollback(settings: Settings, to: str | None, services: tuple[str, ...]) -> None:
     """Send traffic back to an earlier release, at once."""
-    _show_url(settings, in_environment(settings).rollback(to=to, services=services))
+    _show_end(settings, in_environment(settings).rollback(to=to, services=services))
 
 
 @click.command("approve", cls=Verb)
@@ -215,9 +231,16 @@ def _show_plan(settings: Settings, plan: Plan | None) -> None:
     say(summary(plan))
 
 
-def _show_url(settings: Settings, reached: Deployed | Moved) -> None:
+def _show_end(settings: Settings, reached: Deployed | Moved) -> None:
+    """The last words on standard error, and the URL on standard output."""
     settings.events.close()
     if settings.json:
         put({"event": "result", **asdict(reached)})
-    elif reached.url:
+        return
+    if reached.changed:
+        from penstock.cli.render.end import last_words  # noqa: PLC0415 - not for those who read JSON
+
+        # On a terminal the URL of standard output follows at once.
+        talk(last_words(reached, time.monotonic() - settings.began, with_url=not sys.stdout.isatty()))
+    if reached.url:
         say(reached.url)

@@ -1,0 +1,58 @@
+"""What a verb that moved something says at its end, in two or three lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.cli.render.sink import seconds
+from penstock.operations.deploy import Deployed
+
+if TYPE_CHECKING:
+    from penstock.model.plan import Plan
+    from penstock.operations.switch import Moved
+
+NAMED = 5
+"""Functions that are named; of more the number is told."""
+
+
+def last_words(reached: Deployed | Moved, took: float, *, with_url: bool) -> str:
+    """What runs now, instead of what, what it took, and how to go back.
+
+    Args:
+        reached: what the verb brought.
+        took: seconds of the whole command.
+        with_url: whether the URL is told as well.
+    """
+    plan = reached.plan if isinstance(reached, Deployed) else None
+    before = plan.base_release if plan else reached.previous if not isinstance(reached, Deployed) else None
+    name, release = reached.environment, reached.release
+    what = f"; {_published(plan)}" if plan and _published(plan) else ""
+    at = f" at {reached.url}" if with_url and reached.url else ""
+    if isinstance(reached, Deployed) and not reached.live:
+        beside = f" beside {before}" if before else ""
+        return (
+            f"{name}: release {release} waits{beside}{what} ({seconds(took)})\n  → to drop it: penstock abort -e {name}"
+        )
+    if before == release:
+        return f"{name} still runs release {release}{at}{what} ({seconds(took)})"
+    instead = f" instead of {before}" if before else ""
+    lines = [f"{name} runs release {release}{instead}{at}{what} ({seconds(took)})"]
+    if before and not _is_rollback(reached):
+        lines.append(f"  → back to {before}: penstock rollback -e {name}")
+    return "\n".join(lines)
+
+
+def _is_rollback(reached: Deployed | Moved) -> bool:
+    return not isinstance(reached, Deployed) and reached.is_rollback
+
+
+def _published(plan: Plan) -> str:
+    """What the plan changed, in few words."""
+    functions = sorted(move.key for move in plan.moves)
+    parts = []
+    if functions:
+        named = ", ".join(functions) if len(functions) <= NAMED else f"{len(functions)} functions"
+        parts.append(f"changed: {named}")
+    if plan.changes:
+        parts.append(f"{len(plan.changes)} resource{'' if len(plan.changes) == 1 else 's'} changed by Terraform")
+    return ", ".join(parts)
