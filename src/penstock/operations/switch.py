@@ -17,7 +17,7 @@ from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach, read_pointer
 from penstock.operations.history import Move, read_history, write_history
 from penstock.operations.session import exclusive, require_deployed
-from penstock.operations.steps import step, timestamp
+from penstock.operations.steps import step, timestamp, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_slot
@@ -102,6 +102,11 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
         if pointer.live_release != target.id:
             _make_ready(world, session, target, live, history)
         go_live(world, session, target, Applied(), is_rollback=True)
+        if live.id != target.id:
+            warn(
+                world,
+                f"the code that made {live.id} is not changed by this: deployed again, it brings that release back",
+            )
         return _moved(world, target, pointer, is_rollback=True)
 
 

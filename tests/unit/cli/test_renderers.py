@@ -39,7 +39,6 @@ PLAIN = """\
 - terraform plan: inputs are those of the last apply
 ✗ verify (1.00 s)
 ✗ upload (0.10 s)
-✗ GET /users/health (0.02 s)
 ✓ dev: traffic goes to r2 in green (was r1): deploy
 nothing to do: release r2 is live, and nothing changed since
 ! recovered: the stage now follows the pointer

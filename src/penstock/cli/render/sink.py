@@ -31,12 +31,10 @@ def calm_line(event: e.Event) -> str | None:
     What failed is named here and explained by the error that ends the command.
     """
     match event:
-        case e.StepStarted() | e.StepProgress() | e.VersionPublished():
+        case e.StepStarted() | e.StepProgress() | e.VersionPublished() | e.VerificationChecked():
             return None
-        case e.StepFinished(inner=True, failed=False) | e.VerificationChecked(ok=True) | e.ArtifactReady(cached=True):
+        case e.StepFinished(inner=True, failed=False) | e.ArtifactReady(cached=True):
             return None
-        case e.VerificationChecked():
-            return f"✗ {event.check} ({seconds(event.seconds)})"
         case _:
             return line(event)
 
