@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from contextlib import suppress
 
 INTERRUPTED = 130
 """128 + SIGINT, as a shell reports it."""
@@ -32,10 +33,8 @@ def main() -> int:
     # A Ctrl-C from here on has nothing left to interrupt. Only what is ignored stays so while the interpreter ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if status == INTERRUPTED:
-        try:
+        with suppress(OSError):  # nobody reads any more
             sys.stdout.flush()
-        except OSError:  # nobody reads any more
-            pass
         os._exit(status)  # at once: threads that were interrupted may still wait for an answer
     return status
 
