@@ -170,7 +170,7 @@ def test_a_missing_lock_says_what_to_type(node_site: Site) -> None:
     (node_site.root / "package-lock.json").unlink()
     with pytest.raises(BuildFailed) as caught:
         node_site.build("catalog")
-    assert "pnpm-lock.yaml or package-lock.json" in caught.value.what
+    assert "pnpm-lock.yaml, package-lock.json or yarn.lock" in caught.value.what
     assert "npm install" in caught.value.hint
 
 

@@ -185,7 +185,7 @@ class Builder:
         if unit.language == "python":
             plan, tools = self._pythons.plan(unit.service.path, unit.service.build), self._python.tools()
         else:
-            plan, tools = self._node.plan(workspace, unit.service.path), self._node.tools()
+            plan, tools = self._node.plan(workspace, unit.service.path, unit.service.build), self._node.tools()
         handlers = {f"handler {function.key}": function.handler for function in unit.functions}
         recipe = Recipe(unit=unit.name, target=target, inputs=plan.inputs() | tools | handlers)
         return _Prepared(unit=unit, recipe=recipe, plan=plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import threading
 import zlib
@@ -11,12 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import changed_meanwhile
+from penstock.adapters.builder_node_native import NativePackages
+from penstock.adapters.builder_node_types import TypeCheck
+from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import read_package_json
-from penstock.build import archive, node, package_json, python
+from penstock.build import archive, node, package_json, proof, python, tsconfig
 from penstock.model.errors import BuildFailed
+from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_files import SourceFile, SourceFiles
@@ -28,8 +33,10 @@ if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
     from penstock.ports import Commands
 
-BUILDER = "1"
+BUILDER = "2"
 """Raised whenever the same inputs would give other bytes than before."""
+_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "reviewed")
+_USUAL = BuildOptions()
 _NO_MANIFEST = package_json.package_json("{}", where="")
 
 
@@ -63,13 +70,39 @@ class NodePlan:
     """Folders of all services and packages that share node_modules."""
     settings: Mapping[str, str]
     """Digests of files outside the service that change what esbuild does."""
+    options: BuildOptions = _USUAL
 
     def inputs(self) -> dict[str, str]:
         """The recipe's inputs that come from the workspace."""
         found = self.service.inputs("source ")
         for part in self.packages:
             found |= part.inputs(f"package {part.name}: ")
-        return found | {f"lock {self.lock_name}": self.lock} | {f"settings {k}": v for k, v in self.settings.items()}
+        return found | self._shared_inputs() | self._chosen()
+
+    def type_inputs(self) -> dict[str, str]:
+        """What the types depend on."""
+        found = self.service.inputs("source ")
+        for part in self.packages:
+            found |= part.inputs(f"package {part.name}: ")
+        return found | self._shared_inputs()
+
+    def _shared_inputs(self) -> dict[str, str]:
+        return {f"lock {self.lock_name}": self.lock} | {f"settings {k}": v for k, v in self.settings.items()}
+
+    def _chosen(self) -> dict[str, str]:
+        """What the person asked for that is not the default."""
+        values = {key: getattr(self.options, key) for key in _OPTIONS}
+        return {f"option {key}": str(value) for key, value in values.items() if value != getattr(BuildOptions(), key)}
+
+
+@dataclass(frozen=True, slots=True)
+class _Bundle:
+    """One run of esbuild: its program, the source, a folder for results, the file's place in the ZIP."""
+
+    esbuild: Path
+    source: str
+    scratch: Path
+    place: str
 
 
 class NodeBuilder:
@@ -81,6 +114,8 @@ class NodeBuilder:
         self._cache = cache
         self._files = files
         self._tools = tools
+        self._types = TypeCheck(root, commands, cache, tools)
+        self._natives = NativePackages(root, cache, tools)
         self._requires: dict[Path, str] = {}
         self._one_at_a_time = threading.Lock()
 
@@ -88,7 +123,7 @@ class NodeBuilder:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
         return {"tool zlib": zlib.ZLIB_RUNTIME_VERSION, "tool penstock": BUILDER}
 
-    def plan(self, workspace: Workspace, folder: str) -> NodePlan:
+    def plan(self, workspace: Workspace, folder: str, options: BuildOptions | None = None) -> NodePlan:
         """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
         top, lock_name = self._lock(folder)
         shared = self._shared(workspace)
@@ -98,6 +133,7 @@ class NodeBuilder:
         packages = tuple(
             self._part(by_name[name].folder, name, by_name[name].manifest) for name in names if name != service.name
         )
+        packages += self._aliased((service, *packages))
         parts = (service, *packages)
         return NodePlan(
             service=service,
@@ -109,11 +145,12 @@ class NodeBuilder:
                 *(each.path for each in workspace.services if each.language == "node"),
                 *(part.folder for part in shared),
             ),
-            settings=self._settings(parts, {part.name: part.folder for part in shared}),
+            settings=self._settings(parts, {part.name: part.folder for part in shared}, top),
+            options=options or BuildOptions(),
         )
 
     def build(self, unit: Unit, target: Target, plan: NodePlan) -> tuple[Member, ...]:
-        """Everything that goes into the unit's ZIP: one file."""
+        """Everything that goes into the unit's ZIP: one file, unless a package cannot be bundled."""
         (function,) = unit.functions
         manifest = f"{plan.service.folder}/service.toml"
         form = plan.service.manifest.format
@@ -121,21 +158,67 @@ class NodeBuilder:
         self.install(plan)
         for part in plan.packages:
             self.build_package(part, plan)
+        for part in (plan.service, *plan.packages):
+            check_secrets(part.folder, part.files, plan.options)
+        if plan.options.typecheck:
+            self._types.check(plan.service.folder, plan.type_inputs())
         esbuild = self._tools.esbuild(self._root / plan.service.folder)
         source = posixpath.join(plan.service.folder, entry.source)
         with self._cache.scratch() as scratch:
-            result = self._commands.run(
-                node.bundle_command(esbuild, self._root, source, scratch, target=target, form=form)
-            )
-            if result.status != 0:
-                raise node.bundle_failure(result.stderr, source)
-            folders = [part.folder for part in (plan.service, *plan.packages)]
-            node.check_inputs((scratch / "meta.json").read_text(), folders, where=source)
+            members = self._bundled(_Bundle(esbuild, source, scratch, entry.place), unit, target, plan)
             self._check_export(esbuild, entry, source, scratch, manifest)
             for part in (plan.service, *plan.packages):
                 if self._part(part.folder, part.name, part.manifest).files != part.files:
                     raise changed_meanwhile(part.folder)
-            return (archive.pack(entry.place, (scratch / "bundle").read_bytes()),)
+        proof.check_names(members, where=plan.service.folder)
+        proof.check_native(members, target, where=plan.service.folder)
+        return members
+
+    def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[Member, ...]:
+        beside: frozenset[str] = frozenset(plan.options.unbundled)
+        while True:
+            result = self._commands.run(
+                node.bundle_command(
+                    one.esbuild,
+                    self._root,
+                    one.source,
+                    one.scratch,
+                    target=target,
+                    form=plan.service.manifest.format,
+                    options=plan.options,
+                    beside=sorted(beside),
+                )
+            )
+            if result.status != 0:
+                raise node.bundle_failure(result.stderr, one.source)
+            meta = (one.scratch / "meta.json").read_text()
+            native = self._natives.found(node.packages_in(meta)) - beside
+            if not native:
+                break
+            beside |= native
+        node.check_inputs(meta, [part.folder for part in (plan.service, *plan.packages)], where=one.source)
+        code = (one.scratch / "bundle").read_bytes()
+        maps = self._source_map(one, unit, plan)
+        if plan.options.source_maps == "inside":
+            code += f"//# sourceMappingURL={posixpath.basename(one.place)}.map\n".encode()
+        beside_members = self._natives.members(beside, self._root / plan.service.folder, target) if beside else ()
+        return (archive.pack(one.place, code), *maps, *beside_members)
+
+    def _source_map(self, one: _Bundle, unit: Unit, plan: NodePlan) -> tuple[Member, ...]:
+        """The map as a file of the ZIP, or nothing when it is kept apart: it weighs more than the code."""
+        if plan.options.source_maps == "none":
+            return ()
+        text = (one.scratch / "bundle.map").read_text(encoding="utf-8")
+        content = node.source_map(text, one.scratch.as_posix(), self._root.as_posix())
+        if plan.options.source_maps == "inside":
+            return (archive.pack(f"{one.place}.map", content),)
+        apart = self._root / ".penstock" / "source-maps" / unit.name / f"{one.place}.map"
+        with contextlib.suppress(OSError):  # the artifact is none the worse for it
+            apart.parent.mkdir(parents=True, exist_ok=True)
+            draft = one.scratch / "apart.map"
+            draft.write_bytes(content)
+            draft.replace(apart)
+        return ()
 
     def install(self, plan: NodePlan) -> None:
         """Bring node_modules in line with the lock and the manifests of all of the workspace's members."""
@@ -143,7 +226,9 @@ class NodeBuilder:
             told = plan.top.relative_to(self._root).as_posix()
             manifests = {folder: self._manifest(folder) for folder in (told, *plan.members)}
             parts = {folder: manifest.requires for folder, manifest in manifests.items() if manifest}
-            self._requires[plan.top] = python.key("node-modules", {**parts, "lock": plan.lock, "top": told})
+            beside = {f"settings {name}": self._digest_if_there(plan.top / name) for name in node.SETTINGS}
+            beside = {name: digest for name, digest in beside.items() if digest}
+            self._requires[plan.top] = python.key("node-modules", {**parts, **beside, "lock": plan.lock, "top": told})
         self._tools.install(plan.top, plan.lock_name, self._requires[plan.top])
 
     def begin(self) -> None:
@@ -213,12 +298,14 @@ class NodeBuilder:
             for name in node.OTHER_LOCKS:
                 if (place / name).is_file():
                     raise BuildFailed(
-                        f"{name}: only pnpm's and npm's locks are understood",
+                        f"{name}: only pnpm's, npm's and Yarn's locks are understood",
                         where=posixpath.join(above, name),
                         hint="pnpm import (makes a pnpm-lock.yaml from it)",
                     )
         raise BuildFailed(
-            "there is no pnpm-lock.yaml or package-lock.json", where=folder, hint="pnpm install (or npm install)"
+            "there is no pnpm-lock.yaml, package-lock.json or yarn.lock",
+            where=folder,
+            hint="pnpm install (or npm install, or yarn install)",
         )
 
     def _manifest(self, folder: str) -> PackageJson | None:
@@ -238,9 +325,61 @@ class NodeBuilder:
             name=name, folder=folder, manifest=manifest, files=self._files.walk(folder, outputs=keep_outputs)
         )
 
-    def _settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str]) -> dict[str, str]:
-        """Digests of the tsconfigs outside the parts that theirs extend, transitively."""
+    def _aliased(self, parts: tuple[NodePart, ...]) -> tuple[NodePart, ...]:
+        """Folders outside of all packages that `paths` of a tsconfig lead to and the sources speak of."""
+        found: dict[str, NodePart] = {}
+        queue = list(parts)
+        while queue:
+            part = queue.pop(0)
+            targets: dict[str, tuple[str, ...]] = {}
+            for path in self._tsconfigs(part):
+                targets |= tsconfig.aliases(path, self._files.text(self._root / path) or "")
+            if not targets:
+                continue
+            modules = sorted(set(self._imported(part)))
+            led = (
+                tsconfig.leads_to(module, alias, place)
+                for module in modules
+                for alias, places in targets.items()
+                for place in places
+            )
+            for folder in sorted({folder for folder in led if folder is not None}):
+                if self._is_alias(folder, (*parts, *found.values())):
+                    found[folder] = self._part(folder, folder, _NO_MANIFEST)
+                    queue.append(found[folder])
+        return tuple(found[folder] for folder in sorted(found))
+
+    def _tsconfigs(self, part: NodePart) -> list[str]:
+        """The tsconfig.json that esbuild takes for the part, and those it extends, the strongest last."""
+        places = (posixpath.join(above, "tsconfig.json") for above in _upwards(part.folder))
+        first = next((place for place in places if (self._root / place).is_file()), None)
+        chain: list[str] = []
+        queue = [first] if first else []
+        while queue:
+            path = queue.pop(0)
+            if path not in chain and (self._root / path).is_file():
+                chain.append(path)
+                queue += package_json.extended_by(path, self._files.text(self._root / path) or "", {})
+        return chain[::-1]
+
+    def _is_alias(self, folder: str, known: Iterable[NodePart]) -> bool:
+        inside = any(folder == part.folder or folder.startswith(f"{part.folder}/") for part in known)
+        return (
+            not inside and folder not in {"", "."} and "node_modules" not in folder and (self._root / folder).is_dir()
+        )
+
+    def _imported(self, part: NodePart) -> Iterator[str]:
+        """Names of modules, outside of the part, that its sources ask for."""
+        for path, file in part.files.items():
+            if path.endswith(node.EXTENSIONS):
+                yield from self._files.fact("imports", file.path, partial(_asked_for, file))
+
+    def _settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
+        """Digests of the package manager's settings, and of tsconfigs outside the parts that theirs extend."""
         found: dict[str, str] = {}
+        for name in node.SETTINGS:
+            if (top / name).is_file():
+                found[(top / name).relative_to(self._root).as_posix()] = self._files.digest(top / name)
         queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
         # esbuild looks for a tsconfig.json from the file upwards.
         queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in _upwards(part.folder)]
@@ -284,6 +423,10 @@ class NodeBuilder:
         names = node.exported((scratch / "exports.json").read_text())
         text = self._files.text(self._root / source) or ""
         node.check_export(entry, names, text, where=manifest)
+
+
+def _asked_for(file: SourceFile) -> list[str]:
+    return node.asked_for(file.read())
 
 
 def _upwards(folder: str) -> Iterator[str]:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from penstock.ports import Clock, CommandResult, Commands, EventSink
 
 _NEWEST_KNOWN_PNPM = "10"
+_NEWEST_YARN_1 = "1.22.22"
+_NEWEST_YARN = "4"
 _INSTALL_PATIENCE = 600.0
 
 
@@ -73,12 +75,12 @@ class NodeTools:
     def run_build_script(self, folder: Path, top: Path, lock_name: str, name: str) -> None:
         """Run the package's own `build` script. Raises BuildFailed with its output."""
         manager = node.LOCKS[lock_name]
-        tool = self._tool(manager, top)
-        with self._step(f"{manager} run build", name):
+        tool = self.tool(manager, top)
+        with self.step(f"{manager} run build", name):
             result = self._commands.run(node.script_command(tool.program, folder, tool.env))
             if result.status != 0:
                 raise BuildFailed(
-                    f"its build script failed:\n{_said(result)}", where=self._told(folder / "package.json")
+                    f"its build script failed:\n{said(result)}", where=self._told(folder / "package.json")
                 )
 
     @contextlib.contextmanager
@@ -128,7 +130,7 @@ class NodeTools:
     @staticmethod
     def _marks(folder: Path) -> list[int | None]:
         """When the package manager last wrote its own notes."""
-        names = (".modules.yaml", ".package-lock.json")
+        names = (".modules.yaml", ".package-lock.json", ".yarn-integrity", ".yarn-state.yml")
         times: list[int | None] = []
         for name in names:
             with contextlib.suppress(OSError):
@@ -136,8 +138,8 @@ class NodeTools:
         return times or [None]
 
     def _install(self, folder: Path, manager: Manager) -> None:
-        tool = self._tool(manager, folder)
-        with self._step(f"{manager} install", self._told(folder)):
+        tool = self.tool(manager, folder)
+        with self.step(f"{manager} install", self._told(folder)):
             result = self._commands.run(node.install_command(manager, tool.program, folder, tool.env))
             if result.status == 0:
                 return
@@ -148,14 +150,18 @@ class NodeTools:
                     hint=f"cd {self._told(folder)} && {manager} install",
                 )
             raise BuildFailed(
-                f"{manager} could not install the locked packages:\n{_said(result)}", where=self._told(folder)
+                f"{manager} could not install the locked packages:\n{said(result)}", where=self._told(folder)
             )
 
-    def _tool(self, manager: Manager, folder: Path) -> Tool:
+    def tool(self, manager: Manager, folder: Path) -> Tool:
+        """How to call the package manager that the workspace at `folder` asks for."""
         with self._lock:
             wanted = _wanted_version(folder, manager)
             if (manager, wanted) not in self._tools:
-                self._tools[manager, wanted] = self._npm() if manager == "npm" else self._pnpm(wanted)
+                if manager == "yarn":
+                    self._tools[manager, wanted] = self._yarn(folder, wanted)
+                else:
+                    self._tools[manager, wanted] = self._npm() if manager == "npm" else self._pnpm(wanted)
             return self._tools[manager, wanted]
 
     def _npm(self) -> Tool:
@@ -171,29 +177,64 @@ class NodeTools:
             result = self._commands.run(Command(argv=(str(found), "--version"), cwd=self._cache.folder, timeout=60))
             if result.status == 0 and result.stdout.strip().partition(".")[0] == wanted.partition(".")[0]:
                 return Tool(program=(str(found),), env={})
-        home = self._cache.folder / "tools" / f"pnpm-{wanted}"
-        program = home / "node_modules/pnpm/bin/pnpm.cjs"
-        if not program.is_file():
-            self._fetch_pnpm(wanted, home)
-        node_program = self._commands.find("node")
-        if node_program is None:
-            raise ToolMissing("node is not on this machine", hint="install Node.js 20 or later: https://nodejs.org")
-        path = f"{home / 'node_modules/.bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-        return Tool(program=(str(node_program), str(program)), env={"PATH": path})
+        return self._fetched("pnpm", "pnpm", wanted, "bin/pnpm.cjs")
 
-    def _fetch_pnpm(self, wanted: str, home: Path) -> None:
+    def _yarn(self, folder: Path, wanted: str) -> Tool:
+        """The Yarn that the workspace carries (`yarnPath`) or asks for, from the cache or npm."""
+        lock = (folder / "yarn.lock").read_text(encoding="utf-8")
+        if not node.is_berry(lock):
+            version = wanted if wanted.startswith("1") else _NEWEST_YARN_1
+            return self._fetched("yarn", "yarn", version, "bin/yarn.js")
+        settings = folder / ".yarnrc.yml"
+        text = settings.read_text(encoding="utf-8") if settings.is_file() else ""
+        if re.search(r"^nodeLinker:\s*[\"']?(node-modules|pnpm)", text, re.MULTILINE) is None:
+            raise BuildFailed(
+                "Yarn's Plug'n'Play is not understood: esbuild and tsc look into node_modules",
+                where=self._told(settings),
+                hint="write nodeLinker: node-modules there, then: yarn install",
+            )
+        env = {"PENSTOCK_YARN": "berry", "YARN_ENABLE_TELEMETRY": "0"}
+        own = re.search(r"^yarnPath:\s*[\"']?([^\s\"']+)", text, re.MULTILINE)
+        if own is not None and (folder / own[1]).is_file():
+            return Tool(program=(str(self._node()), str(folder / own[1])), env=env)
+        version = wanted if re.match(r"[2-9]", wanted) else _NEWEST_YARN
+        tool = self._fetched("yarn", "@yarnpkg/cli-dist", version, "bin/yarn.js")
+        return Tool(program=tool.program, env={**tool.env, **env})
+
+    def _node(self) -> Path:
+        found = self._commands.find("node")
+        if found is None:
+            raise ToolMissing("node is not on this machine", hint="install Node.js 20 or later: https://nodejs.org")
+        return found
+
+    def _fetched(self, name: str, package: str, version: str, program: str) -> Tool:
+        """A package manager of our own in the cache, fetched by npm when it is not there."""
+        home = self._cache.folder / "tools" / f"{name}-{version}"
+        script = home / "node_modules" / package / program
+        if not script.is_file():
+            self._fetch(name, f"{package}@{version}", home)
+        path = f"{home / 'node_modules/.bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        return Tool(program=(str(self._node()), str(script)), env={"PATH": path})
+
+    def _fetch(self, name: str, package: str, home: Path) -> None:
+        with self.step(f"fetch {name}", package.rpartition("@")[2]):
+            self.fetch_package(("install", "--no-save", "--no-audit", "--no-fund"), package, home)
+
+    def fetch_package(self, words: tuple[str, ...], package: str, home: Path) -> None:
+        """Let npm put a package (`name@version`) below `home`. Raises BuildFailed with its words."""
         npm = self._npm()
-        with self._step("fetch pnpm", wanted), self._cache.scratch() as scratch:
-            argv = (*npm.program, "install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(scratch / "pnpm"))
-            result = self._commands.run(Command(argv=(*argv, f"pnpm@{wanted}"), cwd=scratch, timeout=_INSTALL_PATIENCE))
+        with self._cache.scratch() as scratch:
+            argv = (*npm.program, *words, "--prefix", str(scratch / "home"), package)
+            result = self._commands.run(Command(argv=argv, cwd=scratch, timeout=_INSTALL_PATIENCE))
             if result.status != 0:
-                raise BuildFailed(f"npm could not fetch pnpm {wanted}:\n{_said(result)}", hint="install pnpm by hand")
+                raise BuildFailed(f"npm could not fetch {package}:\n{said(result)}", hint="is the registry in reach?")
             home.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # another process was first, and its copy is as good
-                (scratch / "pnpm").rename(home)
+                (scratch / "home").rename(home)
 
     @contextlib.contextmanager
-    def _step(self, step: str, detail: str) -> Iterator[None]:
+    def step(self, step: str, detail: str) -> Iterator[None]:
+        """Tell that a step begins and ends."""
         began = self._clock.monotonic()
         self._events.emit(StepStarted(step=step, detail=detail))
         try:
@@ -223,9 +264,12 @@ def _wanted_version(folder: Path, manager: Manager) -> str:
     manifest = read_package_json(folder / "package.json", str(folder / "package.json"))
     asked = manifest.package_manager if manifest else None
     match = re.match(rf"{manager}@(\d+(\.\d+){{0,2}}[\w.-]*)", asked or "")
-    return match[1] if match else _NEWEST_KNOWN_PNPM
+    if match:
+        return match[1]
+    return "" if manager == "yarn" else _NEWEST_KNOWN_PNPM
 
 
-def _said(result: CommandResult) -> str:
+def said(result: CommandResult) -> str:
+    """The last lines of what a program said."""
     lines = [line.rstrip() for line in f"{result.stdout}\n{result.stderr}".splitlines() if line.strip()]
     return "\n".join(lines[-40:]) or "it said nothing"

@@ -16,25 +16,47 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.model.artifact import Target
+    from penstock.model.workspace import BuildOptions
 
 LOCKS: Mapping[str, Manager] = {
     "pnpm-lock.yaml": "pnpm",
     "package-lock.json": "npm",
     "npm-shrinkwrap.json": "npm",
+    "yarn.lock": "yarn",
 }
-OTHER_LOCKS = ("yarn.lock", "bun.lock", "bun.lockb")
+OTHER_LOCKS = ("bun.lock", "bun.lockb")
 SUPPLIED_BY_LAMBDA = ("@aws-sdk/*", "@smithy/*")
 """What Lambda's Node.js runtimes carry.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html, "Runtime-included SDK versions".
 """
-_EXTENSIONS = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
+EXTENSIONS = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
 _PATIENCE = 600.0
 # A bundle of ES modules may hold CommonJS that asks for Node's own modules by `require`.
 _REQUIRE = "import{createRequire as penstockRequire}from'node:module';const require=penstockRequire(import.meta.url);"
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
 
-Manager = Literal["pnpm", "npm"]
+_ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
+_TEXTS = (
+    ".txt",
+    ".sql",
+    ".graphql",
+    ".gql",
+    ".html",
+    ".md",
+    ".csv",
+    ".mustache",
+    ".hbs",
+    ".ejs",
+    ".xml",
+    ".yaml",
+    ".yml",
+)
+"""Files that `import text from "./x.sql"` gives as a string."""
+SETTINGS = ("pnpm-workspace.yaml", ".npmrc", ".yarnrc.yml", ".yarnrc")
+"""Files beside the lock that change what a package manager does: catalogs, registries, linkers."""
+
+Manager = Literal["pnpm", "npm", "yarn"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +76,7 @@ def entry(handler: str, sources: Collection[str], form: Literal["esm", "cjs"], *
     folder, _, last = handler.rpartition("/")
     stem, _, export = last.partition(".")
     module = posixpath.join(folder, stem)
-    source = next((f"{module}{suffix}" for suffix in _EXTENSIONS if f"{module}{suffix}" in sources), None)
+    source = next((f"{module}{suffix}" for suffix in EXTENSIONS if f"{module}{suffix}" in sources), None)
     if source is None or not export:
         raise BuildFailed(
             f"handler {handler}: there is no {module}.ts (nor .mts, .js, .mjs …)",
@@ -65,27 +87,74 @@ def entry(handler: str, sources: Collection[str], form: Literal["esm", "cjs"], *
 
 
 def bundle_command(
-    esbuild: Path, root: Path, source: str, into: Path, *, target: Target, form: Literal["esm", "cjs"]
+    esbuild: Path,
+    root: Path,
+    source: str,
+    into: Path,
+    *,
+    target: Target,
+    form: Literal["esm", "cjs"],
+    options: BuildOptions,
+    beside: Collection[str] = (),
 ) -> Command:
-    """Bundle a source file (relative to the workspace) into one minified, tree-shaken file without the SDK."""
+    """Bundle a source file (relative to the workspace) into one minified, tree-shaken file without the SDK.
+
+    `beside` names packages that lie in the ZIP's node_modules instead.
+    """
     argv = [str(esbuild), source, "--bundle", "--minify", "--tree-shaking=true", "--platform=node"]
     argv += [f"--target=node{target.version}", f"--format={form}", f"--outfile={into / 'bundle'}"]
     argv += [f"--metafile={into / 'meta.json'}", "--log-level=warning", "--color=false", "--charset=utf8"]
-    argv += [f"--external:{pattern}" for pattern in SUPPLIED_BY_LAMBDA]
+    argv += [f"--external:{pattern}" for pattern in (*supplied(options), *options.external, *beside)]
+    argv += [f"--loader:{suffix}=text" for suffix in _TEXTS] + ["--loader:.node=empty"]
+    argv += [] if options.source_maps == "none" else ["--sourcemap=external"]
+    argv += ["--sources-content=false"] if options.source_maps == "inside" else []
     argv += [f"--banner:js={_REQUIRE}"] if form == "esm" else []
     return Command(argv=tuple(argv), cwd=root, timeout=_PATIENCE)
+
+
+def supplied(options: BuildOptions) -> tuple[str, ...]:
+    """Patterns of modules that stay out of bundles because the runtime has them."""
+    return () if options.bundle_sdk else SUPPLIED_BY_LAMBDA
+
+
+def source_map(text: str, made_in: str, root: str) -> bytes:
+    """Esbuild's map with its sources named from the workspace's root, so that it is the same everywhere."""
+    content = json.loads(text)
+    places = (posixpath.normpath(posixpath.join(made_in, source)) for source in content["sources"])
+    content["sources"] = [posixpath.relpath(place, root) if place.startswith("/") else place for place in places]
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def asked_for(source: bytes) -> list[str]:
+    """Names of modules in a source file that are neither paths nor Node's own: what `paths` may speak of."""
+    text = source.decode(errors="replace")
+    return sorted({name for name in _ASKED.findall(text) if not name.startswith((".", "/", "node:"))})
+
+
+def packages_in(meta: str) -> frozenset[str]:
+    """Folders of the packages (relative to the workspace) that a bundle took something from."""
+    found = set()
+    for path in json.loads(meta)["inputs"]:
+        head, mark, tail = path.rpartition("node_modules/")
+        if mark:
+            parts = tail.split("/")
+            found.add(head + mark + "/".join(parts[: 2 if parts[0].startswith("@") else 1]))
+    return frozenset(found)
 
 
 def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Command:
     """Find out what a module exports: bundle the workspace's own files only, as an ES module."""
     argv = [str(esbuild), source, "--bundle", "--packages=external", "--platform=node", "--format=esm"]
     argv += [f"--outfile={into / 'exports'}", f"--metafile={into / 'exports.json'}", "--log-level=error"]
+    argv += [f"--loader:{suffix}=text" for suffix in _TEXTS] + ["--loader:.node=empty"]
     return Command(argv=(*argv, "--color=false"), cwd=root, timeout=_PATIENCE)
 
 
 def install_command(manager: Manager, program: tuple[str, ...], root: Path, env: Mapping[str, str]) -> Command:
     """Install exactly what the lock says."""
-    words = ("install", "--frozen-lockfile", "--prefer-offline") if manager == "pnpm" else ("ci", "--prefer-offline")
+    words = ("ci", "--prefer-offline") if manager == "npm" else ("install", "--frozen-lockfile", "--prefer-offline")
+    if manager == "yarn":
+        words = ("install", "--immutable") if env.get("PENSTOCK_YARN") == "berry" else (*words, "--non-interactive")
     return Command(argv=(*program, *words), cwd=root, env={"CI": "1", "NO_COLOR": "1", **env}, timeout=_PATIENCE)
 
 
@@ -139,4 +208,17 @@ def bundle_failure(stderr: str, unit: str) -> BuildFailed:
 
 def stale_lock(output: str) -> bool:
     """Whether the package manager refused because the lock does not fit the manifests any more."""
-    return "ERR_PNPM_OUTDATED_LOCKFILE" in output or "npm ci` can only install" in output
+    marks = (
+        "ERR_PNPM_OUTDATED_LOCKFILE",
+        "ERR_PNPM_LOCKFILE_CONFIG_MISMATCH",
+        "npm ci` can only install",
+        "lockfile needs to be updated",
+        "lockfile would have been modified",
+        "lockfile would have been created",
+    )
+    return any(mark in output for mark in marks)
+
+
+def is_berry(lock: str) -> bool:
+    """Whether a yarn.lock is that of Yarn 2 or later."""
+    return "__metadata:" in lock

@@ -247,6 +247,8 @@ class BuildOptions:
     """Take debugging symbols out of native libraries (Python)."""
     external: tuple[str, ...] = ()
     """Modules that stay out of bundles (Node.js)."""
+    unbundled: tuple[str, ...] = ()
+    """Packages that are installed beside bundles instead of in them (Node.js)."""
     source_maps: Literal["apart", "inside", "none"] = "apart"
     """Where a bundle's source map goes: `.penstock/`, into the ZIP, nowhere."""
     typecheck: bool = True

@@ -295,6 +295,9 @@ class BuildTable(TypedDict):
         Annotated[bool, Field(description="Strip native libraries of locked Python packages. Default false.")]
     ]
     external: NotRequired[Annotated[list[Plain], Field(description="Modules that stay out of bundles (Node.js).")]]
+    unbundled: NotRequired[
+        Annotated[list[Plain], Field(description="Packages installed beside bundles, not in them (Node.js).")]
+    ]
     source_maps: NotRequired[
         Annotated[
             Literal["apart", "inside", "none"],

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from penstock.build import node, package_json
+from penstock.build import node, node_native, package_json, tsconfig
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
+from penstock.model.workspace import BuildOptions
 
 
 def manifest(**content: object) -> package_json.PackageJson:
@@ -18,13 +19,17 @@ def manifest(**content: object) -> package_json.PackageJson:
 
 def test_the_bundle_is_one_minified_tree_shaken_file_without_the_sdk() -> None:
     target = Target(language="node", version="20", architecture="arm64")
-    command = node.bundle_command(Path("esbuild"), Path("/w"), "s/a.ts", Path("/t"), target=target, form="cjs")
+    command = node.bundle_command(
+        Path("esbuild"), Path("/w"), "s/a.ts", Path("/t"), target=target, form="cjs", options=BuildOptions()
+    )
     assert set(command.argv) >= {
         "--bundle", "--minify", "--tree-shaking=true", "--platform=node", "--target=node20", "--format=cjs",
         "--external:@aws-sdk/*", "--external:@smithy/*",
     }  # fmt: skip
     assert not any(word.startswith("--banner") for word in command.argv)
-    as_module = node.bundle_command(Path("esbuild"), Path("/w"), "s/a.ts", Path("/t"), target=target, form="esm")
+    as_module = node.bundle_command(
+        Path("esbuild"), Path("/w"), "s/a.ts", Path("/t"), target=target, form="esm", options=BuildOptions()
+    )
     assert any("createRequire" in word for word in as_module.argv)
 
 
@@ -119,3 +124,78 @@ def test_esbuilds_program_is_that_of_the_machine() -> None:
 def test_a_package_json_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(BuildFailed):
         package_json.package_json(text, where="package.json")
+
+
+def test_a_tsconfig_is_read_with_its_comments_and_commas() -> None:
+    text = '{ // why\n "compilerOptions": { "baseUrl": "./src", /* x */ "paths": { '
+    text += '"@a/*": ["../libs/*/src", "x/*",], "b": ["b.ts"], }, }, "u": "http://x" }'
+    assert tsconfig.aliases("w/tsconfig.json", text) == {"@a/*": ("w/libs/*/src", "w/src/x/*"), "b": ("w/src/b.ts",)}
+    assert tsconfig.read("not json") == {}
+
+
+@pytest.mark.parametrize(
+    ("module", "alias", "place", "folder"),
+    [
+        ("@libs/greeting", "@libs/*", "libs/*/src", "libs/greeting/src"),
+        ("@libs/greeting", "@libs/*", "libs/*/src/index.ts", "libs/greeting/src"),
+        ("@shared/a/b", "@shared/*", "libs/shared/src/*", "libs/shared/src"),
+        ("common", "common", "libs/common/index.ts", "libs/common"),
+        ("common/deep", "common", "libs/common/index.ts", None),
+        ("zod", "@libs/*", "libs/*", None),
+    ],
+)
+def test_aliases_lead_to_folders(module: str, alias: str, place: str, folder: str | None) -> None:
+    assert tsconfig.leads_to(module, alias, place) == folder
+
+
+def test_errors_of_types_are_told_from_the_workspaces_root_and_once() -> None:
+    line = "src/a.ts(3,7): error TS2322: Type 'x' is wrong.\n  Because of this.\n"
+    found = tsconfig.type_errors(f"{line}../b/c.ts(1,1): error TS1: y\nerror TS18003: no inputs\n", "/w", "s/a")
+    assert found == [
+        "s/a/src/a.ts:3: TS2322: Type 'x' is wrong.\n  Because of this.",
+        "s/b/c.ts:1: TS1: y",
+        "TS18003: no inputs",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "files", "native"),
+    [
+        ({"gypfile": True}, set(), True),
+        ({}, {"binding.gyp"}, True),
+        ({"dependencies": {"bindings": "1"}}, set(), True),
+        ({"optionalDependencies": {"@img/sharp-linux-x64": "1", "@img/sharp-darwin-arm64": "1"}}, set(), True),
+        ({"optionalDependencies": {"fsevents": "1"}}, set(), False),
+        ({"dependencies": {"zod": "1"}}, {"index.js"}, False),
+    ],
+)
+def test_packages_with_native_code_are_known_by_what_npm_looks_at(
+    content: dict[str, object], files: set[str], *, native: bool
+) -> None:
+    assert node_native.is_native(content, files) is native
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        ("index.js", True),
+        ("LICENSE.md", True),
+        ("README.md", False),
+        ("index.d.ts", False),
+        ("src/addon.cc", False),
+        ("build/Release/addon.node", True),
+        ("prebuilds/linux-arm64/a.node", True),
+        ("prebuilds/linux-x64/a.node", False),
+        ("prebuilds/linux-arm64/a.musl.node", False),
+        ("test/a.js", False),
+    ],
+)
+def test_of_a_native_package_goes_what_the_target_needs(path: str, *, kept: bool) -> None:
+    target = Target(language="node", version="22", architecture="arm64")
+    assert node_native.ships(path, target) is kept
+
+
+def test_a_source_map_is_the_same_wherever_it_was_made() -> None:
+    text = json.dumps({"version": 3, "sources": ["../../../../../services/a/x.ts"], "mappings": "A"})
+    made = node.source_map(text, "/w/.penstock/cache/v1/tmp/x", "/w")
+    assert json.loads(made)["sources"] == ["services/a/x.ts"]

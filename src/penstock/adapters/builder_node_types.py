@@ -1,0 +1,83 @@
+"""`tsc --noEmit` of a service, as a step of its own: esbuild takes types away without looking at them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.build import python, tsconfig
+from penstock.model.errors import BuildFailed
+from penstock.ports import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.node_tools import NodeTools
+    from penstock.ports import Commands
+
+_PATIENCE = 600.0
+_SHOWN = 50
+
+
+class TypeCheck:
+    """Checks the types of services; remembers what was right by all that the types depend on."""
+
+    def __init__(self, root: Path, commands: Commands, cache: ZipCache, tools: NodeTools) -> None:
+        self._root = root
+        self._commands = commands
+        self._cache = cache
+        self._tools = tools
+        self._guard = threading.Lock()
+        self._running: dict[str, threading.Lock] = {}
+        self._wrong: dict[str, BuildFailed] = {}
+
+    def check(self, folder: str, inputs: Mapping[str, str]) -> None:
+        """Raise BuildFailed with every error of the service in that folder, with file and line.
+
+        Nothing is checked without a tsconfig.json there, or without a TypeScript among the packages.
+        """
+        config = self._root / folder / "tsconfig.json"
+        compiler = self._compiler(folder) if config.is_file() else None
+        if compiler is None:
+            return
+        key = python.key("types", {**inputs, "folder": folder, "compiler": str(compiler.stat().st_size)})
+        with self._guard:
+            lock = self._running.setdefault(key, threading.Lock())
+        with lock:  # functions of one service are checked once
+            if key in self._wrong:
+                raise self._wrong[key]
+            if self._cache.note("types", key) is None:
+                self._run(compiler, folder, key)
+                self._cache.keep_note("types", key, {"sound": True})
+
+    def _run(self, compiler: Path, folder: str, key: str) -> None:
+        node = self._commands.find("node")
+        argv = (str(node or "node"), str(compiler), "--noEmit", "--pretty", "false", "--project", "tsconfig.json")
+        with self._tools.step("check types", folder):
+            result = self._commands.run(
+                Command(argv=argv, cwd=self._root / folder, env={"NO_COLOR": "1"}, timeout=_PATIENCE)
+            )
+            if result.status == 0:
+                return
+            found = tsconfig.type_errors(result.stdout, str(self._root), folder)
+            if not found:
+                raise BuildFailed(f"tsc failed:\n{result.stdout}{result.stderr}".rstrip(), where=folder)
+            place, _, first = found[0].partition(": ")
+            more = [f"and {len(found) - _SHOWN} further errors"] if len(found) > _SHOWN else []
+            lines = "\n".join([first, *found[1:_SHOWN], *more])
+            self._wrong[key] = BuildFailed(lines, where=place, hint="correct it; [build] typecheck = false skips this")
+            raise self._wrong[key]
+
+    def _compiler(self, folder: str) -> Path | None:
+        """The TypeScript that the service at `folder` gets."""
+        place = self._root / folder
+        for above in [place, *place.parents]:
+            program = above / "node_modules" / "typescript" / "bin" / "tsc"
+            if program.is_file():
+                return Path(os.path.realpath(program))
+            if above == self._root:
+                break
+        return None

@@ -1,0 +1,66 @@
+"""tsconfig.json: JSON with comments, and the folders that its `paths` lead to."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from typing import Any
+
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
+
+
+def read(text: str) -> dict[str, Any]:
+    """The object in a tsconfig; empty when it cannot be read, which esbuild and tsc say better."""
+    plain = _TOKEN.sub(lambda match: match[0] if match[0].startswith('"') else "", text.removeprefix("\ufeff"))
+    try:
+        content = json.loads(re.sub(r",(\s*[}\]])", r"\1", plain))
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def aliases(path: str, text: str) -> dict[str, tuple[str, ...]]:
+    """What `paths` of a tsconfig maps: patterns of modules' names to patterns of places relative to the workspace."""
+    options = read(text).get("compilerOptions", {})
+    base = posixpath.join(posixpath.dirname(path), str(options.get("baseUrl", ".")))
+    found = {}
+    for name, targets in (options.get("paths") or {}).items():
+        if isinstance(targets, list):
+            places = (posixpath.normpath(posixpath.join(base, target)) for target in targets)
+            found[name] = tuple(place for place in places if not place.startswith(".."))
+    return found
+
+
+def leads_to(module: str, alias: str, place: str) -> str | None:
+    """The folder that a module's name means by an alias and one of its places; None when it does not fit.
+
+    A pattern that ends in `*` means its whole folder, because what lies there may import its neighbours.
+    """
+    head, star, tail = alias.partition("*")
+    if not star:
+        return _folder(place) if module == alias else None
+    if not (module.startswith(head) and module.endswith(tail)):
+        return None
+    before, _, after = place.partition("*")
+    if not after.strip("/"):
+        return before.rstrip("/")
+    return _folder(posixpath.normpath(before + module[len(head) : len(module) - len(tail)] + after))
+
+
+def _folder(place: str) -> str:
+    return posixpath.dirname(place) if re.search(r"\.[cm]?[jt]sx?$|\.json$", place) else place
+
+
+def type_errors(output: str, root: str, folder: str) -> list[str]:
+    """What `tsc --pretty false` complains about, as `file:line: TS1234: …` from the workspace's root; each once."""
+    found = []
+    for line in output.splitlines():
+        if match := re.match(r"(?P<file>[^\s(][^(]*)\((?P<line>\d+),\d+\): error (?P<what>TS\d+: .*)", line):
+            place = posixpath.normpath(posixpath.join(root, folder, match["file"]))
+            found.append(f"{posixpath.relpath(place, root)}:{match['line']}: {match['what']}")
+        elif match := re.match(r"error (?P<what>TS\d+: .*)", line):
+            found.append(match["what"])
+        elif found and line.startswith("  "):
+            found[-1] += f"\n{line.rstrip()}"
+    return list(dict.fromkeys(found))

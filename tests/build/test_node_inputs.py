@@ -1,0 +1,232 @@
+"""A pnpm workspace with a catalog, types, aliases, texts and native code; Yarn's two kinds of workspaces."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from build.sites import Site, service, workspace
+
+from penstock.model.errors import BuildFailed
+from penstock.model.workspace import BuildOptions, Package
+from penstock.ports import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TSCONFIG = {
+    "compilerOptions": {
+        "strict": True,
+        "target": "es2022",
+        "module": "esnext",
+        "moduleResolution": "bundler",
+        "skipLibCheck": True,
+        "experimentalDecorators": True,
+        "resolveJsonModule": True,
+        "allowArbitraryExtensions": True,
+        "baseUrl": ".",
+        "paths": {"@libs/*": ["libs/*/src"], "@unused/*": ["unused/*"]},
+    }
+}
+APP = """\
+import { crc32 } from "@node-rs/crc32";
+import { greet } from "@libs/greeting";
+import table from "./table.json";
+import query from "./query.sql";
+
+function logged(_: object, __: string, descriptor: PropertyDescriptor): PropertyDescriptor { return descriptor; }
+class Service { @logged run(): string { return greet(query.trim()); } }
+export const handler = async (): Promise<unknown> => [new Service().run(), table.rows, crc32("x")];
+"""
+
+
+@pytest.fixture(scope="module")
+def pnpm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    site = Site(tmp_path_factory.mktemp("pnpm"), workspace(service("web", "src/app.handler", "node")))
+    site.write(
+        {
+            "package.json": json.dumps({"name": "w", "private": True, "packageManager": "pnpm@10.34.9"}),
+            "pnpm-workspace.yaml": 'packages: ["services/*"]\ncatalog:\n  esbuild: 0.28.2\n  typescript: 5.9.3\n',
+            "tsconfig.json": "// paths are for all\n" + json.dumps(TSCONFIG),
+            "libs/greeting/src/index.ts": "export const greet = (whom: string): string => `hello ${whom}`;\n",
+            "unused/file.ts": "export {};\n",
+            "services/web/package.json": json.dumps(
+                {
+                    "name": "web",
+                    "type": "module",
+                    "dependencies": {"@node-rs/crc32": "1.10.6"},
+                    "devDependencies": {"esbuild": "catalog:", "typescript": "catalog:"},
+                }
+            ),
+            "services/web/tsconfig.json": '{ "extends": "../../tsconfig.json", "include": ["src"] }',
+            "services/web/src/app.ts": APP,
+            "services/web/src/table.json": '{ "rows": 3 }',
+            "services/web/src/query.sql": "world\n",
+            "services/web/src/texts.d.ts": 'declare module "*.sql" { const text: string; export default text; }\n',
+        }
+    )
+    lock(site, "pnpm", "install", "--lockfile-only")
+    site.build()  # installs
+    return site.root
+
+
+@pytest.fixture
+def web(pnpm_root: Path, tmp_path: Path) -> Site:
+    root = tmp_path / "w"
+    shutil.copytree(pnpm_root, root, symlinks=True)
+    return Site(root, workspace(service("web", "src/app.handler", "node")))
+
+
+def lock(site: Site, manager: str, *words: str) -> None:
+    """Let the product's own package manager write the lock."""
+    from build.sites import Wall  # noqa: PLC0415
+
+    from penstock.adapters.builder_cache import ZipCache  # noqa: PLC0415 - a helper's own need
+    from penstock.adapters.builder_files import SourceFiles  # noqa: PLC0415
+    from penstock.adapters.node_tools import NodeTools  # noqa: PLC0415
+
+    files = SourceFiles(site.root, site.cache / "v1/files.json", Wall())
+    tools = NodeTools(site.root, site.commands, ZipCache(site.cache, files), site.heard, Wall())
+    tool = tools.tool(manager, site.root)  # type: ignore[arg-type]
+    result = site.commands.run(Command(argv=(*tool.program, *words), cwd=site.root, env=tool.env, timeout=300))
+    assert result.status == 0, result.stdout + result.stderr
+
+
+def options(site: Site, **more: object) -> Site:
+    web = replace(site.workspace.services[0], build=BuildOptions(**more))  # type: ignore[arg-type]
+    return Site(site.root, replace(site.workspace, services=(web, *site.workspace.services[1:])))
+
+
+def call(path: str, place: str, into: Path) -> object:
+    """Unpack an artifact elsewhere and call its handler."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(into)
+    script = f"import('{into / place}').then(m => m.handler({{}})).then(x => console.log(JSON.stringify(x)))"
+    done = subprocess.run(["node", "-e", script], capture_output=True, text=True, check=True, cwd=into)
+    return json.loads(done.stdout)
+
+
+def steps(site: Site) -> list[str]:
+    return [event.to_json()["step"] for event in site.heard.events if event.name == "step-finished"]
+
+
+def names(path: str) -> set[str]:
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def test_catalogs_aliases_decorators_texts_and_native_code_work_together(web: Site, tmp_path: Path) -> None:
+    built = web.build()["web"]
+    assert call(built.path, "src/app.mjs", tmp_path / "out") == ["hello world", 3, 2363233923]
+    found = names(built.path)
+    assert "node_modules/@node-rs/crc32/package.json" in found
+    assert any(name.endswith("crc32.linux-x64-gnu.node") for name in found)
+    assert not any(name.endswith((".md", ".d.ts", ".map")) for name in found)
+
+
+def test_native_code_is_that_of_the_target_and_not_of_this_machine(web: Site) -> None:
+    targets = {"web": replace(web.targets["web"], architecture="arm64")}
+    (built,) = web.builder().build(web.workspace, None, targets)
+    natives = {name for name in names(built.path) if name.endswith(".node")}
+    assert {name.rpartition("/")[2] for name in natives} == {"crc32.linux-arm64-gnu.node"}
+
+
+def test_only_aliases_that_the_sources_speak_of_are_part_of_the_recipe(web: Site) -> None:
+    inputs = web.recipes()["web"].inputs
+    assert "package libs/greeting/src: index.ts" in inputs
+    assert not any("unused" in name for name in inputs)
+    web.write({"libs/greeting/src/index.ts": "export const greet = (whom: string): string => whom;\n"})
+    assert not web.build()["web"].cached
+
+
+def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:
+    web.write({"services/web/src/app.ts": f"{APP}// a word\n"})
+    web.build()
+    assert "check types" in steps(web)
+    shutil.rmtree(web.cache / "v1/index/artifact")
+    web.build()
+    assert "check types" not in steps(web)
+
+
+def test_an_error_of_types_is_told_with_file_and_line(web: Site) -> None:
+    web.write({"services/web/src/app.ts": APP + "export const wrong: number = greet('x');\n"})
+    with pytest.raises(BuildFailed, match="TS2322") as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:9"
+    assert not options(web, typecheck=False).build()["web"].cached
+
+
+def test_source_maps_are_kept_apart_put_inside_or_left_out(web: Site, tmp_path: Path) -> None:
+    web.write({"services/web/src/app.ts": f"{APP}// another word\n"})
+    apart = web.root / ".penstock/source-maps/web/src/app.mjs.map"
+    shutil.rmtree(apart.parent, ignore_errors=True)
+    assert not any(name.endswith(".map") for name in names(web.build()["web"].path))
+    assert "services/web/src/app.ts" in json.loads(apart.read_text())["sources"]
+    built = options(web, source_maps="inside").build()["web"]
+    with zipfile.ZipFile(built.path) as archive:
+        inside = json.loads(archive.read("src/app.mjs.map"))
+        assert archive.read("src/app.mjs").endswith(b"\n//# sourceMappingURL=app.mjs.map\n")
+    assert "services/web/src/app.ts" in inside["sources"]
+    copy = Site(shutil.copytree(web.root, tmp_path / "elsewhere", symlinks=True), web.workspace)
+    assert options(copy, source_maps="inside").build()["web"].digest == built.digest
+
+
+def test_externals_stay_out_of_the_zip(web: Site) -> None:
+    built = options(web, external=("@node-rs/crc32",)).build()["web"]
+    assert names(built.path) == {"src/app.mjs"}
+
+
+def test_a_package_can_lie_beside_the_bundle_on_request(web: Site) -> None:
+    assert "node_modules/@node-rs/crc32/index.js" in names(
+        options(web, unbundled=("@node-rs/crc32",)).build()["web"].path
+    )
+
+
+YARN = {
+    "services/web/package.json": json.dumps({"name": "web", "dependencies": {"@w/shared": "1.0.0"}}),
+    "services/web/app.ts": 'import { one } from "@w/shared";\nexport const handler = async () => one;\n',
+    "packages/shared/package.json": json.dumps({"name": "@w/shared", "version": "1.0.0", "main": "index.ts"}),
+    "packages/shared/index.ts": "export const one: number = 1;\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("manifest", "more"),
+    [({}, {}), ({"packageManager": "yarn@4.9.2"}, {".yarnrc.yml": "nodeLinker: node-modules\n"})],
+    ids=["classic", "berry"],
+)
+def test_a_workspace_of_yarns_is_installed_from_its_lock(
+    manifest: Mapping[str, str], more: Mapping[str, str], tmp_path: Path
+) -> None:
+    shared = (Package(name="@w/shared", path="packages/shared", language="node"),)
+    site = Site(tmp_path / "w", workspace(service("web", "app.handler", "node"), packages=shared))
+    root = {
+        "name": "w",
+        "private": True,
+        "workspaces": ["services/*", "packages/*"],
+        "devDependencies": {"esbuild": "0.28.2"},
+    }
+    berry = "__metadata:\n  version: 8\n" if manifest else "# yarn lockfile v1\n"
+    site.write({"package.json": json.dumps({**root, **manifest}), "yarn.lock": berry, **YARN, **more})
+    lock(site, "yarn", "install", *(["--mode=update-lockfile"] if manifest else ["--ignore-scripts"]))
+    shutil.rmtree(site.root / "node_modules", ignore_errors=True)
+    assert call(site.build()["web"].path, "app.js", tmp_path / "out") == 1
+    assert "yarn install" in steps(site)
+    site.write({"package.json": json.dumps({**root, **manifest, "dependencies": {"ms": "2.1.3"}})})
+    site.write({"services/web/app.ts": f"{YARN['services/web/app.ts']}// more\n"})
+    with pytest.raises(BuildFailed, match="the lock does not fit the manifests"):
+        site.build()
+
+
+def test_yarns_plug_n_play_says_what_to_write(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("web", "app.handler", "node")))
+    site.write({"package.json": "{}", "yarn.lock": "__metadata:\n  version: 8\n", **YARN})
+    with pytest.raises(BuildFailed, match="Plug'n'Play") as caught:
+        site.build()
+    assert "nodeLinker: node-modules" in caught.value.hint
