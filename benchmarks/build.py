@@ -1,0 +1,232 @@
+"""Builds of generated monorepos, each beside what cannot be avoided, and beside SAM where it is here.
+
+    uv run python benchmarks/build.py [--sizes 10 50] [--rounds 3] [--keep FOLDER] [--sam PROGRAM]
+
+Every build is a process of its own, timed from inside, after its imports, from opening the workspace to the last
+artifact; downloads are warm. The lower bounds take turns with it: for a cold build one uv installation per locked set,
+one esbuild process for all entries and the compression of what they made; for one that has nothing to do, listing,
+`stat`, reading and SHA-256 of all inputs. SAM: `uv tool install aws-sam-cli`. Exits 1 when a goal is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from measure import Table, machine
+from workload import Workload, make, users_of_first
+
+OWN = {".penstock", "node_modules", ".aws-sam"}
+SDK = ("--prune", "boto3", "--prune", "botocore", "--prune", "s3transfer")
+
+
+def main() -> int:
+    """Measure, print; 1 when a goal is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 50])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--keep", type=Path, help="keep the workloads here, for the next time")
+    parser.add_argument("--sam", default=shutil.which("sam"), help="SAM's program")
+    parser.add_argument("--once", nargs=2, metavar=("FOLDER", "clean|cached"), help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.once:
+        print(json.dumps(once(Path(asked.once[0]), clean=asked.once[1] == "clean")))
+        return 0
+    print(f"begun: {machine()}")
+    table = Table("builds")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = asked.keep or Path(scratch)
+        for count in asked.sizes:
+            of_size(table, make(folder / f"n{count}", count), count, asked.rounds)
+        if asked.sam:
+            from sam import beside_sam  # noqa: PLC0415 - only where SAM is
+
+            beside_sam(table, make(folder / "n50", 50), asked.sam)
+        else:
+            print("SAM is not here (--sam): uv tool install aws-sam-cli")
+    print(f"ended: {machine()}\n")
+    table.show()
+    return 1 if table.missed else 0
+
+
+def of_size(table: Table, load: Workload, count: int, rounds: int) -> None:
+    """All scenarios for one workload."""
+    goals = count == 50  # noqa: PLR2004 - the size that the goals speak of
+    cold, raw, node_raw, idle, floor, one, shared = ([] for _ in range(7))
+    peak = children = 0.0
+    for turn in range(rounds):
+        built = build(load, clean=True)
+        cold.append(built["seconds"])
+        peak, children = max(peak, built["peak"]), max(children, built["children"])
+        seconds, node_seconds = lower_bound(load)
+        raw.append(seconds)
+        node_raw.append(node_seconds)
+        build(load)
+        idle.append(build(load)["seconds"])
+        floor.append(look(load.root))
+        edit(load.source(load.services[turn % 2 * len(load.python)]), f"{time.time_ns()}")
+        changed = build(load)
+        assert len(changed["made"]) == 1, changed
+        one.append(changed["seconds"])
+        edit(load.root / "packages/lib0/src/lib0/words.py", f"{time.time_ns()}")
+        changed = build(load)
+        assert set(changed["made"]) == users_of_first(load), "stale, or rebuilt for nothing"
+        shared.append(changed["seconds"])
+    raw_row = middle(raw)
+    table.add(f"{named(count)}one uv installation per set, one esbuild, compression", raw_row)
+    table.add(f"{named(count)}cold", middle(cold), at_most=4 if goals else None)
+    table.add("  times the lower bound", middle(cold) / raw_row, unit="x", at_most=2.2 if goals else None)
+    bound = middle(floor)
+    table.add(f"{named(count)}list, stat, read, SHA-256 of the inputs", bound)
+    limits = {50: 0.1, 1000: 0.2}
+    table.add(f"{named(count)}nothing to do", middle(idle), at_most=limits.get(count))
+    table.add("  times the lower bound", middle(idle) / bound, unit="x", at_most=2 if count in limits else None)
+    table.add(f"{named(count)}one service changed", middle(one), at_most=0.4 if goals else None)
+    table.add(f"{named(count)}a shared package of 1 in 10 changed", middle(shared), at_most=1 if goals else None)
+    table.add(f"{named(count)}peak memory", peak, unit="MB", at_most=250 if goals else None)
+    table.add(f"{named(count)}peak memory of the biggest program it started", children, unit="MB")
+    only_node(table, load, count, rounds)
+
+
+def only_node(table: Table, load: Workload, count: int, rounds: int) -> None:
+    """The TypeScript half, alone."""
+    taken, bounds = [], []
+    for _ in range(rounds):
+        taken.append(build(load, clean=True, names=load.node)["seconds"])
+        bounds.append(bundle_all(load))
+    goals = count == 50  # noqa: PLR2004
+    table.add(f"{named(count)}one esbuild process for the TypeScript half", middle(bounds))
+    table.add(f"{named(count)}TypeScript half, cold", middle(taken), at_most=0.6 if goals else None)
+    table.add("  times the lower bound", middle(taken) / middle(bounds), unit="x", at_most=2.5 if goals else None)
+
+
+def named(count: int) -> str:
+    """How rows begin."""
+    return f"N={count}: "
+
+
+def build(load: Workload, *, clean: bool = False, names: tuple[str, ...] = ()) -> dict[str, Any]:
+    """One build in a fresh process: seconds, what it made, MB of memory."""
+    argv = [sys.executable, __file__, "--once", str(load.root), "clean" if clean else "cached"]
+    environ = {**os.environ, "BUILD_ONLY": " ".join(names)}
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, env=environ)
+    if done.returncode != 0:
+        raise SystemExit(done.stderr[-4000:])
+    return dict(json.loads(done.stdout))
+
+
+def once(root: Path, *, clean: bool) -> dict[str, Any]:
+    """What `build` runs."""
+    import penstock.adapters.builder  # noqa: PLC0415 - in the measured process only
+    import penstock.adapters.workspace_memory
+    import penstock.workspace.load  # noqa: F401
+    from penstock.api import Penstock  # noqa: PLC0415
+    from penstock.testing.events import RecordedEvents  # noqa: PLC0415
+
+    names = os.environ.get("BUILD_ONLY", "").split()
+    if clean:
+        forget(root / ".penstock/cache")
+    began = time.perf_counter()
+    engine = Penstock.open(root, "dev", events=RecordedEvents(), environ=os.environ)
+    engine.workspace  # noqa: B018 - loads it
+    loaded = time.perf_counter()
+    made = engine.build(names or ("services",))
+    ended = time.perf_counter()
+    return {
+        "seconds": ended - loaded,
+        "loading": loaded - began,
+        "made": [artifact.unit for artifact in made if not artifact.cached],
+        "digests": {artifact.unit: artifact.digest for artifact in made},
+        "sizes": {artifact.unit: artifact.size for artifact in made},
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "children": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
+    }
+
+
+def forget(cache: Path) -> None:
+    """Leave nothing but the note that node_modules fit their lock: they are installed in all that is measured here."""
+    notes = "index/node-modules"
+    for version in cache.glob("v*"):
+        with tempfile.TemporaryDirectory(dir=cache) as aside:
+            if (version / notes).exists():
+                shutil.move(version / notes, aside)
+            shutil.rmtree(version)
+            if (Path(aside) / "node-modules").exists():
+                shutil.move(Path(aside) / "node-modules", version / notes)
+
+
+def lower_bound(load: Workload) -> tuple[float, float]:
+    """Seconds for the whole cold build by hand, and those of its esbuild alone."""
+    esbuild = bundle_all(load)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(dir=load.root) as scratch:
+        site = Path(scratch) / "site"
+        listing = Path(scratch) / "requirements.txt"
+        export = ["uv", "export", "--quiet", "--locked", "--package", load.python[0], "--no-emit-local", "--offline"]
+        text = subprocess.run([*export, *SDK], cwd=load.root, check=True, capture_output=True, text=True).stdout
+        listing.write_text(text)
+        install = ["uv", "pip", "install", "--quiet", "--target", str(site), "--requirement", str(listing), "--offline"]
+        install += ["--python-version", "3.13", "--python-platform", "x86_64-manylinux_2_28", "--no-deps"]
+        subprocess.run([*install, "--only-binary", ":all:"], check=True)
+        compress(path for path in site.rglob("*") if path.is_file())
+    return esbuild + time.perf_counter() - began, esbuild
+
+
+def bundle_all(load: Workload) -> float:
+    """Seconds of one esbuild process for all entries."""
+    with tempfile.TemporaryDirectory() as scratch:
+        argv = [load.root / "node_modules/.bin/esbuild", *(load.source(name) for name in load.node), "--bundle"]
+        argv += ["--minify", "--platform=node", "--target=node22", "--format=esm", "--external:@aws-sdk/*"]
+        began = time.perf_counter()
+        subprocess.run([*argv, f"--outdir={scratch}", "--log-level=error"], cwd=load.root, check=True)
+        compress(path for path in Path(scratch).rglob("*") if path.is_file())
+        return time.perf_counter() - began
+
+
+def compress(files: Any) -> None:
+    """What a ZIP needs, by all cores."""
+    from penstock.build.archive import pack  # noqa: PLC0415
+
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for _ in pool.map(lambda path: pack("x", path.read_bytes()), files):
+            pass
+
+
+def look(root: Path) -> float:
+    """Seconds to list, stat, read and hash everything that a build may depend on."""
+    began = time.perf_counter()
+    for folder, folders, files in os.walk(root):
+        folders[:] = [name for name in folders if name not in OWN]
+        for name in files:
+            path = os.path.join(folder, name)  # noqa: PTH118 - the bound is to be low
+            os.stat(path)  # noqa: PTH116
+            with open(path, "rb") as file:  # noqa: PTH123
+                hashlib.sha256(file.read()).digest()
+    return time.perf_counter() - began
+
+
+def edit(path: Path, mark: str) -> None:
+    """Change a source file so that its artifact changes."""
+    text = path.read_text().split("\n// edit", maxsplit=1)[0].split("\n# edit", maxsplit=1)[0].rstrip()
+    tail = f"\n// edit\nexport const edited = '{mark}';\n" if path.suffix == ".ts" else f"\n# edit {mark}\n"
+    path.write_text(text + tail)
+
+
+def middle(values: list[float]) -> float:
+    """The median."""
+    return sorted(values)[len(values) // 2]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
