@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import importlib
 import json
 import os
 import resource
@@ -22,10 +23,14 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from measure import Table, machine
+from sam import beside_sam
 from workload import Workload, make, users_of_first
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 OWN = {".penstock", "node_modules", ".aws-sam"}
 SDK = ("--prune", "boto3", "--prune", "botocore", "--prune", "s3transfer")
@@ -50,8 +55,6 @@ def main() -> int:
         for count in asked.sizes:
             of_size(table, make(folder / f"n{count}", count), count, asked.rounds)
         if asked.sam:
-            from sam import beside_sam  # noqa: PLC0415 - only where SAM is
-
             beside_sam(table, make(folder / "n50", 50), asked.sam)
         else:
             print("SAM is not here (--sam): uv tool install aws-sam-cli")
@@ -128,9 +131,9 @@ def build(load: Workload, *, clean: bool = False, names: tuple[str, ...] = ()) -
 
 def once(root: Path, *, clean: bool) -> dict[str, Any]:
     """What `build` runs."""
-    import penstock.adapters.builder  # noqa: PLC0415 - in the measured process only
-    import penstock.adapters.workspace_memory
-    import penstock.workspace.load  # noqa: F401
+    # Imports are not what is measured.
+    for module in ("penstock.adapters.builder", "penstock.adapters.workspace_memory", "penstock.workspace.load"):
+        importlib.import_module(module)
     from penstock.api import Penstock  # noqa: PLC0415
     from penstock.testing.events import RecordedEvents  # noqa: PLC0415
 
@@ -186,7 +189,11 @@ def lower_bound(load: Workload) -> tuple[float, float]:
 def bundle_all(load: Workload) -> float:
     """Seconds of one esbuild process for all entries."""
     with tempfile.TemporaryDirectory() as scratch:
-        argv = [load.root / "node_modules/.bin/esbuild", *(load.source(name) for name in load.node), "--bundle"]
+        argv = [
+            str(load.root / "node_modules/.bin/esbuild"),
+            *(str(load.source(name)) for name in load.node),
+            "--bundle",
+        ]
         argv += ["--minify", "--platform=node", "--target=node22", "--format=esm", "--external:@aws-sdk/*"]
         began = time.perf_counter()
         subprocess.run([*argv, f"--outdir={scratch}", "--log-level=error"], cwd=load.root, check=True)
@@ -194,7 +201,7 @@ def bundle_all(load: Workload) -> float:
         return time.perf_counter() - began
 
 
-def compress(files: Any) -> None:
+def compress(files: Iterable[Path]) -> None:
     """What a ZIP needs, by all cores."""
     from penstock.build.archive import pack  # noqa: PLC0415
 

@@ -37,6 +37,7 @@ measure() {
 
 printf 'Measured on %s, at commit %s.\n' "$(date -u '+%Y-%m-%d %H:%M UTC')" "$(git rev-parse --short HEAD)" >"$work/numbers"
 measure "Deploys" python benchmarks/deploy.py --rounds "$rounds"
+measure "Builds" python benchmarks/build.py --sizes 10 50 200 1000 --rounds 3
 measure "Command line" python benchmarks/cli.py
 measure "Embedded AWS" python benchmarks/localaws.py
 measure "Loading a workspace" python benchmarks/workspace.py

@@ -50,9 +50,9 @@ def make(root: Path, count: int, *, python: bool = True, node: bool = True) -> W
     if (root / "ready").exists():
         return made
     shutil.rmtree(root, ignore_errors=True)
-    files = {"penstock.toml": _PENSTOCK}
+    files: dict[str, str] = {"penstock.toml": _PENSTOCK}
     for number in range(PACKAGES):
-        files |= (_python_package(number) if python else {}) | (_node_package(number) if node else {})
+        files |= {**(_python_package(number) if python else {}), **(_node_package(number) if node else {})}
     for number, name in enumerate(made.python):
         files |= _python_service(name, number)
     for number, name in enumerate(made.node):

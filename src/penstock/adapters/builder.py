@@ -94,6 +94,7 @@ class Builder:
         A unit that fails does not stop the others. Raises BuildFailed with everything that failed.
         """
         began = self._clock.monotonic()
+        self._python.begin()
         self._node.begin()
         prepared, failures = self._prepare(workspace, select(units_of(workspace), units), targets)
         found: dict[str, Artifact] = {}

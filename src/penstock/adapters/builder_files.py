@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SETTLED = 0.1
 """Seconds. A file changed this shortly before it was read may change again without a trace in its times."""
-_FORMAT = 1
+_FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +78,34 @@ class SourceFiles:
     def text(self, path: Path) -> str | None:
         """The file's text, or None when it is not there. Raises BuildFailed when it is not UTF-8."""
         try:
-            return path.read_text(encoding="utf-8")
+            return _decoded(path.read_bytes(), path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except UnicodeDecodeError as error:
-            raise BuildFailed("not UTF-8", where=str(path)) from error
 
     def fact(self, kind: str, path: Path, compute: Callable[[], Any]) -> Any:
         """What `compute` says of a file's content as JSON, remembered by the content's digest."""
         key = f"{kind} {self.digest(path)}"
         if key not in self._facts:
             self._facts[key] = compute()
+            self._changed = True
+        return self._facts[key]
+
+    def known(self, kind: str, file: SourceFile, compute: Callable[[], Any]) -> Any:
+        """The same of a file whose digest is known; `compute` must read it by `file.read`."""
+        key = f"{kind} {file.digest}"
+        if key not in self._facts:
+            self._facts[key] = compute()
+            self._changed = True
+        return self._facts[key]
+
+    def text_fact(self, kind: str, path: Path, compute: Callable[[str], Any]) -> Any:
+        """The same of a file's text. Raises BuildFailed when it is not UTF-8, OSError when it is not there."""
+        key = f"{kind} {self.digest(path)}"
+        if key not in self._facts:
+            content = path.read_bytes()
+            # The digest of what is computed from, should somebody write at this moment.
+            key = f"{kind} {hashlib.sha256(content).hexdigest()}"
+            self._facts[key] = compute(_decoded(content, path))
             self._changed = True
         return self._facts[key]
 
@@ -148,6 +165,13 @@ class SourceFiles:
             self._digests[path] = [*seen, digest]
             self._changed = True
         return digest
+
+
+def _decoded(content: bytes, path: Path) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise BuildFailed("not UTF-8", where=str(path)) from error
 
 
 def _load(memory: Path) -> tuple[dict[str, list[Any]], dict[str, Any]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import threading
-import zlib
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -116,12 +115,13 @@ class NodeBuilder:
         self._tools = tools
         self._types = TypeCheck(root, commands, cache, tools)
         self._natives = NativePackages(root, cache, tools)
+        self._packer = archive.tools()
         self._requires: dict[Path, str] = {}
         self._one_at_a_time = threading.Lock()
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
-        return {"tool zlib": zlib.ZLIB_RUNTIME_VERSION, "tool penstock": BUILDER}
+        return {**self._packer, "tool penstock": BUILDER}
 
     def plan(self, workspace: Workspace, folder: str, options: BuildOptions | None = None) -> NodePlan:
         """Look at a service or package in that folder. Raises BuildFailed when something is missing."""

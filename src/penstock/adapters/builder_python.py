@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-import zlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_proof import PythonProof, check_secrets, source_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
-    from penstock.adapters.builder_files import SourceFiles
+    from penstock.adapters.builder_files import SourceFile, SourceFiles
     from penstock.adapters.builder_python_plan import Part, PythonPlan
     from penstock.build.archive import Member
     from penstock.build.units import Unit
@@ -47,13 +47,18 @@ class PythonBuilder:
         self._cache = cache
         self._files = files
         self._interpreters = interpreters
+        self._packer = archive.tools()
         self._uv = Uv(commands, files)
         self._installations = Installations(root, cache, self._uv)
         self._proof = PythonProof(events)
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
-        return {"tool uv": self._uv.version(), "tool zlib": zlib.ZLIB_RUNTIME_VERSION, "tool penstock": BUILDER}
+        return {"tool uv": self._uv.version(), **self._packer, "tool penstock": BUILDER}
+
+    def begin(self) -> None:
+        """Look at the locks anew."""
+        self._installations.begin()
 
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
         """Everything that goes into the unit's ZIP, looked at before it may ship."""
@@ -99,9 +104,13 @@ class PythonBuilder:
         for path, file in part.files.items():
             if not path.endswith(".py"):
                 continue
-            error = python_syntax_error(f"{part.folder}/{path}", file.read())
-            if error is not None and self._is_wrong(file.path, version):
-                raise error
+            self._files.known(f"syntax {version}", file, partial(self._check_syntax, part.folder, path, file, version))
+
+    def _check_syntax(self, folder: str, path: str, file: SourceFile, version: str | None) -> bool:
+        error = python_syntax_error(f"{folder}/{path}", file.read())
+        if error is not None and self._is_wrong(file.path, version):
+            raise error
+        return True
 
     # ---------------------------------------------------------------- what is made
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.build import archive, python, requirements
@@ -23,6 +25,14 @@ _FROM_SOURCE_MAX = 30
 """Packages of one service without any wheel; far more than anybody has."""
 
 
+@dataclass(slots=True)
+class Exported:
+    """What uv exported, once it has."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    text: str | None = None
+
+
 class Installations:
     """Resolves and installs what plans name."""
 
@@ -30,6 +40,12 @@ class Installations:
         self._root = root
         self._cache = cache
         self._uv = uv
+        self._guard = threading.Lock()
+        self._exported: dict[tuple[object, ...], Exported] = {}
+
+    def begin(self) -> None:
+        """Ask uv anew whether locks fit their manifests."""
+        self._exported.clear()
 
     def entry(self, plan: PythonPlan, target: Target, tools: Mapping[str, str]) -> Entry:
         """All external packages for the target, one ZIP per distinct set."""
@@ -54,10 +70,25 @@ class Installations:
         key = python.key("export", parts)
         known = self._cache.note("export", key)
         if known is None:
-            text = self._export(plan) if plan.export else self._resolve(plan, target)
+            text = self._export_once(plan) if plan.export else self._resolve(plan, target)
             known = {"text": text}
             self._cache.keep_note("export", key, known)
         return str(known["text"])
+
+    def _export_once(self, plan: PythonPlan) -> str:
+        """What uv says of the lock, asked once for all projects that reach the same packages in the same way.
+
+        That the lock fits the manifests, of all its members, is checked by that one call.
+        """
+        options = plan.options
+        packages = tuple(sorted(plan.locked.items()))
+        key = (plan.export and plan.export[0], plan.edges, packages, options.groups, options.extras, options.bundle_sdk)
+        with self._guard:
+            exported = self._exported.setdefault(key, Exported())
+        with exported.lock:
+            if exported.text is None:
+                exported.text = self._export(plan)
+            return exported.text
 
     def _export(self, plan: PythonPlan) -> str:
         assert plan.export is not None  # noqa: S101 - the caller asked

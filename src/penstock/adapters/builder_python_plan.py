@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.build import lockfile, poetry, pyproject, python, requirements
+from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from penstock.adapters.builder_files import SourceFiles
-    from penstock.build.pyproject import Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +74,8 @@ class PythonPlan:
     requires: Mapping[str, str]
     options: BuildOptions
     export: tuple[Path, str] | None = None
+    edges: str = ""
+    """With a uv.lock: plans with equal edges get equal requirements from it."""
     listing: Listing = NOTHING
 
     def inputs(self) -> dict[str, str]:
@@ -102,6 +105,7 @@ class PythonPlanner:
     def __init__(self, root: Path, files: SourceFiles) -> None:
         self._root = root
         self._files = files
+        self._lock_read: tuple[str, lockfile.Packages] | None = None
 
     def plan(self, folder: str, options: BuildOptions) -> PythonPlan:
         """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
@@ -135,8 +139,14 @@ class PythonPlanner:
 
     def _manifest(self, folder: str) -> Manifest | None:
         path = self._root / folder / "pyproject.toml"
-        text = self._files.text(path)
-        return None if text is None else pyproject.manifest(text, where=f"{folder}/pyproject.toml")
+        where = f"{folder}/pyproject.toml"
+        try:
+            fact = self._files.text_fact(
+                "pyproject", path, lambda text: pyproject.manifest(text, where=where).to_json()
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Manifest.from_json(fact)
 
     def _lock(self, folder: str, options: BuildOptions) -> tuple[str, lockfile.Locked] | None:
         """The nearest uv.lock above that knows the project: its folder, and what the project reaches."""
@@ -146,10 +156,9 @@ class PythonPlanner:
                 continue
             inner = os.path.relpath(folder or ".", above or ".")
             where = f"{above}/uv.lock".lstrip("/")
-            text = self._files.text(path) or ""
             asked = [options.bundle_sdk, list(options.groups), list(options.extras)]
             kind = f"lock {inner}" if asked == [False, [], []] else f"lock {inner} {asked}"
-            fact = self._files.fact(kind, path, lambda: _reached(text, inner, where, options))  # noqa: B023 - called at once
+            fact = self._files.text_fact(kind, path, partial(self._reached, inner, where, options))
             if fact is not None:
                 return above, lockfile.Locked(**fact)
             if any((self._root / folder / name).is_file() for name in ("poetry.lock", "requirements.txt")):
@@ -160,6 +169,19 @@ class PythonPlanner:
                 hint=f"add it to [tool.uv.workspace] members, then: uv lock --directory {above or '.'}",
             )
         return None
+
+    def _reached(self, folder: str, where: str, options: BuildOptions, text: str) -> dict[str, object] | None:
+        if self._lock_read is None or self._lock_read[0] != text:  # all its members ask, and parsing takes long
+            self._lock_read = (text, lockfile.parse(text, where=where))
+        locked = lockfile.reached(
+            self._lock_read[1],
+            folder,
+            where=where,
+            without=python.supplied(options),
+            groups=options.groups,
+            extras=options.extras,
+        )
+        return None if locked is None else locked.to_json()
 
     def _plan_from_lock(
         self,
@@ -190,6 +212,7 @@ class PythonPlanner:
             requires=requires,
             options=options,
             export=(self._root / lock_folder, locked.name),
+            edges=locked.edges,
         )
 
     def _plan_from_poetry(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
@@ -313,13 +336,6 @@ class PythonPlanner:
             if (path / named).is_file() and named not in files:
                 files[named] = _source_file(self._files, path / named)
         return Part(name=name, folder=folder, manifest=manifest, files=files)
-
-
-def _reached(text: str, folder: str, where: str, options: BuildOptions) -> dict[str, object] | None:
-    locked = lockfile.reached(
-        text, folder, where=where, without=python.supplied(options), groups=options.groups, extras=options.extras
-    )
-    return None if locked is None else locked.to_json()
 
 
 def _above(folder: str) -> list[str]:

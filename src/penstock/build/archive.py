@@ -1,8 +1,8 @@
 """ZIPs whose bytes depend on their members' names, contents and executable bits, and on nothing else.
 
 Members are sorted by name, dated 1980-01-01 00:00:00, 0644 or 0755, without extra fields, comments or folders, and
-compressed once: a packed member is copied from archive to archive as it is. Format: APPNOTE.TXT 6.3.3 by PKWARE,
-without ZIP64, because Lambda's limit on unzipped code (250 MB) is far below 4 GiB.
+compressed once, by libdeflate: a packed member is copied from archive to archive as it is. Format: APPNOTE.TXT 6.3.3
+by PKWARE, without ZIP64, because Lambda's limit on unzipped code (250 MB) is far below 4 GiB.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5H2L")
 _END = struct.Struct("<4s4H2LH")
 _MEMBERS_MAX = 0xFFFF
+_LEVEL = 9
+"""Of libdeflate's 12: those above take three to five times as long for 2.5 % less."""
 
 
 class ArchiveError(ValueError):
@@ -58,8 +60,7 @@ class Member:
 def pack(name: str, content: bytes, *, executable: bool = False) -> Member:
     """Compress one file, or store it when that is smaller. Raises ArchiveError for a name that would escape."""
     check_name(name)
-    compressor = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS, 9)
-    packed = compressor.compress(content) + compressor.flush()
+    packed = _deflated(content)
     stored = len(packed) >= len(content)
     return Member(
         name=name,
@@ -69,6 +70,21 @@ def pack(name: str, content: bytes, *, executable: bool = False) -> Member:
         packed=content if stored else packed,
         executable=executable,
     )
+
+
+def tools() -> dict[str, str]:
+    """What decides the compressed bytes, for recipes."""
+    from deflate import __version__  # noqa: PLC0415 - native, and only builds need it
+
+    return {"tool deflate": f"{__version__}, level {_LEVEL}"}
+
+
+def _deflated(content: bytes) -> bytes:
+    if not content:
+        return b"\3\0"
+    from deflate import deflate_compress  # noqa: PLC0415 - native, and only builds need it
+
+    return bytes(deflate_compress(content, _LEVEL))
 
 
 def check_name(name: str) -> None:

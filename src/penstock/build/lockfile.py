@@ -19,6 +19,8 @@ from penstock.model.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
+Packages = list[dict[str, Any]]
+"""The `[[package]]` tables of a lock."""
 _LOCAL_SOURCES = ("editable", "virtual", "directory")
 
 
@@ -33,14 +35,21 @@ class Locked:
     name: str
     packages: Mapping[str, str]
     internal: Mapping[str, str]
+    edges: str
+    """Digest of how external packages are asked for. Projects with equal edges get equal requirements from uv."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for a cache."""
-        return {"name": self.name, "packages": dict(self.packages), "internal": dict(self.internal)}
+        return {
+            "name": self.name,
+            "packages": dict(self.packages),
+            "internal": dict(self.internal),
+            "edges": self.edges,
+        }
 
 
 def reached(
-    text: str,
+    packages: Packages,
     folder: str,
     *,
     where: str,
@@ -52,9 +61,8 @@ def reached(
 
     `groups` and `extras` are those of the project itself that count as well.
 
-    None when the lock has no project there. Raises BuildFailed when the text is not a lock.
+    None when the lock has no project there. Raises BuildFailed for what is not understood.
     """
-    packages = _parse(text, where)
     by_name: dict[str, list[dict[str, Any]]] = {}
     for package in packages:
         by_name.setdefault(package["name"], []).append(package)
@@ -63,6 +71,7 @@ def reached(
         return None
     external: dict[str, str] = {}
     internal: dict[str, str] = {}
+    edges: set[str] = set()
     seen: set[tuple[str, str, str]] = set()
     queue: deque[tuple[dict[str, Any], str]] = deque([(root, "")])
     while queue:
@@ -81,10 +90,13 @@ def reached(
         for dependency in (*_dependencies(package, extra), *_asked_for(package, asked)):
             if dependency["name"] not in without:
                 queue.extend(_choices(by_name, dependency))
-    return Locked(name=root["name"], packages=external, internal=internal)
+            if local is not None:
+                edges |= _edge(root["name"], dependency, by_name)
+    return Locked(name=root["name"], packages=external, internal=internal, edges=_digest({"edges": sorted(edges)}))
 
 
-def _parse(text: str, where: str) -> list[dict[str, Any]]:
+def parse(text: str, *, where: str) -> Packages:
+    """The packages of a lock, for `reached`. Raises BuildFailed when the text is not a lock."""
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -115,6 +127,16 @@ def _dependencies(package: Mapping[str, Any], extra: str) -> Iterator[Mapping[st
         yield from package.get("optional-dependencies", {}).get(extra, ())
     else:
         yield from package.get("dependencies", ())
+
+
+def _edge(root: str, dependency: Mapping[str, Any], by_name: Mapping[str, list[dict[str, Any]]]) -> set[str]:
+    """What one local package's dependency says of external ones: all of it, or nothing when it leads to a local one."""
+    if all(_folder(package) is None for package in by_name.get(dependency["name"], ())):
+        return {json.dumps(dependency, sort_keys=True, default=str)}
+    if dependency.keys() <= {"name", "version"}:
+        return set()
+    # With a marker or extras on the way, what is asked for depends on the way.
+    return {json.dumps([root, dependency], sort_keys=True, default=str)}
 
 
 def _asked_for(package: Mapping[str, Any], names: Collection[str]) -> Iterator[Mapping[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from penstock.model.errors import BuildFailed
@@ -39,6 +39,16 @@ class Manifest:
     """Whether a build backend makes it a package; else its files are taken as they are."""
     files: tuple[str, ...]
     """Further files that its metadata names: README, licences."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, for a cache."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Manifest:
+        """Back from JSON, which knows no tuples."""
+        listed: dict[str, Any] = {key: tuple(content[key]) for key in ("dependencies", "files")}
+        return cls(**{**content, **listed})
 
 
 def manifest(text: str, *, where: str) -> Manifest:

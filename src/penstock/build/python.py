@@ -155,6 +155,7 @@ def stale_lock(stderr: str) -> bool:
 
 def without_wheel(stderr: str) -> str | None:
     """The package, as `name==version` or `name`, that uv found no wheel of for the target."""
+    stderr = " ".join(stderr.split())  # it wraps its lines
     match = re.search(r"(\S+==\S+) has no (?:usable )?wheels", stderr)
     match = match or re.search(
         r"[Bb]uilding source distributions (?:for|is disabled, but attempted to build) `([^`]+)`", stderr

@@ -84,7 +84,9 @@ source = { registry = "https://pypi.org/simple" }
 
 
 def locked(text: str = LOCK, folder: str = "services/user") -> lockfile.Locked:
-    found = lockfile.reached(text, folder, where="uv.lock", without=python.SUPPLIED_BY_LAMBDA)
+    found = lockfile.reached(
+        lockfile.parse(text, where="uv.lock"), folder, where="uv.lock", without=python.SUPPLIED_BY_LAMBDA
+    )
     assert found is not None
     return found
 
@@ -105,7 +107,7 @@ def test_another_services_dependency_changes_nothing_and_ones_own_does() -> None
 
 
 def test_a_project_that_is_not_in_the_lock_is_none() -> None:
-    assert lockfile.reached(LOCK, "services/new", where="uv.lock") is None
+    assert lockfile.reached(lockfile.parse(LOCK, where="uv.lock"), "services/new", where="uv.lock") is None
 
 
 def test_a_local_archive_is_refused_rather_than_left_out() -> None:
@@ -120,7 +122,7 @@ def test_a_local_archive_is_refused_rather_than_left_out() -> None:
 @pytest.mark.parametrize("text", ["not toml [", "version = 2", "version = 1\n[[package]]\n"])
 def test_what_is_not_a_lock_is_refused_with_its_name(text: str) -> None:
     with pytest.raises(BuildFailed) as caught:
-        lockfile.reached(text, "x", where="uv.lock")
+        lockfile.reached(lockfile.parse(text, where="uv.lock"), "x", where="uv.lock")
     assert caught.value.where == "uv.lock"
 
 

@@ -1,0 +1,86 @@
+"""The same workload built by SAM: one template, a function for each service, `sam build --cached --parallel`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+import zipfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from measure import Table
+    from workload import Workload
+
+_BUNDLING = {
+    "BuildMethod": "esbuild",
+    "BuildProperties": {"EntryPoints": ["src/app.ts"], "Minify": True, "Target": "node22", "External": ["@aws-sdk/*"]},
+}
+
+
+def beside_sam(table: Table, load: Workload, sam: str) -> None:
+    """Add SAM's rows: cold, nothing to do, one change; a round each, because they take minutes."""
+    root = load.root.parent / f"{load.root.name}-sam"
+    shutil.rmtree(root, ignore_errors=True)
+    _template(load, root)
+    version = subprocess.run([sam, "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    table.add(f"{version}: cold, --cached --parallel", _build(sam, root))
+    table.add("  nothing to do", _build(sam, root))
+    source = root / load.python[0] / "app.py"
+    source.write_text(source.read_text() + "# edit\n")
+    table.add("  one service changed", _build(sam, root))
+    table.add("  ZIP of a Python service", _zipped(root / ".aws-sam/build" / load.python[0]) / 2**20, unit="MB")
+
+
+def _template(load: Workload, root: Path) -> None:
+    """Services as SAM wants them: each with its own requirements.txt, or package.json of what the index has."""
+    resources = {}
+    export = ["uv", "export", "--quiet", "--locked", "--no-emit-local", "--no-hashes", "--no-header", "--no-annotate"]
+    for name in load.python:
+        shutil.copytree(load.root / "services" / name, root / name)
+        asked = [*export, "--package", name]
+        text = subprocess.run(asked, cwd=load.root, capture_output=True, text=True, check=True).stdout
+        # It has no word for packages of the workspace: they are copied, as people do.
+        (root / name / "requirements.txt").write_text(text)
+        for shared in (load.root / "packages").glob("lib*/src/*"):
+            shutil.copytree(shared, root / name / shared.name)
+        resources[name] = _function(name, "python3.11", "app.handler")
+    for name in load.node:
+        shutil.copytree(load.root / "services" / name, root / name)
+        manifest = json.loads((root / name / "package.json").read_text())
+        for shared in (load.root / "packages").glob("kit*"):
+            if manifest["dependencies"].pop(shared.name, None):
+                shutil.copytree(shared / "src", root / name / "src" / shared.name)
+        (root / name / "package.json").write_text(json.dumps(manifest))
+        source = root / name / "src/app.ts"
+        source.write_text(re.sub(r'from "(kit\d)"', r'from "./\1/index.js"', source.read_text()))
+        resources[name] = {**_function(name, "nodejs22.x", "src/app.handler"), "Metadata": _BUNDLING}
+    template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": resources}
+    (root / "template.json").write_text(json.dumps(template))
+
+
+def _function(name: str, runtime: str, handler: str) -> dict[str, object]:
+    properties = {"CodeUri": name, "Runtime": runtime, "Handler": handler, "Architectures": ["x86_64"]}
+    return {"Type": "AWS::Serverless::Function", "Properties": properties}
+
+
+def _build(sam: str, root: Path) -> float:
+    began = time.perf_counter()
+    argv = [sam, "build", "--cached", "--parallel", "--template", "template.json"]
+    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"sam build failed:\n{done.stderr[-3000:]}")
+    return time.perf_counter() - began
+
+
+def _zipped(folder: Path) -> int:
+    """Bytes of the ZIP that `sam package` would upload."""
+    archive = folder.with_suffix(".zip")
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(folder.rglob("*")):
+            file.write(path, path.relative_to(folder))
+    return archive.stat().st_size
