@@ -173,10 +173,9 @@ class TerraformCli:
 
         return run([str(self.program.path), *arguments], cwd=root, env=self.environment(), scratch=scratch, line=line)
 
-    def _waiting(self, pid: int) -> None:
-        self._events.emit(
-            Note(text=f"waiting for the Terraform (pid {pid}) that an interrupted run left behind", level="warning")
-        )
+    def _waiting(self, pid: int, parent: int | None) -> None:
+        whose = f"of penstock (process {parent}), which runs beside this" if parent else "that a killed run left behind"
+        self._events.emit(Note(text=f"waiting for the Terraform (pid {pid}) {whose}", level="warning"))
 
     def _failure(self, root: Path, done: Finished) -> Exception:
         error = failure(done.lines, done.text, root=str(root), status=done.status)

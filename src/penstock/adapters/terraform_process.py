@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters.processes import is_alive
 from penstock.model.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    mark.write_text(json.dumps({"pid": process.pid, "argv": list(argv)}))
+    mark.write_text(json.dumps({"pid": process.pid, "argv": list(argv), "parent": os.getpid()}))
     reader = _Reader(output, line)
     interrupts = 0
     try:
@@ -85,13 +86,16 @@ def run(
         raise Interrupted(
             f"interrupted; Terraform stopped {how}",
             where=str(cwd),
-            hint="the same command plans what is left and goes on",
+            hint="the same command plans what is left and goes on; a plan that needs a yes needs a new one",
         )
     return Finished(status=status, lines=tuple(reader.lines), text="\n".join(reader.other))
 
 
-def wait_for_orphan(scratch: Path, said: Callable[[int], None]) -> None:
-    """Wait until a run that a killed Penstock left behind in this folder has ended; `said` is told its pid first."""
+def wait_for_orphan(scratch: Path, said: Callable[[int, int | None], None]) -> None:
+    """Wait until a run in this folder that is not ours has ended.
+
+    `said` is told its pid first, and that of the Penstock which waits for it: None when that was killed.
+    """
     mark = scratch / "running.json"
     try:
         left = json.loads(mark.read_text())
@@ -99,7 +103,8 @@ def wait_for_orphan(scratch: Path, said: Callable[[int], None]) -> None:
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return
     if _is_running(pid, program):
-        said(pid)
+        parent = int(left.get("parent", 0))
+        said(pid, parent if parent and is_alive(parent) else None)
         while _is_running(pid, program):
             time.sleep(POLL)
     mark.unlink(missing_ok=True)

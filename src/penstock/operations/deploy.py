@@ -21,7 +21,7 @@ from penstock.operations.promote import copy_artifacts, release_from
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
 from penstock.operations.secrets import generate_missing
-from penstock.operations.session import exclusive, somebody_is_at_it
+from penstock.operations.session import exclusive, holder, somebody_is_at_it
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.summary import counted, summary
@@ -41,7 +41,7 @@ from penstock.operations.terraform import (
     wanted_shape,
     write_root,
 )
-from penstock.operations.verify import verify_slot
+from penstock.operations.verify import verify_release
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
@@ -119,6 +119,9 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
             return idle
     prepare_store(world)
     if request.plan_only:
+        busy = holder(world)
+        if busy is not None:
+            warn(world, f"{busy}; until that has ended, this plan is one of a half-made environment")
         planned = _plan(world, wanted, _live_release(world, pointer), request.allow_destroy, only=True)
         return _result(world, wanted, changed=False, live=False, plan=planned.plan)
     with exclusive(world, f"deploy release {wanted.release.id}") as session:
@@ -130,8 +133,6 @@ def _carry_out(world: World, session: Session, wanted: _Wanted, request: DeployR
     if request.services:
         # Once more, on what is live now that nobody else can change it.
         wanted = replace(wanted, release=only_services(wanted.whole, live, request.services))
-    if wanted.release.id in read_history(world.objects).bad():
-        warn(world, f"release {wanted.release.id} was rolled back before; this brings the same code back")
     planned = _plan(world, wanted, live, request.allow_destroy, only=False)
     approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
     session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})
@@ -173,7 +174,7 @@ def _walk(world: World, session: Session, release: Release, wanted: _Wanted, liv
             case Verify():
                 if pointer is not None and not already:
                     with step(world, f"verify slot {pointer.idle}"):
-                        verify_slot(world, pointer.idle, _changed(world, release, live))
+                        verify_release(world, release.id, pointer.idle, _changed(world, release, live))
                 offered = Loaded(release=release, applied=wanted.applied)
                 reach(world, session, offered, _names(world, release))
             case AwaitSwitch():
@@ -274,6 +275,10 @@ class _Planned:
 
 def _plan(world: World, wanted: _Wanted, live: Release | None, allow_destroy: Sequence[str], *, only: bool) -> _Planned:
     """Ask Terraform, unless it was asked the same before; `only` changes nothing that serves."""
+    history = read_history(world.objects)
+    if wanted.release.id in history.bad() and (live is None or live.id != wanted.release.id):
+        what = f"release {wanted.release.id} was rolled back here: a deploy brings the same code back to traffic"
+        warn(world, f"{what}; mend or revert it first, unless you mean it")
     before = read_applied(world)
     retained = retain(world, live, wanted.release, write=not only)
     saved: TerraformPlan | None = None
@@ -293,7 +298,7 @@ def _plan(world: World, wanted: _Wanted, live: Release | None, allow_destroy: Se
         strategy=wanted.strategy,
         terraform_digest=document_digest(saved.document) if saved is not None and saved.changed else "",
         allow_destroy=allow_destroy,
-        promotions=len(read_history(world.objects).promotions),
+        promotions=len(history.promotions),
     )
     text = summary(plan)
     plans.save(world, plan, text)

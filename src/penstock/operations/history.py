@@ -45,6 +45,8 @@ class History:
 
     promotions: tuple[Promotion, ...] = ()
     move: Move | None = None
+    failed: frozenset[str] = frozenset()
+    """Releases whose last verification failed."""
 
     @property
     def latest(self) -> Promotion | None:
@@ -67,7 +69,7 @@ class History:
         by_rollback = bool(move and move.rollback and move.target == live)
         marked = self.rolled_back(move.origin) if move and move.origin and by_rollback else self
         arrival = Promotion(release=live, at=at, by=by, run=run, by_rollback=by_rollback)
-        return replace(marked, promotions=(*marked.promotions, arrival))
+        return replace(marked.verified(live), promotions=(*marked.promotions, arrival))
 
     def rolled_back(self, release: str) -> History:
         """The history after the latest promotion of this release was found bad."""
@@ -76,6 +78,14 @@ class History:
             return self
         marked = replace(self.promotions[index], rolled_back=True)
         return replace(self, promotions=(*self.promotions[:index], marked, *self.promotions[index + 1 :]))
+
+    def refuted(self, release: str) -> History:
+        """The history after the release failed its verification."""
+        return replace(self, failed=self.failed | {release})
+
+    def verified(self, release: str) -> History:
+        """The history after the release passed it."""
+        return replace(self, failed=self.failed - {release})
 
     def rollback_target(self, live: str | None) -> str | None:
         """The last promoted release other than the live one that was not rolled back afterwards."""
@@ -102,9 +112,13 @@ def read_history(objects: ObjectStore) -> History:
         return History()
     found = json.loads(stored.body)
     move = found.get("move")
-    return History(tuple(Promotion(**item) for item in found["promotions"]), Move(**move) if move else None)
+    return History(
+        promotions=tuple(Promotion(**item) for item in found["promotions"]),
+        move=Move(**move) if move else None,
+        failed=frozenset(found.get("failed", ())),
+    )
 
 
 def write_history(objects: ObjectStore, history: History) -> None:
     """Replace the history; the caller holds the lease."""
-    objects.put(KEY, json.dumps(asdict(history), indent=1).encode())
+    objects.put(KEY, json.dumps({**asdict(history), "failed": sorted(history.failed)}, indent=1).encode())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import RemoteFault
 from penstock.operations.engine import observe
 from penstock.operations.history import read_history
-from penstock.operations.session import exclusive
+from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import note, step
 from penstock.operations.store import ReleaseStore
 from penstock.release.retain import ARTIFACTS, KEEP, Prunable, kept_releases, prunable
@@ -25,6 +25,7 @@ def prune(world: World, *, keep: int = KEEP, dry_run: bool = False) -> Prunable:
         keep: how many of the newest releases can always come back.
         dry_run: only say it.
     """
+    require_deployed(world)
     with exclusive(world, "prune") as session:
         found = _find(world, keep)
         if not dry_run:

@@ -6,6 +6,7 @@ import secrets as random_source
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import UsageError
+from penstock.operations.session import require_deployed
 from penstock.operations.steps import note
 
 if TYPE_CHECKING:
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 
 
 def set_secret(world: World, name: str, value: str) -> None:
-    """Give a secret of the workspace its value."""
+    """Give a secret of the workspace its value. Raises UsageError before the first deploy."""
     if not value:
         raise UsageError(f"the value of {name} is empty", hint="type it at the prompt, or pipe it to standard input")
-    world.secrets.put(find(world, name).physical, value)
+    secret = find(world, name)
+    require_deployed(world)  # Terraform makes the container, and refuses one that is there already
+    world.secrets.put(secret.physical, value)
 
 
 def list_secrets(world: World) -> Sequence[tuple[Secret, bool]]:

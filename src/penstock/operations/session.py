@@ -80,7 +80,8 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
             yield session
         except PenstockError as error:
             # Only the first line: what follows may quote a function's own words.
-            session.record("failed", {"error": type(error).__name__, "what": error.what.partition("\n")[0]})
+            what = error.what.partition("\n")[0]
+            session.record("failed", {"error": type(error).__name__, "what": what, "purpose": purpose})
             raise
         session.record("ended", {"purpose": purpose})
         ledger.close()
@@ -116,8 +117,25 @@ def repair(world: World, session: Session) -> None:
 
 def holder(world: World) -> str | None:
     """Who holds the environment now, in words; None when nobody does."""
-    stored = _leases(world).read()
-    return describe(stored.lease, now=world.clock.now()) if stored and stored.is_held else None
+    if not world.objects.exists():
+        return None
+    leases = _leases(world)
+    stored = leases.read()
+    if stored is None or not stored.is_held:
+        return None
+    dead = "; that process is gone, and the next command takes over" if leases.is_dead(stored.lease) else ""
+    return f"{describe(stored.lease, now=world.clock.now())}{dead}"
+
+
+def last_failure(world: World) -> str | None:
+    """How the last command that changed the environment failed, in words; None when it did not."""
+    if not world.objects.exists():
+        return None
+    last = LedgerStore(world.objects, clock=world.clock, actor="", run=world.run).last(1)
+    if not last or last[0].kind != "failed":
+        return None
+    data = last[0].data
+    return f"the last command failed at {last[0].at[:19]}Z: {data.get('purpose', '')}: {data['what']}"
 
 
 def somebody_is_at_it(world: World) -> bool:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.model.release import SLOTS, Pointer
 from penstock.operations.engine import read_pointer
 from penstock.operations.history import read_history
-from penstock.operations.session import holder
+from penstock.operations.session import holder, last_failure
 from penstock.operations.store import ReleaseStore
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from penstock.model.release import Release, Slot
+    from penstock.operations.history import History
     from penstock.operations.world import World
     from penstock.ports import FunctionHealth, TableHealth
 
@@ -37,6 +38,8 @@ class SlotStatus:
     commit: str = ""
     author: str = ""
     created: str = ""
+    failed: bool = False
+    """Whether its last verification failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +71,8 @@ class Status:
     tables: Mapping[str, TableHealth] = field(default_factory=dict)
     holder: str | None = None
     """Who changes the environment right now, in words."""
+    failure: str | None = None
+    """How the last command that changed the environment failed, in words."""
 
     @property
     def ok(self) -> bool:
@@ -85,7 +90,7 @@ class ReleaseLine:
 
     release: str
     state: str
-    """live, waiting, previous, rolled back, or past."""
+    """live, waiting, previous, rolled back, failed verification, never live, or past."""
     slot: str | None
     promoted: str
     by: str
@@ -99,8 +104,9 @@ def status(world: World) -> Status:
     api = world.gateway.find(world.workspace.api_name)
     url = world.gateway.url(api, world.workspace.api_name, "live") if api else None
     if pointer is None or pointer.live_release is None:
-        return Status(environment=name, url=url, deployed=False)
+        return Status(environment=name, url=url, deployed=False, holder=holder(world), failure=last_failure(world))
     releases = ReleaseStore(world.objects)
+    failed = read_history(world.objects).failed
     stage = world.gateway.stage(api, "live") if api else None
     routes = []
     for function in world.workspace.functions:
@@ -115,12 +121,13 @@ def status(world: World) -> Status:
         environment=name,
         url=url,
         deployed=True,
-        slots=tuple(_slot(pointer, slot, releases) for slot in SLOTS),
+        slots=tuple(_slot(pointer, slot, releases, failed) for slot in SLOTS),
         agrees=stage is None or stage.variables.get("slot") == pointer.live,
         routes=tuple(routes),
         functions=world.health.functions(functions, WINDOW),
         tables=world.health.tables(tables, WINDOW),
         holder=holder(world),
+        failure=last_failure(world),
     )
 
 
@@ -131,26 +138,25 @@ def releases(world: World) -> Sequence[ReleaseLine]:
         return ()
     store = ReleaseStore(world.objects)
     history = read_history(world.objects)
-    bad = history.bad()
     lines: dict[str, ReleaseLine] = {}
     for promotion in reversed(history.promotions):
         if promotion.release not in lines:
             lines[promotion.release] = _line(
-                promotion.release, store.get(promotion.release), pointer, bad, promotion.at, promotion.by
+                promotion.release, store.get(promotion.release), pointer, history, promotion.at, promotion.by
             )
     for release in store.ids():
         if release not in lines:
-            lines[release] = _line(release, store.get(release), pointer, bad, "", "")
+            lines[release] = _line(release, store.get(release), pointer, history, "", "")
     return tuple(lines.values())
 
 
 def _line(  # noqa: PLR0917 - a row of a table
-    release: str, stored: Release | None, pointer: Pointer, bad: frozenset[str], at: str, by: str
+    release: str, stored: Release | None, pointer: Pointer, history: History, at: str, by: str
 ) -> ReleaseLine:
     slot = next((slot for slot in SLOTS if pointer.slot(slot).release == release), None)
     return ReleaseLine(
         release=release,
-        state=_state(release, slot, pointer, bad, promoted=bool(at)),
+        state=_state(release, slot, pointer, history, promoted=bool(at)),
         slot=slot,
         promoted=at,
         by=by or (stored.author if stored else ""),
@@ -158,19 +164,21 @@ def _line(  # noqa: PLR0917 - a row of a table
     )
 
 
-def _state(release: str, slot: Slot | None, pointer: Pointer, bad: frozenset[str], *, promoted: bool) -> str:
+def _state(release: str, slot: Slot | None, pointer: Pointer, history: History, *, promoted: bool) -> str:
     if slot == pointer.live:
         return "live"
     if slot is not None and slot == pointer.candidate:
         return "waiting"
-    if release in bad:
+    if release in history.bad():
         return "rolled back"
+    if release in history.failed:
+        return "failed verification"
     if not promoted:
         return "never live"
     return "previous" if slot is not None else "past"
 
 
-def _slot(pointer: Pointer, slot: Slot, releases: ReleaseStore) -> SlotStatus:
+def _slot(pointer: Pointer, slot: Slot, releases: ReleaseStore, failed: frozenset[str]) -> SlotStatus:
     state = pointer.slot(slot)
     release = releases.get(state.release) if state.release else None
     return SlotStatus(
@@ -181,4 +189,5 @@ def _slot(pointer: Pointer, slot: Slot, releases: ReleaseStore) -> SlotStatus:
         commit=release.commit if release else "",
         author=release.author if release else "",
         created=release.created if release else "",
+        failed=state.release in failed,
     )

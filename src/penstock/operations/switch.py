@@ -20,7 +20,7 @@ from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import step, timestamp, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.terraform import contract, read_applied, read_wanted
-from penstock.operations.verify import check_live, verify_slot
+from penstock.operations.verify import check_live, verify_release
 from penstock.policy.destruction import HOLDS_DATA
 from penstock.ports import Command
 from penstock.release.reconcile import Applied, Live, Loaded
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from penstock.operations.session import Session
     from penstock.operations.world import World
 
+NAMED = 3
+"""Releases that an error names."""
 SMOKE_TIMEOUT = 600.0
 """Seconds that one smoke script may take."""
 
@@ -166,7 +168,7 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
     slot = (read_pointer(world) or Pointer()).idle
     changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
     with step(world, f"verify slot {slot}"):
-        verify_slot(world, slot, changed)
+        verify_release(world, target.id, slot, changed)
 
 
 def _before(move: Move, live: str) -> str | None:
@@ -239,12 +241,27 @@ def _target(world: World, live: Release, to: str | None, history: History) -> Re
         return _promoted(world, _named(world, to), history)
     target = history.rollback_target(live.id)
     if target is None:
-        raise Refused(
-            f"there is no release to go back to: beside {live.id} every one was rolled back or never had traffic",
-            where=world.workspace.environment.name,
-            hint=f"penstock releases -e {world.workspace.environment.name}; --to RELEASE takes one nevertheless",
-        )
+        raise _nowhere(world, live, history)
     return _stored(world, target)
+
+
+def _nowhere(world: World, live: Release, history: History) -> Refused:
+    """Why no release is one to go back to, and what there is instead."""
+    name = world.workspace.environment.name
+    bad = [one for one in dict.fromkeys(p.release for p in reversed(history.promotions)) if one in history.bad()]
+    others = [f"{release} was rolled back" for release in bad[:NAMED] if release != live.id]
+    pointer = read_pointer(world) or Pointer()
+    waits = pointer.slot(pointer.candidate).release if pointer.candidate else None
+    if waits:
+        others.append(f"{waits} waits and never had traffic")
+    hints = [f"to take {bad[0]} nevertheless: penstock rollback -e {name} --to {bad[0]}"] if others and bad else []
+    if waits:
+        hints.append(f"to drop {waits}: penstock abort -e {name}")
+    return Refused(
+        f"there is no release to go back to: {'; '.join(others) or f'only {live.id} ever had traffic'}",
+        where=name,
+        hint="; ".join(hints) or f"penstock releases -e {name} lists them",
+    )
 
 
 def _promoted(world: World, release: Release, history: History) -> Release:

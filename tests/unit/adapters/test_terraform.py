@@ -205,7 +205,7 @@ def test_a_killed_parent_leaves_an_apply_that_ends_by_itself_and_is_waited_for(
     again = terraform.plan(root, out=tmp_path / "q", variables={})
     assert not again.changed
     assert state(root) == {"terraform_data.first", "terraform_data.slow"}
-    assert any(isinstance(event, Note) and "an interrupted run left behind" in event.text for event in events.seen)
+    assert any(isinstance(event, Note) and "a killed run left behind" in event.text for event in events.seen)
 
 
 def _wait_for(path: Path) -> None:

@@ -10,11 +10,13 @@ from unit.operations.harness import Verbs, no, yes
 from unit.release.shop import NAMES
 
 from penstock.model.errors import CameBack, Locked, NotFound, Refused, UsageError, VerificationFailed
-from penstock.model.events import NothingToDo
-from penstock.model.workspace import ApprovalPolicy, Table
+from penstock.model.events import Note, NothingToDo
+from penstock.model.workspace import ApprovalPolicy, Secret, Table
 from penstock.operations.abort import abort
+from penstock.operations.engine import pointer_name
 from penstock.operations.history import read_history
 from penstock.operations.prune import prune
+from penstock.operations.secrets import set_secret
 from penstock.operations.session import exclusive, somebody_is_at_it, unlock
 from penstock.operations.status import releases, status
 from penstock.operations.store import LedgerStore, ReleaseStore
@@ -23,9 +25,11 @@ from penstock.ports import HttpAnswer
 from penstock.release.ledger import verify
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from penstock.model.ledger import LedgerEntry
+    from penstock.operations.world import World
 
 ONES = dict.fromkeys(NAMES, 1)
 
@@ -37,6 +41,10 @@ def verbs(tmp_path: Path) -> Verbs:
 
 def ledger(verbs: Verbs) -> list[LedgerEntry]:
     return list(LedgerStore(verbs.shop.objects, clock=verbs.shop.clock, actor="", run="").entries())
+
+
+def warnings(verbs: Verbs) -> list[str]:
+    return [note.text for note in verbs.shop.events.of(Note) if note.level == "warning"]
 
 
 def answer(status: int) -> HttpAnswer:
@@ -172,6 +180,109 @@ def test_a_candidate_that_fails_its_check_never_gets_traffic(verbs: Verbs) -> No
         verbs.deploy()
     assert verbs.live_code() == ONES
     assert not somebody_is_at_it(verbs.world())
+
+
+def test_everybody_sees_that_a_release_failed_its_verification_until_it_passes(verbs: Verbs) -> None:
+    first = verbs.deploy().release
+    verbs.code["users"] = 2
+    good = verbs.live_slot()
+    verbs.answers(lambda _stage, slot: answer(200 if slot == good else 502))
+    with pytest.raises(VerificationFailed):
+        verbs.deploy()
+    states = {line.release: line.state for line in releases(verbs.world())}
+    assert sorted(states.values()) == ["failed verification", "live"]
+    found = status(verbs.world())
+    assert [(slot.live, slot.failed) for slot in sorted(found.slots, key=lambda slot: slot.live)] == [
+        (False, True),
+        (True, False),
+    ]
+    assert found.failure is not None
+    assert "deploy release" in found.failure
+    assert "checks failed in slot" in found.failure
+    with pytest.raises(Refused, match=f"only {first} ever had traffic"):
+        rollback(verbs.world())
+
+    verbs.answers(lambda _stage, _slot: answer(200))
+    verbs.deploy()
+    assert sorted(line.state for line in releases(verbs.world())) == ["live", "previous"]
+    assert status(verbs.world()).failure is None
+    assert not any(slot.failed for slot in status(verbs.world()).slots)
+
+
+def test_a_release_that_passes_at_last_and_is_aborted_has_not_failed(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    good = verbs.live_slot()
+    verbs.answers(lambda _stage, slot: answer(200 if slot == good else 502))
+    with pytest.raises(VerificationFailed):
+        verbs.deploy()
+    verbs.answers(lambda _stage, _slot: answer(200))
+    verbs.deploy(strategy="blue-green")
+    abort(verbs.world())
+    assert sorted(line.state for line in releases(verbs.world())) == ["live", "never live"]
+
+
+def test_no_release_to_go_back_to_names_those_there_are(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    mistake = verbs.deploy().release
+    rollback(verbs.world())
+    verbs.code["users"] = 3
+    waiting = verbs.deploy(strategy="blue-green").release
+    with pytest.raises(Refused, match=f"{mistake} was rolled back; {waiting} waits and never had traffic") as refused:
+        rollback(verbs.world())
+    assert f"penstock rollback -e dev --to {mistake}" in refused.value.hint
+    assert f"to drop {waiting}: penstock abort -e dev" in refused.value.hint
+
+
+def test_a_rollback_says_that_the_code_would_bring_the_release_back_and_a_deploy_of_it_warns(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    mistake = verbs.deploy().release
+    rollback(verbs.world())
+    assert warnings(verbs) == [
+        f"the code that made {mistake} is not changed by this: deployed again, it brings that release back"
+    ]
+    verbs.deploy(plan_only=True)
+    verbs.deploy()
+    told = [text for text in warnings(verbs) if f"release {mistake} was rolled back here" in text]
+    assert len(told) == 2, "the plan says so as well"
+
+
+def test_a_plan_beside_a_running_command_says_whose_and_since_when(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    with exclusive(verbs.world(), "deploy release r7"):
+        verbs.deploy(plan_only=True)
+        seen = status(replace(verbs.world(), process_alive=lambda _pid: True)).holder
+    assert any("for: deploy release r7" in text and "half-made" in text for text in warnings(verbs))
+    assert seen is not None
+    assert "gone" not in seen
+
+
+def test_what_a_killed_command_left_is_not_called_running(verbs: Verbs) -> None:
+    verbs.deploy()
+    with exclusive(verbs.world(), "switch"):
+        seen = status(verbs.world()).holder  # no process of the fakes lives
+    assert seen is not None
+    assert "that process is gone, and the next command takes over" in seen
+
+
+def test_who_runs_the_first_deploy_is_seen(verbs: Verbs) -> None:
+    assert status(verbs.world()).holder is None
+    verbs.shop.objects.create()
+    with exclusive(verbs.world(), "deploy release r1"):
+        found = status(verbs.world())
+    assert not found.deployed
+    assert "for: deploy release r1" in str(found.holder)
+
+
+@pytest.mark.parametrize("verb", [switch, rollback, abort, prune, lambda world: set_secret(world, "token", "value")])
+def test_where_nothing_is_deployed_every_verb_says_just_that(verbs: Verbs, verb: Callable[[World], object]) -> None:
+    verbs.workspace = replace(verbs.workspace, secrets=(Secret(name="token", physical="shop/dev/token"),))
+    verbs.shop.parameters.delete(pointer_name(verbs.world()))
+    with pytest.raises(UsageError, match="nothing is deployed in dev yet"):
+        verb(verbs.world())
 
 
 def test_a_release_that_is_unwell_with_traffic_comes_back_by_itself(verbs: Verbs) -> None:

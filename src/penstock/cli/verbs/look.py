@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.cli.settings import Settings
-    from penstock.operations.status import RouteStatus, Status
+    from penstock.operations.status import RouteStatus, SlotStatus, Status
     from penstock.ports import FunctionHealth, TableHealth
 
 
@@ -75,7 +75,12 @@ def status(settings: Settings) -> None:
         put({"event": "status", **found.to_json()})
         return
     if not found.deployed:
-        talk(f"{found.environment}: nothing is deployed yet: penstock deploy -e {found.environment}")
+        if found.holder:
+            talk(f"{found.environment}: no release has traffic yet\n! {found.holder}")
+        else:
+            talk(f"{found.environment}: nothing is deployed yet: penstock deploy -e {found.environment}")
+        if found.failure:
+            talk(f"! {found.failure}")
         return
     _show(settings, found)
 
@@ -97,6 +102,12 @@ def _show(settings: Settings, found: Status) -> None:
     say(f"{found.environment}  {found.url or ''}".rstrip())
     if found.holder:
         talk(f"! {found.holder}")
+    if found.failure:
+        talk(f"! {found.failure}")
+    for slot in found.slots:
+        if slot.candidate:
+            name = found.environment
+            talk(f"! {slot.release} waits in {slot.slot}: penstock switch -e {name}, or penstock abort -e {name}")
     if not found.agrees:
         talk("! the live stage does not serve what the pointer says; the next deploy, switch or rollback repairs it")
     table(
@@ -104,7 +115,7 @@ def _show(settings: Settings, found: Status) -> None:
         [
             {
                 "slot": slot.slot,
-                "traffic": "live" if slot.live else "candidate" if slot.candidate else "",
+                "traffic": _traffic(slot),
                 "release": slot.release or "empty",
                 "commit": slot.commit[:10],
                 "author": slot.author,
@@ -118,6 +129,12 @@ def _show(settings: Settings, found: Status) -> None:
     _section(settings, "API", [_route(route) for route in found.routes])
     _section(settings, "Lambda, last hour", [{"function": name, **_fields(h)} for name, h in found.functions.items()])
     _section(settings, "DynamoDB", [{"table": name, **_fields(health)} for name, health in found.tables.items()])
+
+
+def _traffic(slot: SlotStatus) -> str:
+    if slot.live:
+        return "live"
+    return "candidate" if slot.candidate else "failed verification" if slot.failed else ""
 
 
 def _route(route: RouteStatus) -> Mapping[str, Any]:
