@@ -89,6 +89,18 @@ class Penstock:
             return ()
         return self.builder.build(self.workspace, None if "services" in names else services or None, self.targets)
 
+    def validate(self) -> Workspace:
+        """The workspace, when its files are right and its sources are such that a build can begin.
+
+        Raises WorkspaceInvalid with all problems of the files, or else with those of the sources.
+        """
+        from penstock.model.errors import WorkspaceInvalid  # noqa: PLC0415
+
+        found = self.builder.problems(self.workspace)
+        if found:
+            raise WorkspaceInvalid(found)
+        return self.workspace
+
     def render(self) -> Sequence[Path]:
         """Write the Terraform roots of all environments; the files that changed."""
         from penstock.operations.render import render  # noqa: PLC0415 - start-up counts

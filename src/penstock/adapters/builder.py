@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from penstock.adapters import builder_check as check
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_node import NodeBuilder, NodePlan
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_cache import Entry
     from penstock.build.archive import Member
+    from penstock.model.errors import Problem
     from penstock.model.workspace import Workspace
     from penstock.ports import Clock, Commands, EventSink, Interpreters
 
@@ -109,6 +111,13 @@ class Builder:
         self._files.save()
         _raise(failures | further, len(prepared) + len(failures))
         return tuple((found | made)[name] for name in sorted(found | made))
+
+    def problems(self, workspace: Workspace) -> tuple[Problem, ...]:
+        """What a build is sure to refuse, from the sources alone: locks that miss a service, handlers that are not."""
+        selected = units_of(workspace)
+        found = tuple(check.problems(self._files.root, workspace, selected, self._pythons, self._node))
+        self._files.save()
+        return tuple(sorted(set(found), key=lambda one: (one.file, one.line or 0, one.what)))
 
     def build_packages(self, workspace: Workspace, names: Collection[str] | None = None) -> tuple[str, ...]:
         """Build these shared packages (all: None), each after those it depends on; names of those not up to date.

@@ -188,6 +188,16 @@ def exported(meta: str) -> frozenset[str]:
     return frozenset(name for output in json.loads(meta)["outputs"].values() for name in output.get("exports", ()))
 
 
+def may_export(name: str, source: str) -> bool:
+    """Whether a source file may export that name, by its text: True for whatever is not plain to see."""
+    if re.search(r"\bexport\s*\*|\bmodule\.exports\b|\bexports\b\s*[.\[=]|\bexport\s*=", source):
+        return True
+    word = re.escape(name)
+    declared = rf"\bexport\s+(default\s+)?(declare\s+)?(async\s+)?(const|let|var|function\s*\*?|class)\s*{word}\b"
+    listed = rf"\bexport\s*(const|let|var)?\s*\{{[^}}]*\b{word}\b[^}}]*\}}"
+    return bool(re.search(declared, source) or re.search(listed, source))
+
+
 def check_export(found: Entry, names: Collection[str], source: str, *, where: str) -> None:
     """Raise BuildFailed unless the module exports the handler; CommonJS is looked at as text."""
     assigned = re.search(rf"exports\.{re.escape(found.export)}\b|module\.exports\s*=", source)

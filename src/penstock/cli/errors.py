@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -39,6 +43,39 @@ def as_penstock_error(error: BaseException) -> PenstockError:
     return InternalError(
         f"{type(error).__name__}: {error}",
         hint="this is a fault of Penstock: run it again with -vv and report what it prints",
+    )
+
+
+def seen_from(error: PenstockError, root: Path, here: Path) -> PenstockError:
+    """The error with those of its paths that are files of the workspace as they are called from a folder.
+
+    Penstock itself names them from the workspace's root; who stands elsewhere wants to click and to paste.
+    """
+    if root == here:
+        return error
+    if isinstance(error, WorkspaceInvalid):
+        return WorkspaceInvalid(
+            tuple(
+                replace(one, file=_path(one.file, root, here), hint=_command(one.hint, root, here))
+                for one in error.problems
+            )
+        )
+    error.where = _path(error.where, root, here)
+    error.hint = _command(error.hint, root, here)
+    return error
+
+
+def _path(where: str, root: Path, here: Path) -> str:
+    path, colon, line = where.partition(":")
+    if not path or Path(path).is_absolute() or not (root / path).exists():
+        return where
+    return f"{os.path.relpath(root / path, here)}{colon}{line}"
+
+
+def _command(hint: str, root: Path, here: Path) -> str:
+    """`uv lock --directory .` is meant for the workspace's root."""
+    return re.sub(
+        r"--directory (?P<folder>[^\s;,)]+)", lambda found: f"--directory {_path(found['folder'], root, here)}", hint
     )
 
 

@@ -7,11 +7,12 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
 
-from penstock.cli.errors import InternalError, as_penstock_error, error_text
+from penstock.cli.errors import InternalError, as_penstock_error, error_text, seen_from
 from penstock.cli.group import penstock
 from penstock.cli.settings import Settings
 
@@ -76,6 +77,8 @@ def _say(error: BaseException, told: PenstockError, settings: Settings) -> None:
         traceback.print_exception(error, file=sys.stderr)
     elif isinstance(told, InternalError) and settings.verbosity:
         sys.stderr.write(f"raised in {_place(error)}\n")
+    if "root" in vars(settings):  # else no workspace was looked for
+        told = seen_from(told, settings.root, Path.cwd().resolve())
     text = error_text(told)
     if sys.stderr.isatty() and settings.color:
         text = f"\033[31m{text}\033[0m"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import Problem
 from penstock.workspace.checks import environments, functions, packages, physical, references, routes
+from penstock.workspace.checks.copies import copies
 from penstock.workspace.checks.scene import Scene
 from penstock.workspace.findings import on_one_line
 from penstock.workspace.lines import line_of, locate
@@ -38,10 +39,11 @@ def findings_of(source: Source, tree: Tree, *, partial: bool) -> list[Finding]:
         found += more
         services.append(dataclasses.replace(service, manifest=dataclasses.replace(service.manifest, document=document)))
     broken: frozenset[tuple[str, KeyPath]] = frozenset((one.file, one.path) for one in found)
-    whole = dataclasses.replace(
-        tree, root=dataclasses.replace(tree.root, document=root_document), services=tuple(services)
-    )
-    scene = Scene(source, whole, broken, partial)
+    repeated = copies(services)
+    found += repeated.values()
+    own = tuple(service for service in services if service.path not in repeated)
+    whole = dataclasses.replace(tree, root=dataclasses.replace(tree.root, document=root_document), services=own)
+    scene = Scene(source, whole, broken, partial or bool(repeated))
     for check in _CHECKS:
         found += check(scene)
     return found

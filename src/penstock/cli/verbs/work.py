@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 def validate(settings: Settings) -> None:
     """Check every file of the workspace, all at once.
 
-    Reports all problems of all environments in one run, each with its file, line, and what to write instead.
+    Reports all problems of all environments in one run, each with its file, line, and what to write instead; then
+    handlers that their file does not define, and services that are not in the lock.
     """
-    from penstock.workspace.load import environments, load  # noqa: PLC0415 - pydantic
+    from penstock.workspace.load import environments  # noqa: PLC0415 - pydantic
 
-    tree = in_workspace(settings).source
-    names = environments(tree)
-    loaded = load(tree, settings.environment or names[0])
+    engine = in_workspace(settings)
+    names = environments(engine.source)
+    loaded = engine.beside(settings.environment or names[0]).validate()
     functions = len(loaded.functions)
     if settings.json:
         services = [service.name for service in loaded.services]

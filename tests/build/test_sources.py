@@ -1,0 +1,54 @@
+"""What `validate` finds in the sources without building: the same that a build would refuse, in a moment."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from build.sites import Site
+
+    from penstock.model.errors import Problem
+
+
+def found(site: Site) -> tuple[Problem, ...]:
+    return site.builder().problems(site.workspace)
+
+
+def test_sound_python_sources_have_no_problem(site: Site) -> None:
+    assert found(site) == ()
+
+
+def test_sound_typescript_and_javascript_sources_have_no_problem(node_site: Site) -> None:
+    assert found(node_site) == ()
+
+
+def test_a_name_that_the_handlers_file_does_not_define_is_found_with_its_line(site: Site) -> None:
+    (site.root / "services/users/service.toml").write_text('# users\nhandler = "users.app.handler"\n')
+    (site.root / "services/users/src/users/app.py").write_text("def handle(event, context): ...\n")
+    (problem,) = found(site)
+    assert (problem.file, problem.line) == ("services/users/service.toml", 2)
+    assert problem.what == "handler users.app.handler: users/app.py does not define handler"
+    assert problem.hint
+
+
+def test_a_name_that_a_typescript_file_does_not_export_is_found(node_site: Site) -> None:
+    (node_site.root / "services/catalog/service.toml").write_text('handler = "src/app.handler"\n')
+    (node_site.root / "services/catalog/src/app.ts").write_text("const handler = () => 1;\nexport const other = 2;\n")
+    (problem,) = found(node_site)
+    assert (problem.file, problem.line) == ("services/catalog/service.toml", 1)
+    assert problem.what == "src/app.ts does not export handler"
+
+
+def test_a_service_that_is_not_in_the_lock_is_found(site: Site) -> None:
+    site.write({"services/late/app.py": "def handler(event, context): ...\n"})
+    (users, *_) = site.workspace.services
+    late = replace(
+        users,
+        name="late",
+        path="services/late",
+        functions=tuple(replace(one, name="late", service="late", handler="app.handler") for one in users.functions),
+    )
+    workspace = replace(site.workspace, services=(*site.workspace.services, late))
+    (problem,) = site.builder().problems(workspace)
+    assert (problem.file, problem.what) == ("uv.lock", "services/late is not in the lock")
