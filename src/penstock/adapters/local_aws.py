@@ -159,7 +159,10 @@ class LocalAwsProcess:
             raise LocalAwsFault(
                 f"port {self._port} is taken by the embedded AWS of {workspace}",
                 where=self.url,
-                hint=f"penstock --workspace {workspace} local stop, or PENSTOCK_LOCAL_PORT={self._port + 1} penstock …",
+                hint=(
+                    f"stop that one: penstock --workspace {workspace} local stop; "
+                    f"or give this workspace a port of its own: export PENSTOCK_LOCAL_PORT={self._port + 1}"
+                ),
             )
         return health
 

@@ -38,6 +38,7 @@ from penstock.operations.terraform import (
     remember_wanted,
     removed_after,
     seal,
+    telling_of_the_root,
     wanted_shape,
     write_root,
 )
@@ -122,9 +123,10 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
         busy = holder(world)
         if busy is not None:
             warn(world, f"{busy}; until that has ended, this plan is one of a half-made environment")
-        planned = _plan(world, wanted, _live_release(world, pointer), request.allow_destroy, only=True)
+        with telling_of_the_root(world):
+            planned = _plan(world, wanted, _live_release(world, pointer), request.allow_destroy, only=True)
         return _result(world, wanted, changed=False, live=False, plan=planned.plan)
-    with exclusive(world, f"deploy release {wanted.release.id}") as session:
+    with telling_of_the_root(world), exclusive(world, f"deploy release {wanted.release.id}") as session:
         return _carry_out(world, session, wanted, request, confirm)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ from penstock.infra.plan import parse_plan
 from penstock.infra.render import STATE_KEY, render_root, root_text
 from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
-from penstock.operations.steps import step
+from penstock.operations.steps import note, step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from penstock.operations.world import World
@@ -103,6 +104,19 @@ def write_root(world: World, root: Mapping[str, Any]) -> None:
     world.files.write(world.infra / ROOT_FILE, root_text(root).encode())
     for name, content in world.modules().items():
         world.files.write(world.root / "infra" / "modules" / name, content)
+
+
+@contextmanager
+def telling_of_the_root(world: World) -> Iterator[None]:
+    """Say so in the end, however it ends, when what is done inside has rewritten the root: it is a committed file."""
+    path = world.infra / ROOT_FILE
+    before = world.files.read(path)
+    try:
+        yield
+    finally:
+        if world.files.read(path) != before:
+            told = path.relative_to(world.root)
+            note(world, f"{told} was rewritten: penstock render does the same for all environments; commit them")
 
 
 def is_contracted(world: World, shape: Shape) -> bool:

@@ -73,6 +73,25 @@ def test_a_change_of_code_does_not_start_terraform(verbs: Verbs) -> None:
     assert verbs.live_code() == {**ONES, "users": 2}
 
 
+def test_a_deploy_that_rewrites_the_committed_root_says_so_once(verbs: Verbs) -> None:
+    def told() -> int:
+        return sum("main.tf.json was rewritten" in note.text for note in verbs.shop.events.of(Note))
+
+    verbs.deploy()
+    assert told() == 1
+    verbs.code["users"] = 2
+    verbs.deploy()
+    assert told() == 1, "a change of code writes no file"
+
+
+def test_a_refused_deploy_says_so_as_well(verbs: Verbs) -> None:
+    environment = replace(verbs.workspace.environment, approvals=ApprovalPolicy(required=1))
+    verbs.workspace = replace(verbs.workspace, environment=environment)
+    with pytest.raises(Refused):
+        verbs.deploy(confirm=no)
+    assert any("main.tf.json was rewritten" in note.text for note in verbs.shop.events.of(Note))
+
+
 def test_a_change_of_configuration_does(verbs: Verbs) -> None:
     verbs.deploy()
     services = tuple(

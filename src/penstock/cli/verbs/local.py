@@ -15,7 +15,7 @@ from penstock.cli.render.sink import size
 
 if TYPE_CHECKING:
     from penstock.cli.settings import Settings
-    from penstock.ports import LocalStatus
+    from penstock.ports import Interpreters, LocalStatus
 
 FOLLOW_EVERY = 0.2
 """Seconds between two looks at a growing log."""
@@ -34,7 +34,8 @@ def local() -> None:
 @click.pass_obj
 def start(settings: Settings) -> None:
     """Start it unless it runs, and wait until it answers."""
-    _show(settings, in_workspace(settings).local_aws.start())
+    engine = in_workspace(settings)
+    show(settings, engine.local_aws.start(), engine.interpreters)
 
 
 @local.command(cls=Verb)
@@ -52,8 +53,9 @@ def stop(settings: Settings) -> None:
 @click.pass_obj
 def status(settings: Settings) -> None:
     """Say whether it runs, where, and with which interpreters. Exits 1 when it is down."""
-    found = in_workspace(settings).local_aws.status()
-    _show(settings, found)
+    engine = in_workspace(settings)
+    found = engine.local_aws.status()
+    show(settings, found, engine.interpreters)
     if found.pid is None:
         raise click.exceptions.Exit(1)
 
@@ -126,7 +128,8 @@ def _done(settings: Settings, event: str, text: str, **data: str) -> None:
         talk(text)
 
 
-def _show(settings: Settings, found: LocalStatus) -> None:
+def show(settings: Settings, found: LocalStatus, at_hand: Interpreters) -> None:
+    """The state for people, or as JSON."""
     running = found.pid is not None
     if settings.json:
         put(
@@ -148,4 +151,14 @@ def _show(settings: Settings, found: LocalStatus) -> None:
     say(found.url)
     talk(f"running (pid {found.pid}{memory}), state in {found.state}")
     for runtime, path in sorted(found.interpreters.items()):
-        talk(f"  {runtime}: {path}")
+        talk(f"  {runtime}: {path}{_stand_in(runtime, path, at_hand)}")
+
+
+def _stand_in(runtime: str, path: str, at_hand: Interpreters) -> str:
+    """What the program really is, when it is not of the runtime's own version."""
+    from penstock.build.targets import choose  # noqa: PLC0415 - only where somebody looks
+
+    choice = choose(runtime, at_hand)
+    if choice.runtime == runtime or str(choice.program) != path:
+        return ""
+    return f"   (stands in for it: {choice.runtime} is the nearest at hand)"

@@ -208,12 +208,14 @@ def _asking(settings: Settings) -> Confirm:
     """Asks on the terminal; without one nobody is asked, and the answer is no."""
 
     def ask(plan: Plan, objections: Sequence[Objection]) -> bool:
-        if settings.json or not (sys.stdin.isatty() and sys.stderr.isatty()):
-            return False
+        if settings.json:
+            return False  # the stream has the plan already
         from penstock.operations.summary import summary  # noqa: PLC0415
 
         settings.events.close()
         talk(summary(plan))
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return False
         for objection in objections:
             talk(f"! {objection.what}")
         typed: str = click.prompt(f"Type {plan.environment} to approve exactly this plan", default="", err=True)
