@@ -157,6 +157,31 @@ class ObjectStore(Protocol):
         """Read into a file, published by rename. Raises NotFound."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """Who signed, and the signature. `key` only tells people whose it claims to be; `verify` decides."""
+
+    key: str
+    value: bytes
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """The environment's signing key: ECDSA on P-256 over SHA-256. The private half is never seen."""
+
+    def key(self) -> str | None:
+        """The key's name, or None when there is none yet."""
+
+    def create(self) -> None:
+        """Make the key; done when it is there."""
+
+    def sign(self, message: bytes) -> Signature:
+        """Sign. Raises NotFound when there is no key."""
+
+    def verify(self, message: bytes, signature: bytes) -> bool:
+        """Whether this environment's key made that signature of that message; False also when there is no key."""
+
+
 # ------------------------------------------------------------------------------------------------ AWS
 
 

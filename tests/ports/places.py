@@ -14,6 +14,7 @@ from penstock.adapters.aws.gateway import AwsGateway
 from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.secrets import AwsSecrets
+from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
 from penstock.testing import (
     FakeFunctions,
@@ -22,11 +23,12 @@ from penstock.testing import (
     FakeObjectStore,
     FakeParameters,
     FakeSecrets,
+    FakeSigner,
 )
 
 if TYPE_CHECKING:
     from penstock.adapters.aws.session import AwsSession
-    from penstock.ports import Functions, Gateway, Identity, ObjectStore, Parameters, Secrets
+    from penstock.ports import Functions, Gateway, Identity, ObjectStore, Parameters, Secrets, Signer
 
 ACCOUNT = "111111111111"
 REGION = "eu-west-1"
@@ -58,6 +60,7 @@ class Place(Protocol):
     def make_api(self, name: str, function: str) -> str: ...
     def make_canary(self, api: str, stage: str, deployment: str) -> None: ...
     def fresh_store(self) -> ObjectStore: ...
+    def signer(self, name: str) -> Signer: ...
 
 
 class FakePlace:
@@ -71,6 +74,7 @@ class FakePlace:
         self.identity: Identity = FakeIdentity(account=ACCOUNT)
         self.parameters: Parameters = FakeParameters()
         self.secrets: Secrets = FakeSecrets()
+        self._signers: dict[str, FakeSigner] = {}
 
     def make_function(self, name: str) -> None:
         self._functions.configure(name)
@@ -83,6 +87,9 @@ class FakePlace:
 
     def fresh_store(self) -> ObjectStore:
         return FakeObjectStore(created=False)
+
+    def signer(self, name: str) -> Signer:
+        return self._signers.setdefault(name, FakeSigner(name, created=False))
 
 
 class EmbeddedPlace:
@@ -155,6 +162,9 @@ class EmbeddedPlace:
 
     def fresh_store(self) -> ObjectStore:
         return AwsObjectStore(self._session, f"penstock-fresh-{next(NAMES)}")
+
+    def signer(self, name: str) -> Signer:
+        return AwsSigner(self._session, f"alias/{name}")
 
     def _role(self) -> str:
         iam: Any = self._session._botocore().create_client(

@@ -14,9 +14,11 @@ from penstock.adapters.aws.health import AwsHealth
 from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.secrets import AwsSecrets
+from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
 from penstock.adapters.clock import SystemClock
 from penstock.adapters.commands import RealCommands
+from penstock.adapters.file_signer import FileSigner
 from penstock.adapters.files import RealFiles
 from penstock.adapters.interpreters import RealInterpreters
 from penstock.adapters.local_aws import LocalAwsProcess
@@ -36,6 +38,7 @@ WAYS: dict[type, tuple[type, ...]] = {
     ports.ObjectStore: (testing.FakeObjectStore, AwsObjectStore),
     ports.Parameters: (testing.FakeParameters, AwsParameters),
     ports.Secrets: (testing.FakeSecrets, AwsSecrets),
+    ports.Signer: (testing.FakeSigner, AwsSigner, FileSigner),
     ports.Terraform: (testing.FakeTerraform, TerraformCli),
 }
 

@@ -17,6 +17,7 @@ from penstock.testing.interpreters import FakeInterpreters
 from penstock.testing.local_aws import FakeLocalAws
 from penstock.testing.parameters import FakeParameters
 from penstock.testing.secrets import FakeSecrets
+from penstock.testing.signer import FakeSigner
 from penstock.testing.store import FakeObjectStore
 from penstock.testing.terraform import FakeTerraform
 
@@ -33,6 +34,7 @@ __all__ = [
     "FakeObjectStore",
     "FakeParameters",
     "FakeSecrets",
+    "FakeSigner",
     "FakeTerraform",
     "Fault",
     "Faults",

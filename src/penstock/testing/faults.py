@@ -40,6 +40,7 @@ EFFECTS: Mapping[str, frozenset[str]] = {
     "ObjectStore": frozenset({"create", "put", "put_if_absent", "put_if_match", "delete", "upload"}),
     "Parameters": frozenset({"put", "delete"}),
     "Secrets": frozenset({"put"}),
+    "Signer": frozenset({"create"}),
     "Terraform": frozenset({"prepare", "apply"}),
 }
 """The methods of each port that change the world; all others look."""
@@ -55,6 +56,7 @@ PORTS: Mapping[str, type] = {
     "objects": ports.ObjectStore,
     "parameters": ports.Parameters,
     "secrets": ports.Secrets,
+    "signer": ports.Signer,
     "terraform": ports.Terraform,
 }
 """The ports by the names of the fields that hold them."""

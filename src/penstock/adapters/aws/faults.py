@@ -27,6 +27,7 @@ CONFLICT = frozenset(
     {
         "409",
         "412",
+        "AlreadyExistsException",
         "BucketAlreadyExists",
         "ConditionalRequestConflict",
         "ConflictException",
