@@ -59,6 +59,13 @@ def test_an_es_module_service_becomes_one_minified_tree_shaken_file_without_the_
     assert answer == [5, "made by its script", "function"]
 
 
+def test_the_sbom_names_what_is_bundled_and_what_the_runtime_adds(node_site: Site) -> None:
+    catalog = node_site.build("catalog")["catalog"]
+    content = json.loads(Path(catalog.sbom).read_text())
+    purls = {each["name"]: each.get("purl") for each in content["components"]}
+    assert purls == {"@aws-sdk/client-s3": "pkg:npm/%40aws-sdk/client-s3", "@w/made": None, "@w/plain": None}
+
+
 def test_each_function_of_a_service_has_its_own_bundle(node_site: Site, tmp_path: Path) -> None:
     made = node_site.build("legacy")
     assert {unit: artifact.functions for unit, artifact in made.items()} == {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from build.sites import Site, python_service, service, workspace
@@ -15,9 +16,6 @@ from build.sites import Site, python_service, service, workspace
 from penstock.model.errors import BuildFailed
 from penstock.model.events import ArtifactReady
 from penstock.model.workspace import BuildOptions
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def names(path: str) -> set[str]:
@@ -46,6 +44,22 @@ def test_the_zip_holds_service_shared_package_and_locked_packages_but_not_the_sd
     }
     code = "import users.app, common, idna; print(users.app.handler(None, None), common.greet(), idna.__version__)"
     assert run_from(site.build("users")["users"].path, code, tmp_path / "task") == "ok hello 3.10\n"
+
+
+def test_the_sbom_lies_beside_the_zip_and_tells_what_is_in_it(site: Site) -> None:
+    users = site.build("users")["users"]
+    content = json.loads(Path(users.sbom).read_text())
+    about = {each["name"]: each for each in content["components"]}
+    assert content["metadata"]["component"]["hashes"][0]["content"] == users.digest
+    assert sorted(about) == ["boto3", "common", "idna"]
+    assert about["idna"]["purl"] == "pkg:pypi/idna@3.10"
+    assert about["idna"]["hashes"][0]["content"] in (site.root / "uv.lock").read_text()
+    assert about["idna"]["licenses"]
+    assert "supplied-by" in about["boto3"]["properties"][0]["name"]
+    before = Path(users.sbom).read_bytes()
+    Path(users.sbom).unlink()
+    assert not site.build("users")["users"].cached
+    assert Path(users.sbom).read_bytes() == before
 
 
 def test_all_functions_of_a_service_share_one_zip(site: Site) -> None:

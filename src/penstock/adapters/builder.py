@@ -20,6 +20,7 @@ from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_node import NodeBuilder, NodePlan
 from penstock.adapters.builder_python import PythonBuilder
 from penstock.adapters.builder_python_plan import PythonPlan, PythonPlanner
+from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.node_tools import NodeTools
 from penstock.build.archive import ArchiveError
 from penstock.build.limits import check_size
@@ -79,6 +80,7 @@ class Builder:
         self._python = PythonBuilder(root, commands, self._cache, self._files, interpreters=interpreters, events=events)
         self._pythons = PythonPlanner(root, self._files)
         tools = NodeTools(root, commands, self._cache, events, clock)
+        self._sboms = SbomReader(root, self._cache, self._files)
         self._node = NodeBuilder(root, commands, self._cache, self._files, tools)
 
     def recipes(self, workspace: Workspace, targets: Mapping[str, Target]) -> Mapping[str, Recipe]:
@@ -103,7 +105,7 @@ class Builder:
         missing = []
         for one in prepared:
             entry = self._cache.get("artifact", one.recipe.digest)
-            if entry is None:
+            if entry is None or not self._cache.sbom(entry.digest).is_file():
                 missing.append(one)
             else:
                 found[one.unit.name] = self._ready(one, entry, cached=True, seconds=self._clock.monotonic() - began)
@@ -228,7 +230,13 @@ class Builder:
         step = f"build {one.unit.name}"
         self._events.emit(StepStarted(step=step, detail=str(one.recipe.target)))
         try:
-            entry = self._cache.put("artifact", one.recipe.digest, self._members(one))
+            made = self._members(one)
+            entry = self._cache.put(
+                "artifact",
+                one.recipe.digest,
+                made[0],
+                lambda digest: self._sboms.text(one.unit.name, digest, one.recipe.target, one.plan, made),
+            )
         except BaseException:
             seconds = self._clock.monotonic() - began
             self._events.emit(StepFinished(step=step, seconds=seconds, failed=True))
@@ -238,18 +246,20 @@ class Builder:
         self._events.emit(StepFinished(step=step, seconds=seconds, inner=True))
         return self._ready(one, entry, cached=False, seconds=seconds)
 
-    def _members(self, one: _Prepared) -> tuple[Member, ...]:
+    def _members(self, one: _Prepared) -> tuple[tuple[Member, ...], str]:
+        """What goes into the ZIP, and what the bundler says that it is made of (empty for Python)."""
+        meta = ""
         try:
             if isinstance(one.plan, PythonPlan):
                 members = self._python.build(one.unit, one.recipe.target, one.plan)
             else:
-                members = self._node.build(one.unit, one.recipe.target, one.plan)
+                members, meta = self._node.build(one.unit, one.recipe.target, one.plan)
         except (ArchiveError, TimeoutError) as error:
             raise BuildFailed(str(error), where=one.unit.service.path) from error
         except OSError as error:
             raise self._in_words(error) from error
         check_size(one.unit.name, members)
-        return members
+        return members, meta
 
     def _in_words(self, error: OSError) -> BuildFailed:
         # A write that finds no room names no file; what a build writes lies below the cache.
@@ -266,12 +276,18 @@ class Builder:
             size=entry.size,
             unzipped=entry.unzipped,
             path=str(entry.path),
+            sbom=str(self._cache.sbom(entry.digest)),
             functions=tuple(function.key for function in one.unit.functions),
             cached=cached,
             seconds=seconds,
         )
         event = ArtifactReady(
-            unit=artifact.unit, digest=artifact.digest, size=artifact.size, cached=cached, seconds=seconds
+            unit=artifact.unit,
+            digest=artifact.digest,
+            size=artifact.size,
+            cached=cached,
+            seconds=seconds,
+            sbom=artifact.sbom,
         )
         self._events.emit(event)
         return artifact

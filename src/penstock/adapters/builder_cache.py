@@ -2,6 +2,7 @@
 
     <cache>/v1/index/<kind>/<key>.json     what a key was made into: the ZIP's digest and sizes
     <cache>/v1/zips/<sha256>.zip           the ZIPs
+    <cache>/v1/zips/<sha256>.cdx.json      the SBOMs of those that are artifacts
     <cache>/v1/tmp/                        what is being written
 
 The version changes with the format, so that old and new Penstocks share a folder in peace. Two builds that make the
@@ -69,8 +70,11 @@ class ZipCache:
             return None
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
 
-    def put(self, kind: str, key: str, members: Iterable[Member]) -> Entry:
-        """Write a ZIP, and only when it lies there whole, the record of its key."""
+    def put(self, kind: str, key: str, members: Iterable[Member], sbom: Callable[[str], str] | None = None) -> Entry:
+        """Write a ZIP, and only when it lies there whole, the record of its key.
+
+        `sbom` gives, for the ZIP's digest, what is kept beside it.
+        """
         members = tuple(members)
         with self.scratch() as scratch, _told():
             draft = scratch / "draft.zip"
@@ -83,10 +87,16 @@ class ZipCache:
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.chmod(0o644)
             draft.replace(path)
+            if sbom is not None:
+                _publish(scratch / "sbom.json", self.sbom(digest), sbom(digest))
             unzipped = sum(member.size for member in members)
             text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
             _publish(scratch / "record.json", self._record(kind, key), text)
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+
+    def sbom(self, digest: str) -> Path:
+        """Where the SBOM of an artifact lies."""
+        return self.folder / "zips" / f"{digest}.cdx.json"
 
     def get_or_make(self, kind: str, key: str, make: Callable[[], Iterable[Member]]) -> Entry:
         """The ZIP of that key; threads that want the same one wait for the first instead of making it as well."""

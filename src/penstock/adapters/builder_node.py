@@ -149,8 +149,11 @@ class NodeBuilder:
             options=options or BuildOptions(),
         )
 
-    def build(self, unit: Unit, target: Target, plan: NodePlan) -> tuple[Member, ...]:
-        """Everything that goes into the unit's ZIP: one file, unless a package cannot be bundled."""
+    def build(self, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], str]:
+        """Everything that goes into the unit's ZIP, and what the bundle is made of (esbuild's metafile).
+
+        One file, unless a package cannot be bundled.
+        """
         (function,) = unit.functions
         manifest = f"{plan.service.folder}/service.toml"
         form = plan.service.manifest.format
@@ -166,13 +169,14 @@ class NodeBuilder:
         source = posixpath.join(plan.service.folder, entry.source)
         with self._cache.scratch() as scratch:
             members = self._bundled(_Bundle(esbuild, source, scratch, entry.place), unit, target, plan)
+            meta = (scratch / "meta.json").read_text()
             self._check_export(esbuild, entry, source, scratch, manifest)
             for part in (plan.service, *plan.packages):
                 if self._part(part.folder, part.name, part.manifest).files != part.files:
                     raise changed_meanwhile(part.folder)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
-        return members
+        return members, meta
 
     def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[Member, ...]:
         beside: frozenset[str] = frozenset(plan.options.unbundled)

@@ -60,5 +60,7 @@ class Artifact:
     """Where the ZIP lies on this machine."""
     functions: tuple[str, ...]
     """Keys of the functions that run from it."""
+    sbom: str = ""
+    """Where its SBOM lies on this machine; empty when there is none."""
     cached: bool = False
     seconds: float = 0.0

@@ -72,13 +72,14 @@ class StepFinished(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactReady(Event):
-    """An artifact is there, from the cache or freshly built. Sizes in bytes."""
+    """An artifact is there, from the cache or freshly built. Sizes in bytes; `sbom` is a path."""
 
     unit: str
     digest: str
     size: int
     cached: bool
     seconds: float
+    sbom: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,6 +67,7 @@ def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
             "digest": artifact.digest if settings.json else artifact.digest[:SHORT_DIGEST],
             "from": "cache" if artifact.cached else "build",
             "path": artifact.path,
+            "sbom": artifact.sbom,
         }
         for artifact in artifacts
     ]

@@ -1,0 +1,151 @@
+"""Reads what a build has put into an artifact: the components of its SBOM."""
+
+from __future__ import annotations
+
+import posixpath
+import threading
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+from penstock.build import node, python, sbom
+from penstock.build.requirements import normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_files import SourceFiles
+    from penstock.adapters.builder_node import NodePlan
+    from penstock.adapters.builder_python_plan import PythonPlan
+    from penstock.build.archive import Member
+    from penstock.build.sbom import Component
+    from penstock.model.artifact import Target
+
+Contents = tuple[str, "tuple[Component, ...]"]
+"""The service's own version (empty without one), and the packages."""
+
+
+class SbomReader:
+    """Tells what is in an artifact. What it learns of locks is kept in the cache."""
+
+    def __init__(self, root: Path, cache: ZipCache, files: SourceFiles) -> None:
+        self._root = root
+        self._cache = cache
+        self._files = files
+        self._guard = threading.Lock()
+        self._locks: dict[str, Any] = {}
+
+    def text(
+        self, unit: str, digest: str, target: Target, plan: PythonPlan | NodePlan, made: tuple[Iterable[Member], str]
+    ) -> str:
+        """The SBOM of the artifact with that digest; `made` are its members and esbuild's metafile (Node.js)."""
+        members, meta = made
+        version, components = self._of_node(plan, meta) if meta else self._of_python(plan, members)  # type: ignore[arg-type] # a metafile comes with a NodePlan
+        return sbom.document(unit, digest, target, components, version=version)
+
+    # ---------------------------------------------------------------- Python
+
+    def _of_python(self, plan: PythonPlan, members: Iterable[Member]) -> Contents:
+        """What the ZIP's own dist-info folders say, with hashes from the lock."""
+        infos: dict[str, dict[str, Member]] = {}
+        for member in members:
+            folder, _, name = member.name.partition("/")
+            if folder.endswith(".dist-info") and name in {"METADATA", "WHEEL"}:
+                infos.setdefault(folder, {})[name] = member
+        lock = self._lock_facts(plan)
+        internal = {normalised(part.name) for part in (plan.service, *plan.packages)}
+        found: dict[str, Component] = {normalised(part.name): _internal(part.name) for part in plan.packages}
+        version = ""
+        for parts in infos.values():
+            if "METADATA" not in parts:
+                continue
+            metadata = _text(parts["METADATA"])
+            plain = sbom.distribution(metadata, index=None)
+            name = normalised(plain.name)
+            if name == normalised(plan.service.name):
+                version = plain.version
+            elif name in internal:
+                found[name] = plain
+            else:
+                tags = sbom.wheel_tags(_text(parts["WHEEL"])) if "WHEEL" in parts else frozenset()
+                hashes = sbom.wheel_of(tags, lock["wheels"].get(f"{name} {plain.version}", {}))
+                found[name] = sbom.distribution(metadata, index="pypi", hashes=hashes)
+        supplied = (
+            sbom.Component(name=name, version=locked, index="pypi", supplied=True)
+            for name, locked in lock["supplied"].items()
+            if name not in found
+        )
+        return version, (*found.values(), *supplied)
+
+    def _lock_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
+        """`wheels`: file name → hash by `name version`; `supplied`: what the runtime has, with the locked version."""
+        if plan.export is None:
+            return {"wheels": {}, "supplied": {}}  # requirements.txt knows hashes, but not whose
+        path = plan.export[0] / "uv.lock"
+        digest = self._files.digest(path)
+        names = sorted({plan.export[1], *(part.name for part in plan.packages), *plan.locked})
+        key = python.key("wheels", {"lock": digest, "names": " ".join(names)})
+        known = self._cache.note("wheels", key)
+        if known is None:
+            with self._guard:  # a big lock takes a while; services that share one read it once
+                if digest not in self._locks:
+                    self._locks[digest] = tomllib.loads(path.read_text(encoding="utf-8"))
+            known = _facts(self._locks[digest], plan)
+            self._cache.keep_note("wheels", key, known)
+        return known
+
+    # ---------------------------------------------------------------- Node.js
+
+    def _of_node(self, plan: NodePlan, meta: str) -> Contents:
+        """What esbuild took code from, with hashes from the lock; and what it left to the runtime."""
+        integrities = self._integrities(plan)
+        members = {posixpath.normpath(folder) for folder in plan.members}
+        found = [_internal(part.name) for part in plan.packages]
+        for folder, name in sbom.bundled(meta).items():
+            real = (self._root / folder).resolve()
+            if real.is_relative_to(self._root) and real.relative_to(self._root).as_posix() in members:
+                continue  # a package of the workspace, linked into node_modules
+            text = self._files.text(real / "package.json") or "{}"
+            found.append(sbom.npm_package(text, name, integrities=integrities))
+        supplied = sbom.left_external(meta, node.SUPPLIED_BY_LAMBDA)
+        return "", (*found, *(sbom.Component(name=name, index="npm", supplied=True) for name in supplied))
+
+    def _integrities(self, plan: NodePlan) -> Mapping[str, str]:
+        with self._guard:
+            if plan.lock not in self._locks:
+                self._locks[plan.lock] = sbom.npm_integrities((plan.top / plan.lock_name).read_text(encoding="utf-8"))
+        found: Mapping[str, str] = self._locks[plan.lock]
+        return found
+
+
+def _facts(lock: Mapping[str, Any], plan: PythonPlan) -> dict[str, Any]:
+    packages = lock.get("package", [])
+    ours = {plan.service.name, *(part.name for part in plan.packages)} | ({plan.export[1]} if plan.export else set())
+    reached = [
+        each
+        for each in packages
+        if each["name"] in ours or f"{each['name']} {each.get('version', '')}".strip() in plan.locked
+    ]
+    asked = {dependency["name"] for each in reached for dependency in each.get("dependencies", ())}
+    return {
+        "wheels": {
+            f"{normalised(each['name'])} {each.get('version', '')}": {
+                wheel["url"].rpartition("/")[2]: wheel["hash"] for wheel in each.get("wheels", ()) if "hash" in wheel
+            }
+            for each in reached
+        },
+        "supplied": {
+            each["name"]: each.get("version", "")
+            for each in packages
+            if each["name"] in asked and each["name"] in python.SUPPLIED_BY_LAMBDA
+        },
+    }
+
+
+def _internal(name: str) -> Component:
+    return sbom.Component(name=name)
+
+
+def _text(member: Member) -> str:
+    return member.content().decode("utf-8", "replace")
