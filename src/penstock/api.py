@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from penstock.adapters.aws.session import AwsSession
     from penstock.adapters.builder import Builder
     from penstock.adapters.local_aws import LocalAwsProcess
     from penstock.adapters.terraform import TerraformCli
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
     from penstock.model.plan import Approval, Objection, Plan
     from penstock.model.workspace import Environment, Secret, Workspace
     from penstock.operations.abort import Aborted
+    from penstock.operations.build_cache import RemoteBuilds
     from penstock.operations.deploy import Deployed
     from penstock.operations.status import ReleaseLine, Status
     from penstock.operations.switch import Moved
     from penstock.operations.world import Confirm
-    from penstock.ports import EventSink, Interpreters
+    from penstock.ports import EventSink, Interpreters, ObjectStore, Signer
     from penstock.release.retain import Prunable
     from penstock.workspace.source import Source
 
@@ -254,7 +256,39 @@ class Penstock:
         from penstock.adapters.builder import Builder  # noqa: PLC0415
 
         cache = self.root / OWN_FOLDER / "cache"
-        return Builder(self.root, RealCommands(), cache, self._events, SystemClock(), interpreters=self.interpreters)
+        return Builder(
+            self.root,
+            RealCommands(),
+            cache,
+            self._events,
+            SystemClock(),
+            interpreters=self.interpreters,
+            elsewhere=self._remote_builds,
+        )
+
+    def _remote_builds(self) -> RemoteBuilds | None:
+        """The environment's build cache, unless it is switched off or would have to be waited for.
+
+        A build starts no embedded AWS and, without credentials in sight, asks no metadata service for some.
+        """
+        from penstock.adapters.aws_environ import has_credentials  # noqa: PLC0415
+        from penstock.model.events import Note  # noqa: PLC0415
+        from penstock.operations.build_cache import RemoteBuilds  # noqa: PLC0415
+
+        environment = self.workspace.environment
+        if not environment.build_cache:
+            return None
+        if "world" not in self.__dict__:  # a deploy is on its way there in any case
+            if environment.is_local and self.local_aws.status().pid is None:
+                return None
+            if self.endpoint(environment) is None and not has_credentials(self._environ):
+                return None
+        return RemoteBuilds(
+            self._objects,
+            self._signer,
+            self.workspace.name,
+            lambda text: self._events.emit(Note(text=text, level="warning")),
+        )
 
     @cached_property
     def targets(self) -> Mapping[str, Target]:
@@ -300,6 +334,34 @@ class Penstock:
         )
 
     @cached_property
+    def _session(self) -> AwsSession:
+        from penstock.adapters.aws.session import AwsSession  # noqa: PLC0415
+        from penstock.adapters.local_caller import named_caller  # noqa: PLC0415
+
+        environment = self.workspace.environment
+        return AwsSession(
+            account=environment.account,
+            region=environment.region,
+            endpoint=self.endpoint(environment),
+            caller=named_caller(self._environ),
+        )
+
+    @cached_property
+    def _objects(self) -> ObjectStore:
+        from penstock.adapters.aws.store import AwsObjectStore  # noqa: PLC0415
+
+        return AwsObjectStore(self._session, self.workspace.store_bucket)
+
+    @cached_property
+    def _signer(self) -> Signer:
+        from penstock.adapters.aws.signer import AwsSigner  # noqa: PLC0415
+        from penstock.adapters.file_signer import FileSigner  # noqa: PLC0415
+
+        if self.workspace.environment.signing == "local":
+            return FileSigner(self.root / OWN_FOLDER / "keys" / f"{self.workspace.prefix}.pem")
+        return AwsSigner(self._session, self.workspace.signing_alias)
+
+    @cached_property
     def world(self) -> World:
         """All ports of the environment; the embedded AWS is started when it lives there."""
         from penstock.adapters.aws.functions import AwsFunctions  # noqa: PLC0415
@@ -308,10 +370,7 @@ class Penstock:
         from penstock.adapters.aws.identity import AwsIdentity  # noqa: PLC0415
         from penstock.adapters.aws.parameters import AwsParameters  # noqa: PLC0415
         from penstock.adapters.aws.secrets import AwsSecrets  # noqa: PLC0415
-        from penstock.adapters.aws.session import AwsSession  # noqa: PLC0415
-        from penstock.adapters.aws.store import AwsObjectStore  # noqa: PLC0415
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
-        from penstock.adapters.local_caller import named_caller  # noqa: PLC0415
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
         from penstock.adapters.processes import is_alive  # noqa: PLC0415
 
@@ -319,12 +378,7 @@ class Penstock:
         environment = workspace.environment
         if environment.is_local:
             self.local_aws.start()
-        session = AwsSession(
-            account=environment.account,
-            region=environment.region,
-            endpoint=self.endpoint(environment),
-            caller=named_caller(self._environ),
-        )
+        session = self._session
         commands = RealCommands()
         commit, branch, dirty = commit_and_branch(commands, self.root, self._environ)
         world = World(
@@ -339,11 +393,12 @@ class Penstock:
             commands=commands,
             interpreters=self.interpreters,
             identity=AwsIdentity(session),
-            objects=AwsObjectStore(session, workspace.store_bucket),
+            objects=self._objects,
             functions=AwsFunctions(session),
             gateway=AwsGateway(session),
             parameters=AwsParameters(session),
             secrets=AwsSecrets(session),
+            signer=self._signer,
             health=AwsHealth(session),
             terraform=self.terraform,
             builds=self.builder,

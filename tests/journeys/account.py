@@ -176,6 +176,11 @@ def _rules(client: Any) -> Iterator[tuple[str, Any]]:
         yield f"rule {rule['Name']}", [rule, client.list_targets_by_rule(Rule=rule["Name"])["Targets"]]
 
 
+def _keys(client: Any) -> Iterator[tuple[str, Any]]:
+    for alias in _pages(client, "list_aliases", "Aliases"):
+        yield f"key {alias['AliasName']}", client.describe_key(KeyId=alias["AliasName"])["KeyMetadata"]
+
+
 _PARTS: tuple[tuple[str, Callable[[Any], Iterator[tuple[str, Any]]]], ...] = (
     ("lambda", _functions),
     ("apigateway", _apis),
@@ -189,6 +194,7 @@ _PARTS: tuple[tuple[str, Callable[[Any], Iterator[tuple[str, Any]]]], ...] = (
     ("sqs", _queues),
     ("sns", _topics),
     ("events", _rules),
+    ("kms", _keys),
 )
 
 

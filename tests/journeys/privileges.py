@@ -298,7 +298,7 @@ def _on_function(environment: str, function: str) -> Iterator[Trial]:
 
 
 def _on_penstocks_own(environment: str) -> Iterator[Trial]:
-    """Pointer, bucket and roles: no service has any business there."""
+    """Pointer, bucket, key and roles: no service has any business there."""
     bucket = f"penstock-shop-{environment}-{ACCOUNTS[environment]}-{REGION}"
     pointer = _arn(environment, "ssm", f"parameter/penstock/shop/{environment}/pointer")
     calls: list[tuple[str, str, str, Callable[[Any], object]]] = [
@@ -309,6 +309,10 @@ def _on_penstocks_own(environment: str) -> Iterator[Trial]:
     if environment == OWN:  # a role is named without its account
         own_role = f"shop-{environment}-order_service"
         calls.append(("GetRole", "role of order_service", "iam", lambda iam: iam.get_role(RoleName=own_role)))
+        key = {"KeyId": f"alias/shop-{environment}-artifacts"}
+        digest = {"Message": bytes(32), "MessageType": "DIGEST", "SigningAlgorithm": "ECDSA_SHA_256"}
+        calls.append(("Sign", "key that signs artifacts", "kms", lambda kms: kms.sign(**key, **digest)))
+        calls.append(("GetPublicKey", "key that signs artifacts", "kms", lambda kms: kms.get_public_key(**key)))
     for action, thing, service, call in calls:
         yield Trial(action=action, thing=f"{environment} {thing}", service=service, call=call)
 

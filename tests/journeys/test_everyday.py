@@ -76,13 +76,17 @@ def test_a_changed_service_alone_is_rebuilt_published_and_moved(shop: Shop) -> N
     assert [line for line in ended.stderr.splitlines() if "built in" in line] == [
         line for line in ended.stderr.splitlines() if line.startswith("✓ user_service: ")
     ]
-    (artifact,) = (name for name in after.keys() - before.keys() if "artifacts/" in name)
+    added = after.keys() - before.keys()
+    artifacts = sorted(name for name in added if "artifacts/" in name)
+    assert [name.partition(".")[2] for name in artifacts] == ["cdx.json", "intoto.json", "zip"]
+    (build,) = (name for name in added if "builds/" in name)
     (release,) = (name for name in after.keys() - before.keys() if "releases/" in name)
     assert difference(before, after) == sorted(
         [
             *BOOKKEEPING,
             *TRAFFIC,
-            f"added {artifact}",
+            *(f"added {artifact}" for artifact in artifacts),
+            f"added {build}",
             f"added {release}",
             "added object plans/*/plan.json",
             "added object plans/*/summary.txt",

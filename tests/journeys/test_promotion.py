@@ -75,6 +75,28 @@ def test_bytes_that_are_not_what_their_name_says_are_refused(everywhere: Shop) -
     assert all(everywhere.get(route, environment="production").status == 200 for route in HEALTH_ROUTES)
 
 
+def test_what_staging_did_not_sign_is_refused(everywhere: Shop) -> None:
+    """Somebody can write the bucket of staging, and has a key: dev's."""
+    everywhere.append(CODE, "\n# changed\n")
+    everywhere.shipped(environment="staging")
+    digest = running(everywhere, "staging")["user_service"]
+    store, key = everywhere.client("s3", "staging"), f"artifacts/{digest}.intoto.json"
+    envelope = json.loads(store.get_object(Bucket=bucket_of("staging"), Key=key)["Body"].read())
+    forged = everywhere.client("kms", "dev").sign(
+        KeyId="alias/shop-dev-artifacts", Message=b"anything", SigningAlgorithm="ECDSA_SHA_256"
+    )
+    envelope["signatures"] = [
+        {"keyid": forged["KeyId"], "sig": base64.b64encode(forged["Signature"]).decode()},
+    ]
+    store.put_object(Bucket=bucket_of("staging"), Key=key, Body=json.dumps(envelope).encode())
+
+    before = running(everywhere, "production")
+    ended = everywhere.deploy("--from", "staging", "--auto-approve", environment="production")
+    assert ended.status == REFUSED, ended
+    assert f"it was signed by {forged['KeyId']}, not by arn:aws:kms:" in ended.stderr
+    assert running(everywhere, "production") == before
+
+
 def test_bytes_that_were_built_for_something_else_are_refused(everywhere: Shop) -> None:
     at_hand = f"python3.{sys.version_info.minor}"
     if _built_for(everywhere, "user_service", "staging").startswith(at_hand):

@@ -1,10 +1,11 @@
 """What the environment variables of a process must be to work in one environment, and in no other.
 
-Used for Terraform, for the hooks after a deploy and by `penstock env`. Pure.
+Used for Terraform, for the hooks after a deploy and by `penstock env`.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.adapters.local_caller import local_caller
@@ -30,6 +31,26 @@ _ELSEWHERE = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+
+
+_CREDENTIALS = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+)
+
+
+def has_credentials(environ: Mapping[str, str]) -> bool:
+    """Whether credentials of AWS are in sight: in variables or files. A machine's own role is not looked for."""
+    home = Path(environ.get("HOME") or "/nonexistent") / ".aws"
+    files = (
+        Path(environ.get("AWS_CONFIG_FILE") or home / "config"),
+        Path(environ.get("AWS_SHARED_CREDENTIALS_FILE") or home / "credentials"),
+    )
+    return any(environ.get(name) for name in _CREDENTIALS) or any(file.is_file() for file in files)
 
 
 def overrides(environment: Environment, endpoint: str | None, inherited: Mapping[str, str]) -> dict[str, str | None]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_cache import Entry
     from penstock.build.archive import Member
+    from penstock.build.provenance import Provenance
     from penstock.model.errors import Problem
     from penstock.model.workspace import Workspace
     from penstock.ports import Clock, Commands, EventSink, Interpreters
@@ -47,6 +48,13 @@ class Stoppable(Protocol):
 
     def stop(self) -> None:
         """Kill everything that runs."""
+
+
+class Elsewhere(Protocol):
+    """Artifacts that somebody else built: the environment's remote build cache."""
+
+    def fetch(self, recipe: Recipe, archive: Path, sbom: Path) -> Provenance | None:
+        """Bring a recipe's artifact and its SBOM into two files, verified; None when it has to be built."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +78,13 @@ class Builder:
         clock: Clock,
         *,
         interpreters: Interpreters | None = None,
+        elsewhere: Callable[[], Elsewhere | None] = lambda: None,
     ) -> None:
-        """`interpreters` lets syntax that is newer than this Python be checked by the target's own."""
+        """`interpreters` lets syntax that is newer than this Python be checked by the target's own.
+
+        `elsewhere` is asked for what the cache does not have, and made when that is first the case.
+        """
+        self._elsewhere = elsewhere
         self._commands = commands
         self._events = events
         self._clock = clock
@@ -157,6 +170,7 @@ class Builder:
     def forget(self) -> None:
         """Forget every cached result, so that the next build starts from nothing."""
         self._cache.forget()
+        self._elsewhere = lambda: None
 
     def _packages(self, workspace: Workspace, failures: dict[str, PenstockError]) -> Mapping[str, Callable[[], bool]]:
         """How to build each shared package; each says whether there was something to do."""
@@ -207,11 +221,12 @@ class Builder:
         failures: dict[str, PenstockError] = {}
         if not missing:
             return made, failures
+        elsewhere = self._elsewhere()
         from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - slow, and rarely needed
 
         pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="build")
         try:
-            running = {pool.submit(self._make_one, one): one.unit.name for one in missing}
+            running = {pool.submit(self._make_one, one, elsewhere): one.unit.name for one in missing}
             for future in as_completed(running):
                 try:
                     made[running[future]] = future.result()
@@ -225,8 +240,11 @@ class Builder:
             pool.shutdown(wait=True, cancel_futures=True)
         return made, failures
 
-    def _make_one(self, one: _Prepared) -> Artifact:
+    def _make_one(self, one: _Prepared, elsewhere: Elsewhere | None) -> Artifact:
         began = self._clock.monotonic()
+        entry = self._fetch(one, elsewhere) if elsewhere else None
+        if entry is not None:
+            return self._ready(one, entry, cached=True, seconds=self._clock.monotonic() - began)
         step = f"build {one.unit.name}"
         self._events.emit(StepStarted(step=step, detail=str(one.recipe.target)))
         try:
@@ -245,6 +263,17 @@ class Builder:
         # The artifact that comes of it is told by itself.
         self._events.emit(StepFinished(step=step, seconds=seconds, inner=True))
         return self._ready(one, entry, cached=False, seconds=seconds)
+
+    def _fetch(self, one: _Prepared, elsewhere: Elsewhere) -> Entry | None:
+        with self._cache.scratch() as scratch:
+            draft, sbom = scratch / "artifact.zip", scratch / "sbom.json"
+            found = elsewhere.fetch(one.recipe, draft, sbom)
+            if found is None:
+                return None
+            try:
+                return self._cache.adopt("artifact", one.recipe.digest, draft, sbom, found.artifact)
+            except ArchiveError:
+                return None
 
     def _members(self, one: _Prepared) -> tuple[tuple[Member, ...], str]:
         """What goes into the ZIP, and what the bundler says that it is made of (empty for Python)."""

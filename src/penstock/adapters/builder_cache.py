@@ -94,6 +94,22 @@ class ZipCache:
             _publish(scratch / "record.json", self._record(kind, key), text)
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
 
+    def adopt(self, kind: str, key: str, draft: Path, sbom: Path, digest: str) -> Entry:
+        """Take in a ZIP that was made elsewhere, with its SBOM; both lie in a `scratch` folder, with that digest.
+
+        Raises ArchiveError when it is not an archive of ours.
+        """
+        unzipped = sum(member.size for member in archive.read(draft.read_bytes()))
+        with _told():
+            size, path = draft.stat().st_size, self._zip(digest)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.chmod(0o644)
+            draft.replace(path)
+            sbom.replace(self.sbom(digest))
+            text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
+            _publish(draft.with_name("record.json"), self._record(kind, key), text)
+        return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+
     def sbom(self, digest: str) -> Path:
         """Where the SBOM of an artifact lies."""
         return self.folder / "zips" / f"{digest}.cdx.json"

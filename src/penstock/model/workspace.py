@@ -327,6 +327,10 @@ class Environment:
     rollout: RolloutPolicy = RolloutPolicy()
     after: AfterDeploy = AfterDeploy()
     profile: Literal["minimal", "standard", "full"] = "minimal"
+    signing: Literal["kms", "local"] = "kms"
+    """Where the key is that signs artifacts: in the environment's account, or in a file of this machine."""
+    build_cache: bool = True
+    """Whether artifacts are shared between machines through the environment's bucket."""
 
     @property
     def is_local(self) -> bool:
@@ -375,6 +379,11 @@ class Workspace:
     def preview_api_name(self) -> str:
         """Name of the REST API that serves the idle slot, to callers with credentials only."""
         return f"{self.prefix}-preview"
+
+    @property
+    def signing_alias(self) -> str:
+        """The alias of the KMS key that signs artifacts."""
+        return f"alias/{self.prefix}-artifacts"
 
     @property
     def pointer_prefix(self) -> str:

@@ -15,6 +15,7 @@ from penstock.model.errors import Conflict, NotFound, RemoteFault
 from penstock.model.events import VersionPublished
 from penstock.model.release import Pointer, SlotState
 from penstock.operations.artifacts import artifact_key
+from penstock.operations.provenance import check_all
 from penstock.operations.steps import step
 from penstock.release.effects import (
     EnsureVersion,
@@ -82,7 +83,13 @@ class _Doing:
         self.names: dict[str, str] = {}
 
     def all(self, group: Sequence[Effect]) -> list[dict[str, Any]]:
-        """Do effects that do not depend on each other. Raises the first error when all have ended."""
+        """Do effects that do not depend on each other. Raises the first error when all have ended.
+
+        Code is published only when all of it is known to be ours; Refused otherwise.
+        """
+        unpublished = {effect.artifact for effect in group if isinstance(effect, EnsureVersion)}
+        if unpublished:
+            check_all(self._world, unpublished)
         if len(group) == 1:
             return [self._one(group[0])]
         with ThreadPoolExecutor(max_workers=PARALLEL) as pool:

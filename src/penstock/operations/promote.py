@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,9 @@ from penstock.infra.digest import config_digest
 from penstock.infra.openapi import api_digest
 from penstock.model.errors import NotFound, Refused
 from penstock.model.release import FunctionRelease, Pointer, Release
-from penstock.operations.artifacts import artifact_key
+from penstock.operations.artifacts import artifact_key, put_statement
 from penstock.operations.assemble import grants_of, promoted_from
+from penstock.operations.provenance import check, sbom_key, sign, statement_key
 from penstock.operations.steps import note, step, timestamp
 from penstock.operations.store import ReleaseStore
 
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 
     from penstock.model.artifact import Target
     from penstock.operations.world import World
+
+COPIES = 4
+"""At a time; each takes a ZIP's size on this machine's disk."""
 
 
 def release_from(world: World, source: World, targets: Mapping[str, Target]) -> Release:
@@ -72,28 +77,37 @@ def release_from(world: World, source: World, targets: Mapping[str, Target]) -> 
 
 
 def copy_artifacts(world: World, source: World, release: Release) -> None:
-    """Copy the release's ZIPs into this environment's bucket, comparing each one's SHA-256 with its name.
+    """Copy the release's artifacts into this environment's bucket, and sign for them here.
 
-    Raises Refused when the bytes in the source are not what their name says.
+    Each one's statement must be signed by the source's key, its bytes must have the SHA-256 that is their name.
+    Raises Refused otherwise.
     """
     digests = sorted({function.artifact for function in release.functions.values()})
     with step(world, f"copy artifacts from {source.workspace.environment.name}") as handle:
-        copied = 0
-        for digest in digests:
-            key = artifact_key(digest)
-            if world.objects.has(key):
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "artifact.zip"
-                source.objects.download(key, path)
-                if _sha256(path) != digest:
-                    raise Refused(
-                        f"the bytes of {key} in {source.workspace.environment.name} are not what their name says",
-                        hint=f"deploy {source.workspace.environment.name} again, and look who may write its bucket",
-                    )
-                world.objects.upload(key, path)
-            copied += 1
+        with ThreadPoolExecutor(max_workers=COPIES) as pool:
+            copied = sum(pool.map(lambda digest: _copy(world, source, digest), digests))
         handle.detail = f"{copied} copied, {len(digests) - copied} there already"
+
+
+def _copy(world: World, source: World, digest: str) -> bool:
+    if world.objects.has(statement_key(digest)):
+        return False  # whether it is ours is checked before anything is published
+    provenance, envelope = check(source, digest)
+    key, name = artifact_key(digest), source.workspace.environment.name
+    hint = f"deploy {name} again, and look who may write its bucket"
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "artifact.zip"
+        source.objects.download(key, path)
+        if _sha256(path) != digest:
+            raise Refused(f"the bytes of {key} in {name} are not what their name says", hint=hint)
+        world.objects.upload(key, path)
+    if provenance.sbom:
+        sbom = source.objects.get(sbom_key(digest))
+        if sbom is None or hashlib.sha256(sbom.body).hexdigest() != provenance.sbom:
+            raise Refused(f"the SBOM of artifact {digest[:12]} in {name} is not the one that was signed", hint=hint)
+        world.objects.put(sbom_key(digest), sbom.body)
+    put_statement(world, digest, sign(world.signer, envelope))
+    return True
 
 
 def _sha256(path: Path) -> str:

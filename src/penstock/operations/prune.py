@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import RemoteFault
+from penstock.operations.build_cache import forget
 from penstock.operations.engine import observe
 from penstock.operations.history import read_history
+from penstock.operations.provenance import STATEMENT
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import note, step
 from penstock.operations.store import ReleaseStore
@@ -49,7 +51,8 @@ def _collect(world: World, session: Session) -> None:
         with step(world, "collect what nothing refers to") as handle:
             _delete(world, session, found)
             handle.detail = (
-                f"{len(found.versions)} versions, {len(found.artifacts)} artifacts, {len(found.releases)} releases"
+                f"{len(found.versions)} versions, {sum(key.endswith('.zip') for key in found.artifacts)} artifacts, "
+                f"{len(found.releases)} releases"
             )
 
 
@@ -80,5 +83,8 @@ def _delete(world: World, session: Session, found: Prunable) -> None:
     # Releases before artifacts: a release must never point at bytes that are gone.
     for release in found.releases:
         ReleaseStore(world.objects).delete(release)
-    for key in found.artifacts:
+    # Statements before what they vouch for: where a statement is, an upload takes the rest to be there as well.
+    for key in sorted(found.artifacts, key=lambda key: not key.endswith(STATEMENT)):
+        if key.endswith(STATEMENT):
+            forget(world.objects, key)
         world.objects.delete(key)

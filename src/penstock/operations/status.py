@@ -95,6 +95,8 @@ class ReleaseLine:
     promoted: str
     by: str
     commit: str
+    artifacts: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 (hex) of the code of every function, by its key."""
 
 
 def status(world: World) -> Status:
@@ -161,6 +163,7 @@ def _line(  # noqa: PLR0917 - a row of a table
         promoted=at,
         by=by or (stored.author if stored else ""),
         commit=stored.commit if stored else "",
+        artifacts={key: function.artifact for key, function in stored.functions.items()} if stored else {},
     )
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ObjectStore,
         Parameters,
         Secrets,
+        Signer,
         Terraform,
     )
 
@@ -79,6 +80,7 @@ class World:
     gateway: Gateway
     parameters: Parameters
     secrets: Secrets
+    signer: Signer
     health: Health
     terraform: Terraform
     builds: Builds

@@ -33,7 +33,7 @@ class Prunable:
     deployments: tuple[tuple[str, str], ...] = ()
     """API's id and deployment's id."""
     artifacts: tuple[str, ...] = ()
-    """Keys in the bucket."""
+    """Keys in the bucket: ZIPs, with their SBOMs and statements."""
     releases: tuple[str, ...] = ()
     """Ids."""
 
@@ -65,7 +65,7 @@ def prunable(
         observed: all functions of the environment with all their versions, and both APIs.
         kept: the releases to keep, whole (see `kept_releases`).
         all_releases: ids of all releases in the bucket.
-        artifacts: keys of all artifacts in the bucket.
+        artifacts: keys of all artifacts in the bucket, and of what belongs to them.
     """
     kept = tuple(kept)
     contents = {
@@ -73,7 +73,7 @@ def prunable(
         for release in kept
         for function in release.functions.values()
     }
-    needed = {f"{ARTIFACTS}{function.artifact}.zip" for release in kept for function in release.functions.values()}
+    needed = {function.artifact for release in kept for function in release.functions.values()}
     documents = {release.api for release in kept}
     referenced = {observed.pointer.slot(slot).deployment for slot in SLOTS}
     apis = [api for api in (observed.live, observed.preview) if api is not None]
@@ -93,7 +93,7 @@ def prunable(
             for deployment in sorted(_spare_deployments(api, documents))
             if deployment not in referenced
         ),
-        artifacts=tuple(sorted(set(artifacts) - needed)),
+        artifacts=tuple(sorted(key for key in artifacts if _digest_of(key) not in needed)),
         releases=tuple(sorted(set(all_releases) - {release.id for release in kept})),
     )
 
@@ -131,6 +131,11 @@ def retained_text(grants: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     return json.dumps(
         {service: list(found) for service, found in grants.items()}, sort_keys=True, separators=(",", ":")
     )
+
+
+def _digest_of(key: str) -> str:
+    """The artifact that a ZIP, an SBOM or a statement belongs to: `artifacts/<digest>.cdx.json`."""
+    return key.removeprefix(ARTIFACTS).partition(".")[0]
 
 
 def _spare_deployments(api: ApiSeen, documents: set[str]) -> Iterable[str]:

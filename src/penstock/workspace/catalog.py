@@ -31,6 +31,8 @@ ENVIRONMENT_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "trigger": "manual",
         "branches": [],
         "profile": "minimal",
+        "signing": "kms",
+        "build_cache": True,
         "approvals": {"required": 0, "self": True},
         "rollout": {"strategy": "all-at-once", "margin": 0.01, "on_inconclusive": "extend"},
         "after": {"smoke": [], "notify": []},

@@ -149,6 +149,8 @@ def make_environment(name: str, values: Document) -> Environment:
         rollout=_rollout(values["rollout"]),
         after=AfterDeploy(smoke=tuple(after["smoke"]), notify=tuple(after["notify"])),
         profile=values["profile"],
+        signing=values["signing"],
+        build_cache=values["build_cache"],
     )
 
 

@@ -395,6 +395,18 @@ class EnvironmentTable(Resources):
     profile: NotRequired[
         Annotated[Literal["minimal", "standard", "full"], Field(description="How much is observed. Default `minimal`.")]
     ]
+    signing: NotRequired[
+        Annotated[
+            Literal["kms", "local"],
+            Field(
+                description="Where the key is that signs artifacts: in KMS, or a file in `.penstock/keys`. "
+                "Default `kms`."
+            ),
+        ]
+    ]
+    build_cache: NotRequired[
+        Annotated[bool, Field(description="Whether machines share artifacts through the bucket. Default true.")]
+    ]
     tags: NotRequired[Annotated[Tags, Field(description="Over the workspace's tags.")]]
 
 

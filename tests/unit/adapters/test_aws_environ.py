@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from penstock.adapters.aws_environ import overrides
+from typing import TYPE_CHECKING
+
+import pytest
+
+from penstock.adapters.aws_environ import has_credentials, overrides
 from penstock.model.workspace import Environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 DEV = Environment(name="dev", account="111111111111", region="eu-west-1", endpoint="local")
 AWS = Environment(name="live", account="222222222222", region="us-east-1")
@@ -57,3 +64,17 @@ def test_on_aws_the_callers_own_credentials_are_left_and_only_endpoints_go() -> 
         "AWS_ENDPOINT_URL": None,
         "AWS_ENDPOINT_URL_S3": None,
     }
+
+
+@pytest.mark.parametrize("variable", ["AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_WEB_IDENTITY_TOKEN_FILE"])
+def test_credentials_are_in_sight_in_variables(tmp_path: Path, variable: str) -> None:
+    assert has_credentials({"HOME": str(tmp_path), variable: "x"})
+    assert not has_credentials({"HOME": str(tmp_path), variable: ""})
+    assert not has_credentials({})
+
+
+def test_credentials_are_in_sight_in_files(tmp_path: Path) -> None:
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").touch()
+    assert has_credentials({"HOME": str(tmp_path)})
+    assert not has_credentials({"HOME": str(tmp_path), "AWS_CONFIG_FILE": str(tmp_path / "no")})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +62,14 @@ class Verbs:
         """`penstock deploy`."""
         return deploy(self.world(), DeployRequest(**request), TARGETS, confirm)
 
+    def recipe_of(self, name: str) -> Recipe:
+        """What a function is made from now."""
+        return Recipe(unit=name, target=TARGET, inputs={"code": str(self.code[name])})
+
+    def recipe(self, name: str) -> str:
+        """The digest of `recipe_of`."""
+        return self.recipe_of(name).digest
+
     def live_code(self) -> dict[str, int]:
         """The number of every function's code that HTTP callers reach."""
         found = {}
@@ -104,15 +113,18 @@ class Builds:
         for name, number in self._verbs.code.items():
             path = self._verbs.root / f"{name}-{number}.zip"
             path.write_bytes(text(name, number))
+            sbom = path.with_suffix(".cdx.json")
+            sbom.write_text(json.dumps({"bomFormat": "CycloneDX", "of": name}))
             made.append(
                 Artifact(
                     unit=name,
                     digest=digest(name, number),
-                    recipe="",
+                    recipe=self._verbs.recipe(name),
                     target=targets[name],
                     size=1,
                     unzipped=1,
                     path=str(path),
+                    sbom=str(sbom),
                     functions=(name,),
                 )
             )

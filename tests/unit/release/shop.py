@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from penstock.build.provenance import Envelope, Provenance
 from penstock.model.release import FunctionRelease, Pointer, Release
 from penstock.model.workspace import Environment, Function, Service, Workspace
 from penstock.operations.execute import execute
+from penstock.operations.provenance import sign
 from penstock.operations.store import LeaseStore, LedgerStore
 from penstock.operations.world import Origin, World
 from penstock.release.observed import Observed, api_seen, function_seen
@@ -26,6 +28,7 @@ from penstock.testing import (
     FakeObjectStore,
     FakeParameters,
     FakeSecrets,
+    FakeSigner,
     FakeTerraform,
     Faults,
     Killed,
@@ -56,6 +59,7 @@ class Shop:
     functions: FakeFunctions = field(init=False)
     gateway: FakeGateway = field(default_factory=FakeGateway)
     parameters: FakeParameters = field(default_factory=FakeParameters)
+    signer: FakeSigner = field(default_factory=FakeSigner)
     api: str = field(init=False)
     preview: str = field(init=False)
     applied: Release | None = None
@@ -74,6 +78,8 @@ class Shop:
         for function in release.functions.values():
             self.functions.configure(function.physical, memory=128 + int(function.config[:2], 16))
             self.objects.put(f"artifacts/{function.artifact}.zip", code_of(function.physical, function.artifact))
+            statement = sign(self.signer, Envelope(payload=a_provenance(function.artifact).payload()))
+            self.objects.put(f"artifacts/{function.artifact}.intoto.json", statement.to_text())
         for name, stage in (("shop-dev", "live"), ("shop-dev-preview", "preview")):
             self.gateway.configure(name, release.api, stage=stage)
         self.applied = release
@@ -99,6 +105,7 @@ class Shop:
             gateway=self.gateway,
             parameters=self.parameters,
             secrets=FakeSecrets(),
+            signer=self.signer,
             health=FakeHealth(),
             terraform=FakeTerraform(),
             builds=NoBuilds(),
@@ -156,6 +163,23 @@ class Shop:
         if any(state is None or state.code_sha256 == placeholder for state in states):
             return None
         return (*(state.code_sha256 for state in states if state), self.gateway.document(self.api, stage.deployment))
+
+
+def a_provenance(artifact: str) -> Provenance:
+    """What is said of an artifact of the shop."""
+    return Provenance(
+        workspace="shop",
+        unit="users",
+        target="python3.13/arm64",
+        artifact=artifact,
+        size=1,
+        recipe="ab" * 32,
+        commit="c0ffee",
+        dirty=False,
+        sbom="",
+        run="run-1",
+        version="0.1.0",
+    )
 
 
 def content(release: Release) -> tuple[str, ...]:

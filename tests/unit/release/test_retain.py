@@ -38,7 +38,11 @@ def test_what_no_kept_release_needs_and_nothing_points_at_may_go() -> None:
     assert [name for name, _ in found.versions] == ["shop-dev-orders"] * 3
     assert [number for _, number in found.versions] == ["2", "3", "4"], "1 is what was there before the first release"
     assert set(found.releases) == {release.id for release in releases[:3]}
-    assert set(found.artifacts) == {f"artifacts/{release.functions['orders'].artifact}.zip" for release in releases[:3]}
+    assert set(found.artifacts) == {
+        f"artifacts/{release.functions['orders'].artifact}{suffix}"
+        for release in releases[:3]
+        for suffix in (".zip", ".intoto.json")
+    }
     assert len(found.deployments) == 6, "three documents, in the live and in the preview API"
 
     for function, version in found.versions:

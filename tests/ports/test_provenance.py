@@ -1,0 +1,111 @@
+"""Signed statements, SBOMs and the shared cache in a real bucket with a real key, and over the fakes."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.release.shop import Shop, a_provenance
+
+from penstock.build.provenance import Envelope, Unsound
+from penstock.model.artifact import Artifact, Recipe, Target
+from penstock.model.errors import Refused
+from penstock.operations.artifacts import upload
+from penstock.operations.build_cache import RemoteBuilds, build_key
+from penstock.operations.provenance import check, sign, statement_key, verified
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ports.places import Place
+
+    from penstock.operations.world import World
+
+TARGET = Target(language="python", version="3.13", architecture="arm64")
+
+
+@pytest.fixture
+def world(place: Place, name: str) -> World:
+    """An environment with a bucket, and a key that is made with the first signature."""
+    return replace(Shop().world(), objects=place.objects, signer=place.signer(name))
+
+
+@pytest.fixture
+def artifact(tmp_path: Path, name: str) -> Artifact:
+    """Something that was built just now, unlike any other test's."""
+    archive, sbom = tmp_path / "users.zip", tmp_path / "users.cdx.json"
+    archive.write_bytes(name.encode())
+    sbom.write_text("{}")
+    return Artifact(
+        unit="users",
+        digest=hashlib.sha256(name.encode()).hexdigest(),
+        recipe=a_recipe(name).digest,
+        target=TARGET,
+        size=len(name),
+        unzipped=len(name),
+        path=str(archive),
+        functions=("users",),
+        sbom=str(sbom),
+    )
+
+
+def a_recipe(name: str) -> Recipe:
+    return Recipe(unit="users", target=TARGET, inputs={"name": name})
+
+
+def test_what_was_uploaded_is_signed_and_known(world: World, artifact: Artifact) -> None:
+    upload(world, [artifact])
+    found, envelope = check(world, artifact.digest)
+    assert (found.recipe, found.commit) == (artifact.recipe, "c0ffee")
+    assert [each.key for each in envelope.signatures] == [world.signer.key()]
+
+
+@pytest.mark.parametrize("harm", ["byte", "swapped", "unsigned", "foreign", "missing"])
+def test_what_was_tampered_with_is_refused(
+    place: Place, world: World, artifact: Artifact, name: str, harm: str
+) -> None:
+    upload(world, [artifact])
+    key = statement_key(artifact.digest)
+    genuine = check(world, artifact.digest)[1]
+    match harm:
+        case "byte":
+            planted = replace(genuine, payload=genuine.payload.replace(b"c0ffee", b"c0ffef"))
+        case "swapped":
+            planted = sign(world.signer, Envelope(payload=a_provenance("ab" * 32).payload()))
+        case "unsigned":
+            planted = replace(genuine, signatures=())
+        case _:
+            planted = sign(place.signer(f"{name}-foreign"), replace(genuine, signatures=()))
+    world.objects.put(key, planted.to_text())
+    if harm == "missing":
+        world.objects.delete(key)
+    with pytest.raises(Refused) as caught:
+        check(world, artifact.digest)
+    assert caught.value.exit_code == 6
+
+
+def test_another_machine_takes_it_from_the_shared_cache(
+    world: World, artifact: Artifact, name: str, tmp_path: Path
+) -> None:
+    upload(world, [artifact])
+    warnings: list[str] = []
+    remote = RemoteBuilds(world.objects, world.signer, "shop", warnings.append)
+    found = remote.fetch(a_recipe(name), tmp_path / "fetched.zip", tmp_path / "fetched.json")
+    assert found is not None
+    assert (tmp_path / "fetched.zip").read_bytes() == name.encode()
+    assert remote.fetch(a_recipe("nobody's"), tmp_path / "no.zip", tmp_path / "no.json") is None
+    world.objects.put(build_key(artifact.recipe), b"{}")
+    assert remote.fetch(a_recipe(name), tmp_path / "no.zip", tmp_path / "no.json") is None
+    assert len(warnings) == 1
+
+
+def test_a_promoted_statement_verifies_with_either_environments_key(place: Place, name: str) -> None:
+    here, there = place.signer(name), place.signer(f"{name}-there")
+    once = sign(here, Envelope(payload=a_provenance("ab" * 32).payload()))
+    twice = sign(there, once).to_text()
+    for signer in (here, there):
+        assert verified(signer, twice, workspace="shop")[0].artifact == "ab" * 32
+    with pytest.raises(Unsound):
+        verified(there, once.to_text(), workspace="shop")
