@@ -41,7 +41,7 @@ class SbomReader:
     ) -> str:
         """The SBOM of the artifact with that digest; `made` are its members and esbuild's metafile (Node.js)."""
         members, meta = made
-        version, components = self._of_node(plan, meta) if meta else self._of_python(plan, members)  # type: ignore[arg-type] # a metafile comes with a NodePlan
+        version, components = self._of_node(plan, members, meta) if meta else self._of_python(plan, members)  # type: ignore[arg-type] # a metafile comes with a NodePlan
         return sbom.document(unit, digest, target, components, version=version)
 
     # ---------------------------------------------------------------- Python
@@ -97,17 +97,22 @@ class SbomReader:
 
     # ---------------------------------------------------------------- Node.js
 
-    def _of_node(self, plan: NodePlan, meta: str) -> Contents:
-        """What esbuild took code from, with hashes from the lock; and what it left to the runtime."""
+    def _of_node(self, plan: NodePlan, members: Iterable[Member], meta: str) -> Contents:
+        """What esbuild took code from, and packages that lie beside the bundle; what was left to the runtime."""
         integrities = self._integrities(plan)
-        members = {posixpath.normpath(folder) for folder in plan.members}
+        ours = {posixpath.normpath(folder) for folder in plan.members}
         found = [_internal(part.name) for part in plan.packages]
         for folder, name in sbom.bundled(meta).items():
             real = (self._root / folder).resolve()
-            if real.is_relative_to(self._root) and real.relative_to(self._root).as_posix() in members:
+            if real.is_relative_to(self._root) and real.relative_to(self._root).as_posix() in ours:
                 continue  # a package of the workspace, linked into node_modules
             text = self._files.text(real / "package.json") or "{}"
             found.append(sbom.npm_package(text, name, integrities=integrities))
+        found += [
+            sbom.npm_package(_text(member), package, integrities=integrities)
+            for member in members
+            if (package := sbom.installed(member.name))
+        ]
         supplied = sbom.left_external(meta, node.SUPPLIED_BY_LAMBDA)
         return "", (*found, *(sbom.Component(name=name, index="npm", supplied=True) for name in supplied))
 

@@ -157,6 +157,12 @@ def bundled(meta: str) -> dict[str, str]:
     return found
 
 
+def installed(path: str) -> str | None:
+    """The package whose package.json it is, of a file in the ZIP; None for any other file."""
+    match = re.fullmatch(r"(?:.*/)?node_modules/((?:@[^/]+/)?[^@/][^/]*)/package\.json", path)
+    return match[1] if match else None
+
+
 def left_external(meta: str, supplied: Iterable[str]) -> tuple[str, ...]:
     """Packages that a bundle asks its runtime for, among those that match `@aws-sdk/*` and the like, sorted."""
     scopes = tuple(pattern.removesuffix("*") for pattern in supplied)

@@ -107,6 +107,20 @@ def test_a_bundle_tells_which_packages_it_took_code_from_and_what_it_leaves_to_t
 
 
 @pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("node_modules/sharp/package.json", "sharp"),
+        ("node_modules/@img/x/node_modules/deep/package.json", "deep"),
+        ("node_modules/@img/x/package.json", "@img/x"),
+        ("node_modules/sharp/lib/package.json", None),
+        ("package.json", None),
+    ],
+)
+def test_a_package_that_lies_in_the_zip_is_known_by_its_package_json(path: str, name: str | None) -> None:
+    assert sbom.installed(path) == name
+
+
+@pytest.mark.parametrize(
     "lock",
     [
         json.dumps({"packages": {"": {}, "a/node_modules/@s/n": {"version": "1.0.0", "integrity": "sha1-qg=="}}}),
