@@ -401,7 +401,7 @@ class Penstock:
             signer=self._signer,
             health=AwsHealth(session),
             terraform=self.terraform,
-            builds=self.builder,
+            builds=lambda: self.builder,
             modules=shipped_modules,
             process_alive=is_alive,
         )

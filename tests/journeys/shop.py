@@ -29,13 +29,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workers import WORKER
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 REPOSITORY = Path(__file__).parents[2]
 PENSTOCK = Path(sys.executable).parent / "penstock"
-WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-"""The number of this worker among those that share the tests."""
 PORTS = range(4600 + 25 * WORKER, 4625 + 25 * WORKER)
 REGION = "eu-west-1"
 ACCOUNTS = {"dev": "111111111111", "staging": "222222222222", "production": "333333333333"}

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.http_control import Answer, Dropped, Late, Silent, Stranger, ask
 from penstock.adapters.processes import is_alive
-from penstock.build.targets import choose
 from penstock.model.errors import LocalAwsFault, NotFound, UsageError
 from penstock.ports import LocalStatus
 
@@ -235,6 +234,8 @@ class LocalAwsProcess:
         argv = [sys.executable, "-m", "penstock.localaws", "--port", str(self._port), "--state", str(self._state)]
         for runtime in PYTHONS:
             # The same choice as the build's, also where the declared version is missing: the bytes are made for it.
+            from penstock.build.targets import choose  # noqa: PLC0415 - only a start needs it
+
             chosen = choose(runtime, self._interpreters).program
             if chosen:
                 argv += ["--interpreter", f"{runtime}={chosen}"]

@@ -217,7 +217,7 @@ def _wanted(world: World, request: DeployRequest, targets: Mapping[str, Target],
             shape=shape,
             strategy=strategy,
         )
-    artifacts = world.builds.build(world.workspace, None, targets)
+    artifacts = world.builds().build(world.workspace, None, targets)
     whole = release = assemble(world, artifacts)
     if request.services:
         release = only_services(whole, _live_release(world, pointer), request.services)

@@ -83,7 +83,8 @@ class World:
     signer: Signer
     health: Health
     terraform: Terraform
-    builds: Builds
+    builds: Callable[[], Builds]
+    """Asked for only when something is built: a rollback must not wait for builders to be loaded."""
     modules: Callable[[], Mapping[str, bytes]]
     """The HCL modules that ship with Penstock, by path below `infra/modules`."""
     process_alive: Callable[[int], bool]

@@ -1,4 +1,4 @@
-"""The embedded AWS as a process: starting, sharing, losing and stopping it. Ports 4960 to 4969."""
+"""The embedded AWS as a process: starting, sharing, losing and stopping it. Ports 4960 and on, two for each worker."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from workers import WORKER
 
 from penstock.adapters.local_aws import LocalAwsProcess, port_from
 from penstock.model.errors import LocalAwsFault, NotFound, UsageError
@@ -20,7 +21,7 @@ from penstock.model.errors import LocalAwsFault, NotFound, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PORT = 4960
+PORT = 4960 + 2 * WORKER
 
 
 class OnlyThisPython:

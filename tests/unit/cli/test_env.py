@@ -1,4 +1,4 @@
-"""`penstock env`: what a shell gets to work in an environment by hand. Port 4970."""
+"""`penstock env`: what a shell gets to work in an environment by hand. Port 5000 and on."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from workers import WORKER
 
 PENSTOCK = str(Path(sys.executable).with_name("penstock"))
-PORT = "4970"
+PORT = str(5000 + WORKER)
 
 
 @pytest.fixture

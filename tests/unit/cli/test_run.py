@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from workers import WORKER
 
 from penstock.cli.errors import as_penstock_error, error_text
 from penstock.cli.run import run
@@ -170,7 +171,7 @@ def test_an_interrupted_command_ends_with_130_and_one_line(workspace: Path, numb
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PENSTOCK_LOCAL_PORT": "4952"},
+        env={**os.environ, "PENSTOCK_LOCAL_PORT": str(5050 + WORKER)},
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "first\n"

@@ -53,7 +53,11 @@ class Verbs:
         terraform = FakeTerraform(applied=self._applied)
         terraform.document = CREATES
         world = replace(
-            self.shop.world(), root=self.root, workspace=self.workspace, terraform=terraform, builds=Builds(self)
+            self.shop.world(),
+            root=self.root,
+            workspace=self.workspace,
+            terraform=terraform,
+            builds=lambda: Builds(self),
         )
         self.last_world = world
         return world

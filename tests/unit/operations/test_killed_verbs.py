@@ -139,14 +139,14 @@ def test_one_service_is_mixed_with_what_is_live_when_the_lease_is_held(tmp_path:
 
     class Slow:
         def recipes(self, *arguments: Any) -> Any:
-            return world.builds.recipes(*arguments)
+            return world.builds().recipes(*arguments)
 
         def build(self, *arguments: Any) -> Any:
-            found = world.builds.build(*arguments)
+            found = world.builds().build(*arguments)
             meanwhile.deploy(services=("users",))
             return found
 
-    slow = replace(world, builds=Slow())
+    slow = replace(world, builds=Slow)
     deploy(slow, DeployRequest(services=("orders",)), TARGETS, no)
     assert verbs.live_code() == {**ONES, "orders": 2, "users": 2}
 

@@ -108,7 +108,7 @@ class Shop:
             signer=self.signer,
             health=FakeHealth(),
             terraform=FakeTerraform(),
-            builds=NoBuilds(),
+            builds=NoBuilds,
             modules=dict,
             process_alive=lambda _pid: False,
         )
