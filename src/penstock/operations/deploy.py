@@ -21,7 +21,7 @@ from penstock.operations.promote import copy_artifacts, release_from
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
 from penstock.operations.secrets import generate_missing
-from penstock.operations.session import exclusive, holder, somebody_is_at_it
+from penstock.operations.session import exclusive, nobody_at_work, somebody_is_at_it
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.summary import counted, summary
@@ -120,9 +120,7 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
             return idle
     prepare_store(world)
     if request.plan_only:
-        busy = holder(world)
-        if busy is not None:
-            warn(world, f"{busy}; until that has ended, this plan is one of a half-made environment")
+        nobody_at_work(world)
         with telling_of_the_root(world):
             planned = _plan(world, wanted, _live_release(world, pointer), request.allow_destroy, only=True)
         return _result(world, wanted, changed=False, live=False, plan=planned.plan)

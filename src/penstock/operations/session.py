@@ -127,15 +127,33 @@ def holder(world: World) -> str | None:
     return f"{describe(stored.lease, now=world.clock.now())}{dead}"
 
 
+def nobody_at_work(world: World) -> None:
+    """Raise Locked, naming the holder, while a command that is not known to be dead changes the environment.
+
+    A plan made beside it would be one of a half-made environment, and would hold Terraform's lock against it.
+    """
+    leases = _leases(world)
+    stored = leases.read()
+    if stored is None or not stored.is_held or leases.is_dead(stored.lease):
+        return
+    if stored.lease.expires > world.clock.now():
+        raise Locked(
+            describe(stored.lease, now=world.clock.now()),
+            where=world.workspace.environment.name,
+            hint="wait for it to end, then plan: now it would be a plan of a half-made environment",
+        )
+
+
 def last_failure(world: World) -> str | None:
     """How the last command that changed the environment failed, in words; None when it did not."""
     if not world.objects.exists():
         return None
     last = LedgerStore(world.objects, clock=world.clock, actor="", run=world.run).last(1)
-    if not last or last[0].kind != "failed":
-        return None
+    if not last or last[0].kind != "failed" or last[0].data["error"] in ("Refused", "UsageError"):
+        return None  # what was refused was not begun
     data = last[0].data
-    return f"the last command failed at {last[0].at[:19]}Z: {data.get('purpose', '')}: {data['what']}"
+    purpose = f"{data['purpose']}: " if "purpose" in data else ""
+    return f"the last command failed at {last[0].at[:19]}Z: {purpose}{data['what']}"
 
 
 def somebody_is_at_it(world: World) -> bool:

@@ -35,6 +35,24 @@ def summary(plan: Plan) -> str:
     return "\n".join(lines)
 
 
+def brief(plan: Plan) -> str:
+    """The plan in few lines: what is made and changed is counted for each module, what goes is named."""
+    kept = ("create", "update")
+    gone = [change for change in plan.changes if change.action not in kept]
+    lines = [f"Plan {plan.id} for {plan.environment}: release {plan.release} over {plan.base_release or 'nothing'}"]
+    if gone:
+        lines.extend(f"  {line}" for line in changes_summary(gone).splitlines()[1:])
+    modules: dict[str, list[str]] = {}
+    for change in plan.changes:
+        if change.action in kept:
+            modules.setdefault(".".join(change.address.split(".")[:2]), []).append(change.action)
+    for module, actions in modules.items():
+        counts = [f"{actions.count(action)} to {action}" for action in kept if action in actions]
+        lines.append(f"    {module}: {', '.join(counts)}")
+    lines.extend(f"    {_move(move)}" for move in plan.moves)
+    return "\n".join([*lines, f"  penstock plan -e {plan.environment} names every change"])
+
+
 def counted(number: int, noun: str) -> str:
     """`1 function`, `2 functions`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

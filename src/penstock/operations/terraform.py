@@ -19,6 +19,7 @@ from penstock.infra.render import STATE_KEY, render_root, root_text
 from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
 from penstock.operations.steps import note, step
+from penstock.operations.summary import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -163,7 +164,7 @@ def contract(
             return
         if plan.changed:
             apply_plan(world, plan, inner=True)
-        handle.detail = f"{len(changes)} resources"
+        handle.detail = counted(len(changes), "resource")
     remember_applied(world, shape, url, retained)
 
 
@@ -175,7 +176,7 @@ def make_plan(world: World, *, inner: bool = False) -> tuple[TerraformPlan, Sequ
     with step(world, "terraform plan", inner=inner) as handle:
         plan = world.terraform.plan(world.infra, out=_plan_file(world), variables={})
         changes = tuple(parse_plan(plan.document)) if plan.changed else ()
-        handle.detail = f"{len(changes)} resources change" if plan.changed else "no changes"
+        handle.detail = f"{counted(len(changes), 'resource')} to change" if plan.changed else "no changes"
     return plan, changes
 
 

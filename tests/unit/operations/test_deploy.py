@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.operations.harness import Verbs, no, yes
+from unit.operations.harness import TARGETS, Verbs, no, yes
 from unit.release.shop import NAMES
 
 from penstock.model.errors import CameBack, Locked, NotFound, Refused, UsageError, VerificationFailed
 from penstock.model.events import Note, NothingToDo
 from penstock.model.workspace import ApprovalPolicy, Secret, Table
 from penstock.operations.abort import abort
+from penstock.operations.deploy import DeployRequest, deploy
 from penstock.operations.engine import pointer_name
 from penstock.operations.history import read_history
 from penstock.operations.prune import prune
@@ -268,15 +269,25 @@ def test_a_rollback_says_that_the_code_would_bring_the_release_back_and_a_deploy
     assert len(told) == 2, "the plan says so as well"
 
 
-def test_a_plan_beside_a_running_command_says_whose_and_since_when(verbs: Verbs) -> None:
+def test_a_plan_beside_a_running_command_says_whose_and_since_when_and_waits_for_nobody(verbs: Verbs) -> None:
     verbs.deploy()
     verbs.code["users"] = 2
     with exclusive(verbs.world(), "deploy release r7"):
-        verbs.deploy(plan_only=True)
-        seen = status(replace(verbs.world(), process_alive=lambda _pid: True)).holder
-    assert any("for: deploy release r7" in text and "half-made" in text for text in warnings(verbs))
+        beside = replace(verbs.world(), process_alive=lambda _pid: True)
+        with pytest.raises(Locked, match="for: deploy release r7"):
+            deploy(beside, DeployRequest(plan_only=True), TARGETS, no)
+        seen = status(beside).holder
+        assert verbs.deploy(plan_only=True).plan, "what a dead one left is in nobody's way"
     assert seen is not None
     assert "gone" not in seen
+    assert verbs.deploy(plan_only=True).plan
+
+
+def test_what_was_refused_is_no_failure(verbs: Verbs) -> None:
+    verbs.deploy()
+    with pytest.raises(Refused):
+        rollback(verbs.world())
+    assert status(verbs.world()).failure is None
 
 
 def test_what_a_killed_command_left_is_not_called_running(verbs: Verbs) -> None:

@@ -81,7 +81,10 @@ def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when something would change, as Terraform does.")
 @click.pass_obj
 def plan(settings: Settings, services: tuple[str, ...], source: str | None, detailed_exitcode: bool) -> int:
-    """Say what a deploy would do, and change nothing."""
+    """Say what a deploy would do, and change nothing.
+
+    Refused with exit code 4 while somebody changes the environment: it would be a plan of a half-made one.
+    """
     reached = in_environment(settings).deploy(
         services=services,
         plan_only=True,
@@ -211,12 +214,13 @@ def _asking(settings: Settings) -> Confirm:
     def ask(plan: Plan, objections: Sequence[Objection]) -> bool:
         if settings.json:
             return False  # the stream has the plan already
-        from penstock.operations.summary import summary  # noqa: PLC0415
+        from penstock.operations.summary import brief, summary  # noqa: PLC0415
 
         settings.events.close()
-        talk(summary(plan))
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            talk(brief(plan))
             return False
+        talk(summary(plan))
         for objection in objections:
             talk(f"! {objection.what}")
         typed: str = click.prompt(f"Type {plan.environment} to approve exactly this plan", default="", err=True)
