@@ -261,13 +261,14 @@ class HeldLease:
         self._store = store
         self._etag = etag
         self._lock = threading.RLock()
+        self._given_back = False
         self.lease = lease
         self.over = over
 
     def keep(self) -> None:
         """Renew when half of the time is gone. Raises Locked when somebody else has it by now."""
         with self._lock:
-            if needs_renewal(self.lease, now=self._store.now()):
+            if not self._given_back and needs_renewal(self.lease, now=self._store.now()):
                 self._renew()
 
     def _renew(self) -> None:
@@ -288,11 +289,13 @@ class HeldLease:
         self.lease = longer
 
     def give_back(self) -> None:
-        """Free it for the next; done when it is lost already."""
-        try:
-            self._store.replace(released(self.lease), self._etag)
-        except Conflict:
-            return
+        """Free it for the next; done when it is lost already. From here on nothing is kept."""
+        with self._lock:  # a renewal that is under way in another thread would make our token an old one
+            self._given_back = True
+            try:
+                self._store.replace(released(self.lease), self._etag)
+            except Conflict:
+                return
 
 
 # ------------------------------------------------------------------------------------------ small things

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import pytest
@@ -103,6 +104,45 @@ def test_keeping_renews_when_half_of_the_time_is_gone() -> None:
     machine.clock.advance(TTL / 2 + 1)
     held.keep()
     assert held.lease.expires == NOW + TTL / 2 + 1 + TTL
+
+
+def test_what_was_given_back_is_not_kept_again() -> None:
+    machine = Machine()
+    held = machine.alice()
+    held.give_back()
+    machine.clock.advance(TTL)
+    held.keep()
+    assert machine.bob().lease.fence == 2
+
+
+def test_a_renewal_under_way_in_another_thread_does_not_leave_the_lease_held() -> None:
+    class Slow(FakeObjectStore):
+        """Says when the first conditional write over another has arrived, and answers it when told to."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.arrived, self.go = threading.Event(), threading.Event()
+
+        def put_if_match(self, key: str, body: bytes, etag: str) -> str:
+            self.arrived.set()
+            assert self.go.wait(10)
+            return super().put_if_match(key, body, etag)
+
+    machine = Machine()
+    machine.objects = slow = Slow()
+    held = machine.alice()
+    machine.clock.advance(TTL / 2 + 1)
+    renewing = threading.Thread(target=held.keep)
+    renewing.start()
+    assert slow.arrived.wait(10)
+    ending = threading.Thread(target=held.give_back)
+    ending.start()
+    slow.go.set()
+    renewing.join()
+    ending.join()
+    stored = machine.store("desk").read()
+    assert stored is not None
+    assert not stored.is_held
 
 
 def test_a_dead_process_of_this_machine_is_succeeded_at_once() -> None:
