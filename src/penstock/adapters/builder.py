@@ -222,6 +222,9 @@ class Builder:
         if not missing:
             return made, failures
         elsewhere = self._elsewhere()
+        self._node.expect(
+            [(one.unit, one.recipe.target, one.plan) for one in missing if isinstance(one.plan, NodePlan)]
+        )
         from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - slow, and rarely needed
 
         pool = ThreadPoolExecutor(max_workers=max(2, os.cpu_count() or 1), thread_name_prefix="build")

@@ -22,6 +22,7 @@ import threading
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from penstock.adapters.builder_files import boot
 from penstock.build import archive
 from penstock.model.errors import BuildFailed
 
@@ -183,8 +184,10 @@ def _publish(draft: Path, path: Path, text: str) -> None:
 
 
 def _settle(file: IO[Any]) -> None:
+    """Wait for the disk where a power cut could not be noticed; else all digests are checked anew after one."""
     file.flush()
-    os.fsync(file.fileno())
+    if boot() is None:
+        os.fsync(file.fileno())
 
 
 def _json(path: Path) -> dict[str, Any] | None:

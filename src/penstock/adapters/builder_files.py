@@ -117,7 +117,10 @@ class SourceFiles:
             self._memory_file.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self._memory_file.parent, prefix=".files")
             with os.fdopen(handle, "w") as file:
-                json.dump({"format": _FORMAT, "digests": dict(self._digests), "facts": dict(self._facts)}, file)
+                json.dump(
+                    {"format": _FORMAT, "boot": boot(), "digests": dict(self._digests), "facts": dict(self._facts)},
+                    file,
+                )
             Path(temporary).replace(self._memory_file)
         self._changed = False
 
@@ -167,6 +170,14 @@ class SourceFiles:
         return digest
 
 
+def boot() -> str | None:
+    """What tells this start of the system from the one before; None where nothing does."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
 def _decoded(content: bytes, path: Path) -> str:
     try:
         return content.decode()
@@ -178,7 +189,8 @@ def _load(memory: Path) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     try:
         content = json.loads(memory.read_bytes())
         if content["format"] == _FORMAT:
-            return dict(content["digests"]), dict(content["facts"])
+            # A power cut may have taken what files held, and left their times and sizes.
+            return dict(content["digests"]) if content["boot"] == boot() else {}, dict(content["facts"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return {}, {}

@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_node_native import NativePackages
+from penstock.adapters.builder_node_together import Bundled, Together
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import read_package_json
 from penstock.build import archive, node, package_json, proof, python, tsconfig
-from penstock.model.errors import BuildFailed
+from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_files import SourceFile, SourceFiles
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
     from penstock.model.workspace import Workspace
-    from penstock.ports import Commands
+    from penstock.ports import Command, Commands
 
 BUILDER = "2"
 """Raised whenever the same inputs would give other bytes than before."""
@@ -116,6 +117,8 @@ class NodeBuilder:
         self._types = TypeCheck(root, commands, cache, tools)
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
+        self._together = Together(commands.run)
+        self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
         self._requires: dict[Path, str] = {}
         self._one_at_a_time = threading.Lock()
 
@@ -149,18 +152,27 @@ class NodeBuilder:
             options=options or BuildOptions(),
         )
 
+    def expect(self, units: Sequence[tuple[Unit, Target, NodePlan]]) -> None:
+        """Say which units are about to be built, so that esbuild is asked for all of them at once."""
+        self._plans = {unit.name: (unit, target, plan) for unit, target, plan in units}
+        groups: dict[tuple[object, ...], dict[str, str]] = {}
+        for unit, target, plan in units:
+            options = plan.options
+            words = (options.external, options.unbundled, options.source_maps, options.bundle_sdk)
+            with contextlib.suppress(BuildFailed):
+                source = posixpath.join(plan.service.folder, _entry(unit, plan).source)
+                key = (plan.top, target.version, plan.service.manifest.format, *words)
+                groups.setdefault(key, {})[unit.name] = source
+        self._together.plan(groups.values())
+
     def build(self, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], str]:
         """Everything that goes into the unit's ZIP, and what the bundle is made of (esbuild's metafile).
 
         One file, unless a package cannot be bundled.
         """
-        (function,) = unit.functions
         manifest = f"{plan.service.folder}/service.toml"
-        form = plan.service.manifest.format
-        entry = node.entry(function.handler, plan.service.files, form, where=manifest)
-        self.install(plan)
-        for part in plan.packages:
-            self.build_package(part, plan)
+        entry = _entry(unit, plan)
+        self._bring(plan)
         for part in (plan.service, *plan.packages):
             check_secrets(part.folder, part.files, plan.options)
         if plan.options.typecheck:
@@ -168,9 +180,10 @@ class NodeBuilder:
         esbuild = self._tools.esbuild(self._root / plan.service.folder)
         source = posixpath.join(plan.service.folder, entry.source)
         with self._cache.scratch() as scratch:
-            members = self._bundled(_Bundle(esbuild, source, scratch, entry.place), unit, target, plan)
-            meta = (scratch / "meta.json").read_text()
-            self._check_export(esbuild, entry, source, scratch, manifest)
+            members, meta = self._bundled(_Bundle(esbuild, source, scratch, entry.place), unit, target, plan)
+            names = node.exported(meta) if plan.service.manifest.format == "esm" else None
+            names = self._exported(esbuild, source, scratch) if names is None else names
+            node.check_export(entry, names, self._files.text(self._root / source) or "", where=manifest)
             for part in (plan.service, *plan.packages):
                 if self._part(part.folder, part.name, part.manifest).files != part.files:
                     raise changed_meanwhile(part.folder)
@@ -178,42 +191,74 @@ class NodeBuilder:
         proof.check_native(members, target, where=plan.service.folder)
         return members, meta
 
-    def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[Member, ...]:
+    def _bring(self, plan: NodePlan) -> None:
+        """Make what lies around the sources: node_modules and what shared packages build."""
+        self.install(plan)
+        for part in plan.packages:
+            self.build_package(part, plan)
+
+    def _can_join(self, name: str) -> bool:
+        """Bring what another unit needs, on its behalf; its own errors it will tell itself."""
+        try:
+            self._bring(self._plans[name][2])
+        except PenstockError:
+            return False
+        return True
+
+    def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], str]:
+        """The bundle and what lies beside it, and esbuild's metafile."""
         beside: frozenset[str] = frozenset(plan.options.unbundled)
-        while True:
-            result = self._commands.run(
-                node.bundle_command(
-                    one.esbuild,
-                    self._root,
-                    one.source,
-                    one.scratch,
-                    target=target,
-                    form=plan.service.manifest.format,
-                    options=plan.options,
-                    beside=sorted(beside),
-                )
+
+        def command() -> Command:
+            return node.bundle_command(
+                one.esbuild,
+                self._root,
+                one.source,
+                one.scratch,
+                target=target,
+                form=plan.service.manifest.format,
+                options=plan.options,
+                beside=sorted(beside),
             )
-            if result.status != 0:
-                raise node.bundle_failure(result.stderr, one.source)
-            meta = (one.scratch / "meta.json").read_text()
-            native = self._natives.found(node.packages_in(meta)) - beside
+
+        made = self._together.take(
+            unit.name,
+            one.scratch,
+            lambda sources, into: node.bundles_command(command(), self._root, sources, into),
+            self._can_join,
+        )
+        while True:
+            made = made or self._alone(command(), one)
+            native = self._natives.found(node.packages_in(made.meta)) - beside
             if not native:
                 break
             beside |= native
-        node.check_inputs(meta, [part.folder for part in (plan.service, *plan.packages)], where=one.source)
-        code = (one.scratch / "bundle").read_bytes()
-        maps = self._source_map(one, unit, plan)
+            made = None
+        node.check_inputs(made.meta, [part.folder for part in (plan.service, *plan.packages)], where=one.source)
+        code = made.code
+        maps = self._source_map(made, one, unit, plan)
         if plan.options.source_maps == "inside":
             code += f"//# sourceMappingURL={posixpath.basename(one.place)}.map\n".encode()
         beside_members = self._natives.members(beside, self._root / plan.service.folder, target) if beside else ()
-        return (archive.pack(one.place, code), *maps, *beside_members)
+        return (archive.pack(one.place, code), *maps, *beside_members), made.meta
 
-    def _source_map(self, one: _Bundle, unit: Unit, plan: NodePlan) -> tuple[Member, ...]:
+    def _alone(self, command: Command, one: _Bundle) -> Bundled:
+        result = self._commands.run(command)
+        if result.status != 0:
+            raise node.bundle_failure(result.stderr, one.source)
+        source_map = one.scratch / "bundle.map"
+        return Bundled(
+            code=(one.scratch / "bundle").read_bytes(),
+            map=source_map.read_text(encoding="utf-8") if source_map.exists() else None,
+            meta=(one.scratch / "meta.json").read_text(encoding="utf-8"),
+            made_in=one.scratch.as_posix(),
+        )
+
+    def _source_map(self, made: Bundled, one: _Bundle, unit: Unit, plan: NodePlan) -> tuple[Member, ...]:
         """The map as a file of the ZIP, or nothing when it is kept apart: it weighs more than the code."""
-        if plan.options.source_maps == "none":
+        if made.map is None:
             return ()
-        text = (one.scratch / "bundle.map").read_text(encoding="utf-8")
-        content = node.source_map(text, one.scratch.as_posix(), self._root.as_posix())
+        content = node.source_map(made.map, made.made_in, self._root.as_posix())
         if plan.options.source_maps == "inside":
             return (archive.pack(f"{one.place}.map", content),)
         apart = self._root / ".penstock" / "source-maps" / unit.name / f"{one.place}.map"
@@ -420,13 +465,18 @@ class NodeBuilder:
         except OSError:
             return ""
 
-    def _check_export(self, esbuild: Path, entry: node.Entry, source: str, scratch: Path, manifest: str) -> None:
+    def _exported(self, esbuild: Path, source: str, scratch: Path) -> frozenset[str]:
+        """What CommonJS exports; of an ES module the bundle itself tells."""
         result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))
         if result.status != 0:
             raise node.bundle_failure(result.stderr, source)
-        names = node.exported((scratch / "exports.json").read_text())
-        text = self._files.text(self._root / source) or ""
-        node.check_export(entry, names, text, where=manifest)
+        return node.exported((scratch / "exports.json").read_text(encoding="utf-8"))
+
+
+def _entry(unit: Unit, plan: NodePlan) -> node.Entry:
+    (function,) = unit.functions
+    manifest = f"{plan.service.folder}/service.toml"
+    return node.entry(function.handler, plan.service.files, plan.service.manifest.format, where=manifest)
 
 
 def _asked_for(file: SourceFile) -> list[str]:

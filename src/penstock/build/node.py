@@ -6,7 +6,7 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
@@ -110,6 +110,26 @@ def bundle_command(
     argv += ["--sources-content=false"] if options.source_maps == "inside" else []
     argv += [f"--banner:js={_REQUIRE}"] if form == "esm" else []
     return Command(argv=tuple(argv), cwd=root, timeout=_PATIENCE)
+
+
+def bundles_command(single: Command, root: Path, sources: Collection[str], into: Path) -> Command:
+    """What `single` asks of esbuild for one source, asked for many: `into/out/<source>.js` each."""
+    program, _, *words = single.argv
+    kept = [word for word in words if not word.startswith(("--outfile=", "--metafile="))]
+    kept += [f"--outdir={into / 'out'}", f"--outbase={root}", f"--metafile={into / 'meta.json'}"]
+    return Command(argv=(program, *sources, *kept), cwd=root, timeout=_PATIENCE)
+
+
+def reached_inputs(entry_point: str, inputs: Mapping[str, Any]) -> list[str]:
+    """The files of a metafile that an entry takes in, directly or not."""
+    reached: dict[str, None] = {}
+    queue = [entry_point]
+    while queue:
+        path = queue.pop()
+        if path in inputs and path not in reached:
+            reached[path] = None
+            queue += [one["path"] for one in inputs[path]["imports"] if not one.get("external")]
+    return sorted(reached)
 
 
 def supplied(options: BuildOptions) -> tuple[str, ...]:

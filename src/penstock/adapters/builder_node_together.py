@@ -1,0 +1,105 @@
+"""Bundles of many functions by one process of esbuild: starting it and parsing shared modules is most of its work.
+
+Without code splitting esbuild links each entry by itself, so the bytes are those of a run for one entry. When one of
+them fails, nothing of the run is used: each is then bundled alone, and tells its own errors.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from penstock.build import node
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+    from penstock.ports import Command, CommandResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundled:
+    """What esbuild made of one entry. `meta` is its metafile, of this entry alone; `made_in` where the map began."""
+
+    code: bytes
+    map: str | None
+    meta: str
+    made_in: str
+
+
+@dataclass(slots=True)
+class _Group:
+    """Entries that esbuild is asked for in the same words, by unit."""
+
+    entries: dict[str, str]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    results: dict[str, Bundled] | None = None
+
+
+class Together:
+    """Groups of entries, each bundled when the first of its units asks."""
+
+    def __init__(self, run: Callable[[Command], CommandResult]) -> None:
+        self._run = run
+        self._groups: dict[str, _Group] = {}
+
+    def plan(self, groups: Iterable[Mapping[str, str]]) -> None:
+        """Forget earlier groups; each new one maps units to their sources, relative to the workspace."""
+        self._groups = {}
+        for entries in groups:
+            group = _Group(dict(entries))
+            if len(entries) > 1:
+                self._groups |= dict.fromkeys(entries, group)
+
+    def take(
+        self, unit: str, folder: Path, command: Callable[[list[str], Path], Command], ready: Callable[[str], bool]
+    ) -> Bundled | None:
+        """The unit's bundle, or None when it has to be made alone.
+
+        The first unit of a group makes all of them in `folder`, by `command`; `ready` prepares another unit's packages
+        and says whether it can be bundled at all.
+        """
+        group = self._groups.get(unit)
+        if group is None:
+            return None
+        with group.lock:
+            if group.results is None:
+                group.results = self._bundle(group, unit, folder, command, ready)
+            return group.results.pop(unit, None)
+
+    def _bundle(
+        self,
+        group: _Group,
+        unit: str,
+        folder: Path,
+        command: Callable[[list[str], Path], Command],
+        ready: Callable[[str], bool],
+    ) -> dict[str, Bundled]:
+        entries = {name: source for name, source in group.entries.items() if name == unit or ready(name)}
+        if len(entries) == 1 or self._run(command(sorted(set(entries.values())), folder)).status != 0:
+            return {}
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        outputs = {
+            output["entryPoint"]: (path, output) for path, output in meta["outputs"].items() if "entryPoint" in output
+        }
+        found = {}
+        for name, source in entries.items():
+            if source in outputs:
+                found[name] = _one(folder, source, meta["inputs"], outputs[source][1])
+        return found
+
+
+def _one(folder: Path, source: str, inputs: Mapping[str, Any], output: Mapping[str, Any]) -> Bundled:
+    code = folder / "out" / f"{source.rpartition('.')[0]}.js"
+    source_map = code.with_name(f"{code.name}.map")
+    reached = node.reached_inputs(source, inputs)
+    return Bundled(
+        code=code.read_bytes(),
+        map=source_map.read_text(encoding="utf-8") if source_map.exists() else None,
+        meta=json.dumps({"inputs": {path: inputs[path] for path in reached}, "outputs": {source: output}}),
+        made_in=code.parent.as_posix(),
+    )
