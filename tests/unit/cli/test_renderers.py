@@ -110,6 +110,20 @@ def test_the_terminal_keeps_every_finished_line_and_leaves_no_spinner() -> None:
     assert "terraform apply …" not in shown
 
 
+def test_a_long_detail_leaves_the_step_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("FORCE_COLOR", "1")  # a screen that can be drawn on
+    stream = io.StringIO()
+    sink = TerminalSink(stream, color=False)
+    sink.emit(e.StepStarted(step="terraform apply"))
+    sink.emit(e.StepProgress(step="terraform apply", detail="creating " + "x" * 100))
+    sink.close()
+    shown = stream.getvalue()
+    assert "terraform apply" in shown
+    assert "creating xxx" in shown
+    assert "terraform app…" not in shown
+
+
 def test_text_that_looks_like_markup_is_shown_as_it_is() -> None:
     stream = io.StringIO()
     sink = TerminalSink(stream, color=False)

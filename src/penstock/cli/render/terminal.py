@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from penstock.model.errors import PenstockError
 
+BESIDE = 12
+"""Columns of a spinner, a time and the blanks between."""
+
 _STYLES = {"✓": "green", "✗": "bold red", "!": "yellow", "-": "dim"}
 
 
@@ -60,7 +63,12 @@ class TerminalSink:
         if event.step not in self._running:
             self._start(event.step, event.detail)
         count = f"{event.done}/{event.total} " if event.done is not None and event.total else ""
-        self._bars().update(self._running[event.step], detail=f"{count}{event.detail}")
+        self._bars().update(self._running[event.step], detail=self._fitting(event.step, f"{count}{event.detail}"))
+
+    def _fitting(self, step: str, detail: str) -> str:
+        """The detail cut to what its line has room for: else the step's own name would make way for it."""
+        room = max(self._screen().width - len(step) - BESIDE, 0)
+        return detail if len(detail) <= room else f"{detail[: max(room - 1, 0)]}…"
 
     def _finish(self, step: str) -> None:
         task = self._running.pop(step, None)
