@@ -118,10 +118,9 @@ def test_a_long_detail_leaves_the_step_its_name(monkeypatch: pytest.MonkeyPatch)
     sink.emit(e.StepStarted(step="terraform apply"))
     sink.emit(e.StepProgress(step="terraform apply", detail="creating " + "x" * 100))
     sink.close()
-    shown = stream.getvalue()
-    assert "terraform apply" in shown
-    assert "creating xxx" in shown
-    assert "terraform app…" not in shown
+    frames = [frame for frame in stream.getvalue().split("\r") if "creating xxx" in frame]
+    assert frames
+    assert [frame for frame in frames if "terraform apply" not in frame] == []
 
 
 def test_text_that_looks_like_markup_is_shown_as_it_is() -> None:
