@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build.sites import Site, service, workspace
 
+from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
@@ -201,3 +204,55 @@ def test_a_dependency_group_goes_into_the_zip_when_the_service_says_so(tmp_path:
     assert "idna/core.py" in found
     assert "six.py" not in found
     assert "lock idna 3.10" in site.recipes()["plain"].inputs
+
+
+def test_compiled_modules_are_shipped_on_request_and_loaded(tmp_path: Path) -> None:
+    site = plain(tmp_path, "idna==3.10\n", bytecode=True)
+    site.write({"services/plain/app.py": "import idna\nWORDS = {'b', 'a'}\ndef handler(e, c):\n    return __file__\n"})
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    site.versions["python"] = version
+    first = site.build()["plain"]
+    with zipfile.ZipFile(first.path) as archive:
+        archive.extractall(tmp_path / "task")  # noqa: S202 - of our own making
+    compiled = tmp_path / "task/__pycache__" / f"app.{sys.implementation.cache_tag}.pyc"
+    assert compiled.read_bytes()[4] == 1  # unchecked-hash
+    (tmp_path / "task/app.py").write_text("raise SystemError")
+    found = subprocess.run(
+        [sys.executable, "-c", "import app; print(app.handler(0, 0))"],
+        cwd=tmp_path / "task", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert found.stdout.startswith(str(tmp_path / "task/app.py"))
+    site.builder().forget()
+    assert site.build()["plain"].digest == first.digest
+
+
+def test_native_libraries_are_stripped_on_request(tmp_path: Path) -> None:
+    site = plain(tmp_path, "markupsafe==3.0.2\n")
+    heavy = site.build()["plain"].unzipped
+    light = plain(tmp_path, "markupsafe==3.0.2\n", strip=True).build()["plain"].unzipped
+    assert light < heavy
+
+
+@pytest.mark.parametrize(
+    ("version", "architecture", "tag"),
+    [
+        ("3.11", "x86_64", "cpython-311-x86_64"),
+        ("3.12", "arm64", "cpython-312-aarch64"),
+        ("3.13", "arm64", "cpython-313-aarch64"),
+        ("3.14", "x86_64", "cpython-314-x86_64"),
+    ],
+)
+def test_wheels_are_those_of_the_target(tmp_path: Path, version: str, architecture: str, tag: str) -> None:
+    site = plain(tmp_path, "markupsafe==3.0.3\n")
+    target = Target(language="python", version=version, architecture=architecture)  # type: ignore[arg-type]
+    (built,) = site.builder().build(site.workspace, None, {"plain": target})
+    with zipfile.ZipFile(built.path) as archive:
+        assert f"markupsafe/_speedups.{tag}-linux-gnu.so" in archive.namelist()
+
+
+def test_a_vendored_library_of_another_processor_is_refused(tmp_path: Path) -> None:
+    site = plain(tmp_path, "")
+    library = b"\x7fELF\x02\x01\x01" + bytes(9) + (3).to_bytes(2, "little") + (183).to_bytes(2, "little") + bytes(64)
+    (tmp_path / "services/plain/fast.so").write_bytes(library)
+    with pytest.raises(BuildFailed, match=r"fast\.so is made for arm64, and the target is python3\.11/x86_64"):
+        site.build()

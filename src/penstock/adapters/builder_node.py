@@ -15,7 +15,7 @@ from penstock.adapters.builder_node_native import NativePackages
 from penstock.adapters.builder_node_together import Bundled, Together
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
-from penstock.adapters.node_tools import read_package_json
+from penstock.adapters.node_tools import ESBUILD, read_package_json
 from penstock.build import archive, node, package_json, proof, python, tsconfig
 from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.workspace import BuildOptions
@@ -124,13 +124,13 @@ class NodeBuilder:
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
-        return {**self._packer, "tool penstock": BUILDER}
+        return {**self._packer, "tool esbuild": f"{ESBUILD}, unless the lock has one", "tool penstock": BUILDER}
 
     def plan(self, workspace: Workspace, folder: str, options: BuildOptions | None = None) -> NodePlan:
         """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
-        top, lock_name = self._lock(folder)
         shared = self._shared(workspace)
         service = self._part(folder, folder, self._manifest(folder) or _NO_MANIFEST)
+        top, lock_name = self._lock(folder, needed=bool(service.manifest.depends_on))
         by_name = {part.name: part for part in shared}
         names = package_json.reached(service.manifest, {name: part.manifest for name, part in by_name.items()})
         packages = tuple(
@@ -143,7 +143,7 @@ class NodeBuilder:
             packages=packages,
             top=top,
             lock_name=lock_name,
-            lock=self._files.digest(top / lock_name),
+            lock=self._files.digest(top / lock_name) if lock_name else "",
             members=(
                 *(each.path for each in workspace.services if each.language == "node"),
                 *(part.folder for part in shared),
@@ -271,6 +271,8 @@ class NodeBuilder:
 
     def install(self, plan: NodePlan) -> None:
         """Bring node_modules in line with the lock and the manifests of all of the workspace's members."""
+        if not plan.lock_name:
+            return
         if plan.top not in self._requires:
             told = plan.top.relative_to(self._root).as_posix()
             manifests = {folder: self._manifest(folder) for folder in (told, *plan.members)}
@@ -338,7 +340,8 @@ class NodeBuilder:
 
     # ---------------------------------------------------------------- what there is
 
-    def _lock(self, folder: str) -> tuple[Path, str]:
+    def _lock(self, folder: str, *, needed: bool) -> tuple[Path, str]:
+        """Where the lock lies and what it is called; nothing of the kind for a service without any dependency."""
         for above in _upwards(folder):
             place = self._root / above
             for name in node.LOCKS:
@@ -351,6 +354,8 @@ class NodeBuilder:
                         where=posixpath.join(above, name),
                         hint="pnpm import (makes a pnpm-lock.yaml from it)",
                     )
+        if not needed:
+            return self._root / folder, ""
         raise BuildFailed(
             "there is no pnpm-lock.yaml, package-lock.json or yarn.lock",
             where=folder,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_proof import PythonProof, check_secrets, source_of
+from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, python
@@ -51,6 +52,7 @@ class PythonBuilder:
         self._uv = Uv(commands, files)
         self._installations = Installations(root, cache, self._uv)
         self._proof = PythonProof(events)
+        self._finish = Finish(commands, cache, interpreters)
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
@@ -81,6 +83,10 @@ class PythonBuilder:
         for function in unit.functions:
             check_python_handler(function.handler, sources, where=where)
         self._proof.check(unit, target, plan.options, merged, ours)
+        if plan.options.strip:
+            merged = self._finish.stripped(merged)
+        if plan.options.bytecode:
+            merged = self._finish.compiled(merged, target)
         return tuple(merged.values())
 
     def package(self, part: Part) -> Entry:

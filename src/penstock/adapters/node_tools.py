@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from penstock.build.node import Manager
     from penstock.ports import Clock, CommandResult, Commands, EventSink
 
+ESBUILD = "0.28.2"
+"""What bundles the code of a workspace that has no esbuild of its own."""
 _NEWEST_KNOWN_PNPM = "10"
 _NEWEST_YARN_1 = "1.22.22"
 _NEWEST_YARN = "4"
@@ -92,7 +94,7 @@ class NodeTools:
             yield
 
     def esbuild(self, folder: Path) -> Path:
-        """The esbuild program that the service at `folder` gets. Raises BuildFailed when there is none."""
+        """The esbuild program that the service at `folder` gets: the workspace's own, or else ours."""
         wanted = node.binary_package(sys.platform, platform.machine())
         for above in [folder, *folder.parents]:
             package = above / "node_modules" / "esbuild"
@@ -109,11 +111,16 @@ class NodeTools:
                 )
             if above == self._root:
                 break
-        raise BuildFailed(
-            "esbuild is not among the workspace's packages",
-            where=self._told(folder / "package.json"),
-            hint="pnpm add --save-dev --workspace-root esbuild && pnpm install (npm: npm install --save-dev esbuild)",
-        )
+        return self._own_esbuild(wanted)
+
+    def _own_esbuild(self, binary: str) -> Path:
+        """An esbuild of ours, for a workspace that has none among its packages."""
+        home = self._cache.folder / "tools" / f"esbuild-{ESBUILD}"
+        program = home / "node_modules" / binary / "bin" / "esbuild"
+        with self._lock:
+            if not program.is_file():
+                self._fetch("esbuild", f"esbuild@{ESBUILD}", home)
+        return program
 
     def _fits(self, folder: Path, lock_name: str, requires: str) -> bool:
         """Whether we saw these packages installed from this lock, and nobody has touched them since."""

@@ -1,0 +1,76 @@
+"""What can be done to a whole Python artifact on request: compile its modules, strip its libraries."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.build import archive
+from penstock.build.bytecode import compile_command, strip_command
+from penstock.model.errors import BuildFailed, ToolMissing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from penstock.adapters.builder_cache import ZipCache
+    from penstock.build.archive import Member
+    from penstock.model.artifact import Target
+    from penstock.ports import Commands, Interpreters
+
+
+class Finish:
+    """Compiles and strips, with the tools at hand."""
+
+    def __init__(self, commands: Commands, cache: ZipCache, interpreters: Interpreters | None) -> None:
+        self._commands = commands
+        self._cache = cache
+        self._interpreters = interpreters
+
+    def compiled(self, members: Mapping[str, Member], target: Target) -> dict[str, Member]:
+        """The members with a compiled file beside each module. Raises ToolMissing without the target's Python."""
+        runtime = f"python{target.version}"
+        interpreter = self._interpreters.find(runtime) if self._interpreters else None
+        if interpreter is None:
+            raise ToolMissing(
+                f"[build] bytecode needs {runtime} on this machine, because compiled files are for one version only",
+                hint=f"uv python install {target.version}; or leave bytecode out",
+            )
+        with self._cache.scratch() as scratch:
+            for name, member in members.items():
+                if name.endswith(".py"):
+                    path = scratch / name
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    path.write_bytes(member.content())
+            result = self._commands.run(compile_command(interpreter, scratch))
+            if result.status != 0:
+                raise BuildFailed(f"{runtime} could not compile the modules:\n{result.stderr.strip()}")
+            made = {path.relative_to(scratch).as_posix(): path for path in sorted(scratch.rglob("*.pyc"))}
+            return {**members, **{name: archive.pack(name, path.read_bytes()) for name, path in made.items()}}
+
+    def stripped(self, members: Mapping[str, Member]) -> dict[str, Member]:
+        """The members with native libraries that hold no debugging symbols any more."""
+        natives = [member for member in members.values() if member.name.endswith(".so") or ".so." in member.name]
+        found = dict(members)
+        if not natives:
+            return found
+        program = self._strip()
+        with self._cache.scratch() as scratch:
+            for member in natives:
+                file = scratch / "library"
+                file.write_bytes(member.content())
+                result = self._commands.run(strip_command(program, file))
+                if result.status != 0:
+                    raise BuildFailed(
+                        f"{program.name} could not strip {member.name}: {result.stderr.strip()}",
+                        hint="install llvm, whose strip knows every processor; or leave strip out",
+                    )
+                smaller = archive.pack(member.name, file.read_bytes(), executable=member.executable)
+                found[member.name] = smaller if smaller.size < member.size else member
+        return found
+
+    def _strip(self) -> Path:
+        for name in ("llvm-strip", "strip"):
+            program = self._commands.find(name)
+            if program is not None:
+                return program
+        raise ToolMissing("[build] strip needs llvm-strip or strip on this machine", hint="install llvm or binutils")
