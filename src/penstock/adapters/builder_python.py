@@ -139,7 +139,9 @@ class PythonBuilder:
                 copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
             self._uv.run(
-                lambda offline: python.wheel_command(self._uv.program, source, out, offline=offline),
+                lambda offline: python.wheel_command(
+                    self._uv.program, source, out, interpreter=sys.executable, offline=offline
+                ),
                 what=f"the build backend of {part.name} failed",
                 where=f"{part.folder}/pyproject.toml",
                 told={str(source): part.folder},

@@ -324,7 +324,12 @@ class PythonPlanner:
                 texts[current] = text
                 queue += requirements.includes(current, text)
         return requirements.parse(
-            path, texts, without=python.supplied(options), resolves=options.resolve is not None, root=str(self._root)
+            path,
+            texts,
+            without=python.supplied(options),
+            resolves=options.resolve is not None,
+            root=str(self._root),
+            exists=lambda place: not place.startswith("..") and (self._root / place).exists(),
         )
 
     def _part(self, folder: str, name: str, manifest: Manifest | None) -> Part:

@@ -73,21 +73,21 @@ def manifest(text: str, *, where: str) -> Manifest:
         dependencies=tuple(text for text in project.get("dependencies", ()) if isinstance(text, str)),
         groups=_digest(content.get("dependency-groups")),
         buildable="build-system" in content and uv.get("package", True) is not False,
-        files=_named_files(project),
+        files=_named_files(content),
     )
 
 
-def _named_files(project: dict[str, Any]) -> tuple[str, ...]:
+def _named_files(content: dict[str, Any]) -> tuple[str, ...]:
+    """READMEs and licences that `[project]`, Poetry or setuptools name."""
+    project, tools = content.get("project", {}), content.get("tool", {})
+    dynamic = tools.get("setuptools", {}).get("dynamic", {})
+    values = [project.get("readme"), tools.get("poetry", {}).get("readme"), dynamic.get("readme")]
+    values += [project["license"]] if isinstance(project.get("license"), dict) else []  # else an SPDX expression
     named = []
-    for key in ("readme", "license"):
-        value = project.get(key)
-        if isinstance(value, dict):
-            value = value.get("file")
-        elif key == "license":
-            continue  # an SPDX expression
-        if isinstance(value, str):
-            named.append(value)
-    return tuple(named)
+    for value in values:
+        plain = value.get("file") if isinstance(value, dict) else value
+        named += [plain] if isinstance(plain, str) else [one for one in plain or () if isinstance(one, str)]
+    return tuple(dict.fromkeys(named))
 
 
 def _digest(value: object) -> str:

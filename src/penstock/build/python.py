@@ -101,9 +101,13 @@ def install_command(
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
 
 
-def wheel_command(uv: Path, source: Path, into: Path, *, offline: bool) -> Command:
-    """Let a package's own build backend make its wheel, so that import names and data files are right."""
-    argv = [str(uv), "build", "--quiet", "--wheel", "--no-sources", "--out-dir", str(into), str(source)]
+def wheel_command(uv: Path, source: Path, into: Path, *, interpreter: str, offline: bool) -> Command:
+    """Let a package's own build backend make its wheel, so that import names and data files are right.
+
+    `interpreter` runs the backend. What it makes is for every Python, so that it need not be the target's, nor one that
+    the package itself asks for.
+    """
+    argv = [str(uv), "build", "--wheel", "--no-sources", "--python", interpreter, "--out-dir", str(into), str(source)]
     return Command(argv=_network(argv, offline=offline), cwd=source, env=_REPRODUCIBLE, timeout=_PATIENCE)
 
 

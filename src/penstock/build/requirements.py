@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 _NAME = r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?"
 _PINNED = re.compile(rf"{_NAME}\s*===?\s*(?P<version>[^\s;,*]+)\s*(;.*|\s--hash.*|$)")
@@ -79,15 +79,18 @@ def parse(
     without: Collection[str] = (),
     resolves: bool = False,
     root: str = "",
+    exists: Callable[[str], bool] = lambda _: True,
 ) -> Requirements:
     """Read a requirements file and those it includes, all given as texts by path relative to the workspace.
 
     `without` are packages that stay out, with those that the file's `# via` notes say only they need. `resolves` says
     that lines without a version are no fault. `root` is the workspace's folder, for absolute paths into it.
+    `exists` says whether there is such a place below it: pip takes a path from the folder that it is started in, so what
+    is not beside the file is looked for from the folders above.
     Raises BuildFailed for such a line, with its number.
     """
     found = _Found([], [], [], [], [], {})
-    _read(path, files, found, seen=set(), constraining=False)
+    _read(path, files, found, seen=set(), constraining=False, exists=exists)
     for places in (found.folders, found.archives):
         places[:] = [_inside(root, place) for place in places]
     pinned = {line.name for line in found.pins if line.pinned}
@@ -198,7 +201,15 @@ class _Found:
     via: dict[str, tuple[str, ...]]
 
 
-def _read(path: str, files: Mapping[str, str], found: _Found, *, seen: set[str], constraining: bool) -> None:
+def _read(
+    path: str,
+    files: Mapping[str, str],
+    found: _Found,
+    *,
+    seen: set[str],
+    constraining: bool,
+    exists: Callable[[str], bool],
+) -> None:
     if path in seen:
         return
     seen.add(path)
@@ -211,9 +222,9 @@ def _read(path: str, files: Mapping[str, str], found: _Found, *, seen: set[str],
             if inner not in files:
                 raise BuildFailed(f"{include['path']} is not there", where=where)
             also = constraining or _CONSTRAIN.match(line) is not None
-            _read(inner, files, found, seen=seen, constraining=also)
+            _read(inner, files, found, seen=seen, constraining=also, exists=exists)
         elif local := _local(line):
-            place = _relative(path, local)
+            place = _from_above(path, local, exists)
             (found.archives if place.endswith(_ARCHIVES) else found.folders).append(place)
         elif _OPTION.match(line):
             found.options.extend([_option(path, line)] if _FOR_US.match(line) else [])
@@ -278,6 +289,15 @@ def _rooted(root: str, option: str) -> str:
 
 def _inside(root: str, place: str) -> str:
     return posixpath.relpath(place, root) if root and place.startswith("/") else place
+
+
+def _from_above(path: str, target: str, exists: Callable[[str], bool]) -> str:
+    beside = _relative(path, target)
+    folder = posixpath.dirname(path)
+    while not target.startswith("/") and folder and not exists(_relative(f"{folder}/x", target)):
+        folder = posixpath.dirname(folder)
+    found = _relative(f"{folder}/x" if folder else "x", target)
+    return found if exists(found) else beside
 
 
 def _relative(path: str, target: str) -> str:

@@ -32,6 +32,13 @@ def test_folders_are_found_however_they_are_written(line: str, folder: str) -> N
     assert parse(f"{line}\n").folders == (folder,)
 
 
+def test_a_path_from_the_folder_that_pip_is_started_in_is_found() -> None:
+    there = {"shared/lib", "orders/src/create/near"}
+    text = {"orders/src/create/requirements.txt": "../shared/lib\n./near\n"}
+    found = requirements.parse("orders/src/create/requirements.txt", text, exists=there.__contains__)
+    assert found.folders == ("shared/lib", "orders/src/create/near")
+
+
 def test_archives_of_the_workspace_are_told_from_folders() -> None:
     found = parse("./wheels/a-1.0-py3-none-any.whl\nb @ file:b-2.0.tar.gz\n")
     assert found.archives == ("s/wheels/a-1.0-py3-none-any.whl", "s/b-2.0.tar.gz")
