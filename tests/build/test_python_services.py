@@ -312,3 +312,9 @@ def test_a_key_in_the_sources_is_refused_until_somebody_has_looked(site: Site) -
     assert caught.value.where == "services/users/src/users/key.pem:1"
     users = service("users", "users.app.handler", build=BuildOptions(reviewed=("src/users/key.pem",)))
     assert Site(site.root, workspace(users)).build("users")
+
+
+def test_a_handler_beside_the_package_it_uses_goes_along(site: Site) -> None:
+    site.write({"services/users/main.py": "from users.app import handler\n", "services/users/config/a.toml": "x = 1\n"})
+    beside = Site(site.root, workspace(service("users", "main.handler"), packages=site.workspace.packages))
+    assert {"main.py", "config/a.toml", "users/app.py"} <= names(beside.build("users")["users"].path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -50,7 +51,7 @@ class PythonBuilder:
         self._interpreters = interpreters
         self._packer = archive.tools()
         self._uv = Uv(commands, files)
-        self._installations = Installations(root, cache, self._uv)
+        self._installations = Installations(root, cache, self._uv, interpreters)
         self._proof = PythonProof(events)
         self._finish = Finish(commands, cache, interpreters)
 
@@ -68,9 +69,6 @@ class PythonBuilder:
         own = {part.folder: self._cache.members(self.package(part)) for part in plan.packages}
         own[plan.service.folder] = self._service_members(plan.service, wanted)
         parts = (*reversed(plan.packages), plan.service)
-        for part in parts:
-            self.check_syntax(part, target.version)
-            check_secrets(part.folder, part.files, plan.options)
         merged = {
             member.name: member for member in self._cache.members(self._installations.entry(plan, target, self.tools()))
         }
@@ -78,6 +76,11 @@ class PythonBuilder:
         for part in parts:
             merged |= {member.name: member for member in own[part.folder]}
             ours |= {member.name: source_of(member.name, part.folder, part.files) for member in own[part.folder]}
+        shipped = frozenset(ours.values())
+        for part in parts:
+            files = {path: file for path, file in part.files.items() if f"{part.folder}/{path}" in shipped}
+            self.check_syntax(replace(part, files=files), target.version)
+            check_secrets(part.folder, files, plan.options)
         where = f"{plan.service.folder}/service.toml"
         sources = {path: merged[path].content() for path in wanted if path in merged}
         for function in unit.functions:
@@ -91,10 +94,7 @@ class PythonBuilder:
 
     def package(self, part: Part) -> Entry:
         """The files of an internal package as its own build backend ships them, from the cache when unchanged."""
-        buildable = part.manifest is not None and part.manifest.buildable
-        # An old package without a pyproject.toml: setup.py is its manifest.
-        buildable = buildable or (part.manifest is None and "setup.py" in part.files)
-        make = self._wheel_members if buildable else _copied
+        make = self._wheel_members if part.buildable else _copied
         return self._cache.get_or_make("wheel", self._wheel_key(part), lambda: make(part))
 
     def has_package(self, part: Part) -> bool:
@@ -121,8 +121,13 @@ class PythonBuilder:
     # ---------------------------------------------------------------- what is made
 
     def _service_members(self, part: Part, wanted: Iterable[str]) -> tuple[Member, ...]:
-        if part.manifest is not None and part.manifest.buildable:
-            return self._cache.members(self.package(part))
+        if part.manifest is not None and part.buildable:
+            made = self._cache.members(self.package(part))
+            names = {member.name for member in made}
+            if names.isdisjoint(wanted) and any(path in part.files for path in wanted):
+                # The handler stands beside the package instead of in it: what lies there goes along.
+                made = (*made, *(member for member in _copied(part, "") if member.name not in names))
+            return made
         in_src = any(f"src/{path}" in part.files for path in wanted)
         return _copied(part, "src/" if in_src else "")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.build import archive, python, requirements
@@ -13,13 +15,13 @@ from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_python_plan import Listing, PythonPlan
     from penstock.adapters.builder_python_uv import Uv
     from penstock.build.archive import Member
     from penstock.model.artifact import Target
+    from penstock.ports import Interpreters
 
 _FROM_SOURCE_MAX = 30
 """Packages of one service without any wheel; far more than anybody has."""
@@ -33,13 +35,18 @@ class Exported:
     text: str | None = None
 
 
+class _NoInterpreterError(BuildFailed):
+    """uv wants an interpreter that this machine has not got."""
+
+
 class Installations:
     """Resolves and installs what plans name."""
 
-    def __init__(self, root: Path, cache: ZipCache, uv: Uv) -> None:
+    def __init__(self, root: Path, cache: ZipCache, uv: Uv, interpreters: Interpreters | None = None) -> None:
         self._root = root
         self._cache = cache
         self._uv = uv
+        self._interpreters = interpreters
         self._guard = threading.Lock()
         self._exported: dict[tuple[object, ...], Exported] = {}
 
@@ -70,12 +77,12 @@ class Installations:
         key = python.key("export", parts)
         known = self._cache.note("export", key)
         if known is None:
-            text = self._export_once(plan) if plan.export else self._resolve(plan, target)
+            text = self._export_once(plan, target) if plan.export else self._resolve(plan, target)
             known = {"text": text}
             self._cache.keep_note("export", key, known)
         return str(known["text"])
 
-    def _export_once(self, plan: PythonPlan) -> str:
+    def _export_once(self, plan: PythonPlan, target: Target) -> str:
         """What uv says of the lock, asked once for all projects that reach the same packages in the same way.
 
         That the lock fits the manifests, of all its members, is checked by that one call.
@@ -87,25 +94,36 @@ class Installations:
             exported = self._exported.setdefault(key, Exported())
         with exported.lock:
             if exported.text is None:
-                exported.text = self._export(plan)
+                exported.text = self._export(plan, target)
             return exported.text
 
-    def _export(self, plan: PythonPlan) -> str:
+    def _export(self, plan: PythonPlan, target: Target) -> str:
         assert plan.export is not None  # noqa: S101 - the caller asked
         folder, name = plan.export
+        interpreter = self._interpreters.find(f"python{target.version}") if self._interpreters else None
+        try:
+            return self._export_with(plan, folder, name, interpreter or Path(sys.executable))
+        except _NoInterpreterError:
+            return self._export_with(plan, folder, name, None)
+
+    def _export_with(self, plan: PythonPlan, folder: Path, name: str, interpreter: Path | None) -> str:
+        where = _told_path(folder / "uv.lock", self._root)
+
+        def explain(stderr: str) -> BuildFailed | None:
+            if interpreter is not None and python.lacks_interpreter(stderr):
+                return _NoInterpreterError("no Python here is one that the project allows", where=where)
+            if not python.stale_lock(stderr):
+                return None
+            hint = f"uv lock --directory {_told_path(folder, self._root)}"
+            return BuildFailed("the lock does not fit the manifests any more", where=where, hint=hint)
+
         result = self._uv.run(
-            lambda offline: python.export_command(self._uv.program, folder, name, plan.options, offline=offline),
-            what=f"uv could not read the lock for {name}",
-            where=str(folder / "uv.lock"),
-            explain=lambda stderr: (
-                BuildFailed(
-                    "the lock does not fit the manifests any more",
-                    where=_told_path(folder / "uv.lock", self._root),
-                    hint=f"uv lock --directory {_told_path(folder, self._root)}",
-                )
-                if python.stale_lock(stderr)
-                else None
+            lambda offline: python.export_command(
+                self._uv.program, folder, name, plan.options, interpreter=interpreter, offline=offline
             ),
+            what=f"uv could not read the lock for {name}",
+            where=where,
+            explain=explain,
         )
         return result.stdout
 

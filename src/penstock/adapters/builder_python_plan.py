@@ -30,6 +30,16 @@ class Part:
     manifest: Manifest | None
     files: Mapping[str, SourceFile]
 
+    @property
+    def buildable(self) -> bool:
+        """Whether a build backend makes it a package; else its files are taken as they are."""
+        if self.manifest is None:
+            return "setup.py" in self.files  # an old package: setup.py is its manifest
+        # Poetry projects that are only applications have no module of their name, and cannot be built.
+        module = self.manifest.module
+        places = (f"{module}/", f"src/{module}/", f"{module}.py", f"src/{module}.py")
+        return self.manifest.buildable and (not module or any(path.startswith(places) for path in self.files))
+
     def inputs(self, label: str) -> dict[str, str]:
         """What its bytes depend on."""
         found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "pyproject.toml"}

@@ -35,6 +35,8 @@ class Manifest:
     """Those of `[project]`, as they are written (PEP 508)."""
     groups: str
     """Digest of its dependency groups, for those who ship one of them."""
+    module: str
+    """The one module that Poetry looks for when nothing names others; empty when that is not so."""
     buildable: bool
     """Whether a build backend makes it a package; else its files are taken as they are."""
     files: tuple[str, ...]
@@ -72,9 +74,22 @@ def manifest(text: str, *, where: str) -> Manifest:
         depends=bool(project.get("dependencies") or tools.get("poetry", {}).get("dependencies")),
         dependencies=tuple(text for text in project.get("dependencies", ()) if isinstance(text, str)),
         groups=_digest(content.get("dependency-groups")),
-        buildable="build-system" in content and uv.get("package", True) is not False,
+        module=_expected_module(project, tools.get("poetry")),
+        buildable=_is_buildable(content, tools),
         files=_named_files(content),
     )
+
+
+def _is_buildable(content: dict[str, Any], tools: dict[str, Any]) -> bool:
+    if tools.get("uv", {}).get("package", True) is False or tools.get("poetry", {}).get("package-mode", True) is False:
+        return False
+    return "build-system" in content
+
+
+def _expected_module(project: dict[str, Any], poetry: dict[str, Any] | None) -> str:
+    if poetry is None or "packages" in poetry:
+        return ""
+    return str(poetry.get("name") or project.get("name", "")).replace("-", "_").replace(".", "_")
 
 
 def _named_files(content: dict[str, Any]) -> tuple[str, ...]:

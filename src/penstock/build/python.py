@@ -48,13 +48,28 @@ def supplied(options: BuildOptions) -> tuple[str, ...]:
     return () if options.bundle_sdk else SUPPLIED_BY_LAMBDA
 
 
-def export_command(uv: Path, project: Path, name: str, options: BuildOptions, *, offline: bool) -> Command:
-    """Print the locked requirements of one project, with hashes, without the SDK; fails when the lock is stale."""
-    argv = [str(uv), "export", "--quiet", "--locked", "--package", name, "--no-default-groups", "--no-emit-local"]
+def export_command(
+    uv: Path, project: Path, name: str, options: BuildOptions, *, interpreter: Path | None, offline: bool
+) -> Command:
+    """Print the locked requirements of one project, with hashes, without the SDK; fails when the lock is stale.
+
+    Whether it is stale uv only says with an interpreter that the project allows; `interpreter` None does without both.
+    """
+    argv = [
+        str(uv),
+        "export",
+        "--quiet",
+        "--locked" if interpreter else "--frozen",
+        "--package",
+        name,
+        "--no-default-groups",
+        "--no-emit-local",
+    ]
     argv += ["--no-header", "--no-annotate", "--format", "requirements.txt"]
     argv += [word for package in supplied(options) for word in ("--prune", package)]
     argv += [word for group in options.groups for word in ("--group", group)]
     argv += [word for extra in options.extras for word in ("--extra", extra)]
+    argv += ["--python", str(interpreter)] if interpreter else []
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_QUIET, timeout=_PATIENCE)
 
 
@@ -150,6 +165,12 @@ def place_of_wheel_member(path: str) -> str | None:
 def key(kind: str, parts: Mapping[str, str]) -> str:
     """The cache key of an intermediate result: SHA-256, hex, over everything it is made from."""
     return hashlib.sha256(json.dumps([kind, dict(sorted(parts.items()))]).encode()).hexdigest()
+
+
+def lacks_interpreter(stderr: str) -> bool:
+    """Whether uv found no Python that the project allows."""
+    marks = ("incompatible with the project's Python requirement", "No interpreter found", "Failed to inspect Python")
+    return any(mark in stderr for mark in marks)
 
 
 def stale_lock(stderr: str) -> bool:

@@ -85,9 +85,9 @@ def parse(
 
     `without` are packages that stay out, with those that the file's `# via` notes say only they need. `resolves` says
     that lines without a version are no fault. `root` is the workspace's folder, for absolute paths into it.
-    `exists` says whether there is such a place below it: pip takes a path from the folder that it is started in, so what
-    is not beside the file is looked for from the folders above.
-    Raises BuildFailed for such a line, with its number.
+    `exists` says whether there is such a place below it: pip takes a path from the folder that it is started in, so
+    what is not beside the file is looked for from the folders above. Raises BuildFailed for such a line, with its
+    number.
     """
     found = _Found([], [], [], [], [], {})
     _read(path, files, found, seen=set(), constraining=False, exists=exists)
