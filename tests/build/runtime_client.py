@@ -14,21 +14,26 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 ARN = "arn:aws:lambda:eu-west-1:111111111111:function:f"
 
 
-def answer_of(python: Path, artifact: str, handler: str, event: object, into: Path) -> dict[str, Any]:
+def answer_of(
+    python: Path, artifact: str, handler: str, event: object, into: Path, more: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Unpack an artifact, start `awslambdaric` of that Python on it, and give it one event.
 
-    The answer is `{"response": …}`, or `{"error": …}` with what the client reported.
+    The answer is `{"response": …}`, or `{"error": …}` with what the client reported. `more` are further
+    environment variables.
     """
     with zipfile.ZipFile(artifact) as archive:
         archive.extractall(into)
     server = _Server(event)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     env = {
+        **(more or {}),
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
         "LAMBDA_TASK_ROOT": str(into),
         "AWS_LAMBDA_FUNCTION_NAME": "f",

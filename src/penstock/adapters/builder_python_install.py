@@ -145,6 +145,7 @@ class Installations:
                 what=f"what it pins does not fit together for {target}",
                 where=listing.where,
                 told={f"{scratch}{os.sep}": "", str(scratch): ""},
+                cache_first=listing.resolve is None,
                 explain=lambda stderr: _explain_source(python.not_built(stderr), target, listing.where),
             )
         return _settled(result.stdout, plan, listing)

@@ -42,16 +42,18 @@ class Uv:
         what: str,
         where: str,
         told: Mapping[str, str] | None = None,
+        cache_first: bool = True,
         explain: Callable[[str], BuildFailed | None] = lambda _: None,
     ) -> CommandResult:
         """Run from uv's cache alone, and only when that does not do, with the network.
 
-        `told` maps paths of ours to what the person knows them as. Raises BuildFailed, in the words of `explain` when
+        `told` maps paths of ours to what the person knows them as. Without `cache_first` the network is asked at once:
+        what lies in the cache would decide which version is the newest. Raises BuildFailed, in the words of `explain` when
         it knows better.
         """
-        result = self._commands.run(command(True))  # noqa: FBT003 - the two ways, in this order
-        if result.status != 0:
-            result = self._commands.run(command(False))  # noqa: FBT003
+        result = self._commands.run(command(cache_first))
+        if result.status != 0 and cache_first:
+            result = self._commands.run(command(False))  # noqa: FBT003 - the other way
         if result.status != 0:
             explained = explain(result.stderr)
             text = python.diagnosis(result.stderr)

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 ESBUILD = "0.28.2"
 """What bundles the code of a workspace that has no esbuild of its own."""
-_NEWEST_KNOWN_PNPM = "10"
 _NEWEST_YARN_1 = "1.22.22"
 _NEWEST_YARN = "4"
 _INSTALL_PATIENCE = 600.0
@@ -267,13 +266,16 @@ def read_package_json(path: Path, told: str) -> PackageJson | None:
 
 
 def _wanted_version(folder: Path, manager: Manager) -> str:
-    """The version in `packageManager`, else the newest that we know of."""
+    """The version in `packageManager`, else one that understands the lock."""
     manifest = read_package_json(folder / "package.json", str(folder / "package.json"))
     asked = manifest.package_manager if manifest else None
     match = re.match(rf"{manager}@(\d+(\.\d+){{0,2}}[\w.-]*)", asked or "")
     if match:
         return match[1]
-    return "" if manager == "yarn" else _NEWEST_KNOWN_PNPM
+    if manager == "yarn":
+        return ""
+    lock = folder / "pnpm-lock.yaml"
+    return node.pnpm_for(lock.read_text(encoding="utf-8")) if lock.is_file() else node.NEWEST_KNOWN_PNPM
 
 
 def said(result: CommandResult) -> str:

@@ -30,6 +30,7 @@ SUPPLIED_BY_LAMBDA = ("@aws-sdk/*", "@smithy/*")
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html, "Runtime-included SDK versions".
 """
+NEWEST_KNOWN_PNPM = "10"
 EXTENSIONS = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
 _PATIENCE = 600.0
 # A bundle of ES modules may hold CommonJS that asks for Node's own modules by `require`.
@@ -247,6 +248,17 @@ def stale_lock(output: str) -> bool:
         "lockfile would have been created",
     )
     return any(mark in output for mark in marks)
+
+
+def pnpm_for(lock: str) -> str:
+    """The major version of pnpm that writes locks of this kind. Source: https://pnpm.io/pnpm-lock.yaml, versions."""
+    match = re.search(r"^lockfileVersion:\s*['\"]?(\d+)\.(\d+)", lock, re.MULTILINE)
+    if match is None:
+        return NEWEST_KNOWN_PNPM
+    major, minor = int(match[1]), int(match[2])
+    if major == 5:  # noqa: PLR2004 - as the file says
+        return {4: "7", 3: "6"}.get(minor, "5")
+    return {6: "8"}.get(major, NEWEST_KNOWN_PNPM)
 
 
 def is_berry(lock: str) -> bool:

@@ -199,3 +199,17 @@ def test_a_source_map_is_the_same_wherever_it_was_made() -> None:
     text = json.dumps({"version": 3, "sources": ["../../../../../services/a/x.ts"], "mappings": "A"})
     made = node.source_map(text, "/w/.penstock/cache/v1/tmp/x", "/w")
     assert json.loads(made)["sources"] == ["services/a/x.ts"]
+
+
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("lockfileVersion: 5.4", "7"),
+        ("lockfileVersion: 5.3", "6"),
+        ("lockfileVersion: '6.0'", "8"),
+        ("lockfileVersion: '9.0'", "10"),
+        ("", "10"),
+    ],
+)
+def test_pnpm_is_one_that_understands_the_lock(line: str, version: str) -> None:
+    assert node.pnpm_for(f"{line}\n\nimporters:\n") == version
