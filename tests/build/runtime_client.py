@@ -21,7 +21,7 @@ ARN = "arn:aws:lambda:eu-west-1:111111111111:function:f"
 
 
 def answer_of(
-    python: Path, artifact: str, handler: str, event: object, into: Path, more: Mapping[str, str] | None = None
+    python: Path, artifact: str, handler: str, event: object, into: Path, *, more: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
     """Unpack an artifact, start `awslambdaric` of that Python on it, and give it one event.
 

@@ -47,9 +47,9 @@ class Uv:
     ) -> CommandResult:
         """Run from uv's cache alone, and only when that does not do, with the network.
 
-        `told` maps paths of ours to what the person knows them as. Without `cache_first` the network is asked at once:
-        what lies in the cache would decide which version is the newest. Raises BuildFailed, in the words of `explain` when
-        it knows better.
+        `told` maps paths of ours to what the person knows them as. Without `cache_first` the network is asked at
+        once: what lies in the cache would decide which version is the newest. Raises BuildFailed, in the words of
+        `explain` when it knows better.
         """
         result = self._commands.run(command(cache_first))
         if result.status != 0 and cache_first:
