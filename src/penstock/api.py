@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from penstock.adapters.builder import Builder
     from penstock.adapters.local_aws import LocalAwsProcess
     from penstock.adapters.terraform import TerraformCli
+    from penstock.build.changes import Reason
+    from penstock.build.weight import Weight
     from penstock.model.artifact import Artifact, Target
     from penstock.model.plan import Approval, Objection, Plan
     from penstock.model.workspace import Environment, Secret, Workspace
@@ -102,6 +104,22 @@ class Penstock:
         if found:
             raise WorkspaceInvalid(found)
         return self.workspace
+
+    def why(self, names: Sequence[str]) -> Sequence[Reason]:
+        """Which inputs of these services changed since their last build; builds nothing."""
+        return self.builder.why(self.workspace, names, self.targets)
+
+    def affected(self, since: str) -> Mapping[str, Sequence[str]]:
+        """Services that changes since a commit touch, each with the files; builds nothing. Raises UsageError."""
+        from penstock.adapters.git import changed_since, text_at  # noqa: PLC0415 - one verb asks
+
+        commands = RealCommands()
+        changed = changed_since(commands, self.root, since)
+        return self.builder.affected(self.workspace, changed, lambda path: text_at(commands, self.root, since, path))
+
+    def weigh(self, service: str, depth: int = 2) -> Sequence[tuple[Artifact, Sequence[Weight]]]:
+        """What weighs what in a service's artifacts, built when they are not up to date."""
+        return [(artifact, self.builder.weigh(artifact, depth)) for artifact in self.build((service,))]
 
     def render(self) -> Sequence[Path]:
         """Write the Terraform roots of all environments; the files that changed."""

@@ -8,11 +8,13 @@ Each language has a builder of its own with the same three steps: `tools`, `plan
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from penstock.adapters import builder_check as check
 from penstock.adapters.builder_cache import ZipCache
@@ -20,19 +22,22 @@ from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_node import NodeBuilder, NodePlan
 from penstock.adapters.builder_python import PythonBuilder
 from penstock.adapters.builder_python_plan import PythonPlan, PythonPlanner
+from penstock.adapters.builder_room import LIMIT, Room, is_short, make_room, room
 from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.node_tools import NodeTools
+from penstock.build import archive, changes
 from penstock.build.archive import ArchiveError
+from penstock.build.changes import Reason
 from penstock.build.limits import check_size
 from penstock.build.units import Unit, select
 from penstock.build.units import units as units_of
+from penstock.build.weight import Weight, tree
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.events import ArtifactReady, StepFinished, StepStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry
     from penstock.build.archive import Member
@@ -124,6 +129,9 @@ class Builder:
                 found[one.unit.name] = self._ready(one, entry, cached=True, seconds=self._clock.monotonic() - began)
         made, further = self._make(missing)
         self._files.save()
+        if made and is_short(self._cache.folder):
+            with contextlib.suppress(OSError):
+                self.make_room()
         _raise(failures | further, len(prepared) + len(failures))
         return tuple((found | made)[name] for name in sorted(found | made))
 
@@ -166,6 +174,54 @@ class Builder:
         self._files.save()
         _raise(failures, len(workspace.packages))
         return tuple(made)
+
+    def why(self, workspace: Workspace, names: Sequence[str], targets: Mapping[str, Target]) -> tuple[Reason, ...]:
+        """Which inputs of these units or services changed since they were last built here."""
+        prepared, failures = self._prepare(workspace, select(units_of(workspace), names), targets)
+        self._files.save()
+        _raise(failures, len(prepared) + len(failures))
+        return tuple(self._reason(one) for one in prepared)
+
+    def affected(
+        self, workspace: Workspace, changed: Collection[str], before: Callable[[str], str | None]
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Services that these files (POSIX paths in the workspace) touch, each with those files; builds nothing.
+
+        `before` gives the text that a file had. Raises BuildFailed with all that is missing.
+        """
+        reaches, failures = [], {}
+        for service in workspace.services:
+            try:
+                if service.language == "python":
+                    reaches.append(
+                        self._pythons.plan(service.path, service.build).reach(service.name, self._files.root)
+                    )
+                else:
+                    plan = self._node.plan(workspace, service.path, service.build)
+                    reaches.append(plan.reach(service.name, self._files.root))
+            except PenstockError as error:
+                failures[service.name] = error
+        self._files.save()
+        _raise(failures, len(workspace.services))
+        folders = {service.name: service for service in workspace.services}
+
+        def lock_before(reach: changes.Reach, path: str) -> str | None:
+            service, text = folders[reach.service], before(path)
+            return None if text is None else self._pythons.lock_part(service.path, service.build, path, text)
+
+        return changes.affected(reaches, changed, lock_before)
+
+    def weigh(self, artifact: Artifact, depth: int) -> tuple[Weight, ...]:
+        """What weighs what in an artifact that was built here, so many folders deep."""
+        return tree(archive.read(Path(artifact.path).read_bytes()), depth=depth)
+
+    def room(self) -> Room:
+        """What the cache holds."""
+        return room(self._cache.folder)
+
+    def make_room(self, limit: int | None = None) -> tuple[int, int]:
+        """Delete what was used least recently until `limit` bytes are left; how many ZIPs went, and their bytes."""
+        return make_room(self._cache.folder, self._clock.now(), limit=LIMIT if limit is None else limit)
 
     def forget(self) -> None:
         """Forget every cached result, so that the next build starts from nothing."""
@@ -299,6 +355,38 @@ class Builder:
         where = error.filename or (self._cache.folder if is_full else "")
         return BuildFailed(error.strerror or str(error), where=str(where), hint="make room" if is_full else "")
 
+    def _remember(self, one: _Prepared, entry: Entry) -> int | None:
+        """Note what was built last, for `why`; by how many bytes it outgrew the build before, None for the first."""
+        known = self._files.recall(f"built {one.unit.name}")
+        if known is not None and known["recipe"] == one.recipe.digest:
+            return None if known["size_before"] is None else known["size"] - known["size_before"]
+        before = known or {"recipe": None, "size": None}
+        if self._cache.note("recipe", one.recipe.digest) is None:
+            with contextlib.suppress(BuildFailed):  # a cache that cannot be written: `why` will know less
+                self._cache.keep_note("recipe", one.recipe.digest, _recipe_note(one.recipe))
+        self._files.remember(
+            f"built {one.unit.name}",
+            {
+                "recipe": one.recipe.digest,
+                "size": entry.size,
+                "before": before["recipe"],
+                "size_before": before["size"],
+            },
+        )
+        return None if before["size"] is None else entry.size - before["size"]
+
+    def _reason(self, one: _Prepared) -> Reason:
+        name = one.unit.name
+        known = self._files.recall(f"built {name}")
+        last = self._cache.note("recipe", known["recipe"]) if known else None
+        if known is None or last is None:
+            return Reason(unit=name, state="never")
+        if known["recipe"] != one.recipe.digest:
+            return Reason(unit=name, state="stale", changes=changes.between(last["inputs"], changes.parts(one.recipe)))
+        earlier = self._cache.note("recipe", known["before"]) if known["before"] else None
+        changed = changes.between(earlier["inputs"], last["inputs"]) if earlier else ()
+        return Reason(unit=name, state="current", changes=changed)
+
     def _ready(self, one: _Prepared, entry: Entry, *, cached: bool, seconds: float) -> Artifact:
         artifact = Artifact(
             unit=one.unit.name,
@@ -312,6 +400,7 @@ class Builder:
             functions=tuple(function.key for function in one.unit.functions),
             cached=cached,
             seconds=seconds,
+            delta=self._remember(one, entry),
         )
         event = ArtifactReady(
             unit=artifact.unit,
@@ -323,6 +412,10 @@ class Builder:
         )
         self._events.emit(event)
         return artifact
+
+
+def _recipe_note(recipe: Recipe) -> dict[str, Any]:
+    return {"inputs": changes.parts(recipe)}
 
 
 def _raise(failures: Mapping[str, PenstockError], total: int) -> None:

@@ -19,6 +19,7 @@ import os
 import shutil
 import tempfile
 import threading
+import time
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_files import SourceFiles
     from penstock.build.archive import Member
+
+
+_DAY = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,15 @@ class ZipCache:
             with contextlib.suppress(OSError):
                 path.unlink()
             return None
+        self._used(self._record(kind, key))
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+
+    @staticmethod
+    def _used(record: Path) -> None:
+        """Note, at most once a day, that somebody needs it: what nobody needs goes first."""
+        with contextlib.suppress(OSError):
+            if time.time() - record.stat().st_mtime > _DAY:
+                os.utime(record)
 
     def put(self, kind: str, key: str, members: Iterable[Member], sbom: Callable[[str], str] | None = None) -> Entry:
         """Write a ZIP, and only when it lies there whole, the record of its key.
@@ -152,9 +164,11 @@ class ZipCache:
     def forget(self) -> None:
         """Forget everything, for a build from nothing."""
         with _told():
-            for name in ("index", "zips"):
-                if (self.folder / name).exists():
-                    shutil.rmtree(self.folder / name)
+            kept = {"node-modules", "recipe"}  # what package managers made is not ours; and what was built is history
+            kinds = [path for path in (self.folder / "index").glob("*") if path.name not in kept]
+            for path in (*kinds, self.folder / "zips"):
+                if path.exists():
+                    shutil.rmtree(path)
 
     def _record(self, kind: str, key: str) -> Path:
         return self.folder / "index" / kind / f"{key}.json"

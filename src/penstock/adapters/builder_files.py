@@ -109,6 +109,16 @@ class SourceFiles:
             self._changed = True
         return self._facts[key]
 
+    def recall(self, key: str) -> Any:
+        """What `remember` was last told under the key, or None."""
+        return self._facts.get(f"memory {key}")
+
+    def remember(self, key: str, value: Any) -> None:
+        """Keep a small JSON value that may be lost at any time."""
+        if self._facts.get(f"memory {key}") != value:
+            self._facts[f"memory {key}"] = value
+            self._changed = True
+
     def save(self) -> None:
         """Keep what was learnt; a cache that cannot be written only costs time."""
         if not self._changed:

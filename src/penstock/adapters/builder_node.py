@@ -17,6 +17,7 @@ from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, read_package_json
 from penstock.build import archive, node, package_json, proof, python, tsconfig
+from penstock.build.changes import Reach
 from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.workspace import BuildOptions
 
@@ -78,6 +79,12 @@ class NodePlan:
         for part in self.packages:
             found |= part.inputs(f"package {part.name}: ")
         return found | self._shared_inputs() | self._chosen()
+
+    def reach(self, service: str, root: Path) -> Reach:
+        """The places of the workspace that it depends on; of a lock all."""
+        lock = (self.top / self.lock_name).relative_to(root).as_posix()
+        folders = tuple(part.folder for part in (self.service, *self.packages))
+        return Reach(service=service, folders=folders, files=(lock, *self.settings), locks={})
 
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""

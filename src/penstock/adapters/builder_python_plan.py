@@ -7,10 +7,11 @@ import re
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.build import lockfile, poetry, pyproject, python, requirements
+from penstock.build.changes import Reach
 from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -95,6 +96,20 @@ class PythonPlan:
             found |= part.inputs(f"package {part.name}: ")
         return found | self.lock_inputs()
 
+    def reach(self, service: str, root: Path) -> Reach:
+        """The places of the workspace that it depends on."""
+        here = (self.service, *self.packages)
+        files = {path.partition(":")[0] for path in self.locked if path.endswith(".txt") or ".txt:" in path}
+        files |= {f"{self.service.folder}/poetry.lock", *self.listing.archives}
+        locks = {}
+        if self.export is not None:
+            above = self.export[0].relative_to(root).as_posix()
+            files.add(os.path.normpath(os.path.join(above, "pyproject.toml")))  # noqa: PTH118 - a relative path, as text
+            locks[os.path.normpath(os.path.join(above, "uv.lock"))] = _part_of_lock(self.locked, self.edges)  # noqa: PTH118
+        return Reach(
+            service=service, folders=tuple(part.folder for part in here), files=tuple(sorted(files)), locks=locks
+        )
+
     def lock_inputs(self) -> dict[str, str]:
         """Those that the installed packages depend on."""
         found = {f"lock {name}": digest for name, digest in self.locked.items()}
@@ -143,6 +158,12 @@ class PythonPlanner:
         service = self._part(folder, folder, manifest)
         return PythonPlan(service=service, packages=(), locked={}, requires={}, options=options)
 
+    def lock_part(self, folder: str, options: BuildOptions, lock: str, text: str) -> str | None:
+        """A digest of what the project in `folder` reaches in a text of the lock at that path; None: not in it."""
+        inner = os.path.relpath(folder, os.path.dirname(lock) or ".")  # noqa: PTH120 - a relative path, as text
+        fact = self._reached(inner, lock, options, text)
+        return None if fact is None else _part_of_lock(lockfile.Locked(**fact).packages, str(fact["edges"]))
+
     def part(self, folder: str, name: str) -> Part:
         """A shared package of the workspace, whoever reaches it."""
         return self._part(folder, name, self._manifest(folder))
@@ -180,7 +201,7 @@ class PythonPlanner:
             )
         return None
 
-    def _reached(self, folder: str, where: str, options: BuildOptions, text: str) -> dict[str, object] | None:
+    def _reached(self, folder: str, where: str, options: BuildOptions, text: str) -> dict[str, Any] | None:
         if self._lock_read is None or self._lock_read[0] != text:  # all its members ask, and parsing takes long
             self._lock_read = (text, lockfile.parse(text, where=where))
         locked = lockfile.reached(
@@ -351,6 +372,10 @@ class PythonPlanner:
             if (path / named).is_file() and named not in files:
                 files[named] = _source_file(self._files, path / named)
         return Part(name=name, folder=folder, manifest=manifest, files=files)
+
+
+def _part_of_lock(packages: Mapping[str, str], edges: str) -> str:
+    return python.key("part of a lock", {**packages, "": edges})
 
 
 def _above(folder: str) -> list[str]:

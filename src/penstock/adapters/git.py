@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import ToolMissing
+from penstock.model.errors import ToolMissing, UsageError
 from penstock.ports import Command
 
 if TYPE_CHECKING:
@@ -40,6 +40,29 @@ def commit_and_branch(commands: Commands, root: Path, environ: Mapping[str, str]
     if branch == "(detached)":
         branch = _ci_branch(environ)
     return ("" if commit == "(initial)" else commit), branch, any(not line.startswith("#") for line in lines)
+
+
+def changed_since(commands: Commands, root: Path, ref: str) -> tuple[str, ...]:
+    """Files below `root` (POSIX, relative to it) that differ from a commit: edited, new, untracked, deleted.
+
+    Raises UsageError when git does not know the commit.
+    """
+    differ = commands.run(
+        Command(argv=("git", "diff", "--name-only", "--no-renames", "--relative", "-z", ref, "--", "."), cwd=root)
+    )
+    if differ.status != 0:
+        said = (differ.stderr.strip().splitlines() or ["it said nothing"])[0]
+        raise UsageError(
+            f"git cannot compare with {ref}: {said}", hint="name a commit, branch or tag; in CI: git fetch"
+        )
+    untracked = commands.run(Command(argv=("git", "ls-files", "--others", "--exclude-standard", "-z"), cwd=root))
+    return tuple(sorted({path for path in f"{differ.stdout}{untracked.stdout}".split("\0") if path}))
+
+
+def text_at(commands: Commands, root: Path, ref: str, path: str) -> str | None:
+    """The text that a file below `root` had in a commit; None when it was not there."""
+    shown = commands.run(Command(argv=("git", "show", f"{ref}:./{path}"), cwd=root))
+    return shown.stdout if shown.status == 0 else None
 
 
 def _ci_branch(environ: Mapping[str, str]) -> str:

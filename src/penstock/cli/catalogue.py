@@ -37,6 +37,9 @@ GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
         (
             Listed("status", "Show what is live, what waits, and how it does", "status -e dev", "look"),
             Listed("releases", "List the releases, newest first", "releases -e production", "look"),
+            Listed("why", "Say which inputs of a service changed since its last build", "why user_service", "graph"),
+            Listed("affected", "Name the services that changes since a commit touch", "affected --since main", "graph"),
+            Listed("size", "Show what weighs what in a service's ZIP", "size user_service", "graph"),
             Listed("explain", "Say where a setting's value comes from", "explain user_service.memory -e dev", "look"),
         ),
     ),
@@ -51,6 +54,7 @@ GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
             Listed(
                 "prune", "Delete versions, ZIPs and releases that nothing refers to", "prune -e dev --dry-run", "prune"
             ),
+            Listed("cache", "Look at the build cache, or make room in it", "cache info", "graph"),
             Listed("completion", "Print the completion script of a shell", "completion bash", "completion"),
         ),
     ),

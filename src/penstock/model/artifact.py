@@ -64,3 +64,5 @@ class Artifact:
     """Where its SBOM lies on this machine; empty when there is none."""
     cached: bool = False
     seconds: float = 0.0
+    delta: int | None = None
+    """By how many bytes the ZIP outgrew that of the unit's build before on this machine; None when there was none."""

@@ -66,13 +66,22 @@ def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
             "size": artifact.size if settings.json else size(artifact.size),
             "digest": artifact.digest if settings.json else artifact.digest[:SHORT_DIGEST],
             "from": "cache" if artifact.cached else "build",
+            "delta": artifact.delta if settings.json else _delta(artifact.delta),
+            "time": round(artifact.seconds, 3) if settings.json else f"{artifact.seconds:.1f} s",
             "path": artifact.path,
             "sbom": artifact.sbom,
         }
         for artifact in artifacts
     ]
     if rows:
-        table(settings, rows, columns=["unit", "target", "size", "digest", "from"], kind="artifact")
+        table(settings, rows, columns=["unit", "target", "size", "delta", "digest", "from", "time"], kind="artifact")
+
+
+def _delta(change: int | None) -> str:
+    """How much a ZIP has grown since the build before."""
+    if not change:
+        return "" if change is None else "="
+    return f"{'+' if change > 0 else '-'}{size(abs(change))}"
 
 
 @click.command("plan", cls=Verb)

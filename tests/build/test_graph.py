@@ -1,0 +1,123 @@
+"""The graph holds: random workspaces, edited at random; why a service is built, and what a cache survives."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from build.sites import Site, service, workspace
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from penstock.model.errors import BuildFailed
+
+HANDLER = "def handler(e, c): return {}\n"
+SERVICES, PACKAGES = ("s0", "s1", "s2", "s3"), ("p0", "p1", "p2")
+GRAPHS = st.fixed_dictionaries(
+    {name: st.frozensets(st.sampled_from(PACKAGES)) for name in SERVICES}
+    # Packages reach only those after them, so that there is no cycle.
+    | {name: st.frozensets(st.sampled_from(PACKAGES[at + 1 :])) for at, name in enumerate(PACKAGES[:-1])}
+)
+ROUNDS = 100 if os.environ.get("PENSTOCK_SOAK") else 8
+SOURCE = "packages/{0}/src/{0}/__init__.py"
+
+
+def place(name: str) -> str:
+    return f"services/{name}" if name in SERVICES else f"packages/{name}"
+
+
+def small(root: Path, graph: dict[str, frozenset[str]]) -> Site:
+    site = Site(root, workspace(*(service(name, "app.handler") for name in SERVICES)))
+    site.write({f"services/{name}/app.py": HANDLER.format(name) for name in SERVICES})
+    site.write({SOURCE.format(name): "X = 1\n" for name in PACKAGES})
+    for name, used in graph.items():
+        lines = "".join(f"-e ../../packages/{one}\n" for one in sorted(used))
+        site.write({f"{place(name)}/requirements.txt": lines})
+    return site
+
+
+def reached(graph: dict[str, frozenset[str]], name: str) -> frozenset[str]:
+    direct = graph.get(name, frozenset())
+    return direct.union(*(reached(graph, one) for one in direct))
+
+
+def fresh(site: Site) -> set[str]:
+    return {unit for unit, made in site.build().items() if not made.cached}
+
+
+@settings(max_examples=ROUNDS, deadline=None)
+@given(GRAPHS, st.sampled_from(PACKAGES), st.integers(2, 9))
+def test_an_edit_of_a_shared_package_rebuilds_exactly_those_who_reach_it(
+    graph: dict[str, frozenset[str]], edited: str, value: int
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        site = small(Path(folder), graph)
+        assert fresh(site) == set(SERVICES)
+        for path in Path(folder).rglob("*.py"):
+            os.utime(path, (value, value))
+        assert fresh(site) == set(), "times alone"
+        site.write({SOURCE.format(edited): f"X = {value}\n"})
+        dependants = {name for name in SERVICES if edited in reached(graph, name)}
+        touched = site.builder().affected(site.workspace, [SOURCE.format(edited)], lambda _: None)
+        assert set(touched) == dependants
+        stale = {one.unit for one in site.builder().why(site.workspace, SERVICES, site.targets) if one.state == "stale"}
+        assert stale == dependants
+        assert fresh(site) == dependants
+        assert fresh(site) == set()
+
+
+@pytest.fixture
+def plain(tmp_path: Path) -> Site:
+    return small(tmp_path / "w", {"s0": frozenset({"p0"})})
+
+
+def test_why_names_the_inputs_and_remembers_them_after_the_build(plain: Site) -> None:
+    def told() -> tuple[str, list[tuple[str, str]]]:
+        (reason,) = plain.builder().why(plain.workspace, ("s0",), plain.targets)
+        return reason.state, [(one.what, one.input) for one in reason.changes]
+
+    assert told() == ("never", [])
+    plain.build()
+    assert told() == ("current", [])
+    plain.write({SOURCE.format("p0"): "X = 2\n", "services/s0/more.py": ""})
+    changed = [("changed", "package p0: src/p0/__init__.py"), ("added", "source more.py")]
+    assert told() == ("stale", changed)
+    plain.build()
+    assert told() == ("current", changed)
+
+
+def test_a_flipped_byte_and_a_cut_zip_are_noticed_and_built_again(plain: Site) -> None:
+    before = plain.build()
+    flipped, cut = Path(before["s0"].path), Path(before["s1"].path)
+    raw = bytearray(flipped.read_bytes())
+    raw[40] ^= 1
+    flipped.write_bytes(raw)
+    cut.write_bytes(cut.read_bytes()[:-1])
+    after = plain.build()
+    assert {unit: made.digest for unit, made in after.items()} == {unit: made.digest for unit, made in before.items()}
+    assert not after["s0"].cached
+
+
+def test_a_record_that_lies_is_not_believed(plain: Site) -> None:
+    before = plain.build()
+    record = plain.cache / "v1/index/artifact" / f"{before['s0'].recipe}.json"
+    record.write_text(record.read_text().replace(before["s0"].digest, "0" * 64))
+    assert plain.build()["s0"].digest == before["s0"].digest
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_what_is_cached_needs_no_cache_that_can_be_written(plain: Site) -> None:
+    plain.build()
+    folders = [path for path in plain.cache.rglob("*") if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        assert fresh(plain) == set()
+        plain.write({"services/s0/app.py": HANDLER + "x = 1\n"})
+        with pytest.raises(BuildFailed, match="cannot write to the build cache"):
+            plain.build()
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)

@@ -1,0 +1,60 @@
+"""What changed between recipes, which services changed files touch, what weighs what."""
+
+from __future__ import annotations
+
+from penstock.build.archive import pack
+from penstock.build.changes import InputChange, Reach, affected, between
+from penstock.build.weight import tree
+
+ORDERS = Reach(
+    service="orders",
+    folders=("services/orders", "packages/common"),
+    files=("tsconfig.base.json",),
+    locks={"uv.lock": "now"},
+)
+USERS = Reach(service="users", folders=("services/users",), files=(), locks={"uv.lock": "same"})
+
+
+def touched(*changed: str) -> dict[str, tuple[str, ...]]:
+    return affected((ORDERS, USERS), changed, lambda reach, _: "same" if reach is USERS else "before")
+
+
+def test_inputs_that_came_went_and_changed_are_told_by_name() -> None:
+    assert between({"a": "1", "b": "1", "c": "1"}, {"b": "1", "c": "2", "d": "1"}) == (
+        InputChange(input="a", what="removed"),
+        InputChange(input="c", what="changed"),
+        InputChange(input="d", what="added"),
+    )
+
+
+def test_a_shared_package_touches_those_who_reach_it() -> None:
+    assert touched("packages/common/src/common/words.txt") == {"orders": ("packages/common/src/common/words.txt",)}
+
+
+def test_of_a_lock_only_the_part_counts_that_a_service_reaches() -> None:
+    assert touched("uv.lock") == {"orders": ("uv.lock",)}
+
+
+def test_tests_caches_and_strangers_touch_nothing_but_a_manifest_does() -> None:
+    assert touched("services/users/tests/test_app.py", "services/users/a/__pycache__/b.pyc", "README.md") == {}
+    assert set(touched("services/users/service.toml")) == {"users"}
+    assert set(touched("services/users-too/app.py", "packages/commonly/x.py")) == set()
+
+
+def test_the_workspaces_own_settings_touch_everything() -> None:
+    assert set(touched("penstock.toml")) == {"orders", "users"}
+    assert set(touched("tsconfig.base.json")) == {"orders"}
+
+
+def test_a_tree_of_weights_begins_with_the_whole_and_goes_from_heavy_to_light() -> None:
+    members = [pack("a/x.py", b"x"), pack("b/c/y.bin", bytes(range(256)) * 4), pack("b/z.py", b"zz")]
+    weights = tree(members, least=0)
+    assert [(one.path, one.depth, one.unpacked, one.files) for one in weights] == [
+        ("", 0, 1027, 3),
+        ("b", 1, 1026, 2),
+        ("b/c", 2, 1024, 1),
+        ("b/z.py", 2, 2, 1),
+        ("a", 1, 1, 1),
+        ("a/x.py", 2, 1, 1),
+    ]
+    assert sum(one.packed for one in weights if one.depth == 1) == weights[0].packed
