@@ -253,13 +253,14 @@ class Builder:
     ) -> tuple[list[_Prepared], dict[str, PenstockError]]:
         prepared = []
         failures: dict[str, PenstockError] = {}
-        for unit in selected:
-            try:
-                prepared.append(self._look(workspace, unit, targets[unit.name]))
-            except PenstockError as error:
-                failures[unit.name] = error
-            except OSError as error:
-                failures[unit.name] = self._in_words(error)
+        with self._files.one_look(), self._node.one_look():
+            for unit in selected:
+                try:
+                    prepared.append(self._look(workspace, unit, targets[unit.name]))
+                except PenstockError as error:
+                    failures[unit.name] = error
+                except OSError as error:
+                    failures[unit.name] = self._in_words(error)
         return prepared, failures
 
     def _look(self, workspace: Workspace, unit: Unit, target: Target) -> _Prepared:

@@ -29,9 +29,14 @@ _FORMAT = 2
 class SourceFile:
     """One file of the workspace: where it lies, its SHA-256 (hex), whether its owner may execute it."""
 
-    path: Path
+    place: str
     digest: str
     executable: bool
+
+    @property
+    def path(self) -> Path:
+        """Where it lies; made on demand, because most of a thousand services' files are never opened."""
+        return Path(self.place)
 
     @property
     def value(self) -> str:
@@ -61,6 +66,7 @@ class SourceFiles:
         self._clock = clock
         self._digests, self._facts = _load(memory)
         self._changed = False
+        self._walked: dict[tuple[str, bool], Mapping[str, SourceFile]] | None = None
 
     def digest(self, path: Path) -> str:
         """SHA-256 of the content, hex; read only when `stat` says something new. Raises OSError."""
@@ -72,8 +78,23 @@ class SourceFiles:
         `outputs` says that folders such as `dist` hold sources. Symbolic links are followed within the workspace.
         Raises BuildFailed for one that leaves it, or leads nowhere.
         """
-        found = dict(self._walk(self.root / folder, "", frozenset(), outputs=outputs))
-        return dict(sorted(found.items()))
+        key = (folder, outputs)
+        if self._walked is not None and key in self._walked:
+            return self._walked[key]
+        place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
+        found = dict(sorted(self._walk(place, "", frozenset(), outputs=outputs)))
+        if self._walked is not None:
+            self._walked[key] = found
+        return found
+
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Within it a folder is walked once, however many reach it: all see the same moment."""
+        self._walked = {}
+        try:
+            yield
+        finally:
+            self._walked = None
 
     def text(self, path: Path) -> str | None:
         """The file's text, or None when it is not there. Raises BuildFailed when it is not UTF-8."""
@@ -135,7 +156,7 @@ class SourceFiles:
         self._changed = False
 
     def _walk(
-        self, folder: Path, prefix: str, above: frozenset[str], *, outputs: bool
+        self, folder: str, prefix: str, above: frozenset[str], *, outputs: bool
     ) -> Iterator[tuple[str, SourceFile]]:
         with os.scandir(folder) as entries:
             for entry in entries:
@@ -147,10 +168,10 @@ class SourceFiles:
                     real = os.path.realpath(entry.path) if entry.is_symlink() else entry.path
                     if real in above:
                         raise BuildFailed("a symbolic link that leads to a folder above itself", where=entry.path)
-                    yield from self._walk(Path(entry.path), f"{relative}/", above | {real}, outputs=outputs)
+                    yield from self._walk(entry.path, f"{relative}/", above | {real}, outputs=outputs)
                 elif stat.S_ISREG(status.st_mode):
                     executable = bool(status.st_mode & stat.S_IXUSR)
-                    yield relative, SourceFile(Path(entry.path), self._digest(entry.path, status), executable)
+                    yield relative, SourceFile(entry.path, self._digest(entry.path, status), executable)
                 else:
                     raise BuildFailed("neither a file nor a folder", where=entry.path)
 

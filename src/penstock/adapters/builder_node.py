@@ -124,6 +124,7 @@ class NodeBuilder:
         self._types = TypeCheck(root, commands, cache, tools)
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
+        self._shared_once: list[NodePart] | None = None
         self._together = Together(commands.run)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
         self._requires: dict[Path, str] = {}
@@ -372,7 +373,24 @@ class NodeBuilder:
     def _manifest(self, folder: str) -> PackageJson | None:
         return read_package_json(self._root / folder / "package.json", f"{folder}/package.json")
 
+    @contextlib.contextmanager
+    def one_look(self) -> Iterator[None]:
+        """Within it shared packages' manifests are read once."""
+        self._shared_once = []
+        try:
+            yield
+        finally:
+            self._shared_once = None
+
     def _shared(self, workspace: Workspace) -> list[NodePart]:
+        if self._shared_once:
+            return self._shared_once
+        found = self._shared_now(workspace)
+        if self._shared_once is not None:
+            self._shared_once = found
+        return found
+
+    def _shared_now(self, workspace: Workspace) -> list[NodePart]:
         found = []
         for package in workspace.packages:
             manifest = self._manifest(package.path) if package.language == "node" else None

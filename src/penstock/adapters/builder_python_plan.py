@@ -385,7 +385,7 @@ def _above(folder: str) -> list[str]:
 
 
 def _source_file(files: SourceFiles, path: Path) -> SourceFile:
-    return SourceFile(path, files.digest(path), executable=False)
+    return SourceFile(str(path), files.digest(path), executable=False)
 
 
 def _below(folder: str, inner: str) -> str:
