@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _PATIENCE = 600.0
 _SHOWN = 50
+_BUILDS_WITHOUT_OUTPUT = (5, 6)
+"""https://www.typescriptlang.org/docs/handbook/release-notes/typescript-5-6.html"""
 
 
 class TypeCheck:
@@ -55,7 +58,13 @@ class TypeCheck:
 
     def _run(self, compiler: Path, folder: str, key: str) -> None:
         node = self._commands.find("node")
-        argv = (str(node or "node"), str(compiler), "--noEmit", "--pretty", "false", "--project", "tsconfig.json")
+        content = tsconfig.read((self._root / folder / "tsconfig.json").read_text(encoding="utf-8"))
+        how = ("--project", "tsconfig.json")
+        if content.get("references"):
+            if _version(compiler) < _BUILDS_WITHOUT_OUTPUT:
+                return  # an older one wants to write what the other projects are made into, all over the workspace
+            how = ("--build", "tsconfig.json")
+        argv = (str(node or "node"), str(compiler), *how, "--noEmit", "--pretty", "false")
         with self._tools.step("check types", folder):
             result = self._commands.run(
                 Command(argv=argv, cwd=self._root / folder, env={"NO_COLOR": "1"}, timeout=_PATIENCE)
@@ -81,3 +90,12 @@ class TypeCheck:
             if above == self._root:
                 break
         return None
+
+
+def _version(compiler: Path) -> tuple[int, ...]:
+    """Of the TypeScript that `bin/tsc` belongs to; zero when its package.json does not say."""
+    try:
+        text = json.loads((compiler.parent.parent / "package.json").read_bytes())["version"]
+        return tuple(int(part) for part in str(text).split(".")[:2])
+    except (OSError, ValueError, KeyError):
+        return (0,)

@@ -183,7 +183,7 @@ class NodeTools:
             result = self._commands.run(Command(argv=(str(found), "--version"), cwd=self._cache.folder, timeout=60))
             if result.status == 0 and result.stdout.strip().partition(".")[0] == wanted.partition(".")[0]:
                 return Tool(program=(str(found),), env={})
-        return self._fetched("pnpm", "pnpm", wanted, "bin/pnpm.cjs")
+        return self._fetched("pnpm", "pnpm", wanted, "bin/pnpm.cjs", "bin/pnpm.js")
 
     def _yarn(self, folder: Path, wanted: str) -> Tool:
         """The Yarn that the workspace carries (`yarnPath`) or asks for, from the cache or npm."""
@@ -213,12 +213,16 @@ class NodeTools:
             raise ToolMissing("node is not on this machine", hint="install Node.js 20 or later: https://nodejs.org")
         return found
 
-    def _fetched(self, name: str, package: str, version: str, program: str) -> Tool:
-        """A package manager of our own in the cache, fetched by npm when it is not there."""
+    def _fetched(self, name: str, package: str, version: str, *programs: str) -> Tool:
+        """A package manager of our own in the cache, fetched by npm when it is not there.
+
+        `programs` are the places in the package where its script may lie.
+        """
         home = self._cache.folder / "tools" / f"{name}-{version}"
-        script = home / "node_modules" / package / program
-        if not script.is_file():
+        scripts = [home / "node_modules" / package / program for program in programs]
+        if not any(script.is_file() for script in scripts):
             self._fetch(name, f"{package}@{version}", home)
+        script = next((script for script in scripts if script.is_file()), scripts[0])
         path = f"{home / 'node_modules/.bin'}{os.pathsep}{os.environ.get('PATH', '')}"
         return Tool(program=(str(self._node()), str(script)), env={"PATH": path})
 

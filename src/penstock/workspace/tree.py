@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["services", "packages"]
 
-_PATTERN_SEGMENT = re.compile(r"[A-Za-z0-9._*?-]+")
+_PATTERN_SEGMENT = re.compile(r"[@A-Za-z0-9._*?-]+")
 
 
 @dataclass(frozen=True, slots=True)
