@@ -66,6 +66,7 @@ class SourceFiles:
         self._clock = clock
         self._digests, self._facts = _load(memory)
         self._changed = False
+        self._there: dict[str, bool] | None = None
         self._walked: dict[tuple[str, bool], Mapping[str, SourceFile]] | None = None
 
     def digest(self, path: Path) -> str:
@@ -90,11 +91,20 @@ class SourceFiles:
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:
         """Within it a folder is walked once, however many reach it: all see the same moment."""
-        self._walked = {}
+        self._walked, self._there = {}, {}
         try:
             yield
         finally:
-            self._walked = None
+            self._walked, self._there = None, None
+
+    def has(self, path: str) -> bool:
+        """Whether there is a file at that path, relative to the workspace."""
+        if self._there is not None and path in self._there:
+            return self._there[path]
+        found = os.path.isfile(os.path.join(self.root, path))  # noqa: PTH113, PTH118 - a thousand times
+        if self._there is not None:
+            self._there[path] = found
+        return found
 
     def text(self, path: Path) -> str | None:
         """The file's text, or None when it is not there. Raises BuildFailed when it is not UTF-8."""

@@ -125,6 +125,7 @@ class NodeBuilder:
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
         self._shared_once: list[NodePart] | None = None
+        self._members_once: tuple[str, ...] = ()
         self._together = Together(commands.run)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
         self._requires: dict[Path, str] = {}
@@ -152,10 +153,7 @@ class NodeBuilder:
             top=top,
             lock_name=lock_name,
             lock=self._files.digest(top / lock_name) if lock_name else "",
-            members=(
-                *(each.path for each in workspace.services if each.language == "node"),
-                *(part.folder for part in shared),
-            ),
+            members=self._members(workspace, shared),
             settings=self._settings(parts, {part.name: part.folder for part in shared}, top),
             options=options or BuildOptions(),
         )
@@ -353,10 +351,10 @@ class NodeBuilder:
         for above in _upwards(folder):
             place = self._root / above
             for name in node.LOCKS:
-                if (place / name).is_file():
+                if self._files.has(posixpath.join(above, name)):
                     return place, name
             for name in node.OTHER_LOCKS:
-                if (place / name).is_file():
+                if self._files.has(posixpath.join(above, name)):
                     raise BuildFailed(
                         f"{name}: only pnpm's, npm's and Yarn's locks are understood",
                         where=posixpath.join(above, name),
@@ -376,11 +374,11 @@ class NodeBuilder:
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:
         """Within it shared packages' manifests are read once."""
-        self._shared_once = []
+        self._shared_once, self._members_once = [], ()
         try:
             yield
         finally:
-            self._shared_once = None
+            self._shared_once, self._members_once = None, ()
 
     def _shared(self, workspace: Workspace) -> list[NodePart]:
         if self._shared_once:
@@ -388,6 +386,17 @@ class NodeBuilder:
         found = self._shared_now(workspace)
         if self._shared_once is not None:
             self._shared_once = found
+        return found
+
+    def _members(self, workspace: Workspace, shared: Sequence[NodePart]) -> tuple[str, ...]:
+        if self._members_once:
+            return self._members_once
+        found = (
+            *(each.path for each in workspace.services if each.language == "node"),
+            *(part.folder for part in shared),
+        )
+        if self._shared_once is not None:
+            self._members_once = found
         return found
 
     def _shared_now(self, workspace: Workspace) -> list[NodePart]:
@@ -431,12 +440,12 @@ class NodeBuilder:
     def _tsconfigs(self, part: NodePart) -> list[str]:
         """The tsconfig.json that esbuild takes for the part, and those it extends, the strongest last."""
         places = (posixpath.join(above, "tsconfig.json") for above in _upwards(part.folder))
-        first = next((place for place in places if (self._root / place).is_file()), None)
+        first = next((place for place in places if self._files.has(place)), None)
         chain: list[str] = []
         queue = [first] if first else []
         while queue:
             path = queue.pop(0)
-            if path not in chain and (self._root / path).is_file():
+            if path not in chain and self._files.has(path):
                 chain.append(path)
                 queue += package_json.extended_by(path, self._files.text(self._root / path) or "", {})
         return chain[::-1]
@@ -466,7 +475,7 @@ class NodeBuilder:
         while queue:
             path = queue.pop()
             file = self._root / path
-            if path in seen or not file.is_file():
+            if path in seen or not self._files.has(path):
                 continue
             seen.add(path)
             if not any(path.startswith(f"{part.folder}/") for part in parts):

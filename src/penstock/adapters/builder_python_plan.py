@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from dataclasses import dataclass, field
 from functools import partial
@@ -182,9 +183,9 @@ class PythonPlanner:
     def _lock(self, folder: str, options: BuildOptions) -> tuple[str, lockfile.Locked] | None:
         """The nearest uv.lock above that knows the project: its folder, and what the project reaches."""
         for above in _above(folder):
-            path = self._root / above / "uv.lock"
-            if not path.is_file():
+            if not self._files.has(posixpath.join(above, "uv.lock")):
                 continue
+            path = self._root / above / "uv.lock"
             inner = os.path.relpath(folder or ".", above or ".")
             where = f"{above}/uv.lock".lstrip("/")
             asked = [options.bundle_sdk, list(options.groups), list(options.extras)]
