@@ -21,7 +21,19 @@ _NODE_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peer
 _SHARED: Mapping[Language, frozenset[str]] = MappingProxyType(
     {
         "python": frozenset((ROOT_FILE, PYTHON_FILE, "uv.lock", REQUIREMENTS_FILE)),
-        "node": frozenset((ROOT_FILE, NODE_FILE, "pnpm-lock.yaml", "pnpm-workspace.yaml", "package-lock.json")),
+        "node": frozenset(
+            (
+                ROOT_FILE,
+                NODE_FILE,
+                "pnpm-lock.yaml",
+                "pnpm-workspace.yaml",
+                "package-lock.json",
+                "npm-shrinkwrap.json",
+                "yarn.lock",
+                ".yarnrc.yml",
+                ".npmrc",
+            )
+        ),  # fmt: skip
     }
 )
 """Files of the root that every service of a language is made from."""
@@ -195,7 +207,8 @@ def _needs(folder: Folder, language: Language, named: Mapping[tuple[Language, st
 
 def _python_needs(folder: Folder) -> set[str]:
     project = _dict(_dict(folder.python).get("project"))
-    lines = [*_strings(project.get("dependencies")), *(folder.requirements or "").splitlines()]
+    poetry = _dict(_dict(_dict(_dict(folder.python).get("tool")).get("poetry")).get("dependencies"))
+    lines = [*_strings(project.get("dependencies")), *(folder.requirements or "").splitlines(), *poetry]
     found = set()
     for line in lines:
         if match := _REQUIREMENT_NAME.match(line):
