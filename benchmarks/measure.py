@@ -114,7 +114,11 @@ class Table:
         self.rows.append(
             (
                 what,
-                f"{value:.2f} {unit}" if unit == "s" else f"{value:.0f} {unit}",
+                f"{value:.2f} {unit}"
+                if unit == "s"
+                else f"{value:.1f} {unit}"
+                if unit == "x"
+                else f"{value:.0f} {unit}",
                 "" if ratio is None else f"{ratio:.1f} x",
                 ", ".join(goal for goal, _ in goals),
                 verdict,
