@@ -33,7 +33,7 @@ _SHARED: Mapping[Language, frozenset[str]] = MappingProxyType(
                 ".yarnrc.yml",
                 ".npmrc",
             )
-        ),  # fmt: skip
+        ),
     }
 )
 """Files of the root that every service of a language is made from."""
