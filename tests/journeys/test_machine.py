@@ -115,7 +115,7 @@ def test_without_node_packages_cannot_be_installed_and_the_rest_goes_on(shop: Sh
 def test_a_lock_that_is_not_there_is_asked_for(shop: Shop) -> None:
     (shop.root / "pnpm-lock.yaml").unlink()
     refused = shop.deploy()
-    assert_told(refused, 1, "there is no pnpm-lock.yaml or package-lock.json", "pnpm install")
+    assert_told(refused, 1, "there is no pnpm-lock.yaml, package-lock.json or yarn.lock", "pnpm install")
     assert shop.get("/users/health").status == 200
 
 
