@@ -3,7 +3,7 @@
 Where everything is, from the bottom to the top (import-linter holds these layers):
 
     model/      the words as frozen values, and the one error tree                    pure
-    ports.py    everything that can be done to the world, as small Protocols
+    ports/      everything that can be done to the world, as small Protocols
     workspace/  files' text -> Workspace; dependency graph                            pure
     build/      Service -> Recipe; one file per runtime; what to run                  pure
     infra/      Workspace -> Terraform root; Terraform's JSON -> Plan                 pure

@@ -58,7 +58,6 @@ class Place(Protocol):
 
     def make_function(self, name: str) -> None: ...
     def make_api(self, name: str, function: str) -> str: ...
-    def make_canary(self, api: str, stage: str, deployment: str) -> None: ...
     def fresh_store(self) -> ObjectStore: ...
     def signer(self, name: str) -> Signer: ...
 
@@ -81,9 +80,6 @@ class FakePlace:
 
     def make_api(self, name: str, function: str) -> str:  # noqa: ARG002 - the real one needs it
         return self._gateway.configure(name, "{}")
-
-    def make_canary(self, api: str, stage: str, deployment: str) -> None:  # noqa: ARG002 - the real one needs it
-        self._gateway.set_canary(api, stage, 10.0)
 
     def fresh_store(self) -> ObjectStore:
         return FakeObjectStore(created=False)
@@ -145,20 +141,6 @@ class EmbeddedPlace:
         first = client.create_deployment(restApiId=api)["id"]
         client.create_stage(restApiId=api, stageName="live", deploymentId=first, variables={"slot": "blue"})
         return api
-
-    def make_canary(self, api: str, stage: str, deployment: str) -> None:
-        patches = {
-            "percentTraffic": "10.0",
-            "deploymentId": deployment,
-            "stageVariableOverrides/slot": "green",
-        }
-        self._session.client("apigateway").update_stage(
-            restApiId=api,
-            stageName=stage,
-            patchOperations=[
-                {"op": "replace", "path": f"/canarySettings/{path}", "value": value} for path, value in patches.items()
-            ],
-        )
 
     def fresh_store(self) -> ObjectStore:
         return AwsObjectStore(self._session, f"penstock-fresh-{next(NAMES)}")

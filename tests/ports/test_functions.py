@@ -169,6 +169,52 @@ def test_a_call_reaches_the_version_behind_the_alias(place: Place, name: str) ->
     assert (answer.status, answer.error, answer.version) == (200, None, "2")
 
 
+def test_an_alias_takes_weights_and_loses_them_again(place: Place, name: str) -> None:
+    place.make_function(name)
+    publish(place, name, "one")
+    publish(place, name, "two")
+    weighted = place.functions.set_alias(name, "live", "1", weights={"2": 0.25})
+    assert (weighted.version, dict(weighted.weights)) == ("1", {"2": 0.25})
+    assert place.functions.aliases(name)["live"] == weighted
+    moved = place.functions.set_alias(name, "live", "1", weights={"2": 0.5}, revision=weighted.revision)
+    assert dict(moved.weights) == {"2": 0.5}
+    assert {place.functions.invoke(name, "live", "{}").version for _ in range(40)} == {"1", "2"}
+    assert dict(place.functions.set_alias(name, "live", "2").weights) == {}
+    assert {place.functions.invoke(name, "live", "{}").version for _ in range(8)} == {"2"}
+
+
+def test_a_weighted_version_stays_as_long_as_the_alias_names_it(place: Place, name: str) -> None:
+    place.make_function(name)
+    publish(place, name, "one")
+    publish(place, name, "two")
+    place.functions.set_alias(name, "live", "1", weights={"2": 0.1})
+    with pytest.raises(Conflict):
+        place.functions.delete_version(name, "2")
+
+
+@pytest.mark.parametrize(
+    ("version", "weights"),
+    [
+        ("$LATEST", {"1": 0.5}),
+        ("1", {"$LATEST": 0.5}),
+        ("1", {"1": 0.5}),
+        ("1", {"2": 1.5}),
+        ("1", {"2": 0.1, "3": 0.1}),
+        ("1", {"7": 0.1}),
+    ],
+)
+def test_weights_that_lambda_refuses_are_refused_and_change_nothing(
+    place: Place, name: str, version: str, weights: dict[str, float]
+) -> None:
+    place.make_function(name)
+    for text in ("one", "two", "three"):
+        publish(place, name, text)
+    before = place.functions.aliases(name)["live"]
+    with pytest.raises(RemoteFault):
+        place.functions.set_alias(name, "live", version, weights=weights)
+    assert place.functions.aliases(name)["live"] == before
+
+
 def test_a_call_of_nobody_is_not_found(place: Place) -> None:
     with pytest.raises(NotFound):
         place.functions.invoke("ports-nobody", "blue", "{}")

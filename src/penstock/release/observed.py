@@ -156,7 +156,7 @@ def api_seen(api_id: str, stage: StageState | None, deployments: Mapping[str, st
         else StageSeen(
             deployment=stage.deployment,
             slot=stage.variables.get("slot"),
-            canary=stage.canary_percent is not None,
+            canary=stage.canary is not None,
         ),
         deployments={key: document_digest(description) for key, description in deployments.items()},
     )

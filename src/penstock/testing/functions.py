@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Conflict, NotFound
+from penstock.model.errors import Conflict, NotFound, RemoteFault
 from penstock.ports import AliasState, FunctionState, Invocation
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ class _Function:
     next_version: int = 1
     versions: dict[str, FunctionState] = field(default_factory=dict)
     aliases: dict[str, AliasState] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    """What the further version of an alias is owed: shares are exact instead of random, so that tests can count."""
 
 
 class FakeFunctions:
@@ -132,21 +134,35 @@ class FakeFunctions:
             found = self._functions.get(name)
             return dict(found.aliases) if found else {}
 
-    def set_alias(self, name: str, alias: str, version: str, *, revision: str | None = None) -> AliasState:
-        """Point the alias at one version, without weights. Raises Conflict when the revision has moved."""
+    def set_alias(
+        self,
+        name: str,
+        alias: str,
+        version: str,
+        *,
+        revision: str | None = None,
+        weights: Mapping[str, float] = {},
+    ) -> AliasState:
+        """Point the alias at a version, and at one other for a share of its calls; refuses what Lambda refuses."""
         with self._lock:
             found = self._function(name)
             before = found.aliases.get(alias)
             if revision is not None and before is not None and before.revision != revision:
                 raise Conflict("PreconditionFailedException: the revision has moved", where=f"{name}:{alias}")
-            if version != "$LATEST" and version not in found.versions:
-                raise NotFound(f"ResourceNotFoundException: version {version}", where=f"{name}:{alias}")
-            found.aliases[alias] = AliasState(name=alias, version=version, revision=self._revision())
+            for known in (version, *weights):
+                if known != "$LATEST" and known not in found.versions:
+                    raise NotFound(f"ResourceNotFoundException: version {known}", where=f"{name}:{alias}")
+            problem = _problem(version, weights)
+            if problem:
+                raise RemoteFault(f"InvalidParameterValueException: {problem}", where=f"{name}:{alias}")
+            found.aliases[alias] = AliasState(
+                name=alias, version=version, revision=self._revision(), weights=dict(weights)
+            )
             return found.aliases[alias]
 
     def invoke(self, name: str, qualifier: str, payload: str) -> Invocation:
         """Ask `behaviour`. Raises NotFound when there is no such qualifier."""
-        state = self.get(name, qualifier)
+        state = self.get(name, self._draw(name, qualifier))
         if state is None:
             raise NotFound("ResourceNotFoundException", where=f"{name}:{qualifier}")
         return self.behaviour(state, payload)
@@ -161,6 +177,20 @@ class FakeFunctions:
                 raise Conflict("ResourceConflictException: an alias references it", where=f"{name}:{version}")
             found.versions.pop(version, None)
 
+    def _draw(self, name: str, qualifier: str) -> str:
+        """The further version of a weighted alias when this call is one of its share; else the qualifier."""
+        with self._lock:
+            found = self._functions.get(name)
+            alias = found.aliases.get(qualifier) if found else None
+            if found is None or alias is None or not alias.weights:
+                return qualifier
+            [(version, share)] = alias.weights.items()
+            owed = found.shares.get(qualifier, 0.0) + share
+            # A share such as 0.1 is not exact in binary: ten of them are a whole one all the same.
+            drawn = owed >= 1.0 - 1e-9
+            found.shares[qualifier] = owed - 1.0 if drawn else owed
+            return version if drawn else qualifier
+
     def _function(self, name: str) -> _Function:
         found = self._functions.get(name)
         if found is None:
@@ -170,6 +200,19 @@ class FakeFunctions:
     def _revision(self) -> str:
         self._revisions += 1
         return f"revision-{self._revisions}"
+
+
+def _problem(version: str, weights: Mapping[str, float]) -> str | None:
+    """What Lambda has against these weights of an alias."""
+    if not weights:
+        return None
+    if "$LATEST" in (version, *weights):
+        return "$LATEST is not supported for an alias pointing to more than 1 version"
+    if version in weights or len(weights) > 1:
+        return "only one additional, other version is allowed"
+    if not all(0.0 <= share <= 1.0 for share in weights.values()):
+        return "weights must be between 0.0 and 1.0"
+    return None
 
 
 def _echo(state: FunctionState, _payload: str) -> Invocation:

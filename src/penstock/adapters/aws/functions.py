@@ -91,21 +91,33 @@ class AwsFunctions:
             return {}
         return found
 
-    def set_alias(self, name: str, alias: str, version: str, *, revision: str | None = None) -> AliasState:
-        """Point the alias at one version, without weights. Raises Conflict when the revision has moved."""
+    def set_alias(
+        self,
+        name: str,
+        alias: str,
+        version: str,
+        *,
+        revision: str | None = None,
+        weights: Mapping[str, float] = {},
+    ) -> AliasState:
+        """Point the alias at a version, and at one other for a share of its calls. Raises Conflict as the port says."""
         extra: dict[str, Any] = {} if revision is None else {"RevisionId": revision}
+        # An empty map takes earlier weights away; leaving the key out would keep them.
+        routing: Any = {"AdditionalVersionWeights": dict(weights)}
         try:
             with calling("lambda:UpdateAlias", f"{name}:{alias}"):
                 answer = self._client.update_alias(
                     FunctionName=name,
                     Name=alias,
                     FunctionVersion=version,
-                    RoutingConfig={"AdditionalVersionWeights": {}},
+                    RoutingConfig=routing,
                     **extra,
                 )
         except NotFound:
             with calling("lambda:CreateAlias", f"{name}:{alias}"):
-                answer = self._client.create_alias(FunctionName=name, Name=alias, FunctionVersion=version)
+                answer = self._client.create_alias(
+                    FunctionName=name, Name=alias, FunctionVersion=version, RoutingConfig=routing
+                )
         return _alias(answer)
 
     def invoke(self, name: str, qualifier: str, payload: str) -> Invocation:

@@ -1,7 +1,10 @@
 """API Gateway's REST APIs, their deployments and stages.
 
-Patch operations are those that AWS documents for UpdateStage. Control calls of API Gateway are limited to 10 per
-second and CreateDeployment to one in 5 seconds; a throttled call is repeated by botocore with growing pauses.
+Patch operations are those that AWS documents for UpdateStage and for canaries:
+https://docs.aws.amazon.com/apigateway/latest/api/patch-operations.html#UpdateStage-Patch and
+https://docs.aws.amazon.com/apigateway/latest/developerguide/canary-release.html. Control calls of API Gateway are
+limited to 10 per second and CreateDeployment to one in 5 seconds; a throttled call is repeated by botocore with
+growing pauses.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from penstock.adapters.aws.faults import calling
 from penstock.adapters.aws.http import exchange
 from penstock.adapters.aws.sigv4 import UNRESERVED, Signer
 from penstock.model.errors import Conflict, NotFound, RemoteFault
-from penstock.ports import HttpAnswer, StageState
+from penstock.ports import CanaryState, HttpAnswer, StageState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +30,7 @@ LIVE_STAGE = "live"
 CALL_TIMEOUT = 35.0
 """Seconds; API Gateway gives an integration 29."""
 PAGE = 500
+OVERRIDES = "/canarySettings/stageVariableOverrides"
 IN_USE = "Active stages pointing to this deployment"
 """How API Gateway's BadRequestException begins for a deployment that a stage serves."""
 
@@ -66,7 +70,7 @@ class AwsGateway:
         return found
 
     def delete_deployment(self, api_id: str, deployment: str) -> None:
-        """Delete a deployment; done when it is not there. Raises Conflict while a stage serves it."""
+        """Delete a deployment; done when it is not there. Raises Conflict while a stage or its canary serves it."""
         try:
             with calling("apigateway:DeleteDeployment", f"{api_id}/{deployment}"):
                 self._client.delete_deployment(restApiId=api_id, deploymentId=deployment)
@@ -92,14 +96,39 @@ class AwsGateway:
         and is removed by a second one, as AWS documents promotion.
         """
         before = self.stage(api_id, stage)
-        operations = [_replace("/deploymentId", deployment)]
-        operations += [_replace(f"/variables/{name}", value) for name, value in sorted(variables.items())]
-        if before is not None and before.canary_percent is not None:
+        operations = []
+        if before is not None and before.canary is not None:
             operations.append(_replace("/canarySettings/percentTraffic", "0.0"))
+        operations += [_replace(f"/variables/{name}", value) for name, value in sorted(variables.items())]
+        operations.append(_replace("/deploymentId", deployment))
         after = self._patch(api_id, stage, operations)
-        if after.canary_percent is not None:
-            after = self._patch(api_id, stage, [{"op": "remove", "path": "/canarySettings"}])
+        if after.canary is not None:
+            after = self._patch(api_id, stage, [_remove("/canarySettings")])
         return after
+
+    def set_canary(
+        self, api_id: str, stage: str, *, deployment: str, variables: Mapping[str, str], percent: float
+    ) -> StageState:
+        """Send that share of the stage's requests to that deployment with exactly those other variables.
+
+        One PATCH, which API Gateway applies as a whole. The stage's cache stays out of it: an answer of one side
+        would be given to callers of the other.
+        """
+        before = self.stage(api_id, stage)
+        known = before.canary.variables if before is not None and before.canary is not None else {}
+        operations = [_replace("/canarySettings/deploymentId", deployment)]
+        operations += [_remove(f"{OVERRIDES}/{name}") for name in sorted(known.keys() - variables.keys())]
+        operations += [_replace(f"{OVERRIDES}/{name}", value) for name, value in sorted(variables.items())]
+        operations.append(_replace("/canarySettings/useStageCache", "false"))
+        operations.append(_replace("/canarySettings/percentTraffic", f"{percent:g}"))
+        return self._patch(api_id, stage, operations)
+
+    def clear_canary(self, api_id: str, stage: str) -> StageState:
+        """Take the canary away, so that the stage serves every request itself; done when there is none."""
+        before = self.stage(api_id, stage)
+        if before is not None and before.canary is None:
+            return before
+        return self._patch(api_id, stage, [_remove("/canarySettings")])
 
     def call(self, api_id: str, stage: str, method: str, path: str) -> HttpAnswer:
         """Call a route through the stage, signed with the caller's credentials."""
@@ -144,6 +173,10 @@ def _replace(path: str, value: str) -> dict[str, str]:
     return {"op": "replace", "path": path, "value": value}
 
 
+def _remove(path: str) -> dict[str, str]:
+    return {"op": "remove", "path": path}
+
+
 def _stage(api_id: str, entry: Mapping[str, Any]) -> StageState:
     canary = entry.get("canarySettings")
     return StageState(
@@ -151,7 +184,13 @@ def _stage(api_id: str, entry: Mapping[str, Any]) -> StageState:
         stage=entry["stageName"],
         deployment=entry.get("deploymentId") or "",
         variables=dict(entry.get("variables") or {}),
-        canary_percent=float(canary.get("percentTraffic") or 0.0) if canary else None,
+        canary=CanaryState(
+            percent=float(canary.get("percentTraffic") or 0.0),
+            deployment=canary.get("deploymentId") or "",
+            variables=dict(canary.get("stageVariableOverrides") or {}),
+        )
+        if canary
+        else None,
     )
 
 

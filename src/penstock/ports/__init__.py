@@ -1,0 +1,46 @@
+"""Everything that can be done to the world, as small Protocols.
+
+`operations/` sees the world only through these. Each has one adapter in `adapters/` and one shipped fake in
+`testing/`; the same contract tests (`tests/ports/`) run on both. Every call may raise the errors of
+`penstock.model.errors`; those that callers are expected to handle are named in the docstrings.
+All writes set absolute state, so that doing one twice is doing it once.
+"""
+
+from penstock.ports.account import FunctionHealth, Health, Identity, Parameters, Secrets, TableHealth
+from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation
+from penstock.ports.gateway import CanaryState, Gateway, HttpAnswer, StageState
+from penstock.ports.machine import Clock, Command, CommandResult, Commands, EventSink, Files
+from penstock.ports.store import ObjectStore, Signature, Signer, StoredObject
+from penstock.ports.tools import Interpreters, LocalAws, LocalStatus, Terraform, TerraformPlan
+
+__all__ = [
+    "AliasState",
+    "CanaryState",
+    "Clock",
+    "Command",
+    "CommandResult",
+    "Commands",
+    "EventSink",
+    "Files",
+    "FunctionHealth",
+    "FunctionState",
+    "Functions",
+    "Gateway",
+    "Health",
+    "HttpAnswer",
+    "Identity",
+    "Interpreters",
+    "Invocation",
+    "LocalAws",
+    "LocalStatus",
+    "ObjectStore",
+    "Parameters",
+    "Secrets",
+    "Signature",
+    "Signer",
+    "StageState",
+    "StoredObject",
+    "TableHealth",
+    "Terraform",
+    "TerraformPlan",
+]

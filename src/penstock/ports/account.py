@@ -1,0 +1,75 @@
+"""The rest of an account: who acts, parameters, secrets, what `status` shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@runtime_checkable
+class Identity(Protocol):
+    """Who acts."""
+
+    def caller(self) -> str:
+        """The STS caller's ARN. Raises AccessDenied when there are no valid credentials."""
+
+    def account(self) -> str:
+        """The STS caller's account."""
+
+
+@runtime_checkable
+class Parameters(Protocol):
+    """Parameter Store."""
+
+    def get(self, name: str) -> str | None:
+        """The value, or None."""
+
+    def put(self, name: str, value: str) -> None:
+        """Write, whatever is there."""
+
+    def delete(self, name: str) -> None:
+        """Delete; done when it is not there."""
+
+
+@runtime_checkable
+class Secrets(Protocol):
+    """Secrets Manager. Values go in and are never read back by Penstock."""
+
+    def has_value(self, name: str) -> bool:
+        """Whether the secret exists and has a current value."""
+
+    def put(self, name: str, value: str) -> None:
+        """Set the current value, creating the secret's container when it is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionHealth:
+    """Lambda's metrics of one function over a window: counts, and p95 in milliseconds (None without calls)."""
+
+    invocations: int
+    errors: int
+    throttles: int
+    p95: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TableHealth:
+    """A DynamoDB table: its status, item count, and throttled requests in a window."""
+
+    status: str
+    items: int
+    throttled: int
+
+
+@runtime_checkable
+class Health(Protocol):
+    """What `penstock status` shows of a running environment."""
+
+    def functions(self, names: Sequence[str], minutes: int) -> Mapping[str, FunctionHealth]:
+        """Metrics per physical function name."""
+
+    def tables(self, names: Sequence[str], minutes: int) -> Mapping[str, TableHealth]:
+        """State per physical table name; missing tables are left out."""
