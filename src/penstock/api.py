@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from penstock.model.workspace import Environment, Secret, Workspace
     from penstock.operations.abort import Aborted
     from penstock.operations.build_cache import RemoteBuilds
-    from penstock.operations.deploy import Deployed
     from penstock.operations.status import ReleaseLine, Status
     from penstock.operations.switch import Moved
+    from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
     from penstock.ports import EventSink, Interpreters, ObjectStore, Signer
     from penstock.release.retain import Prunable
@@ -157,7 +157,8 @@ class Penstock:
             allow_destroy: addresses of data-bearing resources that may go.
             confirm: asks the person.
         """
-        from penstock.operations.deploy import DeployRequest, deploy  # noqa: PLC0415
+        from penstock.operations.deploy import deploy  # noqa: PLC0415
+        from penstock.operations.wanted import DeployRequest  # noqa: PLC0415
 
         request = DeployRequest(
             services=tuple(services),
@@ -207,7 +208,7 @@ class Penstock:
 
     def unlock(self, *, force: bool = False) -> str:
         """Free a lease and a Terraform lock that dead processes left; what was done, in words."""
-        from penstock.operations.session import unlock  # noqa: PLC0415
+        from penstock.operations.holder import unlock  # noqa: PLC0415
         from penstock.operations.state_lock import free_state_lock  # noqa: PLC0415
 
         lease = unlock(self.world, force=force)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
-from penstock.operations.engine import reach, read_pointer
+from penstock.operations.engine import reach
 from penstock.operations.session import exclusive, require_deployed
 from penstock.release.reconcile import Settled
 
@@ -34,11 +34,11 @@ def abort(world: World) -> Aborted:
     name = world.workspace.environment.name
     require_deployed(world)
     with exclusive(world, "abort") as session:
-        pointer = read_pointer(world) or Pointer()
+        pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))
             return Aborted(environment=name, release=None, live=pointer.live_release, changed=False)
         waited = pointer.slot(pointer.candidate).release
         session.record("aborting", {"release": waited, "slot": pointer.candidate})
-        reach(world, session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
+        reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from penstock.model.release import Pointer
+from penstock.operations.pointer import pointer_name, read_pointer
 from penstock.release.observed import (
     LIVE_STAGE,
     PREVIEW_STAGE,
@@ -29,17 +30,6 @@ READERS = 8
 """Calls at a time; Lambda's control plane allows about 15 a second (Lambda quotas, "API requests")."""
 
 
-def read_pointer(world: World) -> Pointer | None:
-    """The environment's pointer, or None before the first deploy."""
-    text = world.parameters.get(pointer_name(world))
-    return Pointer.from_text(text) if text else None
-
-
-def pointer_name(world: World) -> str:
-    """The parameter that holds the pointer."""
-    return f"{world.workspace.pointer_prefix}pointer"
-
-
 def observe(world: World, functions: Iterable[str]) -> Observed:
     """What is there: pointer, APIs, and these functions (physical names); those that do not exist are left out."""
     with ThreadPoolExecutor(max_workers=READERS) as pool:
@@ -56,9 +46,9 @@ def observe(world: World, functions: Iterable[str]) -> Observed:
         )
 
 
-def reach(world: World, session: Session, desired: Desired, functions: Iterable[str]) -> tuple[Effect, ...]:
+def reach(session: Session, desired: Desired, functions: Iterable[str]) -> tuple[Effect, ...]:
     """Do what is left to do until the environment is as desired; what was done."""
-    effects = reconcile(observe(world, functions), desired)
+    effects = reconcile(session.observe(functions), desired)
     session.execute(effects)
     return effects
 

@@ -9,23 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.model.errors import Locked, PenstockError, RemoteFault, UsageError
 from penstock.model.events import Recovered
+from penstock.model.release import Pointer
 from penstock.operations import execute as interpreter
-from penstock.operations.engine import observe, read_pointer
+from penstock.operations.engine import observe
 from penstock.operations.history import read_history, write_history
+from penstock.operations.holder import leases_of
+from penstock.operations.pointer import read_pointer
 from penstock.operations.steps import timestamp
-from penstock.operations.store import LeaseStore, LedgerStore
+from penstock.operations.store import LedgerStore
 from penstock.release.lease import describe
 from penstock.release.reconcile import Settled, reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from penstock.operations.store import HeldLease
     from penstock.operations.world import World
     from penstock.release.effects import Effect
+    from penstock.release.observed import Observed
 
 HEARTBEAT = 15.0
 """Seconds between two looks at the lease while a step takes long: Terraform, a person at the prompt, a smoke test."""
+
+FRESH = 2.0
+"""Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease."""
 
 
 class Session:
@@ -40,11 +47,38 @@ class Session:
         self._ledger = ledger
         self.actor = actor
         self.succeeds = lease.over.run if lease.over else None
+        self._seen: tuple[float, frozenset[str], Observed] | None = None
+
+    def observe(self, functions: Iterable[str]) -> Observed:
+        """What is there: read back, unless that was done a moment ago and nothing was changed since."""
+        names = frozenset(functions)
+        found = self._fresh()
+        if found is None or found[1] != names:
+            found = (self._world.clock.monotonic(), names, observe(self._world, names))
+            self._seen = found
+        return found[2]
+
+    def pointer(self) -> Pointer | None:
+        """The environment's pointer, None before the first deploy; read as `observe` reads."""
+        found = self._fresh()
+        if found is not None and found[2].pointer != Pointer():
+            return found[2].pointer
+        return read_pointer(self._world)
 
     def execute(self, effects: Sequence[Effect]) -> None:
         """Do these effects in their order, each with its intent and outcome in the ledger."""
         if effects:
+            self.forget()
             interpreter.execute(self._world, effects, ledger=self._ledger, lease=self._lease)
+
+    def forget(self) -> None:
+        """Read everything back the next time: something else than an effect has changed it, Terraform for example."""
+        self._seen = None
+
+    def _fresh(self) -> tuple[float, frozenset[str], Observed] | None:
+        if self._seen is None or self._world.clock.monotonic() - self._seen[0] > FRESH:
+            return None
+        return self._seen
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
         """Append an event to the ledger."""
@@ -58,7 +92,7 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
     Raises Locked, naming the holder, when somebody else is at it.
     """
     actor = world.identity.caller()
-    leases = _leases(world)
+    leases = leases_of(world)
     environment = world.workspace.environment.name
     try:
         held = leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
@@ -101,7 +135,7 @@ def require_deployed(world: World) -> None:
 
 def repair(world: World, session: Session) -> None:
     """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases."""
-    observed = observe(world, (function.physical for function in world.workspace.functions))
+    observed = session.observe(function.physical for function in world.workspace.functions)
     effects = reconcile(observed, Settled())
     if effects:
         session.execute(effects)
@@ -115,81 +149,6 @@ def repair(world: World, session: Session) -> None:
         )
 
 
-def holder(world: World) -> str | None:
-    """Who holds the environment now, in words; None when nobody does."""
-    if not world.objects.exists():
-        return None
-    leases = _leases(world)
-    stored = leases.read()
-    if stored is None or not stored.is_held:
-        return None
-    dead = "; that process is gone, and the next command takes over" if leases.is_dead(stored.lease) else ""
-    return f"{describe(stored.lease, now=world.clock.now())}{dead}"
-
-
-def nobody_at_work(world: World) -> None:
-    """Raise Locked, naming the holder, while a command that is not known to be dead changes the environment.
-
-    A plan made beside it would be one of a half-made environment, and would hold Terraform's lock against it.
-    """
-    leases = _leases(world)
-    stored = leases.read()
-    if stored is None or not stored.is_held or leases.is_dead(stored.lease):
-        return
-    if stored.lease.expires > world.clock.now():
-        raise Locked(
-            describe(stored.lease, now=world.clock.now()),
-            where=world.workspace.environment.name,
-            hint="wait for it to end, then plan: now it would be a plan of a half-made environment",
-        )
-
-
-def last_failure(world: World) -> str | None:
-    """How the last command that changed the environment failed, in words; None when it did not."""
-    if not world.objects.exists():
-        return None
-    last = LedgerStore(world.objects, clock=world.clock, actor="", run=world.run).last(1)
-    if not last or last[0].kind != "failed" or last[0].data["error"] in ("Refused", "UsageError"):
-        return None  # what was refused was not begun
-    data = last[0].data
-    purpose = f"{data['purpose']}: " if "purpose" in data else ""
-    return f"the last command failed at {last[0].at[:19]}Z: {purpose}{data['what']}"
-
-
-def somebody_is_at_it(world: World) -> bool:
-    """Whether the lease is held, or was left behind by a run that was killed."""
-    stored = _leases(world).read()
-    return stored is not None and stored.is_held
-
-
-def unlock(world: World, *, force: bool = False) -> str:
-    """Free the lease of a process that is gone; what was done, in words.
-
-    Args:
-        world: the environment.
-        force: also when the holder cannot be seen from this machine. A holder that is alive here is never robbed.
-
-    Raises:
-        Locked: the holder lives, or may live.
-    """
-    leases = _leases(world)
-    stored = leases.read()
-    if stored is None or not stored.is_held:
-        return "nobody holds the lease"
-    who = describe(stored.lease, now=world.clock.now())
-    here = stored.lease.host == world.host
-    if here and world.process_alive(stored.lease.pid):
-        raise Locked(f"{who}; that process is alive", where="lease.json", hint="wait for it, or stop it yourself first")
-    if not here and not force:
-        raise Locked(
-            f"{who}; whether it lives cannot be seen from here",
-            where="lease.json",
-            hint=f"look on {stored.lease.host}; if it is gone: penstock unlock --force",
-        )
-    leases.free(stored)
-    return f"freed: {who}"
-
-
 def _keep(held: HeldLease, ended: threading.Event) -> None:
     """Renew the lease while the process lives; when it is lost, the next effect's own look at it says so."""
     while not ended.wait(HEARTBEAT):
@@ -197,7 +156,3 @@ def _keep(held: HeldLease, ended: threading.Event) -> None:
             held.keep()
         except PenstockError:
             return
-
-
-def _leases(world: World) -> LeaseStore:
-    return LeaseStore(world.objects, clock=world.clock, host=world.host, process_alive=world.process_alive)

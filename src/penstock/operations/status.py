@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.release import SLOTS, Pointer
-from penstock.operations.engine import read_pointer
 from penstock.operations.history import read_history
-from penstock.operations.session import holder, last_failure
+from penstock.operations.holder import holder, last_failure
+from penstock.operations.pointer import read_pointer
 from penstock.operations.store import ReleaseStore
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from penstock.model.errors import CameBack, NotFound, PenstockError, Refused, Us
 from penstock.model.events import NothingToDo, TrafficMoved
 from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
-from penstock.operations.engine import reach, read_pointer
+from penstock.operations.engine import reach
 from penstock.operations.history import Move, read_history, write_history
+from penstock.operations.pointer import read_pointer
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import step, timestamp, warn
 from penstock.operations.store import ReleaseStore
@@ -55,7 +56,7 @@ def switch(world: World) -> Moved:
     """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits."""
     require_deployed(world)
     with exclusive(world, "switch") as session:
-        pointer = read_pointer(world) or Pointer()
+        pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             return _nothing_waits(world, pointer)
         release = _stored(world, pointer.slot(pointer.candidate).release)
@@ -86,7 +87,7 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
     """
     require_deployed(world)
     with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
-        pointer = read_pointer(world) or Pointer()
+        pointer = session.pointer() or Pointer()
         live = _stored(world, pointer.live_release)
         history = read_history(world.objects)
         unfinished = _is_unfinished(history, live, session.succeeds)
@@ -117,7 +118,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
 
     Raises CameBack when it was not and traffic is back on the release before; a rollback is never taken back.
     """
-    pointer = read_pointer(world) or Pointer()
+    pointer = session.pointer() or Pointer()
     history = read_history(world.objects)
     previous = pointer.live_release
     if previous == release.id and history.move is not None:
@@ -127,7 +128,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         write_history(world.objects, history.beginning(move))
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     with step(world, f"move traffic to release {release.id}", inner=True):
-        reach(world, session, Live(release=release, applied=applied), names)
+        reach(session, Live(release=release, applied=applied), names)
     arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived)
     if previous != release.id:
@@ -162,10 +163,10 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
     """The target complete in the idle slot, and verified there unless it has been well with traffic before."""
     names = {function.physical for release in (live, target) for function in release.functions.values()}
     loaded = Loaded(release=target, applied=Applied(), offered=False)
-    effects = reach(world, session, loaded, names)
+    effects = reach(session, loaded, names)
     if not effects and history.was_well(target.id):
         return
-    slot = (read_pointer(world) or Pointer()).idle
+    slot = (session.pointer() or Pointer()).idle
     changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
     with step(world, f"verify slot {slot}"):
         verify_release(world, target.id, slot, changed)
@@ -198,14 +199,14 @@ def _take_back(world: World, session: Session, bad: Release, previous: str) -> N
     write_history(world.objects, read_history(world.objects).beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
-        reach(world, session, Live(release=good, applied=Applied()), names)
+        reach(session, Live(release=good, applied=Applied()), names)
     arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived.settled())
     _tell(world, session, bad.id, "the new release was not well")
 
 
 def _tell(world: World, session: Session, previous: str | None, why: str) -> None:
-    now = read_pointer(world) or Pointer()
+    now = session.pointer() or Pointer()
     moved = TrafficMoved(
         environment=world.workspace.environment.name,
         slot=now.live,

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from penstock.cli.render.end import last_words
 from penstock.model.plan import FunctionMove, Plan, ResourceChange
-from penstock.operations.deploy import Deployed
 from penstock.operations.switch import Moved
+from penstock.operations.wanted import Deployed
 
 PLAN = Plan(
     id="0606df5b9b0b",

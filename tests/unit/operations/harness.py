@@ -12,7 +12,8 @@ from unit.release.shop import NAMES, Shop, a_workspace
 from penstock.infra.openapi import api_digest
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.workspace import Route
-from penstock.operations.deploy import Deployed, DeployRequest, deploy
+from penstock.operations.deploy import deploy
+from penstock.operations.wanted import Deployed, DeployRequest
 from penstock.testing import FakeTerraform
 
 if TYPE_CHECKING:

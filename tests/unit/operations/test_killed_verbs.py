@@ -14,10 +14,11 @@ from unit.release.shop import NAMES
 from penstock.model.errors import CameBack, Refused, VerificationFailed
 from penstock.model.workspace import ApprovalPolicy
 from penstock.operations.abort import abort
-from penstock.operations.deploy import DeployRequest, deploy
+from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
-from penstock.operations.session import somebody_is_at_it
+from penstock.operations.holder import somebody_is_at_it
 from penstock.operations.switch import rollback
+from penstock.operations.wanted import DeployRequest
 from penstock.ports import HttpAnswer
 from penstock.testing import Faults, Killed
 

@@ -16,9 +16,10 @@ from penstock.build.provenance import Envelope, Provenance, Unsound
 from penstock.model.errors import Refused, RemoteFault
 from penstock.model.release import Pointer
 from penstock.operations.build_cache import RemoteBuilds, build_key
-from penstock.operations.deploy import DeployRequest, deploy
+from penstock.operations.deploy import deploy
 from penstock.operations.provenance import sign, verified
 from penstock.operations.prune import prune
+from penstock.operations.wanted import DeployRequest
 from penstock.release.reconcile import Applied, Loaded
 from penstock.testing import FakeSigner
 

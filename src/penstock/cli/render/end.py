@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.cli.render.sink import seconds
-from penstock.operations.deploy import Deployed
+from penstock.operations.wanted import Deployed
 
 if TYPE_CHECKING:
     from penstock.model.plan import Plan

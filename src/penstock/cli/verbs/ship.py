@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.model.plan import Objection, Plan
-    from penstock.operations.deploy import Deployed
     from penstock.operations.switch import Moved
+    from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
 
 PLAN_HAS_CHANGES = 2

@@ -1,0 +1,212 @@
+"""What a deploy does once there is something to do.
+
+Read `_ship` and `_walk` top to bottom: they are the whole flow, and each helper is one arrow of it. Everything in
+them holds the environment's lease.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from penstock.infra.expand import expanded
+from penstock.model.events import PlanReady
+from penstock.operations import plans
+from penstock.operations.artifacts import prepare_store, upload
+from penstock.operations.assemble import only_services
+from penstock.operations.engine import reach
+from penstock.operations.history import read_history
+from penstock.operations.holder import nobody_at_work
+from penstock.operations.pointer import read_pointer
+from penstock.operations.promote import copy_artifacts
+from penstock.operations.prune import collect
+from penstock.operations.retained import retain
+from penstock.operations.secrets import generate_missing
+from penstock.operations.session import exclusive
+from penstock.operations.steps import note, step, warn
+from penstock.operations.store import ReleaseStore
+from penstock.operations.summary import counted, summary
+from penstock.operations.switch import go_live, live_url
+from penstock.operations.terraform import (
+    apply_plan,
+    contract,
+    document_digest,
+    is_contracted,
+    is_current,
+    make_plan,
+    read_applied,
+    remember_applied,
+    remember_wanted,
+    removed_after,
+    seal,
+    telling_of_the_root,
+    write_root,
+)
+from penstock.operations.verify import verify_release
+from penstock.operations.wanted import Deployed, live_release
+from penstock.policy.destruction import loses_no_data_but
+from penstock.release.effects import EnsureVersion
+from penstock.release.reconcile import Applied, Loaded
+from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, SetWeight, Verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.model.plan import Plan, ResourceChange
+    from penstock.model.release import Release
+    from penstock.model.workspace import Function
+    from penstock.operations.session import Session
+    from penstock.operations.wanted import DeployRequest, Wanted
+    from penstock.operations.world import Confirm, World
+    from penstock.ports import TerraformPlan
+
+
+def plan_only(world: World, wanted: Wanted, request: DeployRequest) -> Deployed:
+    """Say what a deploy would do; nothing that serves is changed."""
+    prepare_store(world)
+    nobody_at_work(world)
+    with telling_of_the_root(world):
+        planned = _plan(world, wanted, live_release(world, read_pointer(world)), request.allow_destroy, only=True)
+    return _result(world, wanted, changed=False, live=False, plan=planned.plan)
+
+
+def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Confirm) -> Deployed:
+    """Plan, ask, apply, publish, verify, move traffic: with the environment's lease."""
+    prepare_store(world)
+    with telling_of_the_root(world), exclusive(world, f"deploy release {wanted.release.id}") as session:
+        return _ship(world, session, wanted, request, confirm)
+
+
+def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest, confirm: Confirm) -> Deployed:
+    live = live_release(world, session.pointer())
+    if request.services:
+        # Once more, on what is live now that nobody else can change it.
+        wanted = replace(wanted, release=only_services(wanted.whole, live, request.services))
+    planned = _plan(world, wanted, live, request.allow_destroy, only=False)
+    approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
+    session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})
+    remember_wanted(world, wanted.shape)
+    if planned.saved is not None:
+        if planned.saved.changed:
+            apply_plan(world, planned.saved, sealed=planned.sealed)
+            session.forget()
+        if is_contracted(world, wanted.shape):
+            remember_applied(world, wanted.shape, live_url(world), planned.retained)
+    generate_missing(world)
+    if request.source is not None:
+        copy_artifacts(world, request.source, wanted.release)
+    release = replace(wanted.release, author=session.actor)
+    with step(world, f"publish release {release.id}") as handle:
+        upload(world, wanted.artifacts)
+        ReleaseStore(world.objects).save(release)
+        loaded = Loaded(release=release, applied=Applied.of(wanted.whole), offered=False)
+        effects = reach(session, loaded, _names(world, release))
+        handle.detail = counted(sum(isinstance(effect, EnsureVersion) for effect in effects), "new version")
+    promoted = _walk(world, session, release, wanted, live)
+    if promoted:
+        contract(
+            world,
+            wanted.shape,
+            live_url(world),
+            retained=planned.retained,
+            admitted=lambda change: loses_no_data_but(change, planned.plan),
+        )
+        session.forget()
+        collect(world, session)
+    return _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
+
+
+def _walk(world: World, session: Session, release: Release, wanted: Wanted, live: Release | None) -> bool:
+    """Take the strategy's steps; whether the release went live."""
+    pointer = session.pointer()
+    already = pointer is not None and pointer.live_release == release.id
+    for current in STRATEGIES[wanted.strategy]():
+        match current:
+            case Verify():
+                if pointer is not None and not already:
+                    with step(world, f"verify slot {pointer.idle}"):
+                        verify_release(world, release.id, pointer.idle, _changed(world, release, live))
+                offered = Loaded(release=release, applied=Applied.of(wanted.whole))
+                reach(session, offered, _names(world, release))
+            case AwaitSwitch():
+                if not already:
+                    name = world.workspace.environment.name
+                    note(
+                        world,
+                        f"release {release.id} waits beside the live one; to move traffic: penstock switch -e {name}",
+                    )
+                    return False
+            case SetWeight():
+                go_live(world, session, release, Applied.of(wanted.whole))
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Planned:
+    """What would happen; Terraform's saved plan when there is one to apply, and what tells it from any other."""
+
+    plan: Plan
+    saved: TerraformPlan | None
+    sealed: str | None
+    retained: str | None
+
+
+def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Sequence[str], *, only: bool) -> _Planned:
+    """Ask Terraform, unless it was asked the same before; `only` changes nothing that serves."""
+    history = read_history(world.objects)
+    if wanted.release.id in history.bad() and (live is None or live.id != wanted.release.id):
+        what = f"release {wanted.release.id} was rolled back here: a deploy brings the same code back to traffic"
+        warn(world, f"{what}; mend or revert it first, unless you mean it")
+    before = read_applied(world)
+    retained = retain(world, live, wanted.release, write=not only)
+    saved: TerraformPlan | None = None
+    changes: Sequence[ResourceChange] = ()
+    if only or before.retained != retained or not is_current(world, wanted.shape, before):
+        write_root(world, expanded(wanted.shape.root, before.root))
+        saved, changes = make_plan(world)
+        if only:
+            write_root(world, wanted.shape.root)
+    else:
+        with step(world, "terraform") as handle:
+            handle.skip("its inputs are those of the last apply")
+    plan = plans.make(
+        wanted.release,
+        live,
+        (*changes, *removed_after(wanted.shape, before)),
+        strategy=wanted.strategy,
+        terraform_digest=document_digest(saved.document) if saved is not None and saved.changed else "",
+        allow_destroy=allow_destroy,
+        promotions=len(history.promotions),
+    )
+    text = summary(plan)
+    plans.save(world, plan, text)
+    world.events.emit(PlanReady(plan=plan.to_json(), summary=text))
+    return _Planned(plan=plan, saved=saved, sealed=seal(world, saved) if saved else None, retained=retained)
+
+
+# ------------------------------------------------------------------------------------------ small things
+
+
+def _names(world: World, release: Release) -> set[str]:
+    """Physical names of every function that matters: the workspace's and the release's."""
+    return {function.physical for function in world.workspace.functions} | {
+        function.physical for function in release.functions.values()
+    }
+
+
+def _changed(world: World, release: Release, live: Release | None) -> list[Function]:
+    """The functions whose code, configuration or routes are not those of the live release."""
+    if live is None or live.api != release.api:
+        return list(world.workspace.functions)
+    return [f for f in world.workspace.functions if live.functions.get(f.key) != release.functions.get(f.key)]
+
+
+def _result(world: World, wanted: Wanted, *, changed: bool, live: bool, plan: Plan | None) -> Deployed:
+    return Deployed(
+        environment=world.workspace.environment.name,
+        release=wanted.release.id,
+        changed=changed,
+        live=live,
+        url=live_url(world),
+        plan=plan,
+    )

@@ -1,0 +1,92 @@
+"""Who holds an environment: told to people, asked before a plan, freed when its process is gone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import Locked
+from penstock.operations.store import LeaseStore, LedgerStore
+from penstock.release.lease import describe
+
+if TYPE_CHECKING:
+    from penstock.operations.world import World
+
+
+def leases_of(world: World) -> LeaseStore:
+    """The environment's lease, as this machine sees it."""
+    return LeaseStore(world.objects, clock=world.clock, host=world.host, process_alive=world.process_alive)
+
+
+def holder(world: World) -> str | None:
+    """Who holds the environment now, in words; None when nobody does."""
+    if not world.objects.exists():
+        return None
+    leases = leases_of(world)
+    stored = leases.read()
+    if stored is None or not stored.is_held:
+        return None
+    dead = "; that process is gone, and the next command takes over" if leases.is_dead(stored.lease) else ""
+    return f"{describe(stored.lease, now=world.clock.now())}{dead}"
+
+
+def nobody_at_work(world: World) -> None:
+    """Raise Locked, naming the holder, while a command that is not known to be dead changes the environment.
+
+    A plan made beside it would be one of a half-made environment, and would hold Terraform's lock against it.
+    """
+    leases = leases_of(world)
+    stored = leases.read()
+    if stored is None or not stored.is_held or leases.is_dead(stored.lease):
+        return
+    if stored.lease.expires > world.clock.now():
+        raise Locked(
+            describe(stored.lease, now=world.clock.now()),
+            where=world.workspace.environment.name,
+            hint="wait for it to end, then plan: now it would be a plan of a half-made environment",
+        )
+
+
+def last_failure(world: World) -> str | None:
+    """How the last command that changed the environment failed, in words; None when it did not."""
+    if not world.objects.exists():
+        return None
+    last = LedgerStore(world.objects, clock=world.clock, actor="", run=world.run).last(1)
+    if not last or last[0].kind != "failed" or last[0].data["error"] in ("Refused", "UsageError"):
+        return None  # what was refused was not begun
+    data = last[0].data
+    purpose = f"{data['purpose']}: " if "purpose" in data else ""
+    return f"the last command failed at {last[0].at[:19]}Z: {purpose}{data['what']}"
+
+
+def somebody_is_at_it(world: World) -> bool:
+    """Whether the lease is held, or was left behind by a run that was killed."""
+    stored = leases_of(world).read()
+    return stored is not None and stored.is_held
+
+
+def unlock(world: World, *, force: bool = False) -> str:
+    """Free the lease of a process that is gone; what was done, in words.
+
+    Args:
+        world: the environment.
+        force: also when the holder cannot be seen from this machine. A holder that is alive here is never robbed.
+
+    Raises:
+        Locked: the holder lives, or may live.
+    """
+    leases = leases_of(world)
+    stored = leases.read()
+    if stored is None or not stored.is_held:
+        return "nobody holds the lease"
+    who = describe(stored.lease, now=world.clock.now())
+    here = stored.lease.host == world.host
+    if here and world.process_alive(stored.lease.pid):
+        raise Locked(f"{who}; that process is alive", where="lease.json", hint="wait for it, or stop it yourself first")
+    if not here and not force:
+        raise Locked(
+            f"{who}; whether it lives cannot be seen from here",
+            where="lease.json",
+            hint=f"look on {stored.lease.host}; if it is gone: penstock unlock --force",
+        )
+    leases.free(stored)
+    return f"freed: {who}"
