@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import zipfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
+from penstock.adapters.aws.alarms import AwsAlarms
 from penstock.adapters.aws.functions import AwsFunctions
 from penstock.adapters.aws.gateway import AwsGateway
 from penstock.adapters.aws.identity import AwsIdentity
+from penstock.adapters.aws.metrics import AwsMetrics
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
+from penstock.ports import AlarmState
 from penstock.testing import (
+    FakeAlarms,
     FakeFunctions,
     FakeGateway,
     FakeIdentity,
+    FakeMetrics,
     FakeObjectStore,
     FakeParameters,
     FakeSecrets,
@@ -27,8 +34,21 @@ from penstock.testing import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.adapters.aws.session import AwsSession
-    from penstock.ports import Functions, Gateway, Identity, ObjectStore, Parameters, Secrets, Signer
+    from penstock.ports import (
+        Alarms,
+        AlarmValue,
+        Functions,
+        Gateway,
+        Identity,
+        Metrics,
+        ObjectStore,
+        Parameters,
+        Secrets,
+        Signer,
+    )
 
 ACCOUNT = "111111111111"
 REGION = "eu-west-1"
@@ -48,9 +68,11 @@ TRUST = json.dumps(
 class Place(Protocol):
     """A world with all ports, and what Terraform would make in it."""
 
+    alarms: Alarms
     functions: Functions
     gateway: Gateway
     identity: Identity
+    metrics: Metrics
     objects: ObjectStore
     parameters: Parameters
     secrets: Secrets
@@ -58,6 +80,10 @@ class Place(Protocol):
 
     def make_function(self, name: str) -> None: ...
     def make_api(self, name: str, function: str) -> str: ...
+    def put_metric(
+        self, namespace: str, metric: str, dimensions: Mapping[str, str], values: Mapping[float, int], at: float
+    ) -> None: ...
+    def put_alarm(self, name: str, value: AlarmValue) -> None: ...
     def fresh_store(self) -> ObjectStore: ...
     def signer(self, name: str) -> Signer: ...
 
@@ -73,6 +99,10 @@ class FakePlace:
         self.identity: Identity = FakeIdentity(account=ACCOUNT)
         self.parameters: Parameters = FakeParameters()
         self.secrets: Secrets = FakeSecrets()
+        self._alarms = FakeAlarms()
+        self._metrics = FakeMetrics()
+        self.alarms: Alarms = self._alarms
+        self.metrics: Metrics = self._metrics
         self._signers: dict[str, FakeSigner] = {}
 
     def make_function(self, name: str) -> None:
@@ -80,6 +110,15 @@ class FakePlace:
 
     def make_api(self, name: str, function: str) -> str:  # noqa: ARG002 - the real one needs it
         return self._gateway.configure(name, "{}")
+
+    def put_metric(
+        self, namespace: str, metric: str, dimensions: Mapping[str, str], values: Mapping[float, int], at: float
+    ) -> None:
+        for value, times in values.items():
+            self._metrics.record(namespace, metric, dimensions, value, at=at, count=times)
+
+    def put_alarm(self, name: str, value: AlarmValue) -> None:
+        self._alarms.alarms[name] = AlarmState(name=name, value=value, since=time.time(), reason="by hand")
 
     def fresh_store(self) -> ObjectStore:
         return FakeObjectStore(created=False)
@@ -95,7 +134,9 @@ class EmbeddedPlace:
         self.objects: ObjectStore = AwsObjectStore(session, BUCKET)
         self.functions: Functions = AwsFunctions(session)
         self.gateway: Gateway = AwsGateway(session)
+        self.alarms: Alarms = AwsAlarms(session)
         self.identity: Identity = AwsIdentity(session)
+        self.metrics: Metrics = AwsMetrics(session)
         self.parameters: Parameters = AwsParameters(session)
         self.secrets: Secrets = AwsSecrets(session)
         self.objects.create()
@@ -141,6 +182,37 @@ class EmbeddedPlace:
         first = client.create_deployment(restApiId=api)["id"]
         client.create_stage(restApiId=api, stageName="live", deploymentId=first, variables={"slot": "blue"})
         return api
+
+    def put_metric(
+        self, namespace: str, metric: str, dimensions: Mapping[str, str], values: Mapping[float, int], at: float
+    ) -> None:
+        self._session.client("cloudwatch").put_metric_data(
+            Namespace=namespace,
+            MetricData=[
+                {
+                    "MetricName": metric,
+                    "Dimensions": [{"Name": key, "Value": value} for key, value in dimensions.items()],
+                    "Timestamp": datetime.fromtimestamp(at, tz=UTC),
+                    "Values": list(values),
+                    "Counts": [float(times) for times in values.values()],
+                }
+            ],
+        )
+
+    def put_alarm(self, name: str, value: AlarmValue) -> None:
+        client = self._session.client("cloudwatch")
+        client.put_metric_alarm(
+            AlarmName=name,
+            Namespace="nothing",
+            MetricName="Nothing",
+            Statistic="Sum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+            TreatMissingData="ignore",
+        )
+        client.set_alarm_state(AlarmName=name, StateValue=value, StateReason="by hand")
 
     def fresh_store(self) -> ObjectStore:
         return AwsObjectStore(self._session, f"penstock-fresh-{next(NAMES)}")

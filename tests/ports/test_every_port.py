@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from penstock import ports, testing
+from penstock.adapters.aws.alarms import AwsAlarms
 from penstock.adapters.aws.functions import AwsFunctions
 from penstock.adapters.aws.gateway import AwsGateway
 from penstock.adapters.aws.health import AwsHealth
 from penstock.adapters.aws.identity import AwsIdentity
+from penstock.adapters.aws.metrics import AwsMetrics
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
@@ -25,6 +27,7 @@ from penstock.adapters.local_aws import LocalAwsProcess
 from penstock.adapters.terraform import TerraformCli
 
 WAYS: dict[type, tuple[type, ...]] = {
+    ports.Alarms: (testing.FakeAlarms, AwsAlarms),
     ports.Clock: (testing.FakeClock, SystemClock),
     ports.Commands: (testing.FakeCommands, RealCommands),
     ports.EventSink: (testing.RecordedEvents,),
@@ -35,6 +38,7 @@ WAYS: dict[type, tuple[type, ...]] = {
     ports.Identity: (testing.FakeIdentity, AwsIdentity),
     ports.Interpreters: (testing.FakeInterpreters, RealInterpreters),
     ports.LocalAws: (testing.FakeLocalAws, LocalAwsProcess),
+    ports.Metrics: (testing.FakeMetrics, AwsMetrics),
     ports.ObjectStore: (testing.FakeObjectStore, AwsObjectStore),
     ports.Parameters: (testing.FakeParameters, AwsParameters),
     ports.Secrets: (testing.FakeSecrets, AwsSecrets),

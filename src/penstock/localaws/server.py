@@ -31,6 +31,7 @@ from penstock.localaws import (
     objects,
     policies,
     secrets,
+    statistics,
     streams,
     versions,
 )
@@ -57,6 +58,7 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "code of functions kept as long as the saved state needs it": blobs.install,
     "DynamoDB streams that survive, retry, split and give up": streams.install,
     "metrics of every invocation, by alias and version": metrics.install,
+    "trimmed counts, means and sums, percentile ranks": statistics.install,
     "alarms in full, evaluated by dimensions, periods and missing data": alarms.install,
     "a resource policy for each qualifier of a function": policies.install,
     "PutRestApi and ImportRestApi": apigateway_put.install,

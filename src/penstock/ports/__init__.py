@@ -10,10 +10,14 @@ from penstock.ports.account import FunctionHealth, Health, Identity, Parameters,
 from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation
 from penstock.ports.gateway import CanaryState, Gateway, HttpAnswer, StageState
 from penstock.ports.machine import Clock, Command, CommandResult, Commands, EventSink, Files
+from penstock.ports.metrics import Alarms, AlarmState, AlarmValue, MetricQuery, Metrics
 from penstock.ports.store import ObjectStore, Signature, Signer, StoredObject
 from penstock.ports.tools import Interpreters, LocalAws, LocalStatus, Terraform, TerraformPlan
 
 __all__ = [
+    "AlarmState",
+    "AlarmValue",
+    "Alarms",
     "AliasState",
     "CanaryState",
     "Clock",
@@ -33,6 +37,8 @@ __all__ = [
     "Invocation",
     "LocalAws",
     "LocalStatus",
+    "MetricQuery",
+    "Metrics",
     "ObjectStore",
     "Parameters",
     "Secrets",

@@ -15,6 +15,7 @@ from penstock.testing.health import FakeHealth
 from penstock.testing.identity import FakeIdentity
 from penstock.testing.interpreters import FakeInterpreters
 from penstock.testing.local_aws import FakeLocalAws
+from penstock.testing.metrics import FakeAlarms, FakeMetrics
 from penstock.testing.parameters import FakeParameters
 from penstock.testing.secrets import FakeSecrets
 from penstock.testing.signer import FakeSigner
@@ -22,6 +23,7 @@ from penstock.testing.store import FakeObjectStore
 from penstock.testing.terraform import FakeTerraform
 
 __all__ = [
+    "FakeAlarms",
     "FakeClock",
     "FakeCommands",
     "FakeFiles",
@@ -31,6 +33,7 @@ __all__ = [
     "FakeIdentity",
     "FakeInterpreters",
     "FakeLocalAws",
+    "FakeMetrics",
     "FakeObjectStore",
     "FakeParameters",
     "FakeSecrets",

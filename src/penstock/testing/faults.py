@@ -46,6 +46,7 @@ EFFECTS: Mapping[str, frozenset[str]] = {
 """The methods of each port that change the world; all others look."""
 
 PORTS: Mapping[str, type] = {
+    "alarms": ports.Alarms,
     "clock": ports.Clock,
     "commands": ports.Commands,
     "files": ports.Files,
@@ -53,6 +54,7 @@ PORTS: Mapping[str, type] = {
     "gateway": ports.Gateway,
     "health": ports.Health,
     "identity": ports.Identity,
+    "metrics": ports.Metrics,
     "objects": ports.ObjectStore,
     "parameters": ports.Parameters,
     "secrets": ports.Secrets,

@@ -1,0 +1,59 @@
+"""CloudWatch: metrics by the minute, and the states of alarms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricQuery:
+    """One series of CloudWatch and a statistic of it.
+
+    `dimensions` is the whole set: CloudWatch keeps a series for each set and adds none together. `statistic` is what
+    CloudWatch calls it: `Sum`, `SampleCount`, `p95`, or `TC(300:)`, the number of values above 300
+    (https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html).
+    """
+
+    namespace: str
+    metric: str
+    dimensions: tuple[tuple[str, str], ...]
+    statistic: str
+
+
+@runtime_checkable
+class Metrics(Protocol):
+    """CloudWatch's metrics."""
+
+    def minutes(
+        self, queries: Sequence[MetricQuery], *, start: float, end: float
+    ) -> Mapping[MetricQuery, Mapping[int, float]]:
+        """The value of each whole minute between two moments, by the minute's first second since the epoch.
+
+        A minute that is not whole between them is left out, and so is one without data: a count that nobody published
+        is not 0. Values appear late, and change for a while: CloudWatch gives an error its invocation's time.
+        """
+
+
+AlarmValue = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmState:
+    """An alarm's state, since when (seconds since the epoch), and CloudWatch's reason."""
+
+    name: str
+    value: AlarmValue
+    since: float
+    reason: str = ""
+
+
+@runtime_checkable
+class Alarms(Protocol):
+    """CloudWatch's alarms, composite ones included."""
+
+    def states(self, names: Sequence[str] = (), *, prefix: str | None = None) -> Mapping[str, AlarmState]:
+        """The alarms of these names and those whose names begin with the prefix; missing ones are left out."""

@@ -1,0 +1,221 @@
+"""Which numbers of CloudWatch tell how both sides of a rollout fare, and what they say, as strata.
+
+A function that serves HTTP is called through the alias of a slot, and Lambda counts each alias apart (the dimensions
+`FunctionName` and `Resource`). Everything else is called through the alias `live`, whose versions Lambda counts apart
+(`ExecutedVersion` as well). What a function handled itself, and answered with 5xx, Lambda takes for a success: that is
+told by the counts which metric filters make of the API's access log, by route and side.
+
+| signal | calls | bad |
+|-|-|-|
+| errors | `Invocations` | `Errors`: exceptions, crashes, timeouts, exhausted memory |
+| throttles | `Invocations` + `Throttles`, since a throttled call is no invocation | `Throttles` |
+| latency | how many durations there are | how many lie above the threshold: the trimmed count `TC(threshold:)` |
+| 5xx | `Requests` of the access log | `ServerErrors` of the access log |
+
+Lambda publishes no metric of timeouts; they are among the errors, and only a function's log tells them apart, without
+saying which alias was called. So the signal `timeouts` gets no strata from here. `Duration` does not contain the
+initialisation of a cold start, so a canary is not taken for slow because it is new.
+
+References: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html (metrics and dimensions),
+https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html (trimmed count).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING
+
+from penstock.ports import MetricQuery
+from penstock.rollout.strata import Sample, Stratum
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from penstock.rollout.strata import Signal
+
+LAMBDA = "AWS/Lambda"
+REQUESTS = "Requests"
+SERVER_ERRORS = "ServerErrors"
+"""Metrics that the module `rest_api` makes of the access log; their namespace is `access_namespace`."""
+SLOW_QUANTILE = "p90"
+"""A threshold that one call in ten exceeds anyway: as far as a tenth is from 0, a shift of all calls is seen best."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """The dimensions under which Lambda counts one side's invocations."""
+
+    dimensions: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """A function during a rollout. `service` is the name that its strata bear; the same name adds functions up.
+
+    `slow` is the threshold of the signal latency in milliseconds, the same for both sides and fixed before the minutes
+    that it judges; None leaves the signal out.
+    """
+
+    service: str
+    stable: Side
+    canary: Side
+    slow: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteWatch:
+    """A service's routes during a canary of the stage, as the access log has them: `GET /users/{id}`."""
+
+    service: str
+    namespace: str
+    routes: tuple[str, ...]
+
+
+def slot_watch(service: str, function: str, *, stable: str, canary: str, slow: float | None = None) -> Watch:
+    """A function behind HTTP, by its physical name and the two slots."""
+    return Watch(service=service, stable=_alias(function, stable), canary=_alias(function, canary), slow=slow)
+
+
+def version_watch(service: str, function: str, *, stable: str, canary: str, slow: float | None = None) -> Watch:
+    """A function behind `live`, by its physical name and the two versions."""
+    return Watch(service=service, stable=_version(function, stable), canary=_version(function, canary), slow=slow)
+
+
+def access_namespace(prefix: str) -> str:
+    """Where the counts of an API's access log are; `prefix` is `<workspace>-<environment>`."""
+    return f"Penstock/{prefix}"
+
+
+def queries(watches: Iterable[Watch], routes: Iterable[RouteWatch] = ()) -> tuple[MetricQuery, ...]:
+    """Every series that `strata` needs. CloudWatch charges by the query, so watch what changed and no more."""
+    found: dict[MetricQuery, None] = {}
+    for watch in watches:
+        for side in (watch.stable, watch.canary):
+            found.update(dict.fromkeys(_invocations(side)))
+            if watch.slow is not None:
+                found.update(dict.fromkeys(_durations(side, watch.slow)))
+    for watched in routes:
+        for route in watched.routes:
+            for canary in (False, True):
+                found.update(dict.fromkeys(_route(watched.namespace, route, canary=canary)))
+    return tuple(found)
+
+
+def strata(
+    values: Mapping[MetricQuery, Mapping[int, float]],
+    watches: Iterable[Watch],
+    routes: Iterable[RouteWatch] = (),
+) -> tuple[Stratum, ...]:
+    """What the series say, by minute, service and signal in this order; minutes in which neither side was called lack.
+
+    `values` holds the answers to `queries`, of the minutes that are to be judged and of no other.
+    """
+    sums: dict[tuple[int, str, Signal], tuple[Sample, Sample]] = {}
+    for watch in watches:
+        sides = (_samples(values, watch.stable, watch.slow), _samples(values, watch.canary, watch.slow))
+        _add(sums, watch.service, *sides)
+    for watched in routes:
+        for route in watched.routes:
+            namespace = watched.namespace
+            both = (_answers(values, namespace, route, canary=canary) for canary in (False, True))
+            _add(sums, watched.service, *both)
+    return tuple(
+        Stratum(minute=minute, service=service, signal=signal, stable=stable, canary=canary)
+        for (minute, service, signal), (stable, canary) in sorted(sums.items())
+        if stable.calls or canary.calls
+    )
+
+
+def slow_queries(watches: Iterable[Watch]) -> tuple[MetricQuery, ...]:
+    """What `thresholds` needs: ask it of the time before the rollout."""
+    return tuple(dict.fromkeys(_slow(watch.stable) for watch in watches))
+
+
+def thresholds(values: Mapping[MetricQuery, Mapping[int, float]], watches: Iterable[Watch]) -> Mapping[Side, float]:
+    """From when on a call of a function is slow, in milliseconds, by its stable side; those without calls lack.
+
+    The median over the minutes of what nine in ten calls stayed below, so that one bad minute does not set it.
+    """
+    found = {watch.stable: list(values.get(_slow(watch.stable), {}).values()) for watch in watches}
+    return {side: median(minutes) for side, minutes in found.items() if minutes}
+
+
+# ------------------------------------------------------------------------------------------ series
+
+
+def _alias(function: str, alias: str) -> Side:
+    return Side(dimensions=(("FunctionName", function), ("Resource", f"{function}:{alias}")))
+
+
+def _version(function: str, version: str) -> Side:
+    return Side(dimensions=(*_alias(function, "live").dimensions, ("ExecutedVersion", version)))
+
+
+def _lambda(side: Side, metric: str, statistic: str) -> MetricQuery:
+    return MetricQuery(namespace=LAMBDA, metric=metric, dimensions=side.dimensions, statistic=statistic)
+
+
+def _invocations(side: Side) -> tuple[MetricQuery, MetricQuery, MetricQuery]:
+    return (_lambda(side, "Invocations", "Sum"), _lambda(side, "Errors", "Sum"), _lambda(side, "Throttles", "Sum"))
+
+
+def _durations(side: Side, slow: float) -> tuple[MetricQuery, MetricQuery]:
+    return (_lambda(side, "Duration", "SampleCount"), _lambda(side, "Duration", f"TC({slow:g}:)"))
+
+
+def _slow(side: Side) -> MetricQuery:
+    return _lambda(side, "Duration", SLOW_QUANTILE)
+
+
+def _route(namespace: str, route: str, *, canary: bool) -> tuple[MetricQuery, MetricQuery]:
+    # API Gateway writes isCanaryRequest only while the stage has a canary; without one both series are empty.
+    dimensions = (("Canary", "true" if canary else "false"), ("Route", route))
+    return (
+        MetricQuery(namespace=namespace, metric=REQUESTS, dimensions=dimensions, statistic="Sum"),
+        MetricQuery(namespace=namespace, metric=SERVER_ERRORS, dimensions=dimensions, statistic="Sum"),
+    )
+
+
+# ------------------------------------------------------------------------------------------ samples
+
+Samples = dict[tuple[int, "Signal"], Sample]
+
+
+def _samples(values: Mapping[MetricQuery, Mapping[int, float]], side: Side, slow: float | None) -> Samples:
+    invocations, errors, throttles = (values.get(query, {}) for query in _invocations(side))
+    found: Samples = {}
+    for minute in {*invocations, *throttles}:
+        calls, refused = invocations.get(minute, 0.0), throttles.get(minute, 0.0)
+        found[minute, "errors"] = _sample(calls, errors.get(minute, 0.0))
+        found[minute, "throttles"] = _sample(calls + refused, refused)
+    if slow is not None:
+        durations, above = (values.get(query, {}) for query in _durations(side, slow))
+        for minute, count in durations.items():
+            found[minute, "latency"] = _sample(count, above.get(minute, 0.0))
+    return found
+
+
+def _answers(values: Mapping[MetricQuery, Mapping[int, float]], namespace: str, route: str, *, canary: bool) -> Samples:
+    requests, errors = (values.get(query, {}) for query in _route(namespace, route, canary=canary))
+    return {(minute, "5xx"): _sample(count, errors.get(minute, 0.0)) for minute, count in requests.items()}
+
+
+def _sample(calls: float, bad: float) -> Sample:
+    # A late error may come before the invocation that it belongs to: never more bad calls than calls.
+    whole = round(calls)
+    return Sample(calls=whole, bad=min(round(bad), whole))
+
+
+def _add(sums: dict[tuple[int, str, Signal], tuple[Sample, Sample]], service: str, *sides: Samples) -> None:
+    stable, canary = sides
+    for minute, signal in {*stable, *canary}:
+        before = sums.get((minute, service, signal), (Sample(), Sample()))
+        sums[minute, service, signal] = (
+            _plus(before[0], stable.get((minute, signal), Sample())),
+            _plus(before[1], canary.get((minute, signal), Sample())),
+        )
+
+
+def _plus(one: Sample, other: Sample) -> Sample:
+    return Sample(calls=one.calls + other.calls, bad=one.bad + other.bad)

@@ -1,0 +1,99 @@
+"""CloudWatch in memory: values that a test records, statistics as CloudWatch computes them, alarms that it sets."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from penstock.ports import AlarmState, MetricQuery
+
+MINUTE = 60
+_RANGE = re.compile(r"TC\((?P<low>[0-9.]*):(?P<high>[0-9.]*)\)")
+
+Series = tuple[str, str, frozenset[tuple[str, str]]]
+
+
+class FakeMetrics:
+    """Metrics of one account, by the values that were recorded."""
+
+    def __init__(self) -> None:
+        self._values: dict[Series, dict[int, Counter[float]]] = {}
+        self.visible_until = math.inf
+        """Seconds since the epoch: minutes that end later are not published yet."""
+
+    def record(
+        self,
+        namespace: str,
+        metric: str,
+        dimensions: Mapping[str, str],
+        value: float,
+        *,
+        at: float,
+        count: int = 1,
+    ) -> None:
+        """Publish a value, so many times, at a moment."""
+        if not count:
+            return
+        series = self._values.setdefault((namespace, metric, frozenset(dimensions.items())), {})
+        series.setdefault(int(at // MINUTE) * MINUTE, Counter())[value] += count
+
+    def minutes(
+        self, queries: Sequence[MetricQuery], *, start: float, end: float
+    ) -> Mapping[MetricQuery, Mapping[int, float]]:
+        """The statistic of each whole minute between two moments; those without data are left out."""
+        first = math.ceil(start / MINUTE) * MINUTE
+        found: dict[MetricQuery, dict[int, float]] = {}
+        for query in queries:
+            series = self._values.get((query.namespace, query.metric, frozenset(query.dimensions)), {})
+            found[query] = {
+                minute: statistic(query.statistic, values)
+                for minute, values in sorted(series.items())
+                if first <= minute and minute + MINUTE <= min(end, self.visible_until)
+            }
+        return found
+
+
+class FakeAlarms:
+    """Alarms in a dict that is open to tests."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, AlarmState] = {}
+
+    def states(self, names: Sequence[str] = (), *, prefix: str | None = None) -> Mapping[str, AlarmState]:
+        """The alarms of these names, and those whose names begin with the prefix, by name."""
+        return {
+            name: state
+            for name, state in self.alarms.items()
+            if name in names or (prefix is not None and name.startswith(prefix))
+        }
+
+
+def statistic(name: str, values: Counter[float]) -> float:
+    """A statistic by CloudWatch's name, of values with their counts. Raises ValueError for one that is not known."""
+    count = values.total()
+    plain = {
+        "Average": lambda: math.fsum(value * times for value, times in values.items()) / count,
+        "Maximum": lambda: max(values),
+        "Minimum": lambda: min(values),
+        "SampleCount": lambda: float(count),
+        "Sum": lambda: math.fsum(value * times for value, times in values.items()),
+    }
+    if name in plain:
+        return plain[name]()
+    if found := _RANGE.fullmatch(name):
+        low, high = float(found["low"] or -math.inf), float(found["high"] or math.inf)
+        return float(sum(times for value, times in values.items() if low < value <= high))
+    if re.fullmatch(r"p[0-9.]+", name):
+        return _percentile(sorted(values.elements()), float(name[1:]) / 100)
+    raise ValueError(f"{name!r} is no statistic that the fake knows")
+
+
+def _percentile(ordered: Sequence[float], share: float) -> float:
+    rank = share * (len(ordered) - 1)
+    low = ordered[math.floor(rank)]
+    return low + (ordered[math.ceil(rank)] - low) * (rank - math.floor(rank))

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from penstock.ports import MetricQuery
+
+if TYPE_CHECKING:
+    from ports.places import Place
+
+MINUTE = int(time.time() // 60) * 60 - 1200
+"""A minute that is over."""
+
+
+def query(namespace: str, statistic: str = "Sum", **dimensions: str) -> MetricQuery:
+    return MetricQuery(
+        namespace=namespace, metric="Duration", dimensions=tuple(dimensions.items()), statistic=statistic
+    )
+
+
+def test_a_series_is_told_minute_by_minute(place: Place, name: str) -> None:
+    asked = query(name, Resource="users:green")
+    for minute, values in ((0, {1.0: 3}), (60, {1.0: 1, 5.0: 2}), (180, {2.0: 1})):
+        place.put_metric(name, "Duration", {"Resource": "users:green"}, values, MINUTE + minute + 7)
+    found = place.metrics.minutes([asked], start=MINUTE, end=MINUTE + 600)
+    assert dict(found[asked]) == {MINUTE: 3.0, MINUTE + 60: 11.0, MINUTE + 180: 2.0}, "no data is not 0"
+
+
+def test_only_minutes_that_are_whole_between_the_moments_count(place: Place, name: str) -> None:
+    asked = query(name)
+    for minute in range(4):
+        place.put_metric(name, "Duration", {}, {1.0: 1}, MINUTE + 60 * minute + 59)
+    found = place.metrics.minutes([asked], start=MINUTE + 1, end=MINUTE + 239)
+    assert dict(found[asked]) == {MINUTE + 60: 1.0, MINUTE + 120: 1.0}
+    assert dict(place.metrics.minutes([asked], start=MINUTE + 1, end=MINUTE + 59)[asked]) == {}
+
+
+def test_each_set_of_dimensions_is_a_series_of_its_own(place: Place, name: str) -> None:
+    whole, slot = query(name, FunctionName="users"), query(name, FunctionName="users", Resource="users:green")
+    place.put_metric(name, "Duration", {"FunctionName": "users"}, {1.0: 10}, MINUTE)
+    place.put_metric(name, "Duration", {"Resource": "users:green", "FunctionName": "users"}, {1.0: 4}, MINUTE)
+    found = place.metrics.minutes([whole, slot], start=MINUTE, end=MINUTE + 60)
+    assert (dict(found[whole]), dict(found[slot])) == ({MINUTE: 10.0}, {MINUTE: 4.0})
+
+
+def test_statistics_are_those_of_cloudwatch(place: Place, name: str) -> None:
+    place.put_metric(name, "Duration", {}, {100.0: 6, 300.0: 2, 301.0: 1, 900.0: 1}, MINUTE)
+    wanted = {
+        "Average": 240.1,
+        "Maximum": 900.0,
+        "Minimum": 100.0,
+        "SampleCount": 10.0,
+        "Sum": 2401.0,
+        "TC(300:)": 2.0,
+        "TC(:300)": 8.0,
+        "TC(100:301)": 3.0,
+        "TC(900:)": 0.0,
+        "p50": 100.0,
+    }
+    queries = {statistic: query(name, statistic) for statistic in wanted}
+    found = place.metrics.minutes(list(queries.values()), start=MINUTE, end=MINUTE + 60)
+    assert {statistic: round(found[asked][MINUTE], 6) for statistic, asked in queries.items()} == wanted
+
+
+def test_more_queries_than_one_call_takes_are_answered_all_the_same(place: Place, name: str) -> None:
+    place.put_metric(name, "Duration", {"n": "503"}, {1.0: 1}, MINUTE)
+    queries = [query(name, n=str(number)) for number in range(504)]
+    found = place.metrics.minutes([*queries, *queries], start=MINUTE, end=MINUTE + 60)
+    assert len(found) == 504
+    assert [asked for asked in queries if found[asked]] == [queries[503]]
+
+
+def test_alarms_are_found_by_name_and_by_prefix(place: Place, name: str) -> None:
+    before = time.time() - 1
+    place.put_alarm(f"{name}-api-5xx", "ALARM")
+    place.put_alarm(f"{name}-users-blue", "OK")
+    place.put_alarm(f"mine-{name}", "INSUFFICIENT_DATA")
+    found = place.alarms.states([f"mine-{name}", f"absent-{name}"], prefix=f"{name}-")
+    assert {key: state.value for key, state in found.items()} == {
+        f"{name}-api-5xx": "ALARM",
+        f"{name}-users-blue": "OK",
+        f"mine-{name}": "INSUFFICIENT_DATA",
+    }
+    ringing = found[f"{name}-api-5xx"]
+    assert ringing.reason == "by hand"
+    assert before <= ringing.since <= time.time() + 1
+    assert place.alarms.states() == {}
+    assert set(place.alarms.states([f"mine-{name}"])) == {f"mine-{name}"}
