@@ -1,0 +1,98 @@
+"""A verdict's evidence in one sentence that a tired person understands."""
+
+from __future__ import annotations
+
+from math import exp, log
+from typing import TYPE_CHECKING
+
+from penstock.rollout.eprocess import log_wealth
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.rollout.evidence import Alarm, Series
+    from penstock.rollout.strata import Sample, Signal
+
+WENT_BAD: Mapping[Signal, str] = {
+    "errors": "failed",
+    "throttles": "were throttled",
+    "timeouts": "timed out",
+    "5xx": "answered 5xx",
+    "latency": "were slow",
+}
+
+
+SUSPICIOUS = 5.0
+"""From this e-value against "no worse" on, a sentence says that the canary looks worse."""
+
+WHOLE = 10
+"""Odds from here on are told without a decimal."""
+
+
+def failed(alarm: Alarm, alpha: float) -> str:
+    """`users: 14 of 312 canary calls failed, 6 of 2,804 beside it; odds 21×, e = 480 ≥ 100 → roll back`."""
+    seen = f"{alarm.service}: {_seen(alarm.signal, alarm.canary, alarm.stable)}"
+    if alarm.fast:
+        return f"{seen}; half of the last calls is too much → roll back"
+    odds = "" if alarm.odds is None else f"odds {_times(alarm.odds)}, "
+    return f"{seen}; {odds}{_reached(alarm.log_e, alpha)} → roll back"
+
+
+def passed(service: str, signal: Signal, one: Series, *, margin: float, log_e: float, alpha: float) -> str:
+    """`users: 3 of 1,900 canary calls failed, 31 of 17,100 beside it; at most 1 point more, e = 120 ≥ 100 → pass`."""
+    return (
+        f"{service}: {_seen(signal, one.canary, one.stable)}; at most {_points(margin)} more, "
+        f"{_reached(log_e, alpha)} → pass"
+    )
+
+
+def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, whole: float, alpha: float) -> str:
+    """`checkout: 212 clean canary calls of the 459 that a pass needs`, or the counts and about how many are missing."""
+    calls = one.canary.calls
+    of = "" if signal == "errors" else f" (by {signal})"
+    if needs is not None and not one.canary.bad and not one.base.bad:
+        return f"{service}: {calls:,} clean canary calls{of} of the {calls + needs:,} that a pass needs"
+    seen = f"{service}: {_seen(signal, one.canary, one.stable)}"
+    suspicion = min(whole, log_wealth(one.capital, one.informative))
+    if suspicion > log(SUSPICIOUS):
+        return f"{seen}; looks worse, e = {exp(suspicion):,.0f} of the {1 / alpha:,.0f} that a rollback needs"
+    if needs is None:
+        return f"{seen}: too many for a pass, too few for a rollback"
+    return f"{seen}; no worse so far, about {_rounded(needs)} more canary calls would prove it"
+
+
+def silent(service: str) -> str:
+    """Nothing was measured."""
+    return f"{service}: no canary calls yet, and no data is never good data"
+
+
+def contradictory(service: str, signal: Signal, fault: str) -> str:
+    """A measurement that cannot be true."""
+    return f"{service}: {signal} could not be judged: {fault}"
+
+
+def _seen(signal: Signal, canary: Sample, stable: Sample) -> str:
+    beside = f"{stable.bad:,} of {stable.calls:,} beside it" if stable.calls else "nothing ran beside it"
+    return f"{canary.bad:,} of {canary.calls:,} canary calls {WENT_BAD[signal]}, {beside}"
+
+
+def _reached(log_e: float, alpha: float) -> str:
+    goal = f"{1 / alpha:,.0f}"
+    if log_e > log(1e6):
+        return f"e > 1,000,000 ≥ {goal}"
+    return f"e = {exp(log_e):,.0f} ≥ {goal}"
+
+
+def _times(odds: float) -> str:
+    return f"{odds:,.0f}×" if odds >= WHOLE else f"{odds:.1f}×"
+
+
+def _points(margin: float) -> str:
+    points = f"{margin * 100:g}"
+    return f"{points} point" if points == "1" else f"{points} points"
+
+
+def _rounded(calls: int) -> str:
+    """Two digits: a forecast with more would claim to know."""
+    size = 10 ** max(0, len(str(calls)) - 2)
+    return f"{-(-calls // size) * size:,}"
