@@ -125,6 +125,73 @@ def test_promoting_a_canary_by_the_documented_operations_moves_slot_and_deployme
     assert {server.call(f"/@{shop['name']}/users")[1]["release"] for _ in range(5)} == {"two"}
 
 
+def patch(account: Account, shop: dict[str, str], *operations: dict[str, str]) -> Any:
+    return account.client("apigateway").update_stage(
+        restApiId=shop["api"], stageName="live", patchOperations=list(operations)
+    )
+
+
+def test_replacing_any_canary_setting_makes_a_canary_with_aws_defaults(account: Account, shop: dict[str, str]) -> None:
+    made = patch(account, shop, {"op": "replace", "path": "/canarySettings/percentTraffic", "value": "50"})
+    assert made["canarySettings"] == {
+        "deploymentId": shop["deployment"],
+        "percentTraffic": 50.0,
+        "useStageCache": False,
+    }
+    assert "canarySettings" not in patch(account, shop, {"op": "remove", "path": "/canarySettings"})
+    other = account.client("apigateway").create_deployment(restApiId=shop["api"])["id"]
+    made = patch(account, shop, {"op": "replace", "path": "/canarySettings/deploymentId", "value": other})
+    assert made["canarySettings"] == {"deploymentId": other, "percentTraffic": 0.0, "useStageCache": False}
+
+
+# What AWS answered when it was asked: https://github.com/localstack/localstack, test_apigateway_canary.snapshot.json
+@pytest.mark.parametrize(
+    ("operation", "told"),
+    [
+        (("add", "/canarySettings/percentTraffic", "5"), "Invalid add operation with path"),
+        (("add", "/canarySettings/stageVariableOverrides/slot", "green"), "Invalid add operation with path"),
+        (("replace", "/canarySettings/badPath", "x"), "Invalid method setting path: /canarySettings/badPath"),
+        (("replace", "/canarySettings", "x"), "Invalid method setting path: /canarySettings"),
+        (("remove", "/canarySettings/stageVariableOverrides", ""), "Cannot remove method setting"),
+        (("remove", "/canarySettings/percentTraffic", ""), "Cannot remove method setting"),
+        (("test", "/canarySettings/percentTraffic", "5"), "Invalid patch operation"),
+        (("replace", "/canarySettings/useStageCache", "perhaps"), "Invalid boolean"),
+        (("replace", "/canarySettings/deploymentId", "none"), "Invalid deployment id"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_only_documented_operations_touch_a_canary(
+    account: Account, shop: dict[str, str], operation: tuple[str, str, str], told: str
+) -> None:
+    kind, path, value = operation
+    with pytest.raises(ClientError, match="BadRequestException") as refused:
+        patch(
+            account,
+            shop,
+            {"op": "replace", "path": "/variables/slot", "value": "green"},
+            {"op": kind, "path": path, **({"value": value} if value else {})},
+        )
+    assert told in str(refused.value)
+    stage = account.client("apigateway").get_stage(restApiId=shop["api"], stageName="live")
+    assert (stage["variables"], "canarySettings" in stage) == ({"slot": "blue"}, False), "all or nothing"
+
+
+def test_promotion_needs_a_canary_and_copies_from_it_alone(account: Account, shop: dict[str, str]) -> None:
+    with pytest.raises(ClientError, match="Promotion not available"):
+        patch(account, shop, {"op": "copy", "from": "/canarySettings/deploymentId", "path": "/deploymentId"})
+    patch(account, shop, {"op": "replace", "path": "/canarySettings/percentTraffic", "value": "5"})
+    with pytest.raises(ClientError, match="Invalid copy operation"):
+        patch(account, shop, {"op": "copy", "from": "/variables", "path": "/canarySettings/stageVariableOverrides"})
+
+
+@pytest.mark.parametrize("stage", ["", "nowhere"])
+def test_a_canary_deployment_needs_a_stage_that_is_there(account: Account, shop: dict[str, str], stage: str) -> None:
+    with pytest.raises(ClientError, match="Invalid deployment content"):
+        account.client("apigateway").create_deployment(
+            restApiId=shop["api"], stageName=stage, canarySettings={"percentTraffic": 5.0}
+        )
+
+
 @pytest.mark.parametrize("percent", ["-1", "100.5", "many"])
 def test_a_canary_share_outside_0_to_100_is_refused(account: Account, shop: dict[str, str], percent: str) -> None:
     with pytest.raises(ClientError, match="BadRequestException"):

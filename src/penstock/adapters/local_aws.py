@@ -44,6 +44,8 @@ NODES = ("nodejs22.x", "nodejs20.x", "nodejs24.x", "nodejs18.x")
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 """All that the process gets of our environment: no credentials, and none of the emulator's own switches."""
+_CLOCK = ("PENSTOCK_LOCAL_TIME_SCALE", "PENSTOCK_LOCAL_METRICS_DELAY")
+"""Asked for by name, for tests: see docs/localaws.md."""
 
 
 class LocalAwsProcess:
@@ -247,17 +249,21 @@ class LocalAwsProcess:
         return [*argv, "--region", self._region]
 
     def _process_environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in self._environ.items() if name in _INHERITED or name.startswith("LC_")}
+        named = (*_INHERITED, *_CLOCK)
+        kept = {name: value for name, value in self._environ.items() if name in named or name.startswith("LC_")}
         return {**kept, "PYTHONUNBUFFERED": "1"}
 
     def _status(self, health: Mapping[str, Any]) -> LocalStatus:
         pid = int(health["pid"])
+        clock: Mapping[str, float] = health.get("clock", {})
         return LocalStatus(
             url=self.url,
             pid=pid,
             state=self._state,
             interpreters=dict(health.get("interpreters", {})),
             memory=resident_memory(pid),
+            time_scale=float(clock.get("scale", 1.0)),
+            metrics_delay=float(clock.get("metrics_delay", 0.0)),
         )
 
     def _control(self, method: str, path: str) -> Answer:

@@ -9,13 +9,18 @@ import os
 import shutil
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.localaws.clock import Clock, opened
 from penstock.localaws.settings import DEFAULT_PORT, DEFAULT_REGION, HOST, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+_MOST = 3600.0
+"""An hour a second; also the longest delay of CloudWatch's metrics."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         lock = _lock(settings.state)
         if lock is None:
             problem = f"{settings.state} is in use by another embedded AWS; stop that one or give another --state"
+        else:
+            # Not before the folder is ours.
+            settings = replace(settings, clock=opened(settings.state, settings.clock.scale))
     if problem is not None:
         print(f"penstock.localaws: {problem}", file=sys.stderr)  # noqa: T201 - a program's last words
         return 1
@@ -44,6 +52,20 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
     )
     parser.add_argument("--node", default=shutil.which("node"))
     parser.add_argument("--node-sdk", type=Path, help="folder with node_modules/@aws-sdk")
+    parser.add_argument(
+        "--time-scale",
+        type=_at_least(1.0),
+        default=os.environ.get("PENSTOCK_LOCAL_TIME_SCALE") or "1",
+        metavar="N",
+        help="seconds that pass in CloudWatch (metrics, alarms, log events) while one passes here",
+    )
+    parser.add_argument(
+        "--metrics-delay",
+        type=_at_least(0.0),
+        default=os.environ.get("PENSTOCK_LOCAL_METRICS_DELAY") or "0",
+        metavar="SECONDS",
+        help="of CloudWatch's time, until a data point can be read",
+    )
     options = parser.parse_args(arguments)
     interpreters = {}
     for given in options.interpreter:
@@ -59,7 +81,19 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         node=options.node,
         node_sdk=options.node_sdk,
         home=Path.home(),
+        clock=Clock(scale=options.time_scale),
+        metrics_delay=options.metrics_delay,
     )
+
+
+def _at_least(least: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not least <= value <= _MOST:
+            raise argparse.ArgumentTypeError(f"{text} is not between {least:g} and {_MOST:g}")
+        return value
+
+    return number
 
 
 def _port_problem(settings: Settings) -> str | None:

@@ -25,40 +25,50 @@ if TYPE_CHECKING:
 
 _OK = 200
 _EVERY = 1.0
+_NOT_OFTENER = 0.1
 _LISTS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 log = logging.getLogger("penstock.localaws")
 
 
-def install(ministack: Ministack, _settings: Settings) -> None:
+def install(ministack: Ministack, settings: Settings) -> None:
     """Keep what PutMetricAlarm is given, describe it in full, evaluate it properly."""
     cloudwatch = ministack.cloudwatch
     signature = "(params, cbor_data, is_cbor, is_json=)"
-    ministack.wrap(cloudwatch, "_put_metric_alarm", signature, lambda original: _around_put(ministack, original))
+    ministack.wrap(
+        cloudwatch, "_put_metric_alarm", signature, lambda original: _around_put(ministack, settings, original)
+    )
     ministack.wrap(cloudwatch, "_describe_alarms", signature, lambda original: _around_describe(ministack, original))
-    ministack.wrap(cloudwatch, "_evaluate_alarm", "(alarm)", lambda _: lambda alarm: evaluate(ministack, alarm))
+    ministack.wrap(
+        cloudwatch, "_evaluate_alarm", "(alarm)", lambda _: lambda alarm: evaluate(ministack, alarm, known(settings))
+    )
 
 
-async def watch(ministack: Ministack) -> None:
-    """Evaluate all alarms of all accounts every second, for as long as the server runs."""
+async def watch(ministack: Ministack, settings: Settings) -> None:
+    """Evaluate all alarms of all accounts every second of CloudWatch's, for as long as the server runs."""
     while True:
-        await asyncio.sleep(_EVERY)
+        await asyncio.sleep(max(_EVERY / settings.clock.scale, _NOT_OFTENER))
         for account, region in {key[:2] for key in ministack.cloudwatch._alarms.to_dict()}:
             with ministack.responses.request_scope(account, region):
                 for alarm in ministack.cloudwatch._alarms.values():
                     try:
-                        evaluate(ministack, alarm)
+                        evaluate(ministack, alarm, known(settings))
                     except Exception:
                         log.exception("could not evaluate the alarm %s", alarm.get("AlarmName"))
 
 
-def evaluate(ministack: Ministack, alarm: dict[str, Any], now: float | None = None) -> None:
-    """Move the alarm to the state that its metric's last periods say."""
-    state, reason = judge(ministack, alarm, time.time() if now is None else now)
+def known(settings: Settings) -> float:
+    """Until when CloudWatch knows its metrics."""
+    return settings.clock.now() - settings.metrics_delay
+
+
+def evaluate(ministack: Ministack, alarm: dict[str, Any], now: float) -> None:
+    """Move the alarm to the state that its metric's last periods until then say."""
+    state, reason = judge(ministack, alarm, now)
     before = alarm["StateValue"]
     if state in {None, before}:
         return
     cloudwatch = ministack.cloudwatch
-    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(time.time()))
+    alarm.update(StateValue=state, StateReason=reason, StateUpdatedTimestamp=int(cloudwatch.time.time()))
     cloudwatch._record_history(alarm["AlarmName"], before, state, reason)
     cloudwatch._dispatch_alarm_actions(alarm, before, state, reason)
     cloudwatch._evaluate_parent_alarms(alarm)
@@ -108,14 +118,16 @@ def _values(ministack: Ministack, alarm: Mapping[str, Any], now: float) -> list[
                 "Stat": alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average",
             }
         }
-        return _recent(lambda end: _series(ministack, metric["MetricStat"], count, end), metric["MetricStat"], now)
+        return _recent(
+            lambda end: _series(ministack, metric["MetricStat"], count, (end, now)), metric["MetricStat"], now
+        )
     by_id = {query["Id"]: query for query in queries}
     returned = next((q for q in queries if q.get("ReturnData", True)), queries[0])
     stat = next((q["MetricStat"] for q in queries if q.get("MetricStat")), {"Period": 60})
 
     def column(end: float) -> list[float | None]:
         known = {
-            key: _series(ministack, query["MetricStat"], count, end)
+            key: _series(ministack, query["MetricStat"], count, (end, now))
             for key, query in by_id.items()
             if query.get("MetricStat")
         }
@@ -147,8 +159,11 @@ def _recent(column: Callable[[float], list[float | None]], stat: Mapping[str, An
     return values if values[-1] is not None else column(current - period)
 
 
-def _series(ministack: Ministack, stat: Mapping[str, Any], count: int, end: float) -> list[float | None]:
-    """The statistic of one metric for ``count`` periods up to ``end``."""
+def _series(
+    ministack: Ministack, stat: Mapping[str, Any], count: int, until: tuple[float, float]
+) -> list[float | None]:
+    """The statistic of one metric for ``count`` periods up to an end, of what is known at a moment."""
+    end, known_at = until
     cloudwatch = ministack.cloudwatch
     metric = stat["Metric"]
     dimensions = {d["Name"]: d["Value"] for d in metric.get("Dimensions") or []}
@@ -158,13 +173,13 @@ def _series(ministack: Ministack, stat: Mapping[str, Any], count: int, end: floa
     values: list[float | None] = []
     for index in range(count, 0, -1):
         low, high = end - index * period, end - (index - 1) * period
-        inside = [point for point in points if low <= point["Timestamp"] < high]
+        inside = [point for point in points if low <= point["Timestamp"] < high and point["Timestamp"] <= known_at]
         found = cloudwatch._stat_value(cloudwatch._calc_stats(inside), stat.get("Stat"), inside) if inside else None
         values.append(None if found is None else float(found))
     return values
 
 
-def _around_put(ministack: Ministack, original: Callable[..., Any]) -> Callable[..., Any]:
+def _around_put(ministack: Ministack, settings: Settings, original: Callable[..., Any]) -> Callable[..., Any]:
     """Keep the members that ministack drops: metric math, percentiles' low samples, actions on missing data."""
 
     def put(params: dict[str, Any], cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Response:  # noqa: FBT001, FBT002
@@ -174,7 +189,7 @@ def _around_put(ministack: Ministack, original: Callable[..., Any]) -> Callable[
         if answer[0] != _OK or alarm is None:
             return answer
         _complete(alarm, given)
-        evaluate(ministack, alarm)
+        evaluate(ministack, alarm, known(settings))
         return answer
 
     return put

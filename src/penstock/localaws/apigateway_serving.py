@@ -17,7 +17,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.localaws import metrics
+from penstock.localaws import access_logs, metrics
 from penstock.localaws.policies import install_for_api_gateway
 from penstock.localaws.state import Store, add_state
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _VARIABLE = re.compile(r"\$\{stageVariables\.([A-Za-z0-9_]+)\}")
 _KEPT_TREES = 256
+_BAD_REQUEST = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +39,13 @@ class View:
     api_id: str
     stage_name: str
     stage: Mapping[str, Any]
+    deployment_id: str
     resources: Mapping[str, Any]
     authorizers: Mapping[str, Any]
     canary: bool
 
 
-def install(ministack: Ministack, _settings: Settings) -> None:
+def install(ministack: Ministack, settings: Settings) -> None:
     """Snapshot at CreateDeployment; serve each execute-api request from a `View`."""
     serving = Serving(ministack)
     gateway = ministack.apigateway
@@ -63,6 +65,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
     )
     install_for_api_gateway(ministack, serving)
     metrics.install_for_api_gateway(ministack, serving)
+    access_logs.install_for_api_gateway(ministack, settings, serving)
 
 
 class Serving:
@@ -92,6 +95,9 @@ class Serving:
             gateway = self._ministack.apigateway
             canary = data.get("canarySettings")
             stage_name = data.get("stageName")
+            refused = self._canary_refusal(api_id, stage_name) if canary else None
+            if refused is not None:
+                return refused
             live = gateway._stages_v1.get(api_id, {}).get(stage_name) if canary and stage_name else None
             before = set(gateway._deployments_v1.get(api_id) or {})
             answer: Response = original(api_id, {**data, "stageName": None} if live is not None else data)
@@ -111,6 +117,22 @@ class Serving:
             return answer
 
         return create_deployment
+
+    def _canary_refusal(self, api_id: str, stage_name: Any) -> Response | None:
+        """A canary needs a stage that is there."""
+        gateway = self._ministack.apigateway
+        if api_id not in gateway._rest_apis or stage_name in gateway._stages_v1.get(api_id, {}):
+            return None
+        wrong = (
+            f"Stage {stage_name} must already be created before making a canary release deployment"
+            if stage_name
+            else "Non null and non empty stageName must be provided for canary deployment. Provided value is "
+            f"{'null' if stage_name is None else ''}"
+        )
+        answer: Response = gateway._v1_error(
+            "BadRequestException", f"Invalid deployment content specified.{wrong}", _BAD_REQUEST
+        )
+        return answer
 
     def around_delete_deployment(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Refuse to delete a deployment that a stage or a canary uses, as AWS does."""
@@ -183,6 +205,7 @@ class Serving:
             api_id=api_id,
             stage_name=stage_name,
             stage={**stage, "variables": variables},
+            deployment_id=deployment_id,
             resources=tree["resources"],
             authorizers=tree["authorizers"],
             canary=canary,

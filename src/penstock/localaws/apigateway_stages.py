@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/apigateway/latest/api/patch-operations.html#UpdateSt
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,10 @@ _CANARY = "canarySettings"
 _LOGS = "accessLogSettings"
 _BAD_REQUEST = 400
 _FULL = 100.0
+_REPLACED = ("deploymentId", "percentTraffic", "useStageCache")
+_OVERRIDE = re.compile(r"stageVariableOverrides/[A-Za-z0-9_]+")
+_COPIES = {"/deploymentId": f"/{_CANARY}/deploymentId", "/variables": f"/{_CANARY}/stageVariableOverrides"}
+_PATHS = (*(f"/{_CANARY}/{name}" for name in _REPLACED), f"/{_CANARY}/stageVariableOverrides/{{variable_name}}")
 
 
 def install(ministack: Ministack, _settings: Settings) -> None:
@@ -76,10 +81,11 @@ class Stages:
             if stage is None:
                 missing: Response = original(api_id, stage_name, data)
                 return missing
-            operations = [_expanded(operation, stage) for operation in data.get("patchOperations", [])]
-            refused = self._refused(api_id, operations)
+            given = data.get("patchOperations", [])
+            refused = self._refused(api_id, stage, given)
             if refused is not None:
                 return refused
+            operations = [_expanded(operation, stage) for operation in given]
             answer: Response = original(api_id, stage_name, {**data, "patchOperations": operations})
             settings = stage.pop(_CANARY, None)
             if settings:
@@ -88,13 +94,15 @@ class Stages:
 
         return update_stage
 
-    def _refused(self, api_id: str, operations: Sequence[Mapping[str, Any]]) -> Response | None:
-        problem = _problem(operations)
-        if problem:
-            wrong: Response = self._gateway._v1_error("BadRequestException", problem, _BAD_REQUEST)
-            return wrong
+    def _refused(
+        self, api_id: str, stage: Mapping[str, Any], operations: Sequence[Mapping[str, Any]]
+    ) -> Response | None:
         for operation in operations:
-            if operation.get("path") in {"/deploymentId", "/canarySettings/deploymentId"} and "value" in operation:
+            problem = problem_of(operation, stage)
+            if problem:
+                wrong: Response = self._gateway._v1_error("BadRequestException", problem, _BAD_REQUEST)
+                return wrong
+            if operation.get("path") in {"/deploymentId", f"/{_CANARY}/deploymentId"} and "value" in operation:
                 refused = self._refusal(api_id, operation["value"])
                 if refused is not None:
                     return refused
@@ -113,28 +121,60 @@ def _expanded(operation: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[st
     """``copy`` from the canary becomes a ``replace`` by what the canary holds."""
     if operation.get("op") != "copy":
         return dict(operation)
-    source = str(operation.get("from", ""))
     canary = stage.get(_CANARY) or {}
-    if source == "/canarySettings/deploymentId":
+    if operation["from"] == f"/{_CANARY}/deploymentId":
         return {"op": "replace", "path": operation["path"], "value": canary.get("deploymentId", stage["deploymentId"])}
-    if source == "/canarySettings/stageVariableOverrides":
-        merged = {**(stage.get("variables") or {}), **(canary.get("stageVariableOverrides") or {})}
-        return {"op": "replace", "path": operation["path"], "value": merged}
-    return dict(operation)
+    merged = {**(stage.get("variables") or {}), **(canary.get("stageVariableOverrides") or {})}
+    return {"op": "replace", "path": operation["path"], "value": merged}
 
 
-def _problem(operations: Sequence[Mapping[str, Any]]) -> str | None:
-    for operation in operations:
-        path, value = str(operation.get("path", "")), operation.get("value")
-        if operation.get("op") not in {"add", "remove", "replace"}:
-            return f"Invalid patch operation specified: {operation.get('op')} {path}"
-        if path == "/canarySettings/percentTraffic" and operation["op"] != "remove":
-            try:
-                percent = float(str(value))
-            except ValueError:
-                return f"Invalid percentTraffic: {value}"
-            if not 0 <= percent <= _FULL:
-                return f"Canary percent traffic must be between 0.0 and 100.0, got {value}"
+def problem_of(operation: Mapping[str, Any], stage: Mapping[str, Any]) -> str | None:
+    """What API Gateway has against a patch operation; None when it is one that AWS documents for stages."""
+    kind, path, value = operation.get("op"), str(operation.get("path", "")), operation.get("value")
+    if kind == "copy":
+        return _copy_problem(path, str(operation.get("from", "")), stage)
+    if kind not in {"add", "remove", "replace"}:
+        return f"Invalid patch operation specified: {kind} {path}"
+    if path == f"/{_CANARY}" or path.startswith(f"/{_CANARY}/"):
+        return _canary_problem(kind, path, value)
+    return None
+
+
+def _copy_problem(path: str, source: str, stage: Mapping[str, Any]) -> str | None:
+    if path not in _COPIES or source not in _COPIES.values():
+        return (
+            f"Invalid copy operation with path: {path} and from {source}. Valid copy:path are "
+            f"[{', '.join(_COPIES)}] and valid copy:from are [{', '.join(_COPIES.values())}]"
+        )
+    return None if stage.get(_CANARY) else "Promotion not available. Canary does not exist."
+
+
+def _canary_problem(kind: str, path: str, value: Any) -> str | None:
+    """Replacing makes a canary where there is none; adding is not supported, and only all of it can be removed."""
+    rest = path.removeprefix(f"/{_CANARY}").lstrip("/")
+    override = _OVERRIDE.fullmatch(rest) is not None
+    if kind == "remove":
+        if not rest or override:
+            return None
+        return f"Cannot remove method setting {_CANARY}/{rest} because there is no method setting for this method "
+    if not override and rest not in _REPLACED:
+        return f"Invalid method setting path: {path}. Must be one of: [{', '.join(_PATHS)}]"
+    if kind == "add":
+        return f"Invalid add operation with path: {path}"
+    return _value_problem(rest, value)
+
+
+def _value_problem(name: str, value: Any) -> str | None:
+    if name == "useStageCache" and str(value).lower() not in {"true", "false"}:
+        return f"Invalid boolean value: {value}"
+    if name != "percentTraffic":
+        return None
+    try:
+        percent = float(str(value))
+    except ValueError:
+        return f"Invalid percentTraffic: {value}"
+    if not 0 <= percent <= _FULL:
+        return f"Canary percent traffic must be between 0.0 and 100.0, got {value}"
     return None
 
 
@@ -146,9 +186,11 @@ def _without_empty_logs(stage: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(settings: Mapping[str, Any], stage: Mapping[str, Any]) -> dict[str, Any]:
+    overrides = settings.get("stageVariableOverrides")
     return {
         "deploymentId": settings.get("deploymentId") or stage["deploymentId"],
         "percentTraffic": float(settings.get("percentTraffic") or 0.0),
-        "stageVariableOverrides": dict(settings.get("stageVariableOverrides") or {}),
+        # Not there at all when there are none, as on AWS.
+        **({"stageVariableOverrides": dict(overrides)} if overrides else {}),
         "useStageCache": str(settings.get("useStageCache", False)).lower() == "true",
     }

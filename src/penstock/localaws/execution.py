@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from penstock.localaws import sdk
 from penstock.localaws.execution_roles import Roles
 from penstock.localaws.interpreters import Interpreters
+from penstock.localaws.log_writer import write_events
 from penstock.localaws.unpacking import tidy
 from penstock.localaws.workers import Call, FunctionProcess, Host, Line, environment_of, log_group, tail
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from penstock.localaws.clock import Clock
     from penstock.localaws.ministack_api import Ministack
     from penstock.localaws.settings import Settings
     from penstock.localaws.workers import Outcome
@@ -38,7 +40,7 @@ def install(ministack: Ministack, settings: Settings) -> None:
     )
     tidy(host.code)
     sdk.link_node(settings, host.code)
-    execution = Execution(ministack, host)
+    execution = Execution(ministack, host, settings.clock)
     ministack.wrap(ministack.lambda_runtime, "_worker_class_for", "(config)", execution.around_worker_class)
     ministack.wrap(ministack.lambdas, "reap_idle_workers", "(ttl=)", execution.around_reap)
     ministack.wrap(ministack.lambdas, "_execute_function_warm", "(func, event, request_id)", execution.around_execute)
@@ -53,8 +55,9 @@ def install(ministack: Ministack, settings: Settings) -> None:
 class Execution:
     """The wrappers around ministack's pool of workers."""
 
-    def __init__(self, ministack: Ministack, host: Host) -> None:
+    def __init__(self, ministack: Ministack, host: Host, clock: Clock) -> None:
         self._ministack = ministack
+        self._clock = clock
         self._host = host
         self._roles = Roles(ministack)
 
@@ -135,36 +138,20 @@ class Execution:
             self._roles.allows(role, f"logs:{verb}", stream_arn) for verb in ("CreateLogStream", "PutLogEvents")
         ):
             return
+        at = [int(self._clock.of(line.at / 1000) * 1000) for line in lines]
         try:
-            group = logs._log_groups.get(group_name)
-            if group is None:
+            if group_name not in logs._log_groups:
                 if not self._roles.allows(role, "logs:CreateLogGroup", group_arn.removesuffix(":*")):
                     return
-                group = {
+                logs._log_groups[group_name] = {
                     "arn": group_arn,
-                    "creationTime": lines[0].at,
+                    "creationTime": at[0],
                     "retentionInDays": None,
                     "streams": {},
                     "subscriptionFilters": {},
                     "tags": {},
                 }
-                logs._log_groups[group_name] = group
-            stream = group["streams"].setdefault(
-                stream_name,
-                {
-                    "creationTime": lines[0].at,
-                    "events": [],
-                    "firstEventTimestamp": None,
-                    "lastEventTimestamp": None,
-                    "lastIngestionTime": None,
-                    "uploadSequenceToken": "1",
-                },
-            )
-            events = [{"ingestionTime": line.at, "message": line.text, "timestamp": line.at} for line in lines]
-            logs._append_log_events(stream, events)
-            logs._fanout_to_subscription_filters(
-                group_name, stream_name, [{"message": line.text, "timestamp": line.at} for line in lines]
-            )
+            write_events(self._ministack, group_name, stream_name, list(zip(at, (x.text for x in lines), strict=True)))
         except Exception:
             log.exception("could not write the log of %s", config.get("FunctionName"))
 

@@ -65,7 +65,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
         def fanout(group_name: str, stream_name: str, events: list[dict[str, Any]]) -> None:
             for (group, _), metric_filter in logs._metric_filters.items():
                 if group == group_name:
-                    _publish(ministack, metric_filter, [str(event["message"]) for event in events])
+                    _publish(ministack, metric_filter, events)
             original(group_name, stream_name, events)
 
         return fanout
@@ -74,9 +74,11 @@ def install(ministack: Ministack, _settings: Settings) -> None:
     ministack.wrap(logs, "_fanout_to_subscription_filters", "(group_name, stream_name, events)", around_fanout)
 
 
-def _publish(ministack: Ministack, metric_filter: Mapping[str, Any], messages: Iterable[str]) -> None:
+def _publish(ministack: Ministack, metric_filter: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> None:
+    """Each match is a data point at its event's own time."""
     matches = ministack.logs._compile_filter_pattern(metric_filter.get("filterPattern") or "")
-    for message in messages:
+    for given in events:
+        message = str(given["message"])
         if not matches(message):
             continue
         event = _json(message)
@@ -93,6 +95,7 @@ def _publish(ministack: Ministack, metric_filter: Mapping[str, Any], messages: I
                 value,
                 metric.get("unit") or "None",
                 {name: str(found) for name, found in dimensions.items()},
+                at=float(given["timestamp"]) / 1000,
             )
 
 

@@ -6,6 +6,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,18 @@ _RESOLUTION = 10  # seconds: equal values within them are one point with a count
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
-def install(ministack: Ministack, _settings: Settings) -> None:
+def install(ministack: Ministack, settings: Settings) -> None:
     """Publish Lambda's metrics where every invocation passes, instead of twice on some paths and never on others."""
     ministack.wrap(
         ministack.cloudwatch,
         "record_metric",
         "(namespace, metric_name, value, unit=, dimensions=)",
-        _around_record(ministack),
+        _around_record(ministack, settings),
     )
     ministack.wrap(
         ministack.lambdas, "_emit_lambda_metrics", "(function_name, duration_ms, error, throttle)", lambda _: _nothing
     )
-    ministack.wrap(ministack.lambdas, "_execute_function", "(func, event)", _around_execute(ministack))
+    ministack.wrap(ministack.lambdas, "_execute_function", "(func, event)", _around_execute(ministack, settings))
 
 
 def install_for_api_gateway(ministack: Ministack, serving: Serving) -> None:
@@ -74,15 +75,15 @@ def _nothing(*_arguments: Any, **_keywords: Any) -> None:
     """Ministack's own metrics of an invocation: published by `_around_execute` instead."""
 
 
-def _around_execute(ministack: Ministack) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _around_execute(ministack: Ministack, settings: Settings) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def execute(func: Mapping[str, Any], event: Any) -> Any:
             config = func.get("config") or func
             if ministack.lambdas._function_config_scope_mismatch(config):
                 return original(func, event)  # comes back here in the function's own account and region
-            began = time.perf_counter()
+            at, began = settings.clock.now(), time.perf_counter()
             result = original(func, event)
-            _publish_invocation(ministack, config, result, (time.perf_counter() - began) * 1000)
+            _publish_invocation(ministack, config, result, (time.perf_counter() - began) * 1000, at)
             return result
 
         return execute
@@ -91,9 +92,10 @@ def _around_execute(ministack: Ministack) -> Callable[[Callable[..., Any]], Call
 
 
 def _publish_invocation(
-    ministack: Ministack, config: Mapping[str, Any], result: Mapping[str, Any], duration: float
+    ministack: Ministack, config: Mapping[str, Any], result: Mapping[str, Any], duration: float, at: float
 ) -> None:
-    record = ministack.cloudwatch.record_metric
+    """Lambda gives everything that it counts of an invocation the time at which it began."""
+    record = functools.partial(ministack.cloudwatch.record_metric, at=at)
     for dimensions in series_of(config):
         if result.get("throttle"):
             record("AWS/Lambda", "Throttles", 1, "Count", dimensions)
@@ -120,7 +122,7 @@ def series_of(config: Mapping[str, Any]) -> Iterable[dict[str, str]]:
             yield {"FunctionName": name, "Resource": f"{name}:{qualifier}", "ExecutedVersion": version}
 
 
-def _around_record(ministack: Ministack) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def _around_record(ministack: Ministack, settings: Settings) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Equal values of the same moment become one point with a count."""
 
     def around(_original: Callable[..., Any]) -> Callable[..., Any]:
@@ -132,21 +134,27 @@ def _around_record(ministack: Ministack) -> Callable[[Callable[..., Any]], Calla
             value: float,
             unit: str = "None",
             dimensions: dict[str, str] | None = None,
+            *,
+            at: float | None = None,
         ) -> None:
             rounded = float(f"{value:.3g}")
             series = cloudwatch._metric_bucket((namespace, metric_name, cloudwatch._dims_key(dimensions or {})))
-            now = time.time()
+            moment = settings.clock.now() if at is None else at
+            slot = moment // _RESOLUTION
             for point in reversed(series[-32:]):
-                if point["Timestamp"] < now - now % _RESOLUTION:
-                    break
-                if point["Value"] == rounded and "_stat" not in point and point["Unit"] == unit:
+                if (
+                    point["Value"] == rounded
+                    and point["Timestamp"] // _RESOLUTION == slot
+                    and "_stat" not in point
+                    and point["Unit"] == unit
+                ):
                     point["Count"] = point.get("Count", 1.0) + 1.0
                     return
             series.append(
                 {
                     "Count": 1.0,
                     "Dimensions": dict(dimensions or {}),
-                    "Timestamp": now,
+                    "Timestamp": moment,
                     "Unit": unit,
                     "Value": rounded,
                 }

@@ -21,6 +21,7 @@ from penstock.localaws import (
     apigateway_stages,
     autoscaling,
     blobs,
+    clock,
     execution,
     execution_roles,
     full_disk,
@@ -30,6 +31,7 @@ from penstock.localaws import (
     metrics,
     objects,
     policies,
+    publishing_delay,
     secrets,
     statistics,
     streams,
@@ -44,7 +46,7 @@ from penstock.localaws.settings import HOST
 from penstock.localaws.shorturl import rewrite
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 
     from penstock.localaws.ministack_api import Ministack
     from penstock.localaws.settings import Settings
@@ -54,11 +56,13 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[None]]
 
 EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
+    "CloudWatch's clock, faster on request": clock.install,
     "S3 objects on disk before they are acknowledged": objects.install,
     "code of functions kept as long as the saved state needs it": blobs.install,
     "DynamoDB streams that survive, retry, split and give up": streams.install,
     "metrics of every invocation, by alias and version": metrics.install,
     "trimmed counts, means and sums, percentile ranks": statistics.install,
+    "metrics that appear late, on request": publishing_delay.install,
     "alarms in full, evaluated by dimensions, periods and missing data": alarms.install,
     "a resource policy for each qualifier of a function": policies.install,
     "PutRestApi and ImportRestApi": apigateway_put.install,
@@ -88,7 +92,18 @@ class Application:
         self._keeper = keeper
         self._replays = Replays(ministack.app.app)
         self._control = Control(
-            ministack, settings, keeper, lambda: {"version": PINNED, "interpreters": dict(settings.interpreters)}
+            ministack,
+            settings,
+            keeper,
+            lambda: {
+                "version": PINNED,
+                "interpreters": dict(settings.interpreters),
+                "clock": {
+                    "scale": settings.clock.scale,
+                    "origin": settings.clock.origin,
+                    "metrics_delay": settings.metrics_delay,
+                },
+            },
         )
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -157,10 +172,21 @@ async def _serve(ministack: Ministack, keeper: Keeper, settings: Settings) -> No
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     print(f"embedded AWS on {settings.url}, state in {settings.state}", file=sys.stderr, flush=True)  # noqa: T201
-    watching = asyncio.create_task(alarms.watch(ministack))
+    for told in _unlike_aws(settings):
+        print(told, file=sys.stderr, flush=True)  # noqa: T201
+    watching = asyncio.create_task(alarms.watch(ministack, settings))
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
     watching.cancel()
+
+
+def _unlike_aws(settings: Settings) -> Iterator[str]:
+    """What was asked for and makes CloudWatch another than people expect: never silently."""
+    if settings.clock.scale != 1.0:
+        scale = settings.clock.scale
+        yield f"CloudWatch's clock runs {scale:g} times as fast (--time-scale): metrics, alarms and log events"
+    if settings.metrics_delay:
+        yield f"CloudWatch's metrics appear after {settings.metrics_delay:g} s (--metrics-delay)"
 
 
 def _close_at_once(connection: Any) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from penstock.localaws.clock import Clock
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -21,7 +23,8 @@ class Settings:
     """The command line of ``python -m penstock.localaws``, checked.
 
     ``interpreters`` maps a Lambda runtime (``python3.13``) to an executable. ``node_sdk`` is a folder that holds
-    ``node_modules/@aws-sdk``. ``home`` is searched for interpreters that pyenv and uv installed.
+    ``node_modules/@aws-sdk``. ``home`` is searched for interpreters that pyenv and uv installed. ``clock`` is
+    CloudWatch's, and ``metrics_delay`` the seconds of it after which a data point can be read.
     """
 
     port: int
@@ -31,6 +34,8 @@ class Settings:
     node: str | None = None
     node_sdk: Path | None = None
     home: Path | None = None
+    clock: Clock = field(default_factory=Clock)
+    metrics_delay: float = 0.0
 
     @property
     def url(self) -> str:

@@ -49,6 +49,10 @@ class LocalStatus:
     interpreters: Mapping[str, str] = field(default_factory=dict)
     memory: int | None = None
     """Resident set in bytes."""
+    time_scale: float = 1.0
+    """Seconds that pass in its CloudWatch while one passes here."""
+    metrics_delay: float = 0.0
+    """Seconds of CloudWatch's until a data point can be read."""
 
 
 @runtime_checkable

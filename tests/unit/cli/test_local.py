@@ -26,3 +26,13 @@ def test_an_interpreter_that_stands_in_for_another_version_is_called_that(capsys
     told = capsys.readouterr().err.splitlines()
     assert "  python3.13: /fake/bin/python3.13" in told
     assert "  python3.14: /fake/bin/python3.13   (stands in for it: python3.13 is the nearest at hand)" in told
+
+
+def test_a_clock_that_is_not_aws_is_never_silent(capsys: pytest.CaptureFixture[str]) -> None:
+    found = LocalStatus(
+        url="http://127.0.0.1:4747", pid=7, state=Path("/shop/.penstock/local"), time_scale=60.0, metrics_delay=90.0
+    )
+    show(Settings(), found, FakeInterpreters([]))
+    told = capsys.readouterr().err
+    assert "CloudWatch's clock runs 60 times as fast as yours" in told
+    assert "CloudWatch's metrics appear after 90 s" in told

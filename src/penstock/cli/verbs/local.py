@@ -141,6 +141,8 @@ def show(settings: Settings, found: LocalStatus, at_hand: Interpreters) -> None:
                 "state": str(found.state),
                 "memory": found.memory,
                 "interpreters": dict(found.interpreters),
+                "time_scale": found.time_scale,
+                "metrics_delay": found.metrics_delay,
             }
         )
         return
@@ -150,6 +152,10 @@ def show(settings: Settings, found: LocalStatus, at_hand: Interpreters) -> None:
     memory = f", {size(found.memory)}" if found.memory else ""
     say(found.url)
     talk(f"running (pid {found.pid}{memory}), state in {found.state}")
+    if found.time_scale != 1.0:
+        talk(f"  CloudWatch's clock runs {found.time_scale:g} times as fast as yours (PENSTOCK_LOCAL_TIME_SCALE)")
+    if found.metrics_delay:
+        talk(f"  CloudWatch's metrics appear after {found.metrics_delay:g} s (PENSTOCK_LOCAL_METRICS_DELAY)")
     for runtime, path in sorted(found.interpreters.items()):
         talk(f"  {runtime}: {path}{_stand_in(runtime, path, at_hand)}")
 
