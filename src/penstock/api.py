@@ -13,7 +13,7 @@ import uuid
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from penstock.adapters.clock import SystemClock
+from penstock.adapters.clock import ScaledClock, SystemClock
 from penstock.adapters.commands import RealCommands
 from penstock.adapters.files import RealFiles
 from penstock.operations.world import Origin, World
@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from penstock.model.workspace import Environment, Secret, Workspace
     from penstock.operations.abort import Aborted
     from penstock.operations.build_cache import RemoteBuilds
+    from penstock.operations.orders import Told
     from penstock.operations.status import ReleaseLine, Status
     from penstock.operations.switch import Moved
     from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
-    from penstock.ports import EventSink, Interpreters, ObjectStore, Signer
+    from penstock.ports import Clock, EventSink, Interpreters, ObjectStore, Signer
     from penstock.release.retain import Prunable
+    from penstock.rollout.state import Verb
     from penstock.workspace.source import Source
 
 FAULT_VARIABLE, RECORD_VARIABLE = "PENSTOCK_TESTING_FAULT", "PENSTOCK_TESTING_RECORD"
@@ -176,11 +178,26 @@ class Penstock:
 
         return switch(self.world)
 
-    def abort(self) -> Aborted:
-        """Drop the release that waits; traffic stays."""
+    def tell(self, verb: Verb, *, why: str = "") -> Told:
+        """Say something to the rollout under way: pause, resume, promote."""
+        from penstock.operations.orders import tell  # noqa: PLC0415
+
+        return tell(self.world, verb, why=why)
+
+    def promote(self, *, why: str = "") -> Told | Moved:
+        """Send all traffic to the candidate: of the rollout under way, or the one that waits."""
+        from penstock.operations.orders import tell  # noqa: PLC0415
+        from penstock.operations.rollout_store import RolloutStore  # noqa: PLC0415
+
+        if RolloutStore(self.world.objects).under_way() is None:
+            return self.switch()
+        return tell(self.world, "promote", why=why)
+
+    def abort(self, *, why: str = "") -> Aborted:
+        """Drop the release that waits or has a share of the traffic; all of it goes to the live one."""
         from penstock.operations.abort import abort  # noqa: PLC0415
 
-        return abort(self.world)
+        return abort(self.world, why=why)
 
     def rollback(self, *, to: str | None = None, services: Sequence[str] = ()) -> Moved:
         """Go back to the release before, a named one, or with some services only."""
@@ -383,10 +400,12 @@ class Penstock:
     @cached_property
     def world(self) -> World:
         """All ports of the environment; the embedded AWS is started when it lives there."""
+        from penstock.adapters.aws.alarms import AwsAlarms  # noqa: PLC0415
         from penstock.adapters.aws.functions import AwsFunctions  # noqa: PLC0415
         from penstock.adapters.aws.gateway import AwsGateway  # noqa: PLC0415
         from penstock.adapters.aws.health import AwsHealth  # noqa: PLC0415
         from penstock.adapters.aws.identity import AwsIdentity  # noqa: PLC0415
+        from penstock.adapters.aws.metrics import AwsMetrics  # noqa: PLC0415
         from penstock.adapters.aws.parameters import AwsParameters  # noqa: PLC0415
         from penstock.adapters.aws.secrets import AwsSecrets  # noqa: PLC0415
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
@@ -395,8 +414,12 @@ class Penstock:
 
         workspace = self.workspace
         environment = workspace.environment
+        clock: Clock = SystemClock()
+        traffic_clock = clock
         if environment.is_local:
-            self.local_aws.start()
+            started = self.local_aws.start()
+            if started.time_scale != 1:
+                traffic_clock = ScaledClock(scale=started.time_scale, origin=started.time_origin)
         session = self._session
         commands = RealCommands()
         commit, branch, dirty = commit_and_branch(commands, self.root, self._environ)
@@ -406,7 +429,8 @@ class Penstock:
             origin=Origin(commit=commit, branch=branch, dirty=dirty, ci=bool(self._environ.get("CI"))),
             run=uuid.uuid4().hex[:12],
             host=socket.gethostname(),
-            clock=SystemClock(),
+            clock=clock,
+            traffic_clock=traffic_clock,
             events=self._events,
             files=RealFiles(),
             commands=commands,
@@ -419,6 +443,8 @@ class Penstock:
             secrets=AwsSecrets(session),
             signer=self._signer,
             health=AwsHealth(session),
+            metrics=AwsMetrics(session),
+            alarms=AwsAlarms(session),
             terraform=self.terraform,
             builds=lambda: self.builder,
             modules=shipped_modules,

@@ -150,7 +150,7 @@ def test_a_person_deploys_staging_from_any_branch(changed: Shop) -> None:
     assert changed.deploy(environment="staging").status == 0
 
 
-# ------------------------------------------------------------------------------------------ data and strategies
+# ------------------------------------------------------------------------------------------ data
 
 
 def test_a_table_goes_only_when_it_is_named(everywhere: Shop) -> None:
@@ -173,18 +173,6 @@ def test_a_table_goes_only_when_it_is_named(everywhere: Shop) -> None:
     everywhere.shipped("--allow-destroy", "module.table_letters")
     assert "shop-dev-letters" not in table.list_tables()["TableNames"]
     assert everywhere.plan_status() == 0
-
-
-def test_a_strategy_that_cannot_be_judged_yet_is_refused_with_the_one_to_use(changed: Shop) -> None:
-    changed.append(
-        "penstock.toml", '\n[environments.staging.rollout]\nstrategy = "canary"\nweights = [5, 50]\nbake = "1m"\n'
-    )
-    before = state(changed, "staging")
-    ended = changed.deploy(environment="staging")
-    assert ended.status == REFUSED, ended
-    assert "strategies: strategy 'canary'" in ended.stderr
-    assert "--strategy blue-green" in ended.stderr
-    assert _unexpected(difference(before, state(changed, "staging"))) == []
 
 
 # ------------------------------------------------------------------------------------------ helpers

@@ -263,6 +263,7 @@ class LocalAwsProcess:
             interpreters=dict(health.get("interpreters", {})),
             memory=resident_memory(pid),
             time_scale=float(clock.get("scale", 1.0)),
+            time_origin=float(clock.get("origin", 0.0)),
             metrics_delay=float(clock.get("metrics_delay", 0.0)),
         )
 

@@ -122,6 +122,26 @@ class TrafficMoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutMoved(Event):
+    """A rollout took a step: `weight` is the candidate's percent now, `what` says why in words."""
+
+    release: str
+    weight: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutJudged(Event):
+    """The judge looked at another minute. `evidence` is the judgement's JSON."""
+
+    release: str
+    weight: int
+    verdict: str
+    sentence: str
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NothingToDo(Event):
     """Nothing changed, and why we know."""
 

@@ -285,7 +285,11 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutPolicy:
-    """How traffic moves. Weights are percent, durations seconds, `margin` a share of calls."""
+    """How traffic moves. Weights are percent, durations seconds, `margin` a share of calls.
+
+    `alpha` is the probability with which the judge may take a release for bad that is not, and the one with which it
+    may pass one that is; `delay` how late measurements may come.
+    """
 
     strategy: Literal["all-at-once", "linear", "canary", "blue-green"] = "all-at-once"
     weights: tuple[int, ...] = ()
@@ -293,6 +297,8 @@ class RolloutPolicy:
     every: float | None = None
     bake: float | None = None
     margin: float = 0.01
+    alpha: float = 0.01
+    delay: float = 120.0
     on_inconclusive: Literal["extend", "raise", "synthetic", "ask"] = "extend"
     deadline: float | None = None
 

@@ -1,4 +1,4 @@
-"""`penstock abort`: the release that waits in the idle slot is no candidate any more; traffic stays where it is."""
+"""`penstock abort`: the candidate in the idle slot is none any more, and the traffic that it had goes back."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
 from penstock.operations.engine import reach
+from penstock.operations.orders import is_driven, tell
+from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
 from penstock.release.reconcile import Settled
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aborted:
-    """How an abort ended. `release` is what waited, None when nothing did; `live` keeps its traffic."""
+    """How an abort ended. `release` is what waited or had a share, None when nothing did; `live` has the traffic."""
 
     environment: str
     release: str | None
@@ -25,15 +27,22 @@ class Aborted:
     changed: bool
 
 
-def abort(world: World) -> Aborted:
-    """Withdraw the candidate: neither `switch` nor `terraform apply -var slot=production` goes to it any more.
+def abort(world: World, *, why: str = "") -> Aborted:
+    """Withdraw the candidate: it gets no traffic, and no `switch` and no `terraform apply -var slot=production` does.
 
     The slot keeps its versions, so that a deploy of the same files offers it again without publishing. Raises
     UsageError when nothing was ever deployed.
     """
     name = world.workspace.environment.name
     require_deployed(world)
+    rollout = RolloutStore(world.objects).under_way()
+    if rollout is not None and is_driven(world):
+        tell(world, "abort", why=why)
+        return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
     with exclusive(world, "abort") as session:
+        if rollout is not None:  # it has lost its driver, and went back when the lease was taken
+            session.record("aborting", {"release": rollout.release, "why": why})
+            return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))

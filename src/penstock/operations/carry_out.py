@@ -21,6 +21,8 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
+from penstock.operations.rollout import begin, drive
+from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
@@ -47,7 +49,7 @@ from penstock.operations.wanted import Deployed, live_release
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
-from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, SetWeight, Verify
+from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Bake, SetWeight, Verify, is_weighted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +75,12 @@ def plan_only(world: World, wanted: Wanted, request: DeployRequest) -> Deployed:
 def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Confirm) -> Deployed:
     """Plan, ask, apply, publish, verify, move traffic: with the environment's lease."""
     prepare_store(world)
-    with telling_of_the_root(world), exclusive(world, f"deploy release {wanted.release.id}") as session:
+    release = wanted.release
+    with telling_of_the_root(world), exclusive(world, f"deploy release {release.id}", resuming=release.id) as session:
+        unfinished = RolloutStore(world.objects).under_way()
+        if unfinished is not None:
+            note(world, f"the rollout of {release.id} goes on at {unfinished.weight} %")
+            drive(world, session, unfinished, release, Applied.of(wanted.whole))
         return _ship(world, session, wanted, request, confirm)
 
 
@@ -120,14 +127,15 @@ def _walk(world: World, session: Session, release: Release, wanted: Wanted, live
     """Take the strategy's steps; whether the release went live."""
     pointer = session.pointer()
     already = pointer is not None and pointer.live_release == release.id
-    for current in STRATEGIES[wanted.strategy]():
+    applied = Applied.of(wanted.whole)
+    steps = STRATEGIES[wanted.strategy](world.workspace.environment.rollout)
+    for current in steps:
         match current:
             case Verify():
                 if pointer is not None and not already:
                     with step(world, f"verify slot {pointer.idle}"):
                         verify_release(world, release.id, pointer.idle, _changed(world, release, live))
-                offered = Loaded(release=release, applied=Applied.of(wanted.whole))
-                reach(session, offered, _names(world, release))
+                reach(session, Loaded(release=release, applied=applied), _names(world, release))
             case AwaitSwitch():
                 if not already:
                     name = world.workspace.environment.name
@@ -136,8 +144,14 @@ def _walk(world: World, session: Session, release: Release, wanted: Wanted, live
                         f"release {release.id} waits beside the live one; to move traffic: penstock switch -e {name}",
                     )
                     return False
-            case SetWeight():
-                go_live(world, session, release, Applied.of(wanted.whole))
+            case SetWeight() | Bake():
+                break
+    if live is None or already or not is_weighted(steps):
+        go_live(world, session, release, applied)
+    else:
+        changed = frozenset(function.service for function in _changed(world, release, live))
+        rollout = begin(world, release, live.id, strategy=wanted.strategy, changed=changed)
+        drive(world, session, rollout, release, applied)
     return True
 
 

@@ -22,7 +22,9 @@ from penstock.release.effects import (
     FreezeLatest,
     MakeDeployment,
     SetAlias,
+    SetCanary,
     SetStage,
+    ShareAlias,
     WritePointer,
     to_json,
 )
@@ -96,7 +98,7 @@ class _Doing:
             futures = [pool.submit(self._one, effect) for effect in group]
         return [future.result() for future in futures]
 
-    def _one(self, effect: Effect) -> dict[str, Any]:
+    def _one(self, effect: Effect) -> dict[str, Any]:  # noqa: PLR0911 - one arm per effect
         with self._keeping:
             self._lease.keep()
         match effect:
@@ -106,10 +108,14 @@ class _Doing:
                 return self._freeze_latest(effect)
             case SetAlias():
                 return self._set_alias(effect)
+            case ShareAlias():
+                return self._share_alias(effect)
             case MakeDeployment():
                 return self._make_deployment(effect)
             case SetStage():
                 return self._set_stage(effect)
+            case SetCanary():
+                return self._set_canary(effect)
             case WritePointer():
                 return self._write_pointer(effect)
 
@@ -175,6 +181,17 @@ class _Doing:
         state = self._world.functions.set_alias(effect.function, effect.alias, version, revision=effect.revision)
         return {"function": effect.function, "alias": effect.alias, "version": state.version}
 
+    def _share_alias(self, effect: ShareAlias) -> dict[str, Any]:
+        self._pace.wait(1)
+        state = self._world.functions.set_alias(
+            effect.function,
+            effect.alias,
+            effect.version,
+            revision=effect.revision,
+            weights={effect.candidate: effect.percent / 100},
+        )
+        return {"function": effect.function, "alias": effect.alias, "shares": dict(state.weights)}
+
     def _make_deployment(self, effect: MakeDeployment) -> dict[str, Any]:
         made = self._world.gateway.deploy(effect.api, deployment_description(effect.digest))
         self.names[effect.symbol] = made
@@ -193,6 +210,23 @@ class _Doing:
                 hint="somebody else changes it; run the command again",
             )
         return {"api": effect.api, "stage": effect.stage, "deployment": deployment, "slot": effect.slot}
+
+    def _set_canary(self, effect: SetCanary) -> dict[str, Any]:
+        serving = self._world.gateway.set_canary(
+            effect.api,
+            effect.stage,
+            deployment=effect.deployment,
+            variables={"slot": effect.slot},
+            percent=effect.percent,
+        )
+        canary = serving.canary
+        if canary is None or (canary.deployment, round(canary.percent)) != (effect.deployment, effect.percent):
+            raise RemoteFault(
+                f"the stage's canary is {canary}, not {effect.percent} % to deployment {effect.deployment}",
+                where=f"{effect.api}/{effect.stage}",
+                hint="somebody else changes it; run the command again",
+            )
+        return {"api": effect.api, "stage": effect.stage, "slot": effect.slot, "percent": effect.percent}
 
     def _write_pointer(self, effect: WritePointer) -> dict[str, Any]:
         pointer = effect.pointer
@@ -249,7 +283,7 @@ def _kind(effect: Effect) -> str:
             return "version"
         case FreezeLatest():
             return "freeze"
-        case SetAlias():
+        case SetAlias() | ShareAlias():
             return f"alias {effect.alias}"
         case _:
             return ""

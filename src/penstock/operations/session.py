@@ -15,6 +15,7 @@ from penstock.operations.engine import observe
 from penstock.operations.history import read_history, write_history
 from penstock.operations.holder import leases_of
 from penstock.operations.pointer import read_pointer
+from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.steps import timestamp
 from penstock.operations.store import LedgerStore
 from penstock.release.lease import describe
@@ -86,9 +87,10 @@ class Session:
 
 
 @contextmanager
-def exclusive(world: World, purpose: str) -> Iterator[Session]:
+def exclusive(world: World, purpose: str, *, resuming: str | None = None) -> Iterator[Session]:
     """Hold the environment's lease, with everything repaired that an interrupted run left behind.
 
+    A rollout that lost its driver goes back to the stable release, unless it is the one of the release `resuming`.
     Raises Locked, naming the holder, when somebody else is at it.
     """
     actor = world.identity.caller()
@@ -109,7 +111,7 @@ def exclusive(world: World, purpose: str) -> Iterator[Session]:
             left = describe(held.over, now=world.clock.now())
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
             world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
-        repair(world, session)
+        repair(world, session, resuming=resuming)
         try:
             yield session
         except PenstockError as error:
@@ -133,14 +135,20 @@ def require_deployed(world: World) -> None:
         raise UsageError(f"nothing is deployed in {name} yet", hint=f"penstock deploy -e {name}")
 
 
-def repair(world: World, session: Session) -> None:
+def repair(world: World, session: Session, *, resuming: str | None = None) -> None:
     """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases."""
+    rollouts = RolloutStore(world.objects)
+    rollout = rollouts.under_way()
+    goes_on = rollout is not None and rollout.release == resuming
     observed = session.observe(function.physical for function in world.workspace.functions)
-    effects = reconcile(observed, Settled())
+    effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
     if effects:
         session.execute(effects)
         done = "; ".join(effect.describe() for effect in effects)
         world.events.emit(Recovered(what=f"an earlier run or a change by hand was unfinished: {done}"))
+    if rollout is not None and not goes_on:
+        rollouts.save(rollout.ended("promoted" if observed.pointer.live_release == rollout.release else "reverted"))
+        session.record("rollout", {"release": rollout.release, "what": "its driver was gone", "weight": 0})
     live = observed.pointer.live_release
     history = read_history(world.objects)
     if live is not None and (history.latest is None or history.latest.release != live):

@@ -17,6 +17,7 @@ from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
 from penstock.operations.history import Move, read_history, write_history
 from penstock.operations.pointer import read_pointer
+from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import step, timestamp, warn
 from penstock.operations.store import ReleaseStore
@@ -86,6 +87,9 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
     """
     require_deployed(world)
+    back = _from_rollout(world) if to is None and not services else None
+    if back is not None:
+        return back
     with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
         pointer = session.pointer() or Pointer()
         live = _stored(world, pointer.live_release)
@@ -150,6 +154,23 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         f"release {release.id} was not well with traffic; all of it is back on {previous}\n" + "\n".join(failures),
         where=world.workspace.environment.name,
         hint="mend the code and deploy again",
+    )
+
+
+def _from_rollout(world: World) -> Moved | None:
+    """Back from the share of traffic that a rollout has given to a candidate; None when none is under way."""
+    if RolloutStore(world.objects).under_way() is None:
+        return None
+    from penstock.operations.abort import abort  # noqa: PLC0415 - it moves traffic itself, by `go_live`
+
+    done = abort(world, why="rollback")
+    return Moved(
+        environment=done.environment,
+        release=done.live or "",
+        previous=done.release,
+        changed=True,
+        url=live_url(world),
+        is_rollback=True,
     )
 
 

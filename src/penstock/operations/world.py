@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from penstock.model.plan import Objection, Plan
     from penstock.model.workspace import Workspace
     from penstock.ports import (
+        Alarms,
         Clock,
         Commands,
         EventSink,
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         Health,
         Identity,
         Interpreters,
+        Metrics,
         ObjectStore,
         Parameters,
         Secrets,
@@ -82,6 +84,10 @@ class World:
     secrets: Secrets
     signer: Signer
     health: Health
+    metrics: Metrics
+    alarms: Alarms
+    traffic_clock: Clock
+    """The clock that metrics bear the time of. It is `clock`, unless the embedded AWS was told to run faster."""
     terraform: Terraform
     builds: Callable[[], Builds]
     """Asked for only when something is built: a rollback must not wait for builders to be loaded."""

@@ -11,7 +11,6 @@ from penstock.policy.approvals import approvals
 from penstock.policy.branches import branches
 from penstock.policy.destruction import destruction
 from penstock.policy.quotas import quotas
-from penstock.policy.strategies import strategies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,7 +22,6 @@ GATES: Mapping[str, Callable[[Question], Iterable[Objection]]] = {
     "branches": branches,
     "destruction": destruction,
     "quotas": quotas,
-    "strategies": strategies,
     "approvals": approvals,
 }
 

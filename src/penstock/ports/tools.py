@@ -50,7 +50,9 @@ class LocalStatus:
     memory: int | None = None
     """Resident set in bytes."""
     time_scale: float = 1.0
-    """Seconds that pass in its CloudWatch while one passes here."""
+    """Seconds that pass in its CloudWatch while one passes here …"""
+    time_origin: float = 0.0
+    """… since this moment, in seconds since the epoch."""
     metrics_delay: float = 0.0
     """Seconds of CloudWatch's until a data point can be read."""
 

@@ -77,6 +77,23 @@ class SetAlias:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ShareAlias:
+    """Let an alias send a share of its calls, in percent, to the candidate's version, and the rest where it points."""
+
+    function: str
+    alias: str
+    version: str
+    candidate: str
+    percent: int
+    revision: str | None = None
+    """The alias's revision as it was seen; a move in between is a Conflict."""
+
+    def describe(self) -> str:
+        """One sentence for people, without a full stop."""
+        return f"send {self.percent} % of the calls of {self.function}:{self.alias} to version {self.candidate}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MakeDeployment:
     """Freeze a REST API's document, which Terraform has put there, as a deployment."""
 
@@ -108,6 +125,21 @@ class SetStage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SetCanary:
+    """Send a share of a stage's requests, in percent, to another slot with its own deployment, in one action."""
+
+    api: str
+    stage: str
+    deployment: str
+    slot: str
+    percent: int
+
+    def describe(self) -> str:
+        """One sentence for people, without a full stop."""
+        return f"send {self.percent} % of stage {self.stage} of API {self.api} to slot {self.slot}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WritePointer:
     """Write down which slot is live, which waits, and what each holds."""
 
@@ -123,14 +155,16 @@ class WritePointer:
         return f"note that {pointer.live} is live with {live}, {pointer.idle} holds {held}{waits}"
 
 
-Effect = EnsureVersion | FreezeLatest | SetAlias | MakeDeployment | SetStage | WritePointer
+Effect = EnsureVersion | FreezeLatest | SetAlias | ShareAlias | MakeDeployment | SetStage | SetCanary | WritePointer
 
 KINDS: Mapping[str, type[Effect]] = {
     "ensure-version": EnsureVersion,
     "freeze-latest": FreezeLatest,
     "set-alias": SetAlias,
+    "share-alias": ShareAlias,
     "make-deployment": MakeDeployment,
     "set-stage": SetStage,
+    "set-canary": SetCanary,
     "write-pointer": WritePointer,
 }
 _NAMES = {kind: name for name, kind in KINDS.items()}

@@ -10,7 +10,16 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from penstock.release.effects import EnsureVersion, FreezeLatest, MakeDeployment, SetAlias, SetStage, WritePointer
+from penstock.release.effects import (
+    EnsureVersion,
+    FreezeLatest,
+    MakeDeployment,
+    SetAlias,
+    SetCanary,
+    SetStage,
+    ShareAlias,
+    WritePointer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -38,11 +47,11 @@ class VersionSeen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AliasSeen:
-    """Where an alias points; `weighted` when it shares its calls with another version."""
+    """Where an alias points; `shares` are the percents of its calls that other versions get."""
 
     version: str
     revision: str
-    weighted: bool = False
+    shares: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +76,16 @@ class FunctionSeen:
     def at(self, alias: str) -> str | None:
         """The version that all calls of the alias go to; None when there is none or it is weighted."""
         found = self.aliases.get(alias)
-        return None if found is None or found.weighted else found.version
+        return None if found is None or found.shares else found.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanarySeen:
+    """What a stage's canary serves, and its share of the requests in percent."""
+
+    deployment: str
+    slot: str | None
+    percent: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +94,7 @@ class StageSeen:
 
     deployment: str
     slot: str | None
-    canary: bool = False
+    canary: CanarySeen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +159,11 @@ def function_seen(versions: Iterable[FunctionState], aliases: Mapping[str, Alias
             for version in versions
         ),
         aliases={
-            name: AliasSeen(version=alias.version, revision=alias.revision, weighted=bool(alias.weights))
+            name: AliasSeen(
+                version=alias.version,
+                revision=alias.revision,
+                shares={version: round(share * 100) for version, share in alias.weights.items()},
+            )
             for name, alias in aliases.items()
         },
     )
@@ -156,7 +178,13 @@ def api_seen(api_id: str, stage: StageState | None, deployments: Mapping[str, st
         else StageSeen(
             deployment=stage.deployment,
             slot=stage.variables.get("slot"),
-            canary=stage.canary is not None,
+            canary=None
+            if stage.canary is None
+            else CanarySeen(
+                deployment=stage.canary.deployment,
+                slot=stage.canary.variables.get("slot"),
+                percent=round(stage.canary.percent),
+            ),
         ),
         deployments={key: document_digest(description) for key, description in deployments.items()},
     )
@@ -172,7 +200,7 @@ def after(observed: Observed, effects: Iterable[Effect]) -> Observed:
     return observed
 
 
-def _after_one(observed: Observed, effect: Effect) -> Observed:
+def _after_one(observed: Observed, effect: Effect) -> Observed:  # noqa: PLR0911 - one arm per effect
     match effect:
         case EnsureVersion():
             seen = observed.functions[effect.function]
@@ -193,6 +221,15 @@ def _after_one(observed: Observed, effect: Effect) -> Observed:
             return _with_function(
                 observed, effect.function, replace(seen, aliases={**seen.aliases, effect.alias: alias})
             )
+        case ShareAlias():
+            seen = observed.functions[effect.function]
+            shared = AliasSeen(version=effect.version, revision="", shares={effect.candidate: effect.percent})
+            return _with_function(
+                observed, effect.function, replace(seen, aliases={**seen.aliases, effect.alias: shared})
+            )
+        case SetCanary():
+            canary = CanarySeen(deployment=effect.deployment, slot=effect.slot, percent=effect.percent)
+            return _with_api(observed, effect.api, lambda api: _with_canary(api, canary))
         case MakeDeployment():
             return _with_api(observed, effect.api, lambda api: _deployed(api, effect.symbol, effect.digest))
         case SetStage():
@@ -204,6 +241,10 @@ def _after_one(observed: Observed, effect: Effect) -> Observed:
 
 def _deployed(api: ApiSeen, deployment: str, digest: str) -> ApiSeen:
     return replace(api, deployments={**api.deployments, deployment: digest})
+
+
+def _with_canary(api: ApiSeen, canary: CanarySeen) -> ApiSeen:
+    return api if api.stage is None else replace(api, stage=replace(api.stage, canary=canary))
 
 
 def _with_function(observed: Observed, name: str, seen: FunctionSeen) -> Observed:

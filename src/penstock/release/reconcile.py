@@ -29,6 +29,7 @@ from penstock.release.effects import (
     WritePointer,
 )
 from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE, UNPUBLISHED, ApiSeen, Observed, after
+from penstock.release.share import Shared, share, unshared
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -76,12 +77,16 @@ class Live:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What the pointer says is true of stages and `live` aliases. With `withdrawn` there is no candidate either."""
+    """What the pointer says is true of stages and `live` aliases.
+
+    With `withdrawn` there is no candidate either; with `shared` the candidate keeps the share of traffic that it has.
+    """
 
     withdrawn: bool = False
+    shared: bool = False
 
 
-Desired = Loaded | Live | Settled
+Desired = Loaded | Live | Settled | Shared
 
 
 def reconcile(observed: Observed, desired: Desired) -> tuple[Effect, ...]:
@@ -91,11 +96,14 @@ def reconcile(observed: Observed, desired: Desired) -> tuple[Effect, ...]:
     """
     match desired:
         case Settled():
-            return tuple(_settle(observed, withdrawn=desired.withdrawn))
+            seen = unshared(observed) if desired.shared else observed
+            return tuple(_settle(seen, withdrawn=desired.withdrawn))
         case Loaded():
             return tuple(_load(observed, desired))
         case Live():
             return tuple(_go_live(observed, desired))
+        case Shared():
+            return tuple(share(observed, desired))
 
 
 # ------------------------------------------------------------------------------------------ load
@@ -224,6 +232,9 @@ def _show(preview: ApiSeen, release: Release, applied: Applied, slot: Slot) -> I
 
 def _go_live(observed: Observed, desired: Live) -> Iterator[Effect]:
     release = desired.release
+    if observed.pointer.slot(observed.pointer.idle).release == release.id:
+        # Its share of the traffic grows to all of it, and is not taken away in between.
+        observed = unshared(observed)
     settling = tuple(_settle(observed, withdrawn=False))
     yield from settling
     observed = after(observed, settling)
@@ -280,7 +291,7 @@ def _serve(api: ApiSeen, stage: str, deployment: str, slot: Slot) -> Iterator[Se
         raise NotFound(
             f"API {api.id} has no stage {stage}", where=api.id, hint="terraform has not made it; deploy again"
         )
-    if (seen.deployment, seen.slot, seen.canary) != (deployment, slot, False):
+    if (seen.deployment, seen.slot, seen.canary) != (deployment, slot, None):
         yield SetStage(api=api.id, stage=stage, deployment=deployment, slot=slot)
 
 

@@ -84,7 +84,7 @@ def prunable(
             for version in seen.versions
             if version.config  # others' versions carry none
             and version.number not in {alias.version for alias in seen.aliases.values()}
-            and not any(alias.weighted for alias in seen.aliases.values())
+            and not any(alias.shares for alias in seen.aliases.values())
             and (name, version.artifact, version.config) not in contents
         ),
         deployments=tuple(

@@ -24,6 +24,8 @@ WENT_BAD: Mapping[Signal, str] = {
 
 SUSPICIOUS = 5.0
 """From this e-value against "no worse" on, a sentence says that the canary looks worse."""
+LARGEST = log(1e6)
+"""Log of the largest e-value that is written out."""
 
 WHOLE = 10
 """Odds from here on are told without a decimal."""
@@ -55,7 +57,8 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
     seen = f"{service}: {_seen(signal, one.canary, one.stable)}"
     suspicion = min(whole, log_wealth(one.capital, one.informative))
     if suspicion > log(SUSPICIOUS):
-        return f"{seen}; looks worse, e = {exp(suspicion):,.0f} of the {1 / alpha:,.0f} that a rollback needs"
+        e = exp(min(suspicion, LARGEST))
+        return f"{seen}; looks worse, e = {e:,.0f} of the {1 / alpha:,.0f} that a rollback needs"
     if needs is None:
         return f"{seen}: too many for a pass, too few for a rollback"
     return f"{seen}; no worse so far, about {_rounded(needs)} more canary calls would prove it"
@@ -78,7 +81,7 @@ def _seen(signal: Signal, canary: Sample, stable: Sample) -> str:
 
 def _reached(log_e: float, alpha: float) -> str:
     goal = f"{1 / alpha:,.0f}"
-    if log_e > log(1e6):
+    if log_e > LARGEST:
         return f"e > 1,000,000 ≥ {goal}"
     return f"e = {exp(log_e):,.0f} ≥ {goal}"
 

@@ -34,7 +34,13 @@ ENVIRONMENT_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "signing": "kms",
         "build_cache": True,
         "approvals": {"required": 0, "self": True},
-        "rollout": {"strategy": "all-at-once", "margin": 0.01, "on_inconclusive": "extend"},
+        "rollout": {
+            "strategy": "all-at-once",
+            "margin": 0.01,
+            "alpha": 0.01,
+            "delay": "2m",
+            "on_inconclusive": "extend",
+        },
         "after": {"smoke": [], "notify": []},
     }
 )

@@ -343,6 +343,8 @@ def _rollout(values: Document) -> RolloutPolicy:
         every=_optional_seconds(values, "every") if strategy == "linear" else None,
         bake=_optional_seconds(values, "bake") if stepped or strategy == "blue-green" else None,
         margin=values["margin"],
+        alpha=values["alpha"],
+        delay=float(seconds(values["delay"])),
         on_inconclusive=values["on_inconclusive"],
         deadline=_optional_seconds(values, "deadline"),
     )

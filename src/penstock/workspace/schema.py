@@ -352,6 +352,10 @@ class RolloutTable(TypedDict):
     margin: NotRequired[
         Annotated[float, Field(gt=0, lt=1, description="Share of bad calls tolerated above stable. Default 0.01.")]
     ]
+    alpha: NotRequired[
+        Annotated[float, Field(gt=0, le=0.2, description="Probability of a wrong verdict. Default 0.01.")]
+    ]
+    delay: NotRequired[Annotated[Duration, Field(description="How late measurements may come. Default `2m`.")]]
     on_inconclusive: NotRequired[
         Annotated[Literal["extend", "raise", "synthetic", "ask"], Field(description="Default `extend`.")]
     ]

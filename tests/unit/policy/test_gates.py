@@ -115,14 +115,9 @@ def test_the_quota_of_resources_per_api_is_a_gate(resources: int, refused: bool)
     assert bool(objections(replace(QUESTION, api_resources=resources))) is refused
 
 
-@pytest.mark.parametrize(("strategy", "refused"), [("all-at-once", False), ("blue-green", False), ("canary", True)])
-def test_a_strategy_that_cannot_be_judged_is_refused(strategy: str, refused: bool) -> None:
-    assert bool(objections(replace(QUESTION, plan=replace(PLAN, strategy=strategy)))) is refused
-
-
 def test_every_gate_names_itself_in_its_objections() -> None:
     change = ResourceChange(address="aws_dynamodb_table.x", type="aws_dynamodb_table", action="delete")
     environment = replace(ENVIRONMENT, branches=("main",), approvals=ApprovalPolicy(required=1))
-    plan = replace(PLAN, changes=(change,), strategy="canary")
+    plan = replace(PLAN, changes=(change,))
     question = Question(plan=plan, environment=environment, author=ALICE, branch="x", ci=True, api_resources=999)
     assert {objection.gate for objection in objections(question)} == set(GATES)

@@ -17,6 +17,7 @@ from penstock.operations.world import Origin, World
 from penstock.release.observed import Observed, api_seen, function_seen
 from penstock.release.reconcile import Applied, Desired, Live, Settled, reconcile
 from penstock.testing import (
+    FakeAlarms,
     FakeClock,
     FakeCommands,
     FakeFiles,
@@ -25,6 +26,7 @@ from penstock.testing import (
     FakeHealth,
     FakeIdentity,
     FakeInterpreters,
+    FakeMetrics,
     FakeObjectStore,
     FakeParameters,
     FakeSecrets,
@@ -60,6 +62,8 @@ class Shop:
     gateway: FakeGateway = field(default_factory=FakeGateway)
     parameters: FakeParameters = field(default_factory=FakeParameters)
     signer: FakeSigner = field(default_factory=FakeSigner)
+    metrics: FakeMetrics = field(default_factory=FakeMetrics)
+    alarms: FakeAlarms = field(default_factory=FakeAlarms)
     api: str = field(init=False)
     preview: str = field(init=False)
     applied: Release | None = None
@@ -107,6 +111,9 @@ class Shop:
             secrets=FakeSecrets(),
             signer=self.signer,
             health=FakeHealth(),
+            metrics=self.metrics,
+            alarms=self.alarms,
+            traffic_clock=self.clock,
             terraform=FakeTerraform(),
             builds=NoBuilds,
             modules=dict,

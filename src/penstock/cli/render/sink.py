@@ -64,6 +64,10 @@ def line(event: e.Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one li
         case e.TrafficMoved():
             came = f" (was {event.previous})" if event.previous else ""
             return f"✓ {event.environment}: traffic goes to {event.release} in {event.slot}{came}{_after(event.why)}"
+        case e.RolloutMoved():
+            return f"{event.weight:>3} % to {event.release}: {event.what}"
+        case e.RolloutJudged():
+            return f"      {event.verdict.lower()}: {event.sentence}"
         case e.NothingToDo():
             return f"nothing to do: {event.reason}"
         case e.Recovered():

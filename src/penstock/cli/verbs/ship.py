@@ -20,12 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from penstock.model.plan import Objection, Plan
+    from penstock.operations.orders import Told
     from penstock.operations.switch import Moved
     from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
 
 PLAN_HAS_CHANGES = 2
 """The exit code of `plan --detailed-exitcode`, as Terraform's."""
+
+_STRATEGIES = ("all-at-once", "linear", "canary", "blue-green")
+"""The keys of `rollout.strategies.STRATEGIES`, which is not loaded for `--help`; a test compares them."""
 
 
 def _complete_service(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
@@ -113,7 +117,11 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
 @_service
 @click.option("--plan-only", is_flag=True, help="As `penstock plan`.")
 @_auto_approve
-@click.option("--strategy", type=click.Choice(["all-at-once", "blue-green"]), help="How traffic moves, this time.")
+@click.option(
+    "--strategy",
+    type=click.Choice(["all-at-once", "linear", "canary", "blue-green"]),
+    help="How traffic moves, this time.",
+)
 @click.option(
     "--slot", type=click.Choice(["staging", "production"]), help="staging: load the idle slot and stop there."
 )
@@ -152,21 +160,62 @@ def deploy(
         _show_end(settings, reached)
 
 
+_why = click.option("--why", default="", metavar="TEXT", help="Recorded with who said it.")
+
+
+@click.command("promote", cls=Verb)
+@_why
+@click.pass_obj
+def promote(settings: Settings, why: str) -> None:
+    """Send all traffic to the candidate, now.
+
+    Ends the rollout under way, also one that another process drives, whatever the judge knows. Without a rollout it
+    is `penstock switch`: the release that waits in the idle slot goes live.
+    """
+    _show_told(settings, in_environment(settings).promote(why=why))
+
+
 @click.command("switch", cls=Verb)
 @click.pass_obj
 def switch(settings: Settings) -> None:
-    """Send traffic to the candidate in the idle slot."""
-    _show_end(settings, in_environment(settings).switch())
+    """Send traffic to the candidate in the idle slot.
+
+    The name of `promote` for blue-green.
+    """
+    _show_told(settings, in_environment(settings).promote())
+
+
+@click.command("pause", cls=Verb)
+@_why
+@click.pass_obj
+def pause(settings: Settings, why: str) -> None:
+    """Hold the rollout at its weight.
+
+    The judge goes on watching and takes traffic back from what fails; the deadline stays.
+    """
+    _show_told(settings, in_environment(settings).tell("pause", why=why))
+
+
+@click.command("resume", cls=Verb)
+@_why
+@click.pass_obj
+def resume(settings: Settings, why: str) -> None:
+    """Let a paused rollout go on.
+
+    Also takes over a rollout whose process is gone.
+    """
+    _show_told(settings, in_environment(settings).tell("resume", why=why))
 
 
 @click.command("abort", cls=Verb)
+@_why
 @click.pass_obj
-def abort(settings: Settings) -> None:
-    """Drop the candidate in the idle slot.
+def abort(settings: Settings, why: str) -> None:
+    """Drop the candidate; all traffic goes to the live release.
 
-    Traffic stays where it is. A deploy of the same files offers the release again.
+    Also while another process drives its rollout. A deploy of the same files offers the release again.
     """
-    dropped = in_environment(settings).abort()
+    dropped = in_environment(settings).abort(why=why)
     settings.events.close()
     if settings.json:
         put({"event": "result", **asdict(dropped)})
@@ -245,6 +294,29 @@ def _show_plan(settings: Settings, plan: Plan | None) -> None:
     from penstock.operations.summary import summary  # noqa: PLC0415
 
     say(summary(plan))
+
+
+def _show_told(settings: Settings, told: Told | Moved) -> None:
+    """How a word to a rollout ended; without a rollout, how the move of traffic did."""
+    from penstock.operations.orders import Told  # noqa: PLC0415 - only here
+
+    if not isinstance(told, Told):
+        _show_end(settings, told)
+        return
+    settings.events.close()
+    if settings.json:
+        put({"event": "result", **asdict(told)})
+        return
+    where = f"{told.environment}: release {told.release}"
+    match told.outcome, told.verb:
+        case "promoted", _:
+            talk(f"{where} has all traffic")
+        case "reverted", _:
+            talk(f"{where} has no traffic any more")
+        case None, "pause":
+            talk(f"{where} stays at {told.weight} %\n  → to go on: penstock resume -e {told.environment}")
+        case _:
+            talk(f"{where} goes on from {told.weight} %")
 
 
 def _show_end(settings: Settings, reached: Deployed | Moved) -> None:

@@ -1,0 +1,89 @@
+"""What both sides of a rollout did in the last minutes, as strata for the judge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from penstock.model.release import LIVE_ALIAS, other
+from penstock.rollout.advance import MINUTE
+from penstock.rollout.signals import (
+    RouteWatch,
+    Watch,
+    access_namespace,
+    queries,
+    slot_watch,
+    slow_queries,
+    strata,
+    thresholds,
+    version_watch,
+)
+
+if TYPE_CHECKING:
+    from penstock.model.release import Slot
+    from penstock.operations.world import World
+    from penstock.release.observed import Observed
+    from penstock.rollout.strata import Stratum
+
+WATCH_ALL = 50
+"""Functions up to which those that did not change are watched, too: a query costs 1 $ for 100,000 (CloudWatch pricing,
+"GetMetricData"), so that 50 functions cost about 50 cents an hour."""
+HISTORY = 60 * MINUTE
+"""Seconds before a rollout that tell how fast the stable release answers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What is watched during one rollout; the thresholds of slowness are fixed when it is made."""
+
+    watches: tuple[Watch, ...]
+    routes: tuple[RouteWatch, ...]
+
+
+def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str]) -> Measures:
+    """What to watch while a candidate in that slot is compared with the live slot.
+
+    Args:
+        world: the environment.
+        observed: all functions of the workspace, before traffic is shared.
+        slot: where the candidate is.
+        changed: the services that changed.
+    """
+    functions = world.workspace.functions
+    few = len(functions) <= WATCH_ALL
+    stable = other(slot)
+    watches: list[Watch] = []
+    routes: list[RouteWatch] = []
+    for function in functions:
+        if not few and function.service not in changed:
+            continue
+        if function.routes:
+            watches.append(slot_watch(function.service, function.physical, stable=stable, canary=slot))
+            routes.append(
+                RouteWatch(
+                    service=function.service,
+                    namespace=access_namespace(world.workspace.prefix),
+                    routes=tuple(sorted(str(route) for route in function.routes)),
+                )
+            )
+        seen = observed.functions.get(function.physical)
+        if function.on and seen is not None:
+            now, next_one = seen.at(LIVE_ALIAS), seen.at(slot)
+            if now and next_one and now != next_one:
+                watches.append(version_watch(function.service, function.physical, stable=now, canary=next_one))
+    return Measures(watches=_with_thresholds(world, watches), routes=tuple(routes))
+
+
+def measure(world: World, measures: Measures, minutes: range) -> tuple[Stratum, ...]:
+    """The strata of these minutes (their first seconds, a minute apart). Raises RemoteFault."""
+    asked = queries(measures.watches, measures.routes)
+    values = world.metrics.minutes(asked, start=minutes.start, end=minutes.stop)
+    found = {query: {at: value for at, value in series.items() if at in minutes} for query, series in values.items()}
+    return strata(found, measures.watches, measures.routes)
+
+
+def _with_thresholds(world: World, watches: list[Watch]) -> tuple[Watch, ...]:
+    now = world.traffic_clock.now()
+    before = world.metrics.minutes(slow_queries(watches), start=now - HISTORY, end=now)
+    slow = thresholds(before, watches)
+    return tuple(replace(watch, slow=slow.get(watch.stable)) for watch in watches)

@@ -1,0 +1,199 @@
+"""The loop around `advance`: observe, ask, write it down, act, read back.
+
+All of it runs under the environment's lease. Whatever ends the process leaves `rollout.json` with the decision before
+the effect, and the weight in AWS: the next command goes on from there.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import AccessDenied, CameBack, Inconclusive, NotFound, RemoteFault
+from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.operations.engine import observe, reach
+from penstock.operations.measure import measure, watched
+from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.steps import warn
+from penstock.operations.switch import go_live
+from penstock.release.reconcile import Applied, Settled
+from penstock.release.share import UNEVEN, Shared, weight
+from penstock.rollout.advance import advance, judgement_of, to_judge
+from penstock.rollout.judge import JudgePolicy
+from penstock.rollout.state import Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
+from penstock.rollout.strategies import STRATEGIES
+
+if TYPE_CHECKING:
+    from penstock.model.release import Release
+    from penstock.operations.measure import Measures
+    from penstock.operations.session import Session
+    from penstock.operations.world import World
+    from penstock.rollout.state import Action
+    from penstock.rollout.strata import Stratum
+
+DEADLINE = 3600.0
+"""Seconds after which an undecided rollout goes back where nothing is said."""
+REFUSALS = 5
+"""Actions in a row that AWS may refuse before traffic goes back; after as many again the command gives up."""
+LONGEST_PAUSE = 20.0
+"""Seconds between two attempts, at most; the SDK has retried each by itself before."""
+
+
+def begin(world: World, release: Release, stable: str, *, strategy: str, changed: frozenset[str]) -> Rollout:
+    """The walk of a release that is verified in the idle slot: not a step of it is taken yet."""
+    policy = world.workspace.environment.rollout
+    now = world.traffic_clock.now()
+    slowest = max((f.timeout for f in world.workspace.functions if f.service in changed), default=0)
+    return Rollout(
+        id=f"{release.id}-{world.run}",
+        environment=world.workspace.environment.name,
+        release=release.id,
+        stable=stable,
+        steps=STRATEGIES[strategy](policy),
+        rules=Rules(
+            on_inconclusive=policy.on_inconclusive,
+            deadline=policy.deadline or DEADLINE,
+            delay=policy.delay,
+            slowest=float(slowest),
+        ),
+        policy=JudgePolicy(margin=policy.margin, alpha=policy.alpha),
+        changed=tuple(sorted(changed)),
+        began=now,
+        entered=now,
+        moved=now,
+    )
+
+
+def drive(world: World, session: Session, rollout: Rollout, release: Release, applied: Applied) -> None:
+    """Walk to the end.
+
+    Raises CameBack when the candidate was found bad and traffic is back, Inconclusive when nobody could tell in time
+    and it is back, too. Ctrl-C takes traffic back before it is passed on; a second one leaves everything as it is.
+    """
+    store = RolloutStore(world.objects)
+    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    observed = session.observe(names)
+    measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed))
+    refusals = 0
+    try:
+        while rollout.outcome is None:
+            seen = _look(world, store, rollout, measures)
+            before = rollout
+            rollout, action = advance(rollout, seen)
+            store.save(rollout)
+            _tell(world, session, before, rollout, seen)
+            try:
+                _act(world, session, action, release, applied)
+                refusals = 0 if not isinstance(action, Wait) else refusals
+            except (NotFound, AccessDenied, RemoteFault) as fault:
+                refusals += 1
+                if refusals >= 2 * REFUSALS:
+                    raise
+                warn(world, f"AWS refused, {refusals}. time: {fault.what}")
+                if refusals >= REFUSALS:
+                    rollout = replace(rollout, reverting=rollout.reverting or f"AWS refused: {fault.what}")
+                world.traffic_clock.sleep(random.uniform(0, min(2.0**refusals, LONGEST_PAUSE)))  # noqa: S311 - jitter
+    except CameBack:
+        store.save(rollout.ended("reverted"))
+        raise
+    except KeyboardInterrupt:
+        warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
+        rollout = replace(rollout, reverting="interrupted")
+        store.save(rollout)
+        _act(world, session, Revert("interrupted"), release, applied)
+        store.save(rollout.ended("reverted"))
+        raise
+    if rollout.outcome == "reverted":
+        raise _ended_badly(rollout)
+
+
+def _act(world: World, session: Session, action: Action, release: Release, applied: Applied) -> None:
+    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    session.forget()
+    match action:
+        case Wait(seconds=seconds):
+            world.traffic_clock.sleep(seconds)
+        case Shift(percent=percent):
+            reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
+        case Promote():
+            go_live(world, session, release, applied)
+        case Revert():
+            reach(session, Settled(withdrawn=True), names)
+        case Finished():
+            pass
+
+
+def _callers(world: World) -> frozenset[str]:
+    """Functions that something calls through `live`; HTTP callers and other services go to a slot."""
+    return frozenset(function.physical for function in world.workspace.functions if function.on)
+
+
+def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measures) -> Observation:
+    """Everything that a decision needs; what cannot be read is left out, and asked for the next time."""
+    now = world.traffic_clock.now()
+    callers = _callers(world)
+    try:
+        percent: int | None = weight(observe(world, callers), rollout.release, callers)
+    except RemoteFault as fault:
+        warn(world, f"the weight cannot be read: {fault.what}")
+        percent = None
+    minutes = to_judge(rollout, now)
+    until = rollout.judged
+    found: tuple[Stratum, ...] = ()
+    if minutes:
+        try:
+            found = measure(world, measures, minutes)
+            until = float(minutes.stop)
+        except RemoteFault as fault:
+            warn(world, f"the measurements cannot be read: {fault.what}")
+    return Observation(now=now, weight=percent, strata=found, until=until, orders=store.orders(rollout))
+
+
+def _tell(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:
+    """What is new, to those who watch and to the ledger."""
+    judgement = judgement_of(now)
+    if seen.until > before.judged:
+        world.events.emit(
+            RolloutJudged(
+                release=now.release,
+                weight=seen.weight if seen.weight is not None else UNEVEN,
+                verdict=judgement.verdict.name,
+                sentence=judgement.sentence,
+                evidence=judgement.to_json(),
+            )
+        )
+    for what in _news(before, now):
+        world.events.emit(RolloutMoved(release=now.release, weight=now.weight, what=what))
+        session.record(
+            "rollout", {"release": now.release, "weight": now.weight, "what": what, "evidence": judgement.to_json()}
+        )
+
+
+def _news(before: Rollout, now: Rollout) -> list[str]:
+    """What has happened between two states, one sentence each."""
+    found = []
+    if now.weight != before.weight:
+        found.append(f"{now.weight} % of the traffic goes to it")
+    if now.held != before.held:
+        found.append(f"held: {now.held}" if now.held else "goes on")
+    if now.promoted_by and not before.promoted_by:
+        found.append(f"promoted by {now.promoted_by}")
+    if now.reverting and not before.reverting:
+        found.append(f"goes back: {now.reverting}")
+    return found
+
+
+def _ended_badly(rollout: Rollout) -> CameBack | Inconclusive:
+    name = rollout.environment
+    if rollout.inconclusive:
+        return Inconclusive(
+            f"release {rollout.release} was {rollout.reverting}; all traffic is back on {rollout.stable}",
+            where=name,
+            hint="give it more traffic, more weight or more time, or promote it yourself: penstock promote",
+        )
+    return CameBack(
+        f"release {rollout.release} went back: {rollout.reverting}; all traffic is on {rollout.stable}",
+        where=name,
+        hint="mend the code and deploy again",
+    )

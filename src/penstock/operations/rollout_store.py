@@ -1,0 +1,58 @@
+"""Where a rollout and what people ask of it lie in the environment's bucket.
+
+`rollout.json` is written under the lease before each effect. Orders are objects of their own, written by whoever asks
+without the lease, and taken up by whoever drives.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from penstock.rollout.state import Order, Rollout
+
+if TYPE_CHECKING:
+    from penstock.ports import ObjectStore
+    from penstock.rollout.state import Verb
+
+KEY = "rollout.json"
+ORDERS = "rollout/orders/"
+
+
+class RolloutStore:
+    """The environment's rollout: the one under way, or the last one that ended."""
+
+    def __init__(self, objects: ObjectStore) -> None:
+        self._objects = objects
+        self._saved: Rollout | None = None
+
+    def read(self) -> Rollout | None:
+        """The rollout, or None before the first."""
+        stored = self._objects.get(KEY)
+        return Rollout.from_json(json.loads(stored.body)) if stored else None
+
+    def under_way(self) -> Rollout | None:
+        """The rollout that has not ended, or None."""
+        found = self.read()
+        return found if found is not None and found.outcome is None else None
+
+    def save(self, rollout: Rollout) -> None:
+        """Write it, unless it is what was written last; the caller holds the lease."""
+        if rollout != self._saved:
+            self._objects.put(KEY, json.dumps(rollout.to_json(), sort_keys=True).encode())
+            self._saved = rollout
+
+    def order(self, rollout: Rollout, verb: Verb, *, by: str, why: str) -> Order:
+        """Ask something of the rollout under way; whoever drives it takes it up."""
+        order = Order(id=uuid.uuid4().hex[:12], verb=verb, by=by, why=why)
+        self._objects.put(f"{ORDERS}{rollout.id}/{order.id}.json", json.dumps(asdict(order)).encode())
+        return order
+
+    def orders(self, rollout: Rollout) -> tuple[Order, ...]:
+        """What was asked of it and not taken up yet."""
+        keys = self._objects.list(f"{ORDERS}{rollout.id}/")
+        fresh = [key for key in keys if key.rpartition("/")[2].removesuffix(".json") not in rollout.orders]
+        found = (self._objects.get(key) for key in fresh)
+        return tuple(Order(**json.loads(stored.body)) for stored in found if stored is not None)

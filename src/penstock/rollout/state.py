@@ -1,0 +1,168 @@
+"""One release's walk from stable to candidate, as plain JSON: whoever reads it can go on with it.
+
+`Rollout` is what is remembered, `Observation` what was just seen, and an `Action` what is to be done next. The weight
+itself is never remembered as a fact: it is read from AWS before each decision.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from penstock.rollout.judge import Evidence, JudgePolicy
+from penstock.rollout.strategies import Step, step_from_json, step_to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from penstock.rollout.strata import Stratum
+
+OnInconclusive = Literal["extend", "raise", "synthetic", "ask"]
+Outcome = Literal["promoted", "reverted"]
+Verb = Literal["pause", "resume", "promote", "abort"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a person asked of a rollout while it was under way. `id` tells it from the same order given again."""
+
+    id: str
+    verb: Verb
+    by: str
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """How the walk is walked. Times in seconds.
+
+    `delay` is how late measurements may come (CloudWatch: up to two minutes), `slowest` the longest time that a
+    function may run, since errors carry the time at which their invocation began; `propagation` is how long a change
+    of weight takes to reach all of AWS.
+    """
+
+    on_inconclusive: OnInconclusive = "extend"
+    deadline: float = 3600.0
+    delay: float = 120.0
+    slowest: float = 0.0
+    propagation: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """Where a release's walk stands. Times are seconds since the epoch.
+
+    `at` is the index of the step under way, `entered` when it began, `moved` when the weight last changed; `judged` is
+    the first second of the first minute that was not judged yet.
+    """
+
+    id: str
+    environment: str
+    release: str
+    stable: str
+    steps: tuple[Step, ...]
+    rules: Rules
+    policy: JudgePolicy
+    changed: tuple[str, ...]
+    began: float
+    at: int = 0
+    entered: float = 0.0
+    weight: int = 0
+    moved: float = 0.0
+    judged: float = 0.0
+    evidence: Evidence = field(default_factory=Evidence)
+    held: str | None = None
+    """Why it stands still until somebody says otherwise; None when it does not."""
+    reverting: str | None = None
+    """Why traffic goes back; None while it does not."""
+    orders: tuple[str, ...] = ()
+    """Ids of the orders that were taken."""
+    promoted_by: str | None = None
+    """Who ended it early, whatever the judge knows."""
+    inconclusive: bool = False
+    """Whether it went back only because nobody could tell in time."""
+    outcome: Outcome | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, as it lies in `rollout.json`."""
+        data = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            **data,
+            "steps": [step_to_json(step) for step in self.steps],
+            "rules": asdict(self.rules),
+            "policy": asdict(self.policy),
+            "changed": list(self.changed),
+            "orders": list(self.orders),
+            "evidence": self.evidence.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Rollout:
+        """The inverse of `to_json`. Raises KeyError or TypeError on anything else."""
+        return cls(
+            **{
+                **data,
+                "steps": tuple(step_from_json(step) for step in data["steps"]),
+                "rules": Rules(**data["rules"]),
+                "policy": JudgePolicy(**data["policy"]),
+                "changed": tuple(data["changed"]),
+                "orders": tuple(data["orders"]),
+                "evidence": Evidence.from_json(data["evidence"]),
+            }
+        )
+
+    def ended(self, outcome: Outcome) -> Rollout:
+        """The rollout when traffic is where it was to go."""
+        return replace(self, outcome=outcome)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What was just seen.
+
+    `weight` is the candidate's percent as AWS says (100 when it is promoted), None when that could not be read.
+    `strata` are the minutes that became old enough to be judged since the last time, `until` the first second of the
+    first minute that is not. `alarms` ring now and were quiet when the rollout began.
+    """
+
+    now: float
+    weight: int | None
+    strata: tuple[Stratum, ...] = ()
+    until: float = 0.0
+    alarms: tuple[str, ...] = ()
+    orders: tuple[Order, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again after so many seconds; with `synthetic`, send requests of our own meanwhile."""
+
+    seconds: float
+    synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Send this percent of traffic to the candidate."""
+
+    percent: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """Send all traffic to the candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """Send all traffic back to the stable release."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Nothing is left to do."""
+
+
+Action = Wait | Shift | Promote | Revert | Finished

@@ -1,0 +1,142 @@
+"""A canary over the fakes: traffic follows the weights, and the judge sees what it did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.operations.harness import Verbs, yes
+from unit.release.shop import NAMES
+
+from penstock.model.errors import CameBack, Inconclusive
+from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.model.workspace import RolloutPolicy
+from penstock.operations.history import read_history
+from penstock.operations.rollout_store import RolloutStore
+from penstock.testing import FakeClock
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.model.workspace import Workspace
+    from penstock.testing import FakeMetrics
+
+PERCENTS = 100
+
+
+@dataclass
+class Traffic:
+    """So many calls a minute to every function's two slots, by the stage's weights; so many of each side are bad."""
+
+    verbs: Verbs
+    per_minute: int = 600
+    bad: dict[str, float] = field(default_factory=dict)
+    """Share of bad calls of a function's candidate."""
+    everywhere: float = 0.0
+    """Share of bad calls on both sides."""
+
+    def between(self, begin: float, end: float) -> None:
+        """Record the minutes that have ended between two moments."""
+        for minute in range(int(begin // 60), int(end // 60)):
+            self._minute(minute * 60)
+
+    def _minute(self, at: int) -> None:
+        stage = self.verbs.shop.gateway.stage(self.verbs.shop.api, "live")
+        assert stage is not None
+        live = stage.variables["slot"]
+        share = stage.canary.percent / PERCENTS if stage.canary else 0.0
+        for name in NAMES:
+            for slot in ("blue", "green"):
+                canary = slot != live
+                calls = round(self.per_minute * (share if canary else 1 - share))
+                wrong = self.everywhere + (self.bad.get(name, 0.0) if canary else 0.0)
+                self._calls(f"shop-dev-{name}", slot, calls, round(calls * wrong), at)
+
+    def _calls(self, function: str, slot: str, calls: int, bad: int, at: int) -> None:
+        metrics: FakeMetrics = self.verbs.shop.metrics
+        dimensions = {"FunctionName": function, "Resource": f"{function}:{slot}"}
+        metrics.record("AWS/Lambda", "Invocations", dimensions, 1.0, at=at, count=calls)
+        metrics.record("AWS/Lambda", "Errors", dimensions, 1.0, at=at, count=bad)
+        metrics.record("AWS/Lambda", "Duration", dimensions, 20.0, at=at, count=calls)
+
+
+class Busy(FakeClock):
+    """A clock during whose sleeps callers go on calling."""
+
+    traffic: Traffic | None = None
+
+    def sleep(self, seconds: float) -> None:
+        begin = self.now()
+        super().sleep(seconds)
+        if self.traffic is not None:
+            self.traffic.between(begin, self.now())
+
+
+@pytest.fixture
+def clock() -> Busy:
+    return Busy()
+
+
+@pytest.fixture
+def verbs(tmp_path: Path, clock: Busy) -> Verbs:
+    found = Verbs(root=tmp_path)
+    found.shop.clock = clock
+    found.workspace = with_rollout(found, RolloutPolicy(strategy="canary", weights=(10, 50), bake=300.0))
+    clock.traffic = Traffic(found)
+    return found
+
+
+def with_rollout(verbs: Verbs, policy: RolloutPolicy) -> Workspace:
+    environment = replace(verbs.workspace.environment, rollout=policy)
+    return replace(verbs.workspace, environment=environment)
+
+
+def weights(verbs: Verbs) -> list[int]:
+    return [moved.weight for moved in verbs.shop.events.of(RolloutMoved)]
+
+
+def test_a_healthy_release_is_promoted_through_all_weights(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    done = verbs.deploy(confirm=yes)
+    assert done.live
+    assert verbs.live_code()["users"] == 2
+    assert weights(verbs) == [10, 50]
+    assert verbs.shop.events.of(RolloutJudged)[-1].verdict == "PASS"
+
+
+def test_a_release_that_fails_in_one_call_of_twenty_goes_back(verbs: Verbs, clock: Busy) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    assert clock.traffic is not None
+    clock.traffic.bad = {"users": 0.05}
+    with pytest.raises(CameBack, match="users"):
+        verbs.deploy(confirm=yes)
+    assert verbs.live_code()["users"] == 1
+    rollout = RolloutStore(verbs.shop.objects).read()
+    assert rollout is not None
+    assert rollout.outcome == "reverted"
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    assert stage.canary is None
+
+
+def test_trouble_on_both_sides_is_nobodys_fault(verbs: Verbs, clock: Busy) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    assert clock.traffic is not None
+    clock.traffic.everywhere = 0.05
+    clock.traffic.per_minute = 6000
+    assert verbs.deploy(confirm=yes).live
+
+
+def test_a_sleeping_environment_is_not_taken_for_a_healthy_one(verbs: Verbs, clock: Busy) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    assert clock.traffic is not None
+    clock.traffic.per_minute = 0
+    with pytest.raises(Inconclusive, match="not decided within 1h"):
+        verbs.deploy(confirm=yes)
+    assert verbs.live_code()["users"] == 1
+    assert read_history(verbs.shop.objects).latest is not None

@@ -1,0 +1,232 @@
+"""`advance` explored: whatever is seen, in whatever order, the promises of its docstring hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from penstock.model.workspace import RolloutPolicy
+from penstock.rollout.advance import advance, deadline, judgement_of, old_enough, to_judge
+from penstock.rollout.judge import JudgePolicy, Verdict
+from penstock.rollout.state import (
+    Action,
+    Finished,
+    Observation,
+    Order,
+    Promote,
+    Revert,
+    Rollout,
+    Rules,
+    Shift,
+    Verb,
+    Wait,
+)
+from penstock.rollout.strata import Sample, Stratum
+from penstock.rollout.strategies import STRATEGIES, SetWeight
+
+BEGAN = 1_700_000_040.0
+
+
+def a_rollout(steps: RolloutPolicy | None = None, **rules: object) -> Rollout:
+    """A canary of users that is verified and has no traffic yet."""
+    policy = steps or RolloutPolicy(strategy="canary", weights=(10, 50), bake=120.0)
+    return Rollout(
+        id="r-1",
+        environment="dev",
+        release="candidate",
+        stable="stable",
+        steps=STRATEGIES[policy.strategy](policy),
+        rules=replace(Rules(), **rules),  # type: ignore[arg-type]
+        policy=JudgePolicy(),
+        changed=("users",),
+        began=BEGAN,
+        entered=BEGAN,
+        moved=BEGAN,
+    )
+
+
+def traffic(minutes: range, *, calls: int, bad: int, weight: int) -> tuple[Stratum, ...]:
+    """So many calls a minute of users at that weight; so many of the canary's are bad."""
+    canary = calls * weight // 100
+    return tuple(
+        Stratum(
+            minute=minute,
+            service="users",
+            signal="errors",
+            stable=Sample(calls=calls - canary),
+            canary=Sample(calls=canary, bad=min(bad, canary)),
+        )
+        for minute in minutes
+    )
+
+
+class World:
+    """What AWS would say, without AWS: a weight, a clock, and traffic of a known kind."""
+
+    def __init__(self, rollout: Rollout, *, calls: int, bad: int) -> None:
+        self.rollout, self.calls, self.bad = rollout, calls, bad
+        self.now, self.weight = BEGAN, 0
+        self.walk: list[Action] = []
+
+    def turn(self, *orders: Order, alarms: tuple[str, ...] = (), blind: bool = False) -> Action:
+        minutes = to_judge(self.rollout, self.now)
+        seen = Observation(
+            now=self.now,
+            weight=None if blind else self.weight,
+            strata=traffic(minutes, calls=self.calls, bad=self.bad, weight=self.weight),
+            until=max(self.rollout.judged, float(minutes.stop) if minutes else 0.0),
+            alarms=alarms,
+            orders=orders,
+        )
+        again = advance(self.rollout, seen)
+        self.rollout, action = advance(Rollout.from_json(json.loads(json.dumps(self.rollout.to_json()))), seen)
+        assert (self.rollout, action) == again, "the same observation always gives the same walk, also through JSON"
+        self.walk.append(action)
+        match action:
+            case Wait(seconds=seconds):
+                self.now += max(seconds, 0.1)
+            case Shift(percent=percent):
+                self.weight = percent
+            case Promote():
+                self.weight = 100
+            case Revert():
+                self.weight = 0
+        return action
+
+    def to_the_end(self) -> Rollout:
+        for _ in range(10_000):
+            if isinstance(self.turn(), Finished):
+                return self.rollout
+        raise AssertionError("it never ends")
+
+
+def test_enough_healthy_traffic_is_promoted() -> None:
+    world = World(a_rollout(), calls=2000, bad=0)
+    assert world.to_the_end().outcome == "promoted"
+    assert [step for step in world.walk if not isinstance(step, Wait)] == [Shift(10), Shift(50), Promote(), Finished()]
+
+
+def test_a_canary_that_fails_goes_back_and_says_how_badly() -> None:
+    world = World(a_rollout(), calls=600, bad=6)
+    rollout = world.to_the_end()
+    assert rollout.outcome == "reverted"
+    assert not rollout.inconclusive
+    assert "users" in str(rollout.reverting)
+
+
+def test_without_traffic_the_deadline_ends_it() -> None:
+    world = World(a_rollout(deadline=900.0), calls=0, bad=0)
+    rollout = world.to_the_end()
+    assert (rollout.outcome, rollout.inconclusive) == ("reverted", True)
+    assert world.now - BEGAN < 910
+
+
+def test_who_is_asked_and_says_nothing_is_not_waited_for_for_ever() -> None:
+    world = World(a_rollout(deadline=1200.0, on_inconclusive="ask"), calls=100, bad=0)
+    rollout = world.to_the_end()
+    assert rollout.outcome == "reverted"
+    assert "a person is to decide" in str(rollout.reverting)
+
+
+def test_raising_the_weight_brings_the_evidence_that_was_missing() -> None:
+    world = World(a_rollout(deadline=86_400.0, on_inconclusive="raise"), calls=60, bad=0)
+    assert world.to_the_end().outcome == "promoted"
+    assert Shift(50) in world.walk
+
+
+def test_an_alarm_that_begins_to_ring_takes_traffic_back() -> None:
+    world = World(a_rollout(), calls=600, bad=0)
+    while world.weight == 0:
+        world.turn()
+    assert world.turn(alarms=("shop-dev-users-errors",)) == Revert("alarm shop-dev-users-errors rings")
+
+
+def test_somebody_elses_weight_is_set_right_and_what_was_measured_under_it_does_not_count() -> None:
+    world = World(a_rollout(), calls=600, bad=0)
+    while world.weight != 10:
+        world.turn()
+    world.turn()
+    world.weight = 0
+    assert world.turn() == Shift(10)
+    assert min(to_judge(world.rollout, world.now + 3600)) > world.now
+
+
+class Walks(RuleBasedStateMachine):
+    """Any traffic, any orders, any blindness, any pause of the driver."""
+
+    @initialize(
+        weights=st.sets(st.integers(1, 99), min_size=1, max_size=4),
+        policy=st.sampled_from(["extend", "raise", "synthetic", "ask"]),
+        strategy=st.sampled_from(["canary", "linear"]),
+    )
+    def begin(self, weights: set[int], policy: str, strategy: str) -> None:
+        steps = RolloutPolicy(strategy=strategy, weights=tuple(sorted(weights)), by=30, every=60.0, bake=60.0)  # type: ignore[arg-type]
+        self.world = World(a_rollout(steps, on_inconclusive=policy, deadline=1800.0), calls=300, bad=0)
+        self.failed = False
+        self.given = 0
+
+    @rule(bad=st.integers(0, 60), calls=st.sampled_from([0, 10, 600, 5000]), turns=st.integers(1, 40))
+    def goes_on(self, bad: int, calls: int, turns: int) -> None:
+        self.world.bad, self.world.calls = bad, calls
+        for _ in range(turns):
+            self._turn()
+
+    @rule(verb=st.sampled_from(["pause", "resume", "promote", "abort"]))
+    def is_told(self, verb: Verb) -> None:
+        self.given += 1
+        self._turn(Order(id=str(self.given), verb=verb, by="alice"))
+
+    @rule()
+    def cannot_see(self) -> None:
+        before = self.world.weight
+        self.world.turn(blind=True)
+        self.failed = self.failed or self.world.rollout.reverting is not None
+        assert self.world.weight in (before, 0, 100)
+
+    @rule(seconds=st.floats(1, 900))
+    def the_driver_sleeps(self, seconds: float) -> None:
+        self.world.now += seconds
+
+    @rule()
+    def an_alarm_rings(self) -> None:
+        self._turn(alarms=("mine",))
+
+    def _turn(self, *orders: Order, alarms: tuple[str, ...] = ()) -> None:
+        world = self.world
+        before, asked = world.weight, world.now
+        was_failed, over = self.failed, world.rollout.outcome
+        action = world.turn(*orders, alarms=alarms)
+        verdict = judgement_of(world.rollout).verdict
+        self.failed = was_failed or world.rollout.reverting is not None
+        if was_failed and over is None:
+            assert isinstance(action, Revert | Finished)
+        if isinstance(action, Promote):
+            assert verdict is Verdict.PASS or world.rollout.promoted_by
+        if world.weight < before:
+            assert isinstance(action, Revert)
+        if asked >= deadline(world.rollout) and over is None:
+            assert isinstance(action, Revert | Finished | Promote)
+
+    @invariant()
+    def it_has_ended_only_at_none_or_all(self) -> None:
+        if hasattr(self, "world") and self.world.rollout.outcome is not None:
+            assert self.world.weight == (100 if self.world.rollout.outcome == "promoted" else 0)
+
+    @invariant()
+    def weights_are_those_of_the_strategy(self) -> None:
+        if hasattr(self, "world"):
+            known = {step.percent for step in self.world.rollout.steps if isinstance(step, SetWeight)}
+            assert self.world.weight in known | {0}
+
+    @invariant()
+    def nothing_young_was_judged(self) -> None:
+        if hasattr(self, "world") and self.world.rollout.judged:
+            assert self.world.rollout.judged <= old_enough(self.world.rollout, self.world.now)
+
+
+TestWalks = Walks.TestCase
+TestWalks.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
