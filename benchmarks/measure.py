@@ -128,11 +128,15 @@ class Table:
     def show(self) -> None:
         """Print it."""
         head = (self.title, "median", "ratio", "goal", "")
-        lines = [head, *self.rows]
-        widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-        for line in lines:
-            first, *rest = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-            print("  ".join((first, *rest)).rstrip())
+        print(aligned([head, *self.rows]))
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """A table: every column as wide as its widest cell."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )
 
 
 def machine() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import groupby
-from math import inf, log, sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING
 
 from penstock.rollout import eprocess, noninferiority
@@ -155,8 +155,10 @@ def _taken(one: Series, stratum: Stratum, policy: JudgePolicy, *, telling: bool)
         "stable": stable.calls,
         "stable_bad": stable.bad,
     }
-    enough = log(SPARE / policy.alpha)
     bold, careful = noninferiority.log_factors(one.base, margin=policy.margin_of(stratum.signal), **counts)
+    bold, careful = noninferiority.capped(
+        one.bold + bold / policy.clusters, one.careful + careful / policy.clusters, log(SPARE / policy.alpha)
+    )
     capital, informative, odds = one.capital, one.informative, one.odds
     if telling:
         factors = eprocess.log_factors(**counts, clusters=policy.clusters)
@@ -178,8 +180,8 @@ def _taken(one: Series, stratum: Stratum, policy: JudgePolicy, *, telling: bool)
         capital=capital,
         odds=odds,
         base=base,
-        bold=min(enough, one.bold + bold / policy.clusters) if bold > -inf else -inf,
-        careful=min(enough, one.careful + careful / policy.clusters),
+        bold=bold,
+        careful=careful,
         recent=(*one.recent[1 - WINDOW :], (canary.calls, canary.bad, stable.calls, stable.bad)),
     )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 STREAMS = 200
 """Played for a share of cases: its standard error is 3.5 points at most."""
 
-WALKS = 41
+WALKS = 101
 """Played for a median time."""
 
 BLOCKS = 80
@@ -50,12 +50,14 @@ class Traffic:
         rate: calls a minute, both sides together.
         percent: the canary's weight.
         bad: share of calls that are bad anyway.
+        known: stable calls that the judge has seen before the rollout.
         slow: share of calls above the threshold of the signal latency anyway; None where it is not judged.
     """
 
     rate: float
     percent: float
     bad: float = 0.0
+    known: float = 0.0
     slow: float | None = None
 
     def __post_init__(self) -> None:
@@ -173,7 +175,7 @@ def _median_walk(traffic: Traffic, policy: JudgePolicy, margin: float, walks: in
 
 def _walk(chance: Random, traffic: Traffic, policy: JudgePolicy, margin: float) -> float:
     """Blocks until one healthy stream passes, counting the last one in part."""
-    base = Base()
+    base = Base(calls=traffic.known, bad=traffic.known * traffic.bad)
     goal = -log(policy.alpha)
     bold = careful = before = 0.0
     for block in range(BLOCKS * TOO_LONG):

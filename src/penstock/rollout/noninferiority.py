@@ -67,7 +67,7 @@ def log_factors(  # the pair of both bets, which share everything but their cour
     if canary == 0:
         return 0.0, 0.0
     if base.bad > 0.0 and stable > 0:
-        hoped = (base.bad + 0.5) / (base.calls + 0.5 / margin)
+        hoped = (base.bad + 1.0) / (base.calls + 0.5 / margin)
         both = _beside(
             max(hoped, margin / 50),
             margin=margin,
@@ -80,7 +80,7 @@ def log_factors(  # the pair of both bets, which share everything but their cour
     calls = base.calls + stable
     bad = base.bad + stable_bad
     if bad > 0.0:
-        hoped = (bad + 0.5) / (calls + 0.5 / margin)
+        hoped = (bad + 1.0) / (calls + 0.5 / margin)
         alone = _alone(hoped, margin, canary, canary_bad)
         return alone, alone
     bold = 0.0 if calls >= 3.0 / margin else margin / 10
@@ -93,6 +93,12 @@ def log_wealth(bold: float, careful: float) -> float:
     if low > high:
         high, low = low, high
     return high + log1p(exp(low - high)) if low > -inf else high
+
+
+def capped(bold: float, careful: float, most: float) -> tuple[float, float]:
+    """Both bets' log capitals, lowered alike where their e-value would be above `most` (a logarithm)."""
+    excess = max(0.0, log_wealth(bold, careful) - most)
+    return bold - excess, careful - excess
 
 
 def clean_calls(margin: float, alpha: float, *, bold: float = 0.0, careful: float = 0.0) -> int:

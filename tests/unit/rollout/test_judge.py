@@ -131,6 +131,20 @@ def test_a_service_with_ordinary_errors_passes_too() -> None:
     assert 100 < early.findings[0].needs < 3_000
 
 
+def test_a_service_passes_although_its_first_bad_call_was_the_canary_s() -> None:
+    first = [stratum(1, (300, 1), (300, 0))]
+    evidence = seen([*first, *(stratum(minute, (300, minute % 2), (300, minute % 2)) for minute in range(2, 40))])
+    assert evidence.series["users", "errors"].bold == -inf
+    assert judge(evidence, POLICY, USERS).verdict is Verdict.PASS
+
+
+def test_a_pass_is_lost_again_when_the_canary_turns_worse() -> None:
+    good = seen(stratum(minute, (300, 2), (300, 2)) for minute in range(600))
+    assert judge(good, POLICY, USERS).verdict is Verdict.PASS
+    worse = accumulate(good, (stratum(minute, (300, 8), (300, 2)) for minute in range(600, 603)), POLICY, USERS)
+    assert judge(worse, POLICY, USERS).verdict is Verdict.INCONCLUSIVE
+
+
 def test_without_canary_calls_there_is_no_good_news() -> None:
     before = seen(stratum(minute, (0, 0), (600, 3)) for minute in range(10))
     verdict = judge(before, POLICY, USERS)
