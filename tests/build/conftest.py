@@ -7,6 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from build.mixed import SETTINGS, Mixed
 from build.sites import COMMON, Site, python_service, service, workspace
 
 from penstock.model.workspace import Package
@@ -117,3 +118,22 @@ def node_site(npm_template: Path, tmp_path: Path) -> Site:
     notes = ".penstock/cache/v1/index/node-modules"
     shutil.copytree(npm_template / notes, root / notes)
     return Site(root, NPM_WORKSPACE)
+
+
+@pytest.fixture(scope="session")
+def mixed_template(uv_template: Path, npm_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("mixed") / "w"
+    shutil.copytree(uv_template, root, ignore=shutil.ignore_patterns(".penstock"))
+    kept = shutil.ignore_patterns(".penstock", "dist", "built")
+    shutil.copytree(npm_template, root, symlinks=True, ignore=kept, dirs_exist_ok=True)
+    for path, text in SETTINGS.items():
+        (root / path).write_text(text)
+    mixed = Mixed(root=root)
+    mixed.built()
+    return root
+
+
+@pytest.fixture
+def mixed(mixed_template: Path, tmp_path: Path) -> Mixed:
+    """Two services in Python and two in TypeScript and JavaScript, all built once; its cache goes along."""
+    return Mixed(root=shutil.copytree(mixed_template, tmp_path / "w", symlinks=True))

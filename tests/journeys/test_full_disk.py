@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import subprocess
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import pytest
+from disks import fill, make_room, small_disk
 from journeys.shop import well
 from journeys.trouble import embedded_aws, mark, marked, unsettled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from journeys.shop import Ended, Shop
 
 SPARE = 96 << 20
@@ -26,7 +20,7 @@ SPARE = 96 << 20
 def test_a_full_disk_below_the_cache_stops_a_deploy_before_anything_is_touched(shop: Shop) -> None:
     mark(shop, "before")
     well(shop.deploy())
-    with small_disk(shop.root / ".penstock/cache") as disk:
+    with small_disk(shop.root / ".penstock/cache", SPARE) as disk:
         fill(disk)
         mark(shop, "after")
         refused = shop.deploy()
@@ -43,7 +37,7 @@ def test_a_full_disk_below_the_embedded_aws_loses_nothing_that_it_acknowledged(s
     user = shop.post("/users", {"name": "Ada", "email": "ada@example.com"})
     assert user.status == 201, user
     well(shop.run("local", "stop"))
-    with small_disk(shop.root / ".penstock/local") as disk:
+    with small_disk(shop.root / ".penstock/local", SPARE) as disk:
         try:
             well(shop.run("local", "start"))
             fill(disk)
@@ -75,37 +69,3 @@ def assert_told(ended: Ended, *texts: str) -> None:
         assert text.lower() in ended.stderr.lower(), ended
     assert "Traceback" not in ended.stderr, ended
     assert "fault of Penstock" not in ended.stderr, ended
-
-
-@contextmanager
-def small_disk(folder: Path) -> Iterator[Path]:
-    """The folder and what is in it on a file system of its own; what lay there before is back at the end."""
-    size = sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file() and not file.is_symlink())
-    aside = folder.with_name(f"{folder.name}.aside")
-    shutil.copytree(folder, aside, symlinks=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={size + SPARE}", "tmpfs", str(folder)]
-    mounted = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if mounted.returncode != 0:
-        shutil.rmtree(aside)
-        pytest.skip(f"a small file system cannot be mounted here: {mounted.stderr.strip()}")
-    try:
-        shutil.copytree(aside, folder, symlinks=True, dirs_exist_ok=True)
-        shutil.rmtree(aside)
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def fill(disk: Path) -> None:
-    """Leave not a byte free."""
-    with (disk / "filler").open("wb", buffering=0) as filler:
-        size = 1 << 20
-        while size:
-            try:
-                filler.write(bytes(size))
-            except OSError:
-                size //= 2
-
-
-def make_room(disk: Path) -> None:
-    (disk / "filler").unlink()

@@ -12,11 +12,12 @@ import pty
 import shutil
 import socket
 import subprocess
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from disks import read_only
 from journeys.shop import PENSTOCK, free_port, put_back, well
 from journeys.trouble import mark, marked, unsettled
 
@@ -340,24 +341,6 @@ def put_all(baseline: Baseline, shop: Shop, other: Shop) -> None:
         relative = folder.relative_to(shop.root)
         if not {"node_modules", ".penstock"} & set(relative.parts[:-1]):
             shutil.copytree(folder, other.root / relative, symlinks=True, copy_function=os.link)
-
-
-@contextmanager
-def read_only(folder: Path) -> Iterator[None]:
-    """Nobody can write below the folder, root included."""
-    if os.geteuid() != 0:
-        folder.chmod(0o555)
-        yield
-        folder.chmod(0o755)
-        return
-    for options in (["--bind"], ["-o", "remount,bind,ro"]):
-        done = subprocess.run(["mount", *options, str(folder), str(folder)], capture_output=True, check=False)
-        if done.returncode != 0:
-            pytest.skip(f"root cannot make a folder read-only here: {done.stderr.decode()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 def on_a_terminal(shop: Shop, environ: dict[str, str], *arguments: str) -> str:

@@ -14,7 +14,7 @@ import os
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.adapters import builder_check as check
 from penstock.adapters.builder_cache import ZipCache
@@ -24,16 +24,18 @@ from penstock.adapters.builder_python import PythonBuilder
 from penstock.adapters.builder_python_plan import PythonPlan, PythonPlanner
 from penstock.adapters.builder_room import LIMIT, Room, is_short, make_room, room
 from penstock.adapters.builder_sbom import SbomReader
+from penstock.adapters.commands import Stoppable
 from penstock.adapters.node_tools import NodeTools
 from penstock.build import archive, changes
 from penstock.build.archive import ArchiveError
 from penstock.build.changes import Reason
 from penstock.build.limits import check_size
+from penstock.build.remedies import remedy
 from penstock.build.units import Unit, select
 from penstock.build.units import units as units_of
 from penstock.build.weight import Weight, tree
 from penstock.model.artifact import Artifact, Recipe, Target
-from penstock.model.errors import BuildFailed, PenstockError
+from penstock.model.errors import BuildFailed, BuildsFailed, Failure, PenstockError
 from penstock.model.events import ArtifactReady, StepFinished, StepStarted
 
 if TYPE_CHECKING:
@@ -45,14 +47,6 @@ if TYPE_CHECKING:
     from penstock.model.errors import Problem
     from penstock.model.workspace import Workspace
     from penstock.ports import Clock, Commands, EventSink, Interpreters
-
-
-@runtime_checkable
-class Stoppable(Protocol):
-    """Commands that can be stopped from another thread, as the real ones can."""
-
-    def stop(self) -> None:
-        """Kill everything that runs."""
 
 
 class Elsewhere(Protocol):
@@ -425,9 +419,16 @@ def _raise(failures: Mapping[str, PenstockError], total: int) -> None:
         return
     if len(failures) == 1:
         ((name, error),) = failures.items()
-        raise BuildFailed(f"{name}: {error.what}", where=error.where, hint=error.hint) from error
-    units_by_reason: dict[str, list[str]] = {}
+        hint = error.hint or remedy(error.what)
+        raise BuildFailed(f"{name}: {error.what}", where=error.where, hint=hint) from error
+    names_by_reason: dict[tuple[str, str, str], list[str]] = {}
     for name, error in sorted(failures.items()):
-        units_by_reason.setdefault(str(error), []).append(name)
-    listed = "\n".join(f"{', '.join(names)}: {reason}" for reason, names in units_by_reason.items())
-    raise BuildFailed(f"{len(failures)} of {total} did not build:\n{listed}")
+        reason = (error.what, error.where, error.hint or remedy(error.what))
+        names_by_reason.setdefault(reason, []).append(name)
+    raise BuildsFailed(
+        tuple(
+            Failure(names=tuple(names), what=what, where=where, hint=hint)
+            for (what, where, hint), names in names_by_reason.items()
+        ),
+        total=total,
+    )

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 
 _DAY = 86_400.0
+_PATIENCE = 5
+"""How often a folder may disappear while something is put there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,13 +164,17 @@ class ZipCache:
             shutil.rmtree(path, ignore_errors=True)
 
     def forget(self) -> None:
-        """Forget everything, for a build from nothing."""
-        with _told():
-            kept = {"node-modules", "recipe"}  # what package managers made is not ours; and what was built is history
-            kinds = [path for path in (self.folder / "index").glob("*") if path.name not in kept]
-            for path in (*kinds, self.folder / "zips"):
-                if path.exists():
-                    shutil.rmtree(path)
+        """Forget everything, for a build from nothing.
+
+        ZIPs without a record stay until somebody makes room: another process may be reading them. Records go aside
+        before they are deleted, so that nobody who writes one meanwhile is in the way.
+        """
+        kept = {"node-modules", "recipe"}  # what package managers made is not ours; and what was built is history
+        with self.scratch() as scratch, _told():
+            for path in (self.folder / "index").glob("*"):
+                if path.name not in kept:
+                    with contextlib.suppress(FileNotFoundError):  # somebody else forgets as well
+                        path.rename(scratch / path.name)
 
     def _record(self, kind: str, key: str) -> Path:
         return self.folder / "index" / kind / f"{key}.json"
@@ -193,8 +199,15 @@ def _publish(draft: Path, path: Path, text: str) -> None:
     with draft.open("w") as file:
         file.write(text)
         _settle(file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft.replace(path)
+    for patience in range(_PATIENCE, -1, -1):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.replace(path)
+        except FileNotFoundError:  # a build from nothing has just put the folder aside
+            if not patience:
+                raise
+        else:
+            return
 
 
 def _settle(file: IO[Any]) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from penstock.model.errors import ToolMissing
 from penstock.ports import CommandResult
@@ -20,6 +20,18 @@ if TYPE_CHECKING:
 
 _GRACE = 2.0
 """Seconds between the polite signal and the one that cannot be refused."""
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """Commands that can be stopped from another thread, as the real ones can."""
+
+    def stop(self) -> None:
+        """Kill everything that runs."""
+
+    @property
+    def stopped(self) -> bool:
+        """Whether that has happened, so that nobody need wait for anything any more."""
 
 
 class RealCommands:
@@ -65,6 +77,11 @@ class RealCommands:
         for process in running:
             _end(process)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether `stop` was called."""
+        return self._stopped
+
     def _start(self, command: Command) -> subprocess.Popen[str]:
         if command.cwd is not None and not command.cwd.is_dir():
             raise ToolMissing(f"cannot run {_program(command)}: its folder is gone", where=str(command.cwd))
@@ -82,6 +99,7 @@ class RealCommands:
                     encoding="utf-8",
                     errors="replace",
                     process_group=0,
+                    pass_fds=command.holds,
                 )
             except FileNotFoundError as error:
                 raise ToolMissing(

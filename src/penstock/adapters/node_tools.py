@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import platform
 import re
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
+from penstock.adapters.commands import Stoppable
 from penstock.build import node
 from penstock.build.package_json import PackageJson, package_json
 from penstock.model.errors import BuildFailed, ToolMissing
@@ -31,6 +33,10 @@ ESBUILD = "0.28.2"
 _NEWEST_YARN_1 = "1.22.22"
 _NEWEST_YARN = "4"
 _INSTALL_PATIENCE = 600.0
+_ITS_OWN = re.compile(r"npm (error|ERR!)(\s+at .*|\s*$|.* complete log of this run .*)")
+"""Where in npm's own code it happened."""
+_UNTOLD, _TURN = 0.5, 0.05
+"""Seconds: how long one waits for others without a word, and between two looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +62,7 @@ class NodeTools:
         self._lock = threading.RLock()
         self._tools: dict[tuple[Manager, str], Tool] = {}
         self._installed: set[tuple[Path, str]] = set()
+        self._held: tuple[int, ...] = ()
 
     def install(self, folder: Path, lock_name: str, requires: str) -> None:
         """Make `folder/node_modules` fit the lock; `requires` is a digest of lock and manifests.
@@ -78,7 +85,7 @@ class NodeTools:
         manager = node.LOCKS[lock_name]
         tool = self.tool(manager, top)
         with self.step(f"{manager} run build", name):
-            result = self._commands.run(node.script_command(tool.program, folder, tool.env))
+            result = self._run_alone(node.script_command(tool.program, folder, tool.env))
             if result.status != 0:
                 raise BuildFailed(
                     f"its build script failed:\n{said(result)}", where=self._told(folder / "package.json")
@@ -86,11 +93,43 @@ class NodeTools:
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other builds of this workspace from installing at the same time; freed by a dying process."""
+        """Keep other builds of this workspace from writing into its folders at the same time.
+
+        Freed when this process dies, and what it has run by then has come to its end.
+        """
         self._cache.folder.mkdir(parents=True, exist_ok=True)
         with (self._cache.folder / "install.lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            self._wait_for(file)
+            self._held = (file.fileno(),)
+            try:
+                yield
+            finally:
+                self._held = ()
+
+    def _wait_for(self, file: IO[str]) -> None:
+        """Take the lock. In turns, because a thread that waits for it could not be interrupted."""
+        if self._takes(file, patience=_UNTOLD):
+            return
+        with self.step("wait", "for another build of this workspace, or what a killed one left running"):
+            self._takes(file, patience=float("inf"))
+
+    def _takes(self, file: IO[str], *, patience: float) -> bool:
+        began = self._clock.monotonic()
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if isinstance(self._commands, Stoppable) and self._commands.stopped:
+                    raise InterruptedError(errno.EINTR, "interrupted") from None
+                if self._clock.monotonic() - began > patience:
+                    return False
+                self._clock.sleep(_TURN)
+            else:
+                return True
+
+    def _run_alone(self, command: Command) -> CommandResult:
+        """Run something that writes into the workspace; an orphan of ours still keeps others out."""
+        return self._commands.run(replace(command, holds=self._held))
 
     def esbuild(self, folder: Path) -> Path:
         """The esbuild program that the service at `folder` gets: the workspace's own, or else ours."""
@@ -146,7 +185,7 @@ class NodeTools:
     def _install(self, folder: Path, manager: Manager) -> None:
         tool = self.tool(manager, folder)
         with self.step(f"{manager} install", self._told(folder)):
-            result = self._commands.run(node.install_command(manager, tool.program, folder, tool.env))
+            result = self._run_alone(node.install_command(manager, tool.program, folder, tool.env))
             if result.status == 0:
                 return
             if node.stale_lock(result.stdout + result.stderr):
@@ -156,7 +195,8 @@ class NodeTools:
                     hint=f"cd {self._told(folder)} && {manager} install",
                 )
             raise BuildFailed(
-                f"{manager} could not install the locked packages:\n{said(result)}", where=self._told(folder)
+                f"{manager} could not install the locked packages:\n{said(result)}",
+                where=self._told(folder / "package.json"),
             )
 
     def tool(self, manager: Manager, folder: Path) -> Tool:
@@ -284,5 +324,6 @@ def _wanted_version(folder: Path, manager: Manager) -> str:
 
 def said(result: CommandResult) -> str:
     """The last lines of what a program said."""
-    lines = [line.rstrip() for line in f"{result.stdout}\n{result.stderr}".splitlines() if line.strip()]
+    told = f"{result.stdout}\n{result.stderr}".splitlines()
+    lines = [line.rstrip() for line in told if line.strip() and not _ITS_OWN.match(line)]
     return "\n".join(lines[-40:]) or "it said nothing"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from penstock.model.errors import Interrupted, PenstockError, UsageError, WorkspaceInvalid
+from penstock.model.errors import BuildsFailed, Interrupted, PenstockError, UsageError, WorkspaceInvalid
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,6 +60,20 @@ def seen_from(error: PenstockError, root: Path, here: Path) -> PenstockError:
                 for one in error.problems
             )
         )
+    if isinstance(error, BuildsFailed):
+        return BuildsFailed(
+            tuple(
+                replace(
+                    one,
+                    what=_places(one.what, root, here),
+                    where=_path(one.where, root, here),
+                    hint=_command(one.hint, root, here),
+                )
+                for one in error.failures
+            ),
+            total=error.total,
+        )
+    error.what = _places(error.what, root, here)
     error.where = _path(error.where, root, here)
     error.hint = _command(error.hint, root, here)
     return error
@@ -70,6 +84,11 @@ def _path(where: str, root: Path, here: Path) -> str:
     if not path or Path(path).is_absolute() or not (root / path).exists():
         return where
     return f"{os.path.relpath(root / path, here)}{colon}{line}"
+
+
+def _places(what: str, root: Path, here: Path) -> str:
+    """A compiler's `services/x/app.ts:3:5: …`, a line each."""
+    return re.sub(r"^[^\s:]+(?=:\d)", lambda found: _path(found[0], root, here), what, flags=re.MULTILINE)
 
 
 def _command(hint: str, root: Path, here: Path) -> str:

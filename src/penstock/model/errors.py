@@ -5,6 +5,7 @@
     │   └── WorkspaceInvalid          2    … with all problems of a workspace at once
     ├── ToolMissing                   1    a program we need is not on the machine, or too old
     ├── BuildFailed                   1    a compiler, resolver or check refused an artifact
+    │   └── BuildsFailed              1    … with all services of a build that it happened to
     ├── TerraformFailed               1    Terraform ended with an error
     ├── RemoteFault                   1    AWS (or the embedded AWS) answered with an error
     │   ├── NotFound                  1    … because the thing is not there
@@ -92,6 +93,33 @@ class ToolMissing(PenstockError):
 
 class BuildFailed(PenstockError):
     """A compiler, a resolver or a check of the artifact refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why these services or packages did not build: one reason, however many it stopped."""
+
+    names: tuple[str, ...]
+    what: str
+    where: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        hint = f"\n  → {self.hint}" if self.hint else ""
+        return f"{', '.join(self.names)}: {place}{self.what}{hint}"
+
+
+class BuildsFailed(BuildFailed):
+    """Several did not build; the others did."""
+
+    def __init__(self, failures: tuple[Failure, ...], *, total: int) -> None:
+        """`total` is how many there were to build."""
+        count = sum(len(failure.names) for failure in failures)
+        listed = "\n".join(str(failure) for failure in failures)
+        super().__init__(f"{count} of {total} did not build:\n{listed}")
+        self.failures = failures
+        self.total = total
 
 
 class TerraformFailed(PenstockError):

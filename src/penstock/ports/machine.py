@@ -62,6 +62,8 @@ class Command:
     timeout: float | None = None
     """Seconds."""
     stdin: str | None = None
+    holds: tuple[int, ...] = ()
+    """Open files that it keeps open as long as it runs: a lock that is held even when who started it is killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

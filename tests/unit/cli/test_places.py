@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penstock.cli.errors import error_text, seen_from
-from penstock.model.errors import BuildFailed, Problem, WorkspaceInvalid
+from penstock.model.errors import BuildFailed, BuildsFailed, Failure, Problem, WorkspaceInvalid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +43,21 @@ def test_every_problem_of_a_workspace_is_placed(root: Path, tmp_path: Path) -> N
     assert error_text(seen_from(invalid, root, tmp_path)).splitlines()[:2] == [
         "examples/shop/services/service.toml:2: no",
         "gone: no",
+    ]
+
+
+def test_every_service_that_did_not_build_is_placed_and_so_is_what_a_compiler_said(root: Path, tmp_path: Path) -> None:
+    failures = (
+        Failure(names=("a", "b"), what="it is stale", where="uv.lock", hint="uv lock --directory ."),
+        Failure(names=("c",), what="tsc:\nservices/service.toml:3:5: error\n  gone.ts:1: error"),
+    )
+    assert error_text(seen_from(BuildsFailed(failures, total=5), root, tmp_path)).splitlines() == [
+        "error: 3 of 5 did not build:",
+        "a, b: examples/shop/uv.lock: it is stale",
+        "  → uv lock --directory examples/shop",
+        "c: tsc:",
+        "examples/shop/services/service.toml:3:5: error",
+        "  gone.ts:1: error",
     ]
 
 

@@ -12,7 +12,7 @@ from penstock.cli.render.plain import PlainSink
 from penstock.cli.render.sink import line, seconds, size
 from penstock.cli.render.terminal import TerminalSink
 from penstock.model import events as e
-from penstock.model.errors import Locked, Problem, WorkspaceInvalid
+from penstock.model.errors import BuildsFailed, Failure, Locked, Problem, WorkspaceInvalid
 
 STREAM: tuple[e.Event, ...] = (
     e.Note(text="building for python3.11 at hand", level="warning"),
@@ -96,6 +96,16 @@ def test_ndjson_tells_every_problem_of_a_workspace() -> None:
     stream = io.StringIO()
     NdjsonSink(stream).fail(WorkspaceInvalid((Problem(file="a.toml", line=2, what="no", hint="yes"),)))
     assert json.loads(stream.getvalue())["problems"] == [{"file": "a.toml", "line": 2, "what": "no", "hint": "yes"}]
+
+
+def test_ndjson_tells_everything_that_did_not_build_and_why() -> None:
+    stream = io.StringIO()
+    failures = (Failure(names=("a", "b"), what="no", where="uv.lock"), Failure(names=("c",), what="neither"))
+    NdjsonSink(stream).fail(BuildsFailed(failures, total=4))
+    assert json.loads(stream.getvalue())["failures"] == [
+        {"names": ["a", "b"], "what": "no", "where": "uv.lock", "hint": ""},
+        {"names": ["c"], "what": "neither", "where": "", "hint": ""},
+    ]
 
 
 def test_the_terminal_keeps_every_finished_line_and_leaves_no_spinner() -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
-from penstock.model.errors import WorkspaceInvalid
+from penstock.model.errors import BuildsFailed, WorkspaceInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,10 +39,14 @@ class NdjsonSink:
             if isinstance(error, WorkspaceInvalid)
             else None
         )
+        failures = [asdict(one) for one in error.failures] if isinstance(error, BuildsFailed) else None
         told = {"event": "error", "error": type(error).__name__, "what": error.what, "where": error.where}
         told |= {"hint": error.hint}
         self._failed = True
-        self.put({**told, "exit_code": error.exit_code, **({"problems": problems} if problems is not None else {})})
+        lists = {"problems": problems, "failures": failures}
+        self.put(
+            {**told, "exit_code": error.exit_code, **{key: each for key, each in lists.items() if each is not None}}
+        )
 
     def close(self) -> None:
         """Nothing is open."""
