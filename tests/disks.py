@@ -33,7 +33,8 @@ def read_only(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: our own process may still have a file of it mapped.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @contextmanager
