@@ -41,6 +41,9 @@ def install(ministack: Ministack, _settings: Settings) -> None:
     ministack.wrap(lambdas, "invoke_async_with_retry", "(func, event)", aliases.around_executed)
     ministack.wrap(lambdas, "_create_alias", "(func_name, data)", aliases.around_create)
     ministack.wrap(lambdas, "_update_alias", "(func_name, alias_name, data)", aliases.around_update)
+    ministack.wrap(
+        lambdas, "_put_provisioned_concurrency", "(func_name, qualifier, data)", aliases.around_put_provisioned
+    )
 
 
 def draw(alias: Mapping[str, Any]) -> str:
@@ -149,6 +152,24 @@ class Aliases:
 
         return update
 
+    def around_put_provisioned(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Refuse provisioned concurrency of an alias with weights, and of what is not published."""
+
+        def put(func_name: str, qualifier: str, data: dict[str, Any]) -> Response:
+            func = self._ministack.lambdas._functions.get(func_name) or {}
+            alias = (func.get("aliases") or {}).get(qualifier) or {}
+            problem = None
+            if (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights"):
+                problem = "Alias with weights can not be used with Provisioned Concurrency"
+            elif LATEST in {qualifier or LATEST, alias.get("FunctionVersion")}:
+                problem = "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
+            if func and problem:
+                return self._ministack.error("InvalidParameterValueException", problem, _BAD_REQUEST)
+            answer: Response = original(func_name, qualifier, data)
+            return answer
+
+        return put
+
     def _refusal(self, name: str, data: Mapping[str, Any], alias: Mapping[str, Any]) -> Response | None:
         lambdas = self._ministack.lambdas
         func = lambdas._functions.get(name)
@@ -162,7 +183,7 @@ class Aliases:
                 return self._ministack.error(
                     "ResourceNotFoundException", f"Function not found: {lambdas._func_arn(name)}:{version}", _NOT_FOUND
                 )
-        problem = _weights_problem(main, weights)
+        problem = _weights_problem(main, weights) or _pair_problem(func, alias.get("Name"), main, weights)
         if problem:
             return self._ministack.error("InvalidParameterValueException", problem, _BAD_REQUEST)
         return None
@@ -177,4 +198,18 @@ def _weights_problem(main: str, weights: Mapping[str, Any]) -> str | None:
         return "Invalid function version in AdditionalVersionWeights. Only one additional, other version is allowed"
     if not all(0.0 <= float(weight) <= 1.0 for weight in weights.values()):
         return "Weights must be between 0.0 and 1.0"
+    return None
+
+
+def _pair_problem(func: Mapping[str, Any], alias: str | None, main: str, weights: Mapping[str, Any]) -> str | None:
+    """Two versions behind an alias share role and dead-letter queue, and the alias has no provisioned concurrency."""
+    if not weights:
+        return None
+    if alias in (func.get("provisioned_concurrency") or {}):
+        return "Alias with weights can not be used with Provisioned Concurrency"
+    configs = [func["versions"][version]["config"] for version in (main, *weights)]
+    if len({config.get("Role") for config in configs}) > 1:
+        return "Function versions behind an alias with weights must have the same execution role"
+    if len({(config.get("DeadLetterConfig") or {}).get("TargetArn") for config in configs}) > 1:
+        return "Function versions behind an alias with weights must have the same dead-letter queue configuration"
     return None
