@@ -15,7 +15,7 @@ from penstock.model.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from penstock.model.workspace import Statement, Workspace
+    from penstock.model.workspace import Function, Statement, Workspace
 
 TERRAFORM_VERSION = ">= 1.11.0"
 PROVIDER_VERSION = ">= 5.80.0, < 7.0.0"
@@ -23,6 +23,9 @@ STATE_KEY = "terraform/terraform.tfstate"
 
 RESERVED = ("boundary", "observability", "pointer", "rest_api")
 """Modules of ours: a service may not bear one of these names."""
+
+WEIGHTED = ("canary", "linear")
+"""Strategies that give the candidate a share of traffic and judge it."""
 
 FENCED = ("dynamodb", "iam", "lambda", "logs", "organizations", "s3", "secretsmanager", "sns", "sqs", "ssm")
 """AWS services of which roles reach this environment's resources only, and what somebody asked for by ARN."""
@@ -124,6 +127,7 @@ def _modules(workspace: Workspace) -> dict[str, Any]:
             "deployment_id": reference("module.pointer.deployment_id"),
             "metrics": workspace.environment.profile != "minimal",
             "tracing": any(function.tracing for function in workspace.functions if function.routes),
+            **_access_logs(workspace),
         }
     for service in workspace.services:
         if service.name in ours or service.name in RESERVED:
@@ -138,6 +142,7 @@ def _modules(workspace: Workspace) -> dict[str, Any]:
 
 def _observability(workspace: Workspace) -> dict[str, Any]:
     has_api = any(function.routes for function in workspace.functions)
+    rollouts = _judges(workspace)
     dead_letters = [
         reference(f"module.queue_{queue.name}.dead_letter_name")
         for queue in workspace.queues
@@ -148,11 +153,13 @@ def _observability(workspace: Workspace) -> dict[str, Any]:
         "name": workspace.prefix,
         "region": workspace.environment.region,
         "profile": workspace.environment.profile,
+        **({"rollouts": True} if rollouts else {}),
         "functions": {
             function.key: {
                 "function_name": function.physical,
                 "timeout": function.timeout,
                 "has_stream": any(on.kind == "stream" for on in function.on),
+                **({"aliases": list(_called_aliases(function))} if rollouts else {}),
             }
             for function in workspace.functions
         },
@@ -160,6 +167,24 @@ def _observability(workspace: Workspace) -> dict[str, Any]:
         **({"api_name": workspace.api_name} if has_api else {}),
         **({"dead_letter_names": dead_letters} if dead_letters else {}),
     }
+
+
+def _judges(workspace: Workspace) -> bool:
+    """Whether releases of the environment are judged on their way."""
+    return workspace.environment.rollout.strategy in WEIGHTED
+
+
+def _called_aliases(function: Function) -> tuple[str, ...]:
+    """The aliases that callers of the function use: slots for HTTP, `live` for everything else."""
+    return (*(("blue", "green") if function.routes else ()), *(("live",) if function.on or not function.routes else ()))
+
+
+def _access_logs(workspace: Workspace) -> dict[str, Any]:
+    """They cost money: only where they are looked at, by people or by a judge."""
+    if workspace.environment.profile == "minimal" and not _judges(workspace):
+        return {}
+    retention = max(function.log_retention for function in workspace.functions if function.routes)
+    return {"access_logs": {"account_role": True, "retention_days": retention}}
 
 
 def _own_resources(workspace: Workspace) -> Iterator[str]:

@@ -87,6 +87,22 @@ def access_namespace(prefix: str) -> str:
     return f"Penstock/{prefix}"
 
 
+def access_routes(method: str, path: str) -> tuple[str, ...]:
+    """A route of the API as the access log tells it, which knows the verb of every request: `ANY` is all of them."""
+    verbs = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT") if method == "ANY" else (method,)
+    return tuple(f"{verb} {path}" for verb in verbs)
+
+
+def alarm_prefix(prefix: str) -> str:
+    """How the names of the alarms begin that Terraform makes for rollouts (module `observability`)."""
+    return f"{prefix}-rollout-"
+
+
+def alarm_name(prefix: str, function: str, alias: str) -> str:
+    """The alarm of a function's alias, by the function's key; the API's is `<prefix>-rollout-api`."""
+    return f"{alarm_prefix(prefix)}{function}-{alias}"
+
+
 def queries(watches: Iterable[Watch], routes: Iterable[RouteWatch] = ()) -> tuple[MetricQuery, ...]:
     """Every series that `strata` needs. CloudWatch charges by the query, so watch what changed and no more."""
     found: dict[MetricQuery, None] = {}

@@ -8,6 +8,8 @@ output "alarms" {
   value = sort(concat(
     [for alarm in aws_cloudwatch_metric_alarm.function : alarm.alarm_name],
     aws_cloudwatch_metric_alarm.api[*].alarm_name,
+    [for alarm in aws_cloudwatch_metric_alarm.rollout : alarm.alarm_name],
+    aws_cloudwatch_metric_alarm.rollout_api[*].alarm_name,
     [for alarm in aws_cloudwatch_metric_alarm.table : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.dead_letters : alarm.alarm_name],
   ))

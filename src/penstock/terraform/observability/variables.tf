@@ -20,12 +20,19 @@ variable "profile" {
 }
 
 variable "functions" {
-  description = "Functions by key: AWS's name, timeout in seconds, and whether a stream or queue feeds it."
+  description = "Functions by key: AWS's name, timeout in seconds, whether a stream or queue feeds it, and the aliases through which it is called: the slots, or live."
   type = map(object({
     function_name = string
     timeout       = number
     has_stream    = optional(bool, false)
+    aliases       = optional(list(string), [])
   }))
+}
+
+variable "rollouts" {
+  description = "Alarms per alias and for the API that bring a rollout back at once, whatever the profile."
+  type        = bool
+  default     = false
 }
 
 variable "api_name" {

@@ -13,6 +13,11 @@ output "invoke_url" {
   value       = aws_api_gateway_stage.live.invoke_url
 }
 
+output "access_log_group" {
+  description = "Log group of the access log; null without one."
+  value       = try(aws_cloudwatch_log_group.access[0].name, null)
+}
+
 output "callers" {
   description = "Who may invoke a function's slots: API name to the execution ARN of its stage, for lambda_service's callers."
   value = {

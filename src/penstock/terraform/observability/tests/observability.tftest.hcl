@@ -56,3 +56,25 @@ run "full_watches_throttles_slowness_streams_tables_and_dead_letters" {
     error_message = "Slow is 80 % of the function's own timeout."
   }
 }
+
+run "rollouts_have_an_alarm_for_each_alias_and_for_the_api" {
+  command = plan
+
+  variables {
+    rollouts = true
+    functions = {
+      users  = { function_name = "shop-dev-users", timeout = 10, aliases = ["blue", "green"] }
+      worker = { function_name = "shop-dev-worker", timeout = 60, aliases = ["live"] }
+    }
+  }
+
+  assert {
+    condition     = join(" ", output.alarms) == "shop-dev-rollout-api shop-dev-rollout-users-blue shop-dev-rollout-users-green shop-dev-rollout-worker-live"
+    error_message = "A rollout finds them by their prefix, in every profile."
+  }
+
+  assert {
+    condition     = [for query in aws_cloudwatch_metric_alarm.rollout["users-green"].metric_query : one(query.metric[*].dimensions.Resource) if query.id != "failing"] == ["shop-dev-users:green", "shop-dev-users:green"]
+    error_message = "A slot's calls are counted apart from the other's."
+  }
+}

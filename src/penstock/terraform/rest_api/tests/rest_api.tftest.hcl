@@ -49,8 +49,57 @@ run "the_live_stage_follows_the_pointer_and_the_preview_shows_the_other_slot" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_log_group.access) == 0 && length(aws_api_gateway_method_settings.live) == 0
+    condition     = length(aws_cloudwatch_log_group.access) == 0 && length(aws_cloudwatch_log_metric_filter.access) == 0 && length(aws_api_gateway_method_settings.live) == 0
     error_message = "What costs money is asked for."
+  }
+}
+
+run "an_access_log_tells_route_side_and_status_and_is_counted" {
+  command = plan
+
+  variables {
+    access_logs = { retention_days = 7, account_role = true }
+  }
+
+  assert {
+    condition     = [for group in concat(aws_cloudwatch_log_group.access, aws_cloudwatch_log_group.access_canary) : "${group.name} ${group.retention_in_days}"] == ["/aws/apigateway/shop-dev 7", "/aws/apigateway/shop-dev/Canary 7"]
+    error_message = "Both groups forget after the same time."
+  }
+
+  assert {
+    condition     = strcontains(local.format, "\"status\":$context.status,") && strcontains(local.format, "\"canary\":\"$context.isCanaryRequest\"") && strcontains(local.format, "\"route\":\"$context.httpMethod $context.resourcePath\"")
+    error_message = "The status is a number, the side a word."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, filter in aws_cloudwatch_log_metric_filter.access :
+      filter.metric_transformation[0].namespace == "Penstock/shop-dev" && filter.metric_transformation[0].name == name && filter.metric_transformation[0].dimensions == tomap({ Canary = "$.canary", Route = "$.route" })
+    ])
+    error_message = "Requests and server errors are counted by route and side."
+  }
+
+  assert {
+    condition     = alltrue([for filter in aws_cloudwatch_log_metric_filter.access : strcontains(filter.pattern, "$.canary != \"-\"")])
+    error_message = "Series that nobody looks at cost nothing."
+  }
+
+  assert {
+    condition     = length(aws_api_gateway_account.this) == 1 && aws_iam_role.logs[0].name == "shop-dev-apigateway"
+    error_message = "API Gateway gets a role to write with."
+  }
+}
+
+run "the_role_of_the_account_is_left_alone_unless_asked_for" {
+  command = plan
+
+  variables {
+    access_logs = {}
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) == 1 && length(aws_api_gateway_account.this) == 0 && length(aws_iam_role.logs) == 0
+    error_message = "The account's settings may be somebody else's."
   }
 }
 
