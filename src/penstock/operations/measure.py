@@ -11,6 +11,7 @@ from penstock.rollout.signals import (
     RouteWatch,
     Watch,
     access_namespace,
+    access_routes,
     queries,
     slot_watch,
     slow_queries,
@@ -63,7 +64,9 @@ def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str
                 RouteWatch(
                     service=function.service,
                     namespace=access_namespace(world.workspace.prefix),
-                    routes=tuple(sorted(str(route) for route in function.routes)),
+                    routes=tuple(
+                        sorted(name for route in function.routes for name in access_routes(route.method, route.path))
+                    ),
                 )
             )
         seen = observed.functions.get(function.physical)
