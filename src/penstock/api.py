@@ -85,15 +85,31 @@ class Penstock:
     # ------------------------------------------------------------------------------------------ verbs
 
     def build(self, names: Sequence[str] = (), *, clean: bool = False) -> Sequence[Artifact]:
-        """Build `packages`, `services`, some by name, or (none given) everything; the artifacts."""
+        """Build `packages`, `services`, some by name, or (none given) everything; the artifacts.
+
+        Whatever fails does not stop the rest. Raises BuildsFailed with everything that did.
+        """
+        from penstock.model.errors import BuildsFailed  # noqa: PLC0415
+
         if clean:
             self.builder.forget()
+        failed: BuildsFailed | None = None
         if not names or "packages" in names:
-            self.builder.build_packages(self.workspace)
+            try:
+                self.builder.build_packages(self.workspace)
+            except BuildsFailed as error:
+                failed = error
         services = [name for name in names if name not in ("packages", "services")]
-        if names and not services and "services" not in names:
-            return ()
-        return self.builder.build(self.workspace, None if "services" in names else services or None, self.targets)
+        made: Sequence[Artifact] = ()
+        if not names or services or "services" in names:
+            wanted = None if "services" in names else services or None
+            try:
+                made = self.builder.build(self.workspace, wanted, self.targets)
+            except BuildsFailed as error:
+                failed = failed + error if failed else error
+        if failed is not None:
+            raise BuildsFailed(failed.failures, total=failed.total, made=failed.made or tuple(made))
+        return made
 
     def validate(self) -> Workspace:
         """The workspace, when its files are right and its sources are such that a build can begin.
@@ -290,11 +306,12 @@ class Penstock:
     def builder(self) -> Builder:
         """Makes artifacts, cached below the workspace."""
         from penstock.adapters.builder import Builder  # noqa: PLC0415
+        from penstock.adapters.commands_told import ToldCommands  # noqa: PLC0415
 
         cache = self.root / OWN_FOLDER / "cache"
         return Builder(
             self.root,
-            RealCommands(),
+            ToldCommands(RealCommands(), self._events, SystemClock()),
             cache,
             self._events,
             SystemClock(),

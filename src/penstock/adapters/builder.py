@@ -29,14 +29,14 @@ from penstock.adapters.node_tools import NodeTools
 from penstock.build import archive, changes
 from penstock.build.archive import ArchiveError
 from penstock.build.changes import Reason
-from penstock.build.limits import check_size
+from penstock.build.limits import check_size, direct_upload_note
 from penstock.build.remedies import remedy
 from penstock.build.units import Unit, select
 from penstock.build.units import units as units_of
 from penstock.build.weight import Weight, tree
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.errors import BuildFailed, BuildsFailed, Failure, PenstockError
-from penstock.model.events import ArtifactReady, StepFinished, StepStarted
+from penstock.model.events import ArtifactReady, Note, StepFinished, StepStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -126,7 +126,7 @@ class Builder:
         if made and is_short(self._cache.folder):
             with contextlib.suppress(OSError):
                 self.make_room()
-        _raise(failures | further, len(prepared) + len(failures))
+        _raise(failures | further, len(prepared) + len(failures), found | made)
         return tuple((found | made)[name] for name in sorted(found | made))
 
     def problems(self, workspace: Workspace) -> tuple[Problem, ...]:
@@ -316,6 +316,8 @@ class Builder:
         seconds = self._clock.monotonic() - began
         # The artifact that comes of it is told by itself.
         self._events.emit(StepFinished(step=step, seconds=seconds, inner=True))
+        if note := direct_upload_note(one.unit.name, entry.size, entry.unzipped):
+            self._events.emit(Note(text=note))
         return self._ready(one, entry, cached=False, seconds=seconds)
 
     def _fetch(self, one: _Prepared, elsewhere: Elsewhere) -> Entry | None:
@@ -413,22 +415,18 @@ def _recipe_note(recipe: Recipe) -> dict[str, Any]:
     return {"inputs": changes.parts(recipe)}
 
 
-def _raise(failures: Mapping[str, PenstockError], total: int) -> None:
-    """Raise what failed: a single failure as it is, several as one list in which the same reason stands once."""
+def _raise(failures: Mapping[str, PenstockError], total: int, made: Mapping[str, Artifact] | None = None) -> None:
+    """Raise what failed as one list in which the same reason stands once."""
     if not failures:
         return
-    if len(failures) == 1:
-        ((name, error),) = failures.items()
-        hint = error.hint or remedy(error.what)
-        raise BuildFailed(f"{name}: {error.what}", where=error.where, hint=hint) from error
     names_by_reason: dict[tuple[str, str, str], list[str]] = {}
     for name, error in sorted(failures.items()):
         reason = (error.what, error.where, error.hint or remedy(error.what))
         names_by_reason.setdefault(reason, []).append(name)
-    raise BuildsFailed(
-        tuple(
-            Failure(names=tuple(names), what=what, where=where, hint=hint)
-            for (what, where, hint), names in names_by_reason.items()
-        ),
-        total=total,
+    listed = tuple(
+        Failure(names=tuple(names), what=what, where=where, hint=hint)
+        for (what, where, hint), names in names_by_reason.items()
     )
+    made = made or {}
+    first = next(iter(failures.values()))
+    raise BuildsFailed(listed, total=total, made=tuple(made[name] for name in sorted(made))) from first

@@ -1,7 +1,8 @@
 """Lambda's limits on code.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, "Deployment package (.zip file archive)
-size: 250 MB, unzipped, including layers". The 50 MB for direct uploads do not count: artifacts go through S3.
+size": 50 MB zipped "when uploaded through the Lambda API or SDKs", larger ones through S3; 250 MB unzipped with layers.
+Artifacts go through S3, always.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 UNZIPPED_MAX = 250 * 1024 * 1024
 """Bytes."""
+DIRECT_UPLOAD_MAX = 50 * 1024 * 1024
+"""Bytes of a ZIP that goes along with the call; one in S3 may be bigger."""
 _SHOWN = 5
 
 
@@ -36,3 +39,14 @@ def check_size(unit: str, members: Iterable[Member], *, limit: int = UNZIPPED_MA
             hint=f"leave out or split what weighs most: {biggest}",
         )
     return total
+
+
+def direct_upload_note(unit: str, size: int, unzipped: int) -> str:
+    """What to tell of a ZIP that only S3 can bring to Lambda; empty for one that is small enough."""
+    if size <= DIRECT_UPLOAD_MAX:
+        return ""
+    return (
+        f"{unit}: its ZIP of {size / 2**20:.1f} MB is over the {DIRECT_UPLOAD_MAX / 2**20:.0f} MB of a direct upload "
+        f"to Lambda. Penstock uploads through S3, where only the {UNZIPPED_MAX / 2**20:.0f} MB unzipped count: "
+        f"it has {unzipped / 2**20:.1f} MB"
+    )

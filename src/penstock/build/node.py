@@ -36,6 +36,9 @@ _PATIENCE = 600.0
 # A bundle of ES modules may hold CommonJS that asks for Node's own modules by `require`.
 _REQUIRE = "import{createRequire as penstockRequire}from'node:module';const require=penstockRequire(import.meta.url);"
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
+_ERROR = re.compile(r"^✘ \[ERROR\] ", re.MULTILINE)
+_NO_ERROR = re.compile(r"^▲ \[WARNING\] ", re.MULTILINE)
+_COUNT = re.compile(r"\d+ (of \d+ )?(errors?|warnings?)( and \d+ errors?)?")
 
 _ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
 _TEXTS = (
@@ -231,10 +234,23 @@ def check_export(found: Entry, names: Collection[str], source: str, *, where: st
 
 
 def bundle_failure(stderr: str, unit: str) -> BuildFailed:
-    """What esbuild said, with the place of its first error."""
-    place = _PLACE.search(stderr)
-    text = "\n".join(line.rstrip() for line in stderr.strip().splitlines() if line.strip())
-    return BuildFailed(f"esbuild refused it:\n{text or 'it said nothing'}", where=place["where"] if place else unit)
+    """What esbuild refused, each error once with its place; that of the first is where it failed."""
+    errors = [_esbuild_error(block) for block in _ERROR.split(stderr)[1:]]
+    if not errors:
+        text = "\n".join(line.rstrip() for line in stderr.strip().splitlines() if line.strip())
+        return BuildFailed(f"esbuild refused it:\n{text or 'it said nothing'}", where=unit)
+    (place, first), *further = errors
+    more = [f"{where}: {what}" if where else what for where, what in further]
+    return BuildFailed("\n".join([f"esbuild refused it: {first}", *more]), where=place or unit)
+
+
+def _esbuild_error(block: str) -> tuple[str, str]:
+    """Place and words of one error: what it is, then the line of code that it is about."""
+    block = _NO_ERROR.split(block)[0]
+    place = _PLACE.search(block)
+    rest = block[: place.start()] + block[place.end() :] if place else block
+    lines = [line.rstrip() for line in rest.splitlines() if line.strip() and not _COUNT.fullmatch(line)]
+    return place["where"] if place else "", "\n".join(lines)
 
 
 def stale_lock(output: str) -> bool:

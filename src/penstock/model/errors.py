@@ -24,8 +24,11 @@ The exit code sits on the class; there is no table elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from penstock.model.artifact import Artifact
 
 
 class PenstockError(Exception):
@@ -111,15 +114,32 @@ class Failure:
 
 
 class BuildsFailed(BuildFailed):
-    """Several did not build; the others did."""
+    """Some services or packages did not build; the others did."""
 
-    def __init__(self, failures: tuple[Failure, ...], *, total: int) -> None:
-        """`total` is how many there were to build."""
+    def __init__(self, failures: tuple[Failure, ...], *, total: int, made: tuple[Artifact, ...] = ()) -> None:
+        """`total` is how many there were to build, `made` the artifacts of those that did."""
         count = sum(len(failure.names) for failure in failures)
-        listed = "\n".join(str(failure) for failure in failures)
-        super().__init__(f"{count} of {total} did not build:\n{listed}")
+        if count == 1:
+            (one,) = failures
+            super().__init__(f"{one.names[0]}: {one.what}", where=one.where, hint=one.hint)
+        else:
+            listed = "\n".join(str(failure) for failure in failures)
+            super().__init__(f"{count} of {total} did not build:\n{listed}")
         self.failures = failures
         self.total = total
+        self.made = made
+
+    def __add__(self, other: BuildsFailed) -> BuildsFailed:
+        """Both lists as one, in which the same reason stands once."""
+        names: dict[Failure, tuple[str, ...]] = {}
+        for failure in (*self.failures, *other.failures):
+            reason = replace(failure, names=())
+            names[reason] = tuple(dict.fromkeys((*names.get(reason, ()), *failure.names)))
+        return BuildsFailed(
+            tuple(replace(reason, names=each) for reason, each in names.items()),
+            total=self.total + other.total,
+            made=self.made + other.made,
+        )
 
 
 class TerraformFailed(PenstockError):

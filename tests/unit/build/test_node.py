@@ -73,11 +73,28 @@ def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stal
         node.check_inputs(json.dumps(meta), ["services/a", "packages/http"], where="services/a/src/app.ts")
 
 
-def test_esbuilds_words_come_with_the_place_of_the_first_error() -> None:
-    said = '✘ [ERROR] Could not resolve "zodd"\n\n    src/app.ts:3:18:\n      3 │ import z from "zodd"\n'
-    error = node.bundle_failure(said, "src/other.ts")
+def test_each_of_esbuilds_errors_is_told_once_with_its_place_and_nothing_else_is() -> None:
+    said = (
+        '▲ [WARNING] Duplicate key "a" [duplicate-object-key]\n\n    src/a.ts:1:2:\n      1 │ ({a: 1, a: 2})\n\n'
+        '✘ [ERROR] Could not resolve "zodd"\n\n    src/app.ts:3:18:\n      3 │ import z from "zodd"\n\n'
+        '✘ [ERROR] Unexpected ";"\n\n    src/b.ts:2:12:\n      2 │   return 1 +;\n        ╵             ^\n\n'
+        "1 warning and 2 errors\n"
+    )
+    error = node.bundle_failure(said.replace("1 warning and 2 errors", "2 errors"), "src/other.ts")
     assert error.where == "src/app.ts:3"
-    assert error.what.count("zodd") == 2
+    assert error.what.splitlines() == [
+        'esbuild refused it: Could not resolve "zodd"',
+        '      3 │ import z from "zodd"',
+        'src/b.ts:2: Unexpected ";"',
+        "      2 │   return 1 +;",
+        "        ╵             ^",
+    ]
+    assert node.bundle_failure(said, "src/other.ts").what == error.what
+
+
+def test_what_esbuild_says_in_another_form_is_told_as_it_is() -> None:
+    error = node.bundle_failure("panic: runtime error\n\ngoroutine 1\n", "src/app.ts")
+    assert (error.where, error.what) == ("src/app.ts", "esbuild refused it:\npanic: runtime error\ngoroutine 1")
 
 
 def test_scripts_and_versions_that_bytes_do_not_depend_on_do_not_matter() -> None:

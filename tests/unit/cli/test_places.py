@@ -69,3 +69,15 @@ def test_what_is_no_file_of_the_workspace_stays(root: Path, tmp_path: Path, wher
 def test_in_the_workspace_itself_nothing_changes(root: Path) -> None:
     error = BuildFailed("no", where="uv.lock", hint="uv lock --directory .")
     assert (seen_from(error, root, root).where, error.hint) == ("uv.lock", "uv lock --directory .")
+
+
+def test_two_lists_of_what_failed_become_one_in_which_a_reason_stands_once() -> None:
+    same = {"what": "its backend failed", "where": "packages/p"}
+    packages = BuildsFailed((Failure(names=("p",), **same),), total=2)
+    services = BuildsFailed((Failure(names=("a",), what="no"), Failure(names=("b", "c"), **same)), total=5)
+    assert (packages + services).what.splitlines() == [
+        "4 of 7 did not build:",
+        "p, b, c: packages/p: its backend failed",
+        "a: no",
+    ]
+    assert (packages.what, packages.where) == ("p: its backend failed", "packages/p")

@@ -13,18 +13,22 @@ from penstock.cli.engine import in_environment, in_first_environment
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, table, talk
 from penstock.cli.render.sink import SHORT_DIGEST, size
+from penstock.cli.render.stopwatch import Stopwatch
 from penstock.cli.settings import Settings, service_names
-from penstock.model.errors import PenstockError
+from penstock.model.errors import BuildsFailed, PenstockError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from penstock.model.artifact import Artifact
     from penstock.model.plan import Objection, Plan
     from penstock.operations.orders import Told
     from penstock.operations.switch import Moved
     from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
 
+_SLOWEST = 12
+"""Steps that `build --timings` shows."""
 PLAN_HAS_CHANGES = 2
 """The exit code of `plan --detailed-exitcode`, as Terraform's."""
 
@@ -55,14 +59,43 @@ _auto_approve = click.option(
 @click.command("build", cls=Verb)
 @click.argument("names", nargs=-1, metavar="[packages|services|NAME…]", shell_complete=_complete_service)
 @click.option("--clean", is_flag=True, help="Forget the cache first.")
+@click.option("--timings", is_flag=True, help="Show the slowest steps at the end.")
 @click.pass_obj
-def build(settings: Settings, names: tuple[str, ...], clean: bool) -> None:
+def build(settings: Settings, names: tuple[str, ...], clean: bool, timings: bool) -> None:
     """Build packages, services, or some of them by name.
 
     Without a name everything. What was built from the same inputs before comes from the cache. Without an environment
-    it is built for the first one in penstock.toml: what to build for depends on where it goes.
+    it is built for the first one in penstock.toml: what to build for depends on where it goes. What fails does not
+    stop the rest, and is listed at the end.
     """
-    artifacts = in_first_environment(settings).build(names, clean=clean)
+    watch = Stopwatch(settings.events)
+    settings.events = watch
+    try:
+        _show_artifacts(settings, in_first_environment(settings).build(names, clean=clean))
+    except BuildsFailed as failed:
+        _show_artifacts(settings, failed.made)
+        raise
+    finally:
+        if timings:
+            _show_timings(settings, watch)
+
+
+def _show_timings(settings: Settings, watch: Stopwatch) -> None:
+    settings.events.close()
+    rows = [
+        {
+            "step": one.step,
+            "times": one.times,
+            "seconds": round(one.seconds, 3) if settings.json else f"{one.seconds:.2f}",
+        }
+        for one in watch.slowest(_SLOWEST)
+    ]
+    if rows:
+        table(settings, rows, columns=["seconds", "times", "step"], kind="timing")
+
+
+def _show_artifacts(settings: Settings, artifacts: Sequence[Artifact]) -> None:
+    settings.events.close()
     rows = [
         {
             "unit": artifact.unit,

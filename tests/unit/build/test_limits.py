@@ -1,0 +1,16 @@
+"""Lambda's limits on code: which count, and which do not because artifacts go through S3."""
+
+from __future__ import annotations
+
+from penstock.build.limits import DIRECT_UPLOAD_MAX, direct_upload_note
+
+
+def test_a_zip_within_a_direct_upload_is_nothing_to_speak_of() -> None:
+    assert direct_upload_note("users", DIRECT_UPLOAD_MAX, 200 << 20) == ""
+
+
+def test_a_bigger_zip_is_told_with_the_limit_that_does_count() -> None:
+    assert direct_upload_note("users", 60 << 20, 200 << 20) == (
+        "users: its ZIP of 60.0 MB is over the 50 MB of a direct upload to Lambda. Penstock uploads through S3, where "
+        "only the 250 MB unzipped count: it has 200.0 MB"
+    )
