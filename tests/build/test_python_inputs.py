@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import pathlib
 import subprocess
 import sys
 import tarfile
@@ -18,7 +17,6 @@ from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
 IDNA = (
@@ -258,46 +256,3 @@ def test_a_vendored_library_of_another_processor_is_refused(tmp_path: Path) -> N
     (tmp_path / "services/plain/fast.so").write_bytes(library)
     with pytest.raises(BuildFailed, match=r"fast\.so is made for arm64, and the target is python3\.11/x86_64"):
         site.build()
-
-
-def wheel(path: Path, members: Mapping[str, tuple[int, str]]) -> None:
-    """A wheel of `evil` with further members: mode and content by name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    record = "".join(f"{name},,\n" for name in ("evil.py", "evil-1.0.dist-info/METADATA", "evil-1.0.dist-info/WHEEL"))
-    files = {
-        "evil.py": (0o100644, "A = 1\n"),
-        "evil-1.0.dist-info/METADATA": (0o100644, "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n"),
-        "evil-1.0.dist-info/WHEEL": (0o100644, "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"),
-        **members,
-        "evil-1.0.dist-info/RECORD": (0o100644, record + "".join(f"{name},,\n" for name in members)),
-    }
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, (mode, content) in files.items():
-            info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
-            archive.writestr(info, content)
-
-
-@pytest.mark.parametrize(
-    ("name", "mode", "content"),
-    [
-        ("../../../../escaped.py", 0o100644, "A = 1\n"),
-        ("evil/../../../escaped.py", 0o100644, "A = 1\n"),
-        ("/tmp/escaped-by-an-absolute-path.py", 0o100644, "A = 1\n"),
-        ("evil_link", 0o120777, "/etc/passwd"),
-        ("evil_link", 0o120777, "../../../../../../../../etc/passwd"),
-    ],
-)
-def test_a_hostile_wheel_gets_nowhere(tmp_path: Path, name: str, mode: int, content: str) -> None:
-    site = plain(tmp_path / "w", "./evil-1.0-py3-none-any.whl\n")
-    wheel(tmp_path / "w/services/plain/evil-1.0-py3-none-any.whl", {name: (mode, content)})
-    try:
-        path = site.build()["plain"].path
-    except BuildFailed:
-        path = ""
-    assert not list(tmp_path.rglob("escaped*"))
-    assert not pathlib.Path("/tmp/escaped-by-an-absolute-path.py").exists()
-    if path:
-        with zipfile.ZipFile(path) as archive:
-            assert all(".." not in one and not one.startswith("/") for one in archive.namelist())
-            assert not any(b"root:" in archive.read(one) for one in archive.namelist())

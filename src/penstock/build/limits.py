@@ -21,14 +21,25 @@ UNZIPPED_MAX = 250 * 1024 * 1024
 """Bytes."""
 DIRECT_UPLOAD_MAX = 50 * 1024 * 1024
 """Bytes of a ZIP that goes along with the call; one in S3 may be bigger."""
+FILES_MAX = 0xFFFF
+"""Files in a ZIP without the extension ZIP64, which Lambda does not promise to read."""
 _SHOWN = 5
 
 
 def check_size(unit: str, members: Iterable[Member], *, limit: int = UNZIPPED_MAX) -> int:
     """The unzipped size in bytes. Raises BuildFailed with the biggest packages when Lambda would refuse it."""
-    weights = Counter[str]()
+    weights, counts = Counter[str](), Counter[str]()
     for member in members:
-        weights[member.name.partition("/")[0]] += member.size
+        top = member.name.partition("/")[0]
+        weights[top] += member.size
+        counts[top] += 1
+    if counts.total() > FILES_MAX:
+        most = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(_SHOWN))
+        raise BuildFailed(
+            f"{counts.total():,} files are more than a ZIP holds ({FILES_MAX:,})",
+            where=unit,
+            hint=f"leave out or pack together what is most: {most}",
+        )
     total = weights.total()
     if total > limit:
         biggest = ", ".join(f"{name} {size / 2**20:.1f} MB" for name, size in weights.most_common(_SHOWN))
