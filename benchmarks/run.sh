@@ -40,6 +40,7 @@ measure "Deploys" python benchmarks/deploy.py --rounds "$rounds"
 measure "Builds" python benchmarks/build.py --sizes 10 50 200 1000 --rounds 3
 measure "Command line" python benchmarks/cli.py
 measure "Embedded AWS" python benchmarks/localaws.py
+measure "The judge" python benchmarks/judge.py
 measure "Loading a workspace" python benchmarks/workspace.py
 
 awk -v numbers="$work/numbers" '

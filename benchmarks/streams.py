@@ -12,7 +12,7 @@ from penstock.rollout.judge import Evidence, JudgePolicy, Verdict, accumulate, j
 from penstock.rollout.strata import Sample, Stratum
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from penstock.rollout.strata import Signal
 
@@ -104,11 +104,11 @@ def binomial(chance: Random, calls: int, share: float) -> int:
 # ------------------------------------------------------------------------------------------ rules
 
 
-def judged(scenario: Scenario, seed: int, policy: JudgePolicy) -> int | None:
+def judged(minutes: Iterable[Minute], policy: JudgePolicy, signal: Signal = "errors") -> int | None:
     """The minute (from 1) in which our judge rolls back; None: never."""
     evidence = Evidence()
-    for minute, one in enumerate(scenario.minutes(seed), 1):
-        evidence = accumulate(evidence, [stratum(minute, one, scenario.signal)], policy, CHANGED)
+    for minute, one in enumerate(minutes, 1):
+        evidence = accumulate(evidence, [stratum(minute, one, signal)], policy, CHANGED)
         if evidence.alarm:
             return minute
     return None
@@ -138,17 +138,17 @@ def stratum(minute: int, one: Minute, signal: Signal = "errors", service: str = 
     )
 
 
-def any_error(minutes: Iterator[Minute]) -> int | None:
+def any_error(minutes: Iterable[Minute]) -> int | None:
     """An alarm on the canary's errors > 0."""
     return next((minute for minute, one in enumerate(minutes, 1) if one[1]), None)
 
 
-def above_one_percent(minutes: Iterator[Minute]) -> int | None:
+def above_one_percent(minutes: Iterable[Minute]) -> int | None:
     """An alarm on the canary's share of errors > 1 % in a minute."""
     return next((minute for minute, one in enumerate(minutes, 1) if one[1] > ALPHA * one[0]), None)
 
 
-def repeated_z(minutes: Iterator[Minute]) -> int | None:
+def repeated_z(minutes: Iterable[Minute]) -> int | None:
     """A one-sided two-proportion test at 1 %, after each minute, on all calls so far."""
     total = [0, 0, 0, 0]
     for minute, one in enumerate(minutes, 1):
@@ -163,7 +163,7 @@ def repeated_z(minutes: Iterator[Minute]) -> int | None:
     return None
 
 
-def repeated_ranks(minutes: Iterator[Minute]) -> int | None:
+def repeated_ranks(minutes: Iterable[Minute]) -> int | None:
     """Mann-Whitney on the minutes' error shares at 1 %, after each minute from the fifth on, as Kayenta compares."""
     ours: list[float] = []
     theirs: list[float] = []
@@ -175,7 +175,7 @@ def repeated_ranks(minutes: Iterator[Minute]) -> int | None:
     return None
 
 
-RULES: Mapping[str, Callable[[Iterator[Minute]], int | None]] = {
+RULES: Mapping[str, Callable[[Iterable[Minute]], int | None]] = {
     "any error": any_error,
     "> 1 %": above_one_percent,
     "z-test": repeated_z,
@@ -183,7 +183,7 @@ RULES: Mapping[str, Callable[[Iterator[Minute]], int | None]] = {
 }
 
 
-def least_p(minutes: Iterator[Minute]) -> tuple[float, ...]:
+def least_p(minutes: Iterable[Minute]) -> tuple[float, ...]:
     """Fisher's exact p of all calls so far, after each minute."""
     total = [0, 0, 0, 0]
     found = []

@@ -5,9 +5,10 @@ equally good: the canary's number K is hypergeometric. So `ψ^k / E[ψ^K]` has m
 martingale, and it reaches 1/alpha with probability alpha at most, at any stopping time (Ville's inequality). Nothing is
 assumed about the traffic, about incidents that both sides share, or about other minutes.
 
-Sources: the permutation view of sequential testing in Lindon & Malek, "Anytime-valid inference for multinomial count
-data" (NeurIPS 2022), and Howard & Ramdas (arXiv 1906.09712) on mixtures. ψ is the odds ratio that a bet hopes for; six
-of them share the stake.
+Sources: Lindon & Malek, "Anytime-Valid Inference for Multinomial Count Data" (NeurIPS 2022, arXiv 2011.03567) and
+Lindon & Kallus, "Anytime-Valid Continuous-Time Confidence Processes for Inhomogeneous Poisson Processes" (arXiv
+2410.09282) on rates that vary with time; Howard & Ramdas (arXiv 1906.09712) on watching quantiles, as the share of slow
+calls does. ψ is the odds ratio that a bet hopes for; six of them share the stake.
 
 A regression that begins late would have to win back what was lost before. So a fifth of each stake is held back and
 enters later, 0.2/(j(j-1)) of it at the j-th minute that tells anything: still one martingale that started with 1, but
