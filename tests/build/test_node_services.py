@@ -214,3 +214,18 @@ def test_an_interrupted_build_takes_its_programs_with_it(node_site: Site) -> Non
     _, said = process.communicate(timeout=20)
     assert "KeyboardInterrupt" in said
     assert eventually(lambda: not alive(int(note.read_text())))
+
+
+def test_of_a_lock_only_the_part_touches_a_service_that_it_reaches(node_site: Site) -> None:
+    lock = json.loads((node_site.root / "package-lock.json").read_text())
+
+    def touched(**packages: object) -> set[str]:
+        """Services that are touched when the lock had these entries as well, or instead, before."""
+        before = json.dumps({**lock, "packages": {**lock["packages"], **packages}})
+        return set(node_site.builder().affected(node_site.workspace, ["package-lock.json"], lambda _: before))
+
+    assert touched() == set()
+    assert touched(**{"node_modules/eslint": {"version": "9.0.0"}}) == set()
+    assert touched(**{"node_modules/esbuild": {"version": "0.1.0"}}) == {"catalog", "legacy"}
+    shared = {**lock["packages"]["packages/plain"], "dependencies": {"zod": "4"}}
+    assert touched(**{"packages/plain": shared, "node_modules/zod": {"version": "4.0.0"}}) == {"catalog"}

@@ -12,7 +12,7 @@ import contextlib
 import errno
 import os
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -183,7 +183,7 @@ class Builder:
 
         `before` gives the text that a file had. Raises BuildFailed with all that is missing.
         """
-        reaches, failures = [], {}
+        reaches, failures, plans = [], {}, {}
         for service in workspace.services:
             try:
                 if service.language == "python":
@@ -192,16 +192,22 @@ class Builder:
                     )
                 else:
                     plan = self._node.plan(workspace, service.path, service.build)
-                    reaches.append(plan.reach(service.name, self._files.root))
+                    plans[service.name] = plan
+                    reaches.append(self._node.reach(plan, service.name))
             except PenstockError as error:
                 failures[service.name] = error
         self._files.save()
         _raise(failures, len(workspace.services))
         folders = {service.name: service for service in workspace.services}
+        text_before = cache(before)
 
         def lock_before(reach: changes.Reach, path: str) -> str | None:
-            service, text = folders[reach.service], before(path)
-            return None if text is None else self._pythons.lock_part(service.path, service.build, path, text)
+            service, text = folders[reach.service], text_before(path)
+            if text is None:
+                return None
+            if service.language == "node":
+                return self._node.lock_part(plans[service.name], text)
+            return self._pythons.lock_part(service.path, service.build, path, text)
 
         return changes.affected(reaches, changed, lock_before)
 

@@ -16,7 +16,7 @@ from penstock.adapters.builder_node_together import Bundled, Together
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, read_package_json
-from penstock.build import archive, node, package_json, proof, python, tsconfig
+from penstock.build import archive, node, node_lock, package_json, proof, python, tsconfig
 from penstock.build.changes import Reach
 from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.workspace import BuildOptions
@@ -80,12 +80,6 @@ class NodePlan:
             found |= part.inputs(f"package {part.name}: ")
         return found | self._shared_inputs() | self._chosen()
 
-    def reach(self, service: str, root: Path) -> Reach:
-        """The places of the workspace that it depends on; of a lock all."""
-        lock = (self.top / self.lock_name).relative_to(root).as_posix()
-        folders = tuple(part.folder for part in (self.service, *self.packages))
-        return Reach(service=service, folders=folders, files=(lock, *self.settings), locks={})
-
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""
         found = self.service.inputs("source ")
@@ -129,6 +123,7 @@ class NodeBuilder:
         self._together = Together(commands.run)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
         self._requires: dict[Path, str] = {}
+        self._lock_texts: dict[str, node_lock.Lock | None] = {}
         self._one_at_a_time = threading.Lock()
 
     def tools(self) -> dict[str, str]:
@@ -157,6 +152,29 @@ class NodeBuilder:
             settings=self._settings(parts, {part.name: part.folder for part in shared}, top),
             options=options or BuildOptions(),
         )
+
+    def reach(self, plan: NodePlan, service: str) -> Reach:
+        """The places of the workspace that a service depends on; of a lock its part, or all where that is not clear."""
+        folders = tuple(part.folder for part in (plan.service, *plan.packages))
+        locks = {}
+        if plan.lock_name:
+            lock = plan.top / plan.lock_name
+            locks[lock.relative_to(self._root).as_posix()] = self.lock_part(plan, self._files.text(lock) or "")
+        known = {path: digest for path, digest in locks.items() if digest is not None}
+        return Reach(service=service, folders=folders, files=(*plan.settings, *(locks.keys() - known)), locks=known)
+
+    def lock_part(self, plan: NodePlan, text: str) -> str | None:
+        """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
+        if text not in self._lock_texts:
+            self._lock_texts[text] = node_lock.parse(plan.lock_name, text)
+        lock = self._lock_texts[text]
+        if lock is None:
+            return None
+        parts = (plan.service, *plan.packages)
+        top = plan.top.relative_to(self._root).as_posix()
+        asked = (node_lock.package_of(module) for part in parts for module in self._imported(part))
+        folders = [posixpath.relpath(part.folder, top) for part in parts]
+        return node_lock.part(lock, folders, {name for name in asked if name is not None})
 
     def expect(self, units: Sequence[tuple[Unit, Target, NodePlan]]) -> None:
         """Say which units are about to be built, so that esbuild is asked for all of them at once."""
