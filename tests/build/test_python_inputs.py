@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+import pathlib
 import subprocess
 import sys
 import tarfile
@@ -41,6 +43,12 @@ def names(site: Site) -> set[str]:
         return set(archive.namelist())
 
 
+def hashes(site: Site) -> dict[str, list[str]]:
+    """What the SBOM says of each package that the lock may know a hash of."""
+    listed = json.loads(pathlib.Path(site.build()["plain"].sbom).read_text())["components"]
+    return {each["name"]: [one["content"] for one in each.get("hashes", ())] for each in listed}
+
+
 def sdist(path: Path, name: str, more: str = "") -> None:
     """A source archive of one module; `more` are further words to setuptools."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +67,9 @@ def sdist(path: Path, name: str, more: str = "") -> None:
 def test_hashes_are_verified(tmp_path: Path) -> None:
     site = plain(tmp_path, f"idna==3.10 {' '.join(IDNA)}\n")
     assert "idna/core.py" in names(site)
+    assert hashes(site)["idna"] == [], "of several nobody knows which was taken"
+    site.write({"services/plain/requirements.txt": f"idna==3.10 {IDNA[1]}\n"})
+    assert hashes(site)["idna"] == [IDNA[1].removeprefix("--hash=sha256:")]
     wrong = " ".join(f"--hash=sha256:{'0' * 64}" for _ in IDNA)
     site.write({"services/plain/requirements.txt": f"idna==3.10 {wrong}\n"})
     with pytest.raises(BuildFailed, match="Hash mismatch"):
@@ -121,7 +132,10 @@ description = ""
 optional = false
 python-versions = ">=3.6"
 groups = ["main"]
-files = [{", ".join(f'{{ file = "x", hash = "{one.removeprefix("--hash=")}" }}' for one in IDNA)}]
+files = [
+    {{ file = "idna-3.10.tar.gz", hash = "{IDNA[0].removeprefix("--hash=")}" }},
+    {{ file = "idna-3.10-py3-none-any.whl", hash = "{IDNA[1].removeprefix("--hash=")}" }},
+]
 
 [[package]]
 name = "shared"
@@ -183,6 +197,7 @@ def test_a_poetry_lock_gives_what_the_target_needs_of_it(tmp_path: Path) -> None
     found = names(site)
     assert {"app.py", "idna/core.py", "shared/__init__.py"} <= found
     assert not any(name.startswith(("six", "colorama")) for name in found)
+    assert hashes(site)["idna"] == [IDNA[1].removeprefix("--hash=sha256:")]
     site.write({"services/plain/poetry.lock": POETRY.replace('idna = "^3.0"', 'idna = "^4.0"')})
     with pytest.raises(BuildFailed, match="does not fit together"):
         site.build()

@@ -69,7 +69,9 @@ class SbomReader:
                 found[name] = plain
             else:
                 tags = sbom.wheel_tags(_text(parts["WHEEL"])) if "WHEEL" in parts else frozenset()
-                hashes = sbom.wheel_of(tags, lock["wheels"].get(f"{name} {plain.version}", {}))
+                hashes = sbom.wheel_of(tags, lock["wheels"].get(f"{name} {plain.version}", {})) or sbom.only_hash(
+                    plan.listing.hashes.get(f"{name}=={plain.version}", "")
+                )
                 found[name] = sbom.distribution(metadata, index="pypi", hashes=hashes)
         supplied = (
             sbom.Component(name=name, version=locked, index="pypi", supplied=True)
@@ -81,7 +83,11 @@ class SbomReader:
     def _lock_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
         """`wheels`: file name → hash by `name version`; `supplied`: what the runtime has, with the locked version."""
         if plan.export is None:
-            return {"wheels": {}, "supplied": {}}  # requirements.txt knows hashes, but not whose
+            lock = self._root / plan.service.folder / "poetry.lock"
+            is_poetrys = plan.listing.where.endswith("/poetry.lock")
+            # requirements.txt knows hashes, but not which file each is of
+            wheels = self._files.text_fact("wheels of Poetry", lock, sbom.poetry_wheels) if is_poetrys else {}
+            return {"wheels": wheels, "supplied": {}}
         path = plan.export[0] / "uv.lock"
         digest = self._files.digest(path)
         names = sorted({plan.export[1], *(part.name for part in plan.packages), *plan.locked})

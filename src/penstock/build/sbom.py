@@ -12,10 +12,13 @@ import binascii
 import json
 import posixpath
 import re
+import tomllib
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
+
+from penstock.build.requirements import normalised
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -117,6 +120,24 @@ def wheel_of(tags: frozenset[str], wheels: Mapping[str, str]) -> dict[str, str]:
     """
     fitting = {digest for name, digest in wheels.items() if tags and _tags_of_name(name) == tags}
     return integrity(fitting.pop()) if len(fitting) == 1 else {}
+
+
+def only_hash(options: str) -> dict[str, str]:
+    """The hash of `--hash=sha256:…` options when there is a single one; of several nobody knows which was taken."""
+    found = set(re.findall(r"--hash[=\s](\S+)", options))
+    return integrity(found.pop()) if len(found) == 1 else {}
+
+
+def poetry_wheels(lock: str) -> dict[str, dict[str, str]]:
+    """File name → hash of every wheel that a poetry.lock knows, by `name version`. Raises TOMLDecodeError."""
+    return {
+        f"{normalised(each['name'])} {each['version']}": {
+            file["file"]: file["hash"]
+            for file in each.get("files", ())
+            if file.get("file", "").endswith(".whl") and "hash" in file
+        }
+        for each in tomllib.loads(lock).get("package", ())
+    }
 
 
 def _tags_of_name(name: str) -> frozenset[str]:

@@ -87,6 +87,35 @@ def test_the_hash_is_that_of_the_wheel_that_was_installed() -> None:
     assert sbom.wheel_of(frozenset(), wheels) == {}
 
 
+def test_of_poetrys_lock_the_wheels_are_known_by_their_names() -> None:
+    lock = (
+        '[[package]]\nname = "Some.Thing"\nversion = "1.0"\nfiles = [\n'
+        '    {file = "some_thing-1.0-py3-none-any.whl", hash = "sha256:aa"},\n'
+        '    {file = "some_thing-1.0.tar.gz", hash = "sha256:bb"},\n]\n'
+        '[[package]]\nname = "bare"\nversion = "2"\n'
+    )
+    assert sbom.poetry_wheels(lock) == {
+        "some-thing 1.0": {"some_thing-1.0-py3-none-any.whl": "sha256:aa"},
+        "bare 2": {},
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "hashes"),
+    [
+        ("--hash=sha256:aa", {"sha256": "aa"}),
+        ("--hash sha256:aa --hash=sha256:aa", {"sha256": "aa"}),
+        ("--hash=sha256:aa --hash=sha256:bb", {}),
+        ("--hash=md5:aa", {}),
+        ("", {}),
+    ],
+)
+def test_of_a_requirements_file_only_a_single_hash_says_which_file_it_is_of(
+    options: str, hashes: dict[str, str]
+) -> None:
+    assert sbom.only_hash(options) == hashes
+
+
 def test_a_bundle_tells_which_packages_it_took_code_from_and_what_it_leaves_to_the_runtime() -> None:
     inputs = {
         "services/a/src/app.ts": {"bytesInOutput": 10},
