@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _OK = 200
 _EVERY = 1.0
-_NOT_OFTENER = 0.1
+_NOT_OFTENER = 0.25
 _LISTS = ("AlarmActions", "OKActions", "InsufficientDataActions")
 log = logging.getLogger("penstock.localaws")
 
@@ -168,8 +168,8 @@ def _series(
     metric = stat["Metric"]
     dimensions = {d["Name"]: d["Value"] for d in metric.get("Dimensions") or []}
     key = (metric.get("Namespace"), metric.get("MetricName"), cloudwatch._dims_key(dimensions))
-    points = cloudwatch._metrics.get(key) or []
     period = float(stat.get("Period") or 60)
+    points = ministack.series.between(key, end - count * period, end)
     values: list[float | None] = []
     for index in range(count, 0, -1):
         low, high = end - index * period, end - (index - 1) * period

@@ -6,6 +6,7 @@ Reference: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import operator
 from typing import TYPE_CHECKING
@@ -41,11 +42,16 @@ def compute(expression: str, values: Mapping[str, float | None]) -> float | None
     Raises:
         MetricMathError: a name or construct that is not understood.
     """
+    return _value(_tree(expression).body, values)
+
+
+@functools.lru_cache(maxsize=512)
+def _tree(expression: str) -> ast.Expression:
+    """Alarms ask for the same few expressions all the time."""
     try:
-        tree = ast.parse(expression.replace("^", "**"), mode="eval")
+        return ast.parse(expression.replace("^", "**"), mode="eval")
     except SyntaxError as error:
         raise MetricMathError(f"{expression!r} cannot be read: {error.msg}") from error
-    return _value(tree.body, values)
 
 
 def _value(node: ast.expr, values: Mapping[str, float | None]) -> float | None:  # noqa: PLR0911 - one return a kind

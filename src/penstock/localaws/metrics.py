@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from penstock.localaws.ministack_api import Ministack, Response
     from penstock.localaws.settings import Settings
 
-_RESOLUTION = 10  # seconds: equal values within them are one point with a count, so traffic does not fill the memory
+# Seconds, as on AWS: equal values of a minute are one point with a count, so that traffic does not fill the memory.
+_RESOLUTION = 60
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 

@@ -13,6 +13,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from penstock.localaws.metric_index import MetricIndex
 from penstock.localaws.settings import ROOT_SECRET
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Ministack:
     app: Any
     apigateway: Any
     cloudwatch: Any
+    series: MetricIndex
     dynamodb: Any
     evaluator: Any
     iam: Any
@@ -117,10 +119,13 @@ def load(settings: Settings) -> Ministack:
         if name not in _KEPT_ENVIRONMENT:
             del os.environ[name]
     os.environ.update(_environment(settings))
+    cloudwatch = importlib.import_module("ministack.services.cloudwatch")
+    responses = importlib.import_module("ministack.core.responses")
     return Ministack(
         app=importlib.import_module("ministack.app"),
         apigateway=importlib.import_module("ministack.services.apigateway_v1"),
-        cloudwatch=importlib.import_module("ministack.services.cloudwatch"),
+        cloudwatch=cloudwatch,
+        series=MetricIndex(cloudwatch, responses),
         dynamodb=importlib.import_module("ministack.services.dynamodb"),
         evaluator=importlib.import_module("ministack.core.iam_evaluator"),
         iam=importlib.import_module("ministack.services.iam"),
@@ -129,7 +134,7 @@ def load(settings: Settings) -> Ministack:
         lambdas=importlib.import_module("ministack.services.lambda_svc"),
         logs=importlib.import_module("ministack.services.cloudwatch_logs"),
         persistence=importlib.import_module("ministack.core.persistence"),
-        responses=importlib.import_module("ministack.core.responses"),
+        responses=responses,
         router=importlib.import_module("ministack.core.router"),
         s3=importlib.import_module("ministack.services.s3"),
         secretsmanager=importlib.import_module("ministack.services.secretsmanager"),
