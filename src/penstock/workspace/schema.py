@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, NotRequired
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, TypeAdapter, with_config
+from pydantic import Field, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
 from penstock.workspace.fields import (
     Account,
-    Action,
-    Attribute,
-    AttributeType,
     Branch,
-    BucketAccess,
     Day,
     Duration,
     Endpoint,
@@ -29,47 +25,25 @@ from penstock.workspace.fields import (
     Naming,
     Notify,
     Plain,
-    Reference,
     Region,
     RelativePath,
-    Resource,
     Retention,
     RouteText,
     RuntimeName,
     S3Event,
     Schedule,
-    TableAccess,
     TagKey,
     TagValue,
     Text,
     WorkspaceName,
 )
+from penstock.workspace.schema_resources import STRICT, EnvValue, Resources, UsesTable
 from penstock.workspace.source import ROOT_FILE, SERVICE_FILE
 
-_STRICT = ConfigDict(strict=True, extra="forbid")
-
-
-def _text_or_table(value: Any) -> str:
-    return "table" if isinstance(value, dict) else "text"
-
-
-@with_config(_STRICT)
-class ReferenceTable(TypedDict):
-    """A value that your own Terraform beside the generated root provides."""
-
-    terraform: Annotated[Reference, Field(description="Attribute of a resource, as `aws_sqs_queue.jobs.arn`.")]
-
-
-EnvValue = Annotated[
-    Annotated[Text, Tag("text")] | Annotated[ReferenceTable, Tag("table")], Discriminator(_text_or_table)
-]
-ResourceValue = Annotated[
-    Annotated[Resource, Tag("text")] | Annotated[ReferenceTable, Tag("table")], Discriminator(_text_or_table)
-]
 Tags = Annotated[dict[TagKey, TagValue], Field(max_length=40)]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class ConcurrencyTable(TypedDict):
     """Simultaneous executions."""
 
@@ -77,7 +51,7 @@ class ConcurrencyTable(TypedDict):
     provisioned: NotRequired[Annotated[int, Field(ge=1, le=100_000, description="Kept warm.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class DefaultsTable(TypedDict):
     """What every function has unless it says otherwise."""
 
@@ -101,7 +75,7 @@ class DefaultsTable(TypedDict):
     layers: NotRequired[Annotated[list[Layer], Field(max_length=5, description="ARNs of layer versions.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class EventTable(TypedDict):
     """What calls a function besides HTTP. Exactly one of stream, queue, schedule, topic, bucket and bus."""
 
@@ -131,7 +105,7 @@ class EventTable(TypedDict):
     suffix: NotRequired[Annotated[Plain, Field(description="Of the object's key (bucket).")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class FunctionTable(DefaultsTable):
     """One Lambda function."""
 
@@ -147,128 +121,7 @@ class FunctionTable(DefaultsTable):
     concurrency: NotRequired[Annotated[ConcurrencyTable, Field(description="Limits and warmth.")]]
 
 
-Key = Annotated[dict[Attribute, AttributeType], Field(min_length=1, max_length=2)]
-Range = Annotated[list[Annotated[int, Field(ge=1, le=40_000)]], Field(min_length=2, max_length=2)]
-
-
-@with_config(_STRICT)
-class CapacityTable(TypedDict):
-    """Provisioned capacity that follows its use."""
-
-    read: Annotated[Range, Field(description="Least and most read units, as `[5, 100]`.")]
-    write: Annotated[Range, Field(description="Least and most write units.")]
-    target: NotRequired[Annotated[int, Field(ge=20, le=90, description="Percent of use to hold. Default 70.")]]
-
-
-@with_config(_STRICT)
-class TableTable(TypedDict):
-    """A DynamoDB table."""
-
-    existing: NotRequired[Annotated[Existing, Field(description="A table's own name: used, never created.")]]
-    key: NotRequired[Annotated[Key, Field(description='Hash key, then range key: `{ id = "S" }`.')]]
-    indexes: NotRequired[
-        Annotated[dict[Attribute, Key], Field(max_length=20, description="Global secondary indexes by name.")]
-    ]
-    capacity: NotRequired[
-        Annotated[
-            Annotated[Literal["on-demand"], Tag("text")] | Annotated[CapacityTable, Tag("table")],
-            Discriminator(_text_or_table),
-            Field(description="`on-demand` (default), or provisioned with autoscaling."),
-        ]
-    ]
-    stream: NotRequired[
-        Annotated[
-            Literal["new-image", "old-image", "new-and-old-images", "keys-only"],
-            Field(description="What its stream carries; none without it."),
-        ]
-    ]
-    ttl: NotRequired[Annotated[Attribute, Field(description="Attribute that holds the time of expiry.")]]
-    protected: NotRequired[Annotated[bool, Field(description="Refuse deletion. Default false.")]]
-    backups: NotRequired[Annotated[bool, Field(description="Point-in-time recovery. Default false.")]]
-
-
-@with_config(_STRICT)
-class DeadLetterTable(TypedDict):
-    """Where messages go that cannot be handled."""
-
-    after: Annotated[int, Field(ge=1, le=1000, description="Receives before a message moves.")]
-
-
-@with_config(_STRICT)
-class QueueTable(TypedDict):
-    """An SQS queue."""
-
-    existing: NotRequired[Annotated[Existing, Field(description="A queue's own name: used, never created.")]]
-    fifo: NotRequired[Annotated[bool, Field(description="First in, first out. Default false.")]]
-    visibility: NotRequired[
-        Annotated[Duration, Field(description="Time a consumer has; at least its timeout, at most 12h. Default 60s.")]
-    ]
-    dead_letter: NotRequired[Annotated[DeadLetterTable, Field(description="A dead-letter queue.")]]
-
-
-@with_config(_STRICT)
-class PlainTable(TypedDict):
-    """An SNS topic or S3 bucket."""
-
-    existing: NotRequired[Annotated[Existing, Field(description="Its own name: used, never created.")]]
-
-
-@with_config(_STRICT)
-class SecretTable(TypedDict):
-    """A secret's container; `penstock secrets set` fills it."""
-
-    existing: NotRequired[Annotated[Existing, Field(description="A secret's own name: used, never created.")]]
-    generate: NotRequired[
-        Annotated[Literal["dev-only"], Field(description="The embedded AWS makes up a value by itself.")]
-    ]
-
-
-@with_config(_STRICT)
-class ParameterTable(TypedDict):
-    """A value in Parameter Store."""
-
-    existing: NotRequired[Annotated[Existing, Field(description="A parameter's own name: used, never created.")]]
-    value: NotRequired[
-        Annotated[Text, Field(min_length=1, max_length=4096, description="First content; people keep it afterwards.")]
-    ]
-
-
-@with_config(_STRICT)
-class StatementTable(TypedDict):
-    """An IAM statement by hand."""
-
-    actions: Annotated[list[Action], Field(min_length=1, description="As `es:ESHttpGet`.")]
-    resources: Annotated[list[ResourceValue], Field(min_length=1, description="ARNs, or `{ terraform = … }`.")]
-    reason: Annotated[Plain, Field(description="Why; shown in reviews.")]
-
-
-@with_config(_STRICT)
-class UsesTable(TypedDict):
-    """What a service may touch besides what it owns."""
-
-    tables: NotRequired[Annotated[dict[Name, TableAccess], Field(description="Access by table.")]]
-    buckets: NotRequired[Annotated[dict[Name, BucketAccess], Field(description="Access by bucket.")]]
-    queues: NotRequired[Annotated[list[Name], Field(description="Queues it sends to.")]]
-    topics: NotRequired[Annotated[list[Name], Field(description="Topics it publishes to.")]]
-    secrets: NotRequired[Annotated[list[Name], Field(description="Secrets it reads.")]]
-    parameters: NotRequired[Annotated[list[Name], Field(description="Parameters it reads.")]]
-    services: NotRequired[Annotated[list[Name], Field(description="Services it calls directly.")]]
-    statements: NotRequired[Annotated[list[StatementTable], Field(description="Anything else, with a reason.")]]
-
-
-@with_config(_STRICT)
-class Resources(TypedDict):
-    """Resources by name; names are unique in the workspace."""
-
-    tables: NotRequired[Annotated[dict[Name, TableTable], Field(description="DynamoDB tables.")]]
-    queues: NotRequired[Annotated[dict[Name, QueueTable], Field(description="SQS queues.")]]
-    topics: NotRequired[Annotated[dict[Name, PlainTable], Field(description="SNS topics.")]]
-    buckets: NotRequired[Annotated[dict[Name, PlainTable], Field(description="S3 buckets.")]]
-    secrets: NotRequired[Annotated[dict[Name, SecretTable], Field(description="Secrets.")]]
-    parameters: NotRequired[Annotated[dict[Name, ParameterTable], Field(description="Parameters.")]]
-
-
-@with_config(_STRICT)
+@with_config(STRICT)
 class BuildTable(TypedDict):
     """How artifacts are made; the same in every environment, because they all run the same bytes."""
 
@@ -315,7 +168,7 @@ class BuildTable(TypedDict):
     ]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class ServicePart(FunctionTable, Resources):
     """What a service, or an environment of it, says."""
 
@@ -325,7 +178,7 @@ class ServicePart(FunctionTable, Resources):
     uses: NotRequired[Annotated[UsesTable, Field(description="Least privilege is derived from here.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class ServiceFile(ServicePart):
     """service.toml: one service. Keys of its only function stand at the top level, or several under `functions`."""
 
@@ -333,7 +186,7 @@ class ServiceFile(ServicePart):
     environments: NotRequired[Annotated[dict[Name, ServicePart], Field(description="What differs in an environment.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class RolloutTable(TypedDict):
     """How traffic moves to a new release."""
 
@@ -362,7 +215,7 @@ class RolloutTable(TypedDict):
     deadline: NotRequired[Annotated[Duration, Field(description="When an undecided rollout comes back.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class ApprovalsTable(TypedDict):
     """Who must say yes."""
 
@@ -370,7 +223,7 @@ class ApprovalsTable(TypedDict):
     self: NotRequired[Annotated[bool, Field(description="Whether the author's own yes counts. Default true.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class AfterTable(TypedDict):
     """What runs after a release is live."""
 
@@ -378,7 +231,7 @@ class AfterTable(TypedDict):
     notify: NotRequired[Annotated[list[Notify], Field(description="As `sns:releases`.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class EnvironmentTable(Resources):
     """Where releases go. Resources and tags here go over the workspace's."""
 
@@ -414,7 +267,7 @@ class EnvironmentTable(Resources):
     tags: NotRequired[Annotated[Tags, Field(description="Over the workspace's tags.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class WorkspaceTable(TypedDict):
     """The workspace itself."""
 
@@ -433,7 +286,7 @@ class WorkspaceTable(TypedDict):
     tags: NotRequired[Annotated[Tags, Field(description="On everything that is created.")]]
 
 
-@with_config(_STRICT)
+@with_config(STRICT)
 class RootFile(Resources):
     """penstock.toml: the workspace, its environments, and what services have in common."""
 
