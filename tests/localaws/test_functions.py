@@ -500,6 +500,15 @@ def test_this_python_is_one_that_the_runtime_names(account: Account) -> None:
     assert account.invoke("f")[0] == sys.version_info.minor
 
 
+def test_a_crowd_before_a_cold_function_is_answered_without_a_process_for_each(account: Account) -> None:
+    account.function("slow", "import os, time\ntime.sleep(0.4)\ndef handler(e, c):\n    return os.getpid()\n")
+    with ThreadPoolExecutor(max_workers=40) as crowd:
+        answers = list(crowd.map(lambda _: account.invoke("slow"), range(40)))
+    processes = [payload for payload, _ in answers]
+    assert all(isinstance(process, int) for process in processes), "nobody is turned away, and nothing times out"
+    assert len(set(processes)) <= 20
+
+
 def test_a_new_release_starts_with_the_bytecode_of_what_did_not_change(tmp_path: Path) -> None:
     server = Server(tmp_path / "state")
     server.start()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import secrets
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 _DEFAULT_TIMEOUT = 3
 _IDLE_SECONDS = 300.0
+_STARTS = max(2, os.cpu_count() or 2)
+_PATIENCE = 10.0
 _OURS = "penstock"
 _RESTARTING = ("CodeSha256", "Environment", "Handler", "LoggingConfig", "MemorySize", "Role", "Runtime", "Timeout")
 log = logging.getLogger("penstock.localaws")
@@ -60,6 +64,7 @@ class Execution:
         self._clock = clock
         self._host = host
         self._roles = Roles(ministack)
+        self._places = Places(ministack)
 
     def around_worker_class(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Python and Node.js run in our processes, other runtimes in ministack's."""
@@ -103,9 +108,7 @@ class Execution:
                 return {"body": {"errorType": "Runtime.NoCode", "errorMessage": text}, "error": True, "log": text}
             lambdas, runtime = self._ministack.lambdas, self._ministack.lambda_runtime
             lambdas._ensure_reaper_thread()
-            worker, _ = runtime.acquire_worker(
-                config["FunctionName"], config, code_zip, qualifier=config.get("Version", "$LATEST")
-            )
+            worker, started = self._places.take(config, code_zip)
             began = time.monotonic()
             try:
                 if _differs(worker.config, config):
@@ -119,9 +122,10 @@ class Execution:
                     trace_id=_trace_id(config),
                 )
                 credentials = runtime.execution_credentials(config)
-                outcome = worker.run(call, environment_of(config, credentials, self._host.url))
+                outcome = worker.run(call, environment_of(config, credentials, self._host.url), started)
             finally:
-                runtime.release_worker(worker)
+                started()
+                self._places.give_back(worker)
             lines = _with_platform_lines(outcome, config, request_id, (time.monotonic() - began) * 1000)
             self._write_log(config, worker.log_stream, lines)
             return _result(outcome, lines)
@@ -154,6 +158,55 @@ class Execution:
             write_events(self._ministack, group_name, stream_name, list(zip(at, (x.text for x in lines), strict=True)))
         except Exception:
             log.exception("could not write the log of %s", config.get("FunctionName"))
+
+
+class Places:
+    """Who runs where: a call waits a moment for a process that gets free rather than start one more beside many.
+
+    Lambda starts as many execution environments at a time as there are calls. One machine that does so has no
+    processor left for any of them: all are late, and all time out. So only as many start at a time as there are
+    processors. Who has waited for ten seconds starts in any case: functions may call each other while they start.
+    """
+
+    def __init__(self, ministack: Ministack) -> None:
+        self._ministack = ministack
+        self._changed = threading.Condition()
+        self._starting = 0
+
+    def take(self, config: Mapping[str, Any], code_zip: bytes) -> tuple[Any, Callable[[], None]]:
+        """A process that is free or may be started, and what to call once it is up; calling that twice is fine."""
+        runtime = self._ministack.lambda_runtime
+        name, version = config["FunctionName"], config.get("Version", "$LATEST")
+        key = runtime._worker_key(name, config, version)
+        deadline = time.monotonic() + _PATIENCE
+        with self._changed:
+            while self._starting >= _STARTS and not self._has_free(key) and time.monotonic() < deadline:
+                self._changed.wait(deadline - time.monotonic())
+            worker, how = runtime.acquire_worker(name, config, code_zip, qualifier=version)
+            if how != "spawn":
+                return worker, lambda: None
+            self._starting += 1
+        up = threading.Event()
+
+        def started() -> None:
+            with self._changed:
+                if not up.is_set():
+                    up.set()
+                    self._starting -= 1
+                    self._changed.notify_all()
+
+        return worker, started
+
+    def give_back(self, worker: Any) -> None:
+        """The process is free for the next call."""
+        with self._changed:
+            self._ministack.lambda_runtime.release_worker(worker)
+            self._changed.notify_all()
+
+    def _has_free(self, key: Any) -> bool:
+        runtime = self._ministack.lambda_runtime
+        with runtime._lock:
+            return any(not worker.in_use for worker in runtime._workers.get(key, ()))
 
 
 def _around_emit_logs(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -26,7 +26,7 @@ from penstock.localaws.interpreters import NoInterpreterError
 from penstock.localaws.unpacking import unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from penstock.localaws.interpreters import Interpreters
 
@@ -110,14 +110,15 @@ class FunctionProcess:
     def _discard_tmpdir(self) -> None:
         """Nothing to discard: code is shared by all processes that run it."""
 
-    def run(self, call: Call, environment: Mapping[str, str]) -> Outcome:
-        """Answer one invocation, starting the process when there is none."""
+    def run(self, call: Call, environment: Mapping[str, str], started: Callable[[], None]) -> Outcome:
+        """Answer one invocation, starting the process when there is none; `started` is called when it is up."""
         with self._lock:
             outcome = Outcome()
             try:
                 if self._process is None or self._process.poll() is not None:
                     # Lambda begins a late init anew within the function's timeout: this is as long as both together.
                     self._start(environment, outcome, _INIT_SECONDS + call.timeout, call)
+                started()
                 if outcome.failure is None:
                     self._invoke(call, outcome)
             except NoInterpreterError as error:

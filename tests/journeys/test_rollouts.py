@@ -1,0 +1,180 @@
+"""Canaries for real: Terraform, functions, callers over HTTP, CloudWatch; only CloudWatch's clock runs faster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from journeys.shop import until, well
+from journeys.traffic import Client
+from journeys.trouble import APP, ROUTE, mark, marked
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    from journeys.shop import Shop
+
+CAME_BACK, INCONCLUSIVE, INTERRUPTED = 3, 7, 130
+FASTER = "20"
+"""How much faster CloudWatch's clock runs: its minute takes three seconds."""
+CANARY = """
+[environments.dev.rollout]
+strategy = "canary"
+weights = [50]
+bake = "1m"
+delay = "5s"
+margin = 0.05
+deadline = "{deadline}"
+"""
+FAILING = (
+    "    if event['requestContext']['stage'] == 'live' and __import__('random').random() < 0.5:\n"
+    "        raise RuntimeError('broken in every second call')\n"
+)
+"""Code that the checks before traffic cannot find."""
+
+
+@pytest.fixture
+def quick(shop: Shop) -> Iterator[Shop]:
+    """The shop, whose dev environment ships by a canary, with a CloudWatch that runs faster."""
+    well(shop.run("local", "stop"))
+    well(shop.run("local", "start", env={"PENSTOCK_LOCAL_TIME_SCALE": FASTER}))
+    shop.append("penstock.toml", CANARY.format(deadline="30m"))
+    well(shop.deploy())
+    yield shop
+    well(shop.run("local", "stop"))
+
+
+def busy(shop: Shop) -> Client:
+    """Customers who ask user_service thirty times a second: ninety times in one of CloudWatch's minutes."""
+    return Client(shop, {ROUTE: 200}, rate=30)
+
+
+def weight(shop: Shop) -> float:
+    """The percent of requests that the live stage sends to the candidate."""
+    gateway = shop.client("apigateway")
+    (api,) = (one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == "shop-dev")
+    return float(gateway.get_stage(restApiId=api, stageName="live").get("canarySettings", {}).get("percentTraffic", 0))
+
+
+def ledger(shop: Shop) -> list[dict[str, Any]]:
+    """The data of everything that the ledger says about rollouts, oldest first."""
+    store = shop.client("s3")
+    (bucket,) = (one["Name"] for one in store.list_buckets()["Buckets"] if one["Name"].startswith("penstock-shop-dev"))
+    keys = [one["Key"] for one in store.list_objects_v2(Bucket=bucket, Prefix="ledger/")["Contents"]]
+    entries = [json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+    return [entry["data"] for entry in entries if entry["kind"] == "rollout"]
+
+
+def under_way(shop: Shop) -> subprocess.Popen[str]:
+    """A canary that has half of the traffic, and the process that drives it."""
+    driver = shop.start("deploy", "-e", "dev")
+    until(lambda: weight(shop) == 50 or driver.poll() is not None, "the canary gets its share", within=60)
+    assert driver.poll() is None, driver.communicate()
+    return driver
+
+
+def status(driver: subprocess.Popen[str]) -> int:
+    """How it ended, when it has."""
+    driver.communicate(timeout=30)
+    return driver.returncode
+
+
+def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> None:
+    mark(quick, "new")
+    with busy(quick) as customers:
+        ended = well(quick.deploy())
+    assert customers.failed == []
+    assert marked(quick) == "new"
+    assert "50 % of the traffic goes to it" in ended.stderr
+    assert "→ pass" in ended.stderr
+    assert weight(quick) == 0
+    assert quick.plan_status() == 0
+
+
+def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(quick: Shop) -> None:
+    before = quick.live_release()
+    body = (quick.root / APP).read_text()
+    quick.edit(APP, '    """Answer one request of API Gateway."""\n', FAILING)
+    with busy(quick) as customers:
+        ended = quick.deploy()
+    assert ended.status == CAME_BACK, ended
+    assert "user_service" in ended.stderr
+    assert "→ roll back" in ended.stderr
+    assert quick.live_release() == before
+    assert weight(quick) == 0
+    assert 0 < len(customers.failed) < len(customers.asked) / 2, "only the canary's share failed"
+    assert customers.failed[-1].at < customers.asked[-1].at
+    told = ledger(quick)
+    assert [entry["weight"] for entry in told] == [50, 50]
+    assert "roll back" in told[-1]["what"]
+    assert told[-1]["evidence"]["verdict"] == "FAIL"
+    assert quick.plan_status() == 0
+    (quick.root / APP).write_text(body)
+
+
+def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> None:
+    mark(quick, "new")
+    driver = under_way(quick)
+    assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of a canary"
+    held = well(quick.run("pause", "-e", "dev", "--why", "lunch"))
+    assert "stays at 50 %" in held.stderr
+    well(quick.run("resume", "-e", "dev"))
+    promoted = well(quick.run("promote", "-e", "dev", "--why", "seen enough"))
+    assert "has all traffic" in promoted.stderr
+    assert status(driver) == 0
+    assert marked(quick) == "new"
+    assert [entry["what"] for entry in ledger(quick)][-1].endswith("seen enough")
+    assert quick.plan_status() == 0
+
+
+def test_an_abort_takes_the_traffic_back_from_the_process_that_drives(quick: Shop) -> None:
+    mark(quick, "new")
+    driver = under_way(quick)
+    well(quick.run("abort", "-e", "dev"))
+    assert status(driver) == CAME_BACK
+    assert (weight(quick), marked(quick)) == (0, "")
+    assert quick.plan_status() == 0
+
+
+def test_ctrl_c_takes_the_traffic_back(quick: Shop) -> None:
+    mark(quick, "new")
+    driver = under_way(quick)
+    os.kill(driver.pid, signal.SIGINT)
+    assert status(driver) == INTERRUPTED
+    assert (weight(quick), marked(quick)) == (0, "")
+
+
+def test_a_canary_whose_driver_was_killed_is_gone_on_with_by_the_same_command(quick: Shop) -> None:
+    mark(quick, "new")
+    driver = under_way(quick)
+    os.kill(driver.pid, signal.SIGKILL)
+    status(driver)
+    assert weight(quick) == 50, "nobody is there to change it"
+    with busy(quick) as customers:
+        ended = well(quick.deploy())
+    assert "goes on at 50 %" in ended.stderr
+    assert customers.failed == []
+    assert (weight(quick), marked(quick)) == (0, "new")
+
+
+def test_a_canary_whose_driver_was_killed_goes_back_when_another_release_is_shipped(quick: Shop) -> None:
+    mark(quick, "new")
+    driver = under_way(quick)
+    os.kill(driver.pid, signal.SIGKILL)
+    status(driver)
+    well(quick.run("abort", "-e", "dev"))
+    assert (weight(quick), marked(quick)) == (0, "")
+
+
+def test_a_sleeping_environment_is_never_taken_for_a_healthy_one(quick: Shop) -> None:
+    quick.edit("penstock.toml", 'deadline = "30m"', 'deadline = "6m"')
+    mark(quick, "new")
+    ended = quick.deploy()
+    assert ended.status == INCONCLUSIVE, ended
+    assert "not decided within 6m" in ended.stderr
+    assert "no data is never good data" in ended.stderr
+    assert (weight(quick), marked(quick)) == (0, "")
