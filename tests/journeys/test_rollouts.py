@@ -8,13 +8,15 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from journeys.shop import until, well
+from journeys.conftest import SNAPSHOT, Baseline
+from journeys.shop import keep, until, well
 from journeys.traffic import Client
 from journeys.trouble import APP, ROUTE, mark, marked
 
 if TYPE_CHECKING:
     import subprocess
     from collections.abc import Iterator
+    from pathlib import Path
 
     from journeys.shop import Shop
 
@@ -28,7 +30,7 @@ weights = [50]
 bake = "1m"
 delay = "5s"
 margin = 0.05
-deadline = "{deadline}"
+deadline = "30m"
 """
 FAILING = (
     "    if event['requestContext']['stage'] == 'live' and __import__('random').random() < 0.5:\n"
@@ -37,13 +39,26 @@ FAILING = (
 """Code that the checks before traffic cannot find."""
 
 
+@pytest.fixture(scope="module")
+def kept_canary(baseline: Baseline) -> Path:
+    """The files after dev was told to ship by a canary, which takes an access log."""
+    shop = baseline.shop
+    shop.restore(baseline.kept, SNAPSHOT)
+    shop.append("penstock.toml", CANARY)
+    well(shop.deploy())
+    well(shop.run("local", "snapshot", "canary"))
+    kept = baseline.kept.with_name("kept-canary")
+    keep(shop.root, kept)
+    return kept
+
+
 @pytest.fixture
-def quick(shop: Shop) -> Iterator[Shop]:
+def quick(baseline: Baseline, kept_canary: Path) -> Iterator[Shop]:
     """The shop, whose dev environment ships by a canary, with a CloudWatch that runs faster."""
+    shop = baseline.shop
     well(shop.run("local", "stop"))
     well(shop.run("local", "start", env={"PENSTOCK_LOCAL_TIME_SCALE": FASTER}))
-    shop.append("penstock.toml", CANARY.format(deadline="30m"))
-    well(shop.deploy())
+    shop.restore(kept_canary, "canary")
     yield shop
     well(shop.run("local", "stop"))
 
@@ -97,7 +112,6 @@ def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> N
 
 def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(quick: Shop) -> None:
     before = quick.live_release()
-    body = (quick.root / APP).read_text()
     quick.edit(APP, '    """Answer one request of API Gateway."""\n', FAILING)
     with busy(quick) as customers:
         ended = quick.deploy()
@@ -113,7 +127,6 @@ def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(quick
     assert "roll back" in told[-1]["what"]
     assert told[-1]["evidence"]["verdict"] == "FAIL"
     assert quick.plan_status() == 0
-    (quick.root / APP).write_text(body)
 
 
 def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> None:

@@ -299,6 +299,8 @@ class RolloutPolicy:
     margin: float = 0.01
     alpha: float = 0.01
     delay: float = 120.0
+    alarms: tuple[str, ...] = ()
+    """CloudWatch alarms of the user's own, by name, that stop a rollout when they begin to ring."""
     on_inconclusive: Literal["extend", "raise", "synthetic", "ask"] = "extend"
     deadline: float | None = None
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import AccessDenied, CameBack, Inconclusive, NotFound, RemoteFault
 from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import observe, reach
 from penstock.operations.measure import measure, watched
+from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.steps import warn
 from penstock.operations.switch import go_live
@@ -59,6 +61,7 @@ def begin(world: World, release: Release, stable: str, *, strategy: str, changed
         ),
         policy=JudgePolicy(margin=policy.margin, alpha=policy.alpha),
         changed=tuple(sorted(changed)),
+        alarms=_quiet_alarms(world),
         began=now,
         entered=now,
         moved=now,
@@ -108,6 +111,34 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         raise _ended_badly(rollout)
 
 
+def _quiet_alarms(world: World) -> tuple[str, ...]:
+    """The alarms that may stop a rollout: ours of the slot to come, of `live` and of the API, and the user's by name.
+
+    One that rings already would stop the fix as well: it is told, and the release is judged beside what runs.
+    """
+    workspace = world.workspace
+    prefix = f"{workspace.prefix}-rollout-"
+    slot = (read_pointer(world) or Pointer()).idle
+    found = world.alarms.states(workspace.environment.rollout.alarms, prefix=prefix)
+    ours = (f"-{slot}", f"-{LIVE_ALIAS}", f"{prefix}api")
+    watched = {name: state for name, state in found.items() if not name.startswith(prefix) or name.endswith(ours)}
+    for name, state in watched.items():
+        if state.value == "ALARM":
+            warn(world, f"alarm {name} rings already: it cannot stop this rollout, which is judged beside what runs")
+    return tuple(sorted(name for name, state in watched.items() if state.value != "ALARM"))
+
+
+def _ringing(world: World, rollout: Rollout) -> tuple[str, ...]:
+    if not rollout.alarms:
+        return ()
+    try:
+        found = world.alarms.states(rollout.alarms)
+    except RemoteFault as fault:
+        warn(world, f"the alarms cannot be read: {fault.what}")
+        return ()
+    return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
+
+
 def _act(world: World, session: Session, action: Action, release: Release, applied: Applied) -> None:
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     session.forget()
@@ -147,7 +178,14 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
             until = float(minutes.stop)
         except RemoteFault as fault:
             warn(world, f"the measurements cannot be read: {fault.what}")
-    return Observation(now=now, weight=percent, strata=found, until=until, orders=store.orders(rollout))
+    return Observation(
+        now=now,
+        weight=percent,
+        strata=found,
+        until=until,
+        alarms=_ringing(world, rollout),
+        orders=store.orders(rollout),
+    )
 
 
 def _tell(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:

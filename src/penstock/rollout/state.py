@@ -65,6 +65,8 @@ class Rollout:
     policy: JudgePolicy
     changed: tuple[str, ...]
     began: float
+    alarms: tuple[str, ...] = ()
+    """CloudWatch alarms that stop it when they ring: those that were quiet when it began."""
     at: int = 0
     entered: float = 0.0
     weight: int = 0
@@ -92,6 +94,7 @@ class Rollout:
             "rules": asdict(self.rules),
             "policy": asdict(self.policy),
             "changed": list(self.changed),
+            "alarms": list(self.alarms),
             "orders": list(self.orders),
             "evidence": self.evidence.to_json(),
         }
@@ -106,6 +109,7 @@ class Rollout:
                 "rules": Rules(**data["rules"]),
                 "policy": JudgePolicy(**data["policy"]),
                 "changed": tuple(data["changed"]),
+                "alarms": tuple(data["alarms"]),
                 "orders": tuple(data["orders"]),
                 "evidence": Evidence.from_json(data["evidence"]),
             }

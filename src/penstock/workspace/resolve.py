@@ -345,6 +345,7 @@ def _rollout(values: Document) -> RolloutPolicy:
         margin=values["margin"],
         alpha=values["alpha"],
         delay=float(seconds(values["delay"])),
+        alarms=tuple(values.get("alarms", ())),
         on_inconclusive=values["on_inconclusive"],
         deadline=_optional_seconds(values, "deadline"),
     )

@@ -209,6 +209,9 @@ class RolloutTable(TypedDict):
         Annotated[float, Field(gt=0, le=0.2, description="Probability of a wrong verdict. Default 0.01.")]
     ]
     delay: NotRequired[Annotated[Duration, Field(description="How late measurements may come. Default `2m`.")]]
+    alarms: NotRequired[
+        Annotated[list[str], Field(max_length=100, description="Your own CloudWatch alarms that stop a rollout.")]
+    ]
     on_inconclusive: NotRequired[
         Annotated[Literal["extend", "raise", "synthetic", "ask"], Field(description="Default `extend`.")]
     ]

@@ -14,9 +14,11 @@ from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.workspace import RolloutPolicy
 from penstock.operations.history import read_history
 from penstock.operations.rollout_store import RolloutStore
+from penstock.ports import AlarmState
 from penstock.testing import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from penstock.model.workspace import Workspace
@@ -35,11 +37,14 @@ class Traffic:
     """Share of bad calls of a function's candidate."""
     everywhere: float = 0.0
     """Share of bad calls on both sides."""
+    meanwhile: Callable[[], object] = bool
+    """What else happens while time goes by."""
 
     def between(self, begin: float, end: float) -> None:
         """Record the minutes that have ended between two moments."""
         for minute in range(int(begin // 60), int(end // 60)):
             self._minute(minute * 60)
+        self.meanwhile()
 
     def _minute(self, at: int) -> None:
         stage = self.verbs.shop.gateway.stage(self.verbs.shop.api, "live")
@@ -140,3 +145,28 @@ def test_a_sleeping_environment_is_not_taken_for_a_healthy_one(verbs: Verbs, clo
         verbs.deploy(confirm=yes)
     assert verbs.live_code()["users"] == 1
     assert read_history(verbs.shop.objects).latest is not None
+
+
+def test_an_alarm_that_begins_to_ring_stops_it_and_one_that_rang_before_does_not(verbs: Verbs, clock: Busy) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    began = clock.now()
+    verbs.shop.alarms.alarms["mine"] = AlarmState(name="mine", value="ALARM", since=began)
+    verbs.shop.alarms.alarms["shop-dev-rollout-users-green"] = AlarmState(
+        name="shop-dev-rollout-users-green", value="OK", since=began
+    )
+    verbs.workspace = with_rollout(verbs, replace(verbs.workspace.environment.rollout, alarms=("mine",)))
+    assert verbs.deploy(confirm=yes).live
+    verbs.code["users"] = 3
+    verbs.shop.alarms.alarms["mine"] = AlarmState(name="mine", value="OK", since=began)
+
+    def rings(seconds: float) -> None:
+        if clock.now() > began + 3600 + seconds:
+            verbs.shop.alarms.alarms["mine"] = AlarmState(name="mine", value="ALARM", since=clock.now())
+
+    assert clock.traffic is not None
+    began = clock.now() - 3600
+    clock.traffic.meanwhile = lambda: rings(120.0)
+    with pytest.raises(CameBack, match="alarm mine rings"):
+        verbs.deploy(confirm=yes)
+    assert verbs.live_code()["users"] == 2
