@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.operations.abort import Aborted
     from penstock.operations.build_cache import RemoteBuilds
     from penstock.operations.orders import Told
-    from penstock.operations.status import ReleaseLine, Status
+    from penstock.operations.status import ReleaseLine, RolloutStatus, Status
     from penstock.operations.switch import Moved
     from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
@@ -232,6 +232,12 @@ class Penstock:
         from penstock.operations.status import status  # noqa: PLC0415
 
         return status(self.world)
+
+    def rollout(self) -> RolloutStatus | None:
+        """The rollout under way."""
+        from penstock.operations.status import rollout_status  # noqa: PLC0415
+
+        return rollout_status(self.world)
 
     def releases(self) -> Sequence[ReleaseLine]:
         """Every release, newest promotion first."""

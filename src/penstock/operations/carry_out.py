@@ -49,7 +49,7 @@ from penstock.operations.wanted import Deployed, live_release
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
-from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Bake, SetWeight, Verify, is_weighted
+from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Bake, SetWeight, Verify, is_weighted, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -192,7 +192,8 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         allow_destroy=allow_destroy,
         promotions=len(history.promotions),
     )
-    text = summary(plan)
+    steps = STRATEGIES[wanted.strategy](world.workspace.environment.rollout)
+    text = summary(plan, walk(steps) if live is not None and is_weighted(steps) else "")
     plans.save(world, plan, text)
     world.events.emit(PlanReady(plan=plan.to_json(), summary=text))
     return _Planned(plan=plan, saved=saved, sealed=seal(world, saved) if saved else None, retained=retained)

@@ -12,7 +12,10 @@ from penstock.model.release import SLOTS, Pointer
 from penstock.operations.history import read_history
 from penstock.operations.holder import holder, last_failure
 from penstock.operations.pointer import read_pointer
+from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.store import ReleaseStore
+from penstock.rollout.advance import judgement_of
+from penstock.rollout.strategies import describe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -57,6 +60,22 @@ class RouteStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutStatus:
+    """Where a rollout stands: the percent that the release has, the step under way, what the judge says so far.
+
+    `held` says why it stands still, `reverting` why traffic goes back; None when it does not.
+    """
+
+    release: str
+    weight: int
+    step: str
+    held: str | None
+    reverting: str | None
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """A running environment at one look."""
 
@@ -73,6 +92,8 @@ class Status:
     """Who changes the environment right now, in words."""
     failure: str | None = None
     """How the last command that changed the environment failed, in words."""
+    rollout: RolloutStatus | None = None
+    """The rollout under way, None when there is none."""
 
     @property
     def ok(self) -> bool:
@@ -130,6 +151,24 @@ def status(world: World) -> Status:
         tables=world.health.tables(tables, WINDOW),
         holder=holder(world),
         failure=last_failure(world),
+        rollout=rollout_status(world),
+    )
+
+
+def rollout_status(world: World) -> RolloutStatus | None:
+    """The rollout under way; nothing is changed."""
+    found = RolloutStore(world.objects).under_way()
+    if found is None:
+        return None
+    judgement = judgement_of(found)
+    return RolloutStatus(
+        release=found.release,
+        weight=found.weight,
+        step=describe(found.steps[found.at]) if found.at < len(found.steps) else "promote",
+        held=found.held,
+        reverting=found.reverting,
+        verdict=judgement.verdict.name,
+        sentence=judgement.sentence,
     )
 
 

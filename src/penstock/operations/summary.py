@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 10
 
 
-def summary(plan: Plan) -> str:
-    """The whole plan as text, one change a line, without any value of an attribute."""
+def summary(plan: Plan, walk: str = "") -> str:
+    """The whole plan as text, one change a line, without any value of an attribute.
+
+    `walk` is how traffic will move, where it does not move at once.
+    """
     lines = [
         (
             f"Plan {plan.id} for {plan.environment}: release {plan.release}"
@@ -32,6 +35,8 @@ def summary(plan: Plan) -> str:
     lines.extend(f"    {_move(move)}" for move in plan.moves)
     if plan.routes_changed:
         lines.append("  routes: the API's document changed; it moves together with the code")
+    if walk:
+        lines.append(f"  traffic: {walk}")
     return "\n".join(lines)
 
 

@@ -105,6 +105,13 @@ def describe(step: Step) -> str:
             return f"bake {duration(seconds)}"
 
 
+def walk(steps: tuple[Step, ...]) -> str:
+    """All steps in one line, and the time that they take at least: `verify → 10 % → bake 5m → 100 %  (5m at least)`."""
+    baking = sum(step.seconds for step in steps if isinstance(step, Bake))
+    least = f"  (at least {duration(baking)}, and until late measurements are in)" if baking else ""
+    return " → ".join(describe(step) for step in steps) + least
+
+
 def duration(seconds: float) -> str:
     """Seconds as people write them in the configuration: `90s`, `5m`, `1h`."""
     whole = round(seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.cli.settings import Settings
-    from penstock.operations.status import RouteStatus, SlotStatus, Status
+    from penstock.operations.status import RolloutStatus, RouteStatus, SlotStatus, Status
     from penstock.ports import FunctionHealth, TableHealth
+
+WATCH_EVERY = 1.0
+"""Seconds between two looks at a rollout: one small object of the bucket."""
 
 
 @click.command("explain", cls=Verb)
@@ -63,12 +67,17 @@ def releases(settings: Settings) -> None:
 
 
 @click.command("status", cls=Verb)
+@click.option("--watch", is_flag=True, help="Follow the rollout under way until it has ended.")
 @click.pass_obj
-def status(settings: Settings) -> None:
+def status(settings: Settings, watch: bool) -> None:
     """Show what is live, what waits, and how it does.
 
-    The slots, the health routes of the API, Lambda's metrics of the last hour, and the DynamoDB tables.
+    The slots, the rollout under way, the health routes of the API, Lambda's metrics of the last hour, and the
+    DynamoDB tables.
     """
+    if watch:
+        _follow(settings)
+        return
     found = in_environment(settings).status()
     settings.events.close()
     if settings.json:
@@ -83,6 +92,31 @@ def status(settings: Settings) -> None:
             talk(f"! {found.failure}")
         return
     _show(settings, found)
+
+
+def _follow(settings: Settings) -> None:
+    """A line for each thing that is new about the rollout, as it comes."""
+    penstock = in_environment(settings)
+    told = None
+    while (now := penstock.rollout()) is not None:
+        if now != told:
+            if settings.json:
+                put({"event": "rollout", **asdict(now)})
+            else:
+                say(_rollout(now))
+            told = now
+        time.sleep(WATCH_EVERY)
+    settings.events.close()
+    if told is None:
+        talk(f"no rollout is under way in {penstock.environment}")
+    elif not settings.json:
+        talk(f"it has ended: penstock releases -e {penstock.environment}")
+
+
+def _rollout(rollout: RolloutStatus) -> str:
+    what = rollout.reverting and f"goes back: {rollout.reverting}"
+    what = what or (rollout.held and f"held: {rollout.held}") or rollout.step
+    return f"{rollout.weight:>3} % to {rollout.release}: {what}\n      {rollout.verdict.lower()}: {rollout.sentence}"
 
 
 def _toml(value: Any) -> str:
@@ -104,8 +138,10 @@ def _show(settings: Settings, found: Status) -> None:
         talk(f"! {found.holder}")
     if found.failure:
         talk(f"! {found.failure}")
+    if found.rollout:
+        talk(_rollout(found.rollout))
     for slot in found.slots:
-        if slot.candidate:
+        if slot.candidate and not found.rollout:
             name = found.environment
             talk(f"! {slot.release} waits in {slot.slot}: penstock switch -e {name}, or penstock abort -e {name}")
     if not found.agrees:
