@@ -33,8 +33,8 @@ margin = 0.05
 deadline = "30m"
 """
 FAILING = (
-    "    if event['requestContext']['stage'] == 'live' and __import__('random').random() < 0.5:\n"
-    "        raise RuntimeError('broken in every second call')\n"
+    "    if event['requestContext']['stage'] == 'live' and __import__('random').random() < {share}:\n"
+    "        raise RuntimeError('broken in some calls')\n"
 )
 """Code that the checks before traffic cannot find."""
 
@@ -110,22 +110,25 @@ def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> N
     assert quick.plan_status() == 0
 
 
-def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(quick: Shop) -> None:
+@pytest.mark.parametrize(("share", "reason"), [(0.25, "→ roll back"), (0.9, "")])
+def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(
+    quick: Shop, share: float, reason: str
+) -> None:
     before = quick.live_release()
-    quick.edit(APP, '    """Answer one request of API Gateway."""\n', FAILING)
+    quick.edit(APP, '    """Answer one request of API Gateway."""\n', FAILING.format(share=share))
     with busy(quick) as customers:
         ended = quick.deploy()
     assert ended.status == CAME_BACK, ended
     assert "user_service" in ended.stderr
-    assert "→ roll back" in ended.stderr
+    assert reason in ended.stderr, "where most calls fail, an alarm may be quicker than the judge"
     assert quick.live_release() == before
     assert weight(quick) == 0
     assert 0 < len(customers.failed) < len(customers.asked) / 2, "only the canary's share failed"
     assert customers.failed[-1].at < customers.asked[-1].at
     told = ledger(quick)
     assert [entry["weight"] for entry in told] == [50, 50]
-    assert "roll back" in told[-1]["what"]
-    assert told[-1]["evidence"]["verdict"] == "FAIL"
+    assert "goes back" in told[-1]["what"]
+    assert reason in told[-1]["what"]
     assert quick.plan_status() == 0
 
 

@@ -85,6 +85,13 @@ def measure(world: World, measures: Measures, minutes: range) -> tuple[Stratum, 
     return strata(found, measures.watches, measures.routes)
 
 
+def history(world: World, measures: Measures) -> tuple[Stratum, ...]:
+    """What the stable release did in the last hour, alone: it tells the judge what is normal, and how much comes."""
+    now = int(world.traffic_clock.now()) // MINUTE * MINUTE
+    found = measure(world, measures, range(now - HISTORY, now, MINUTE))
+    return tuple(stratum for stratum in found if not stratum.canary.calls)
+
+
 def _with_thresholds(world: World, watches: list[Watch]) -> tuple[Watch, ...]:
     now = world.traffic_clock.now()
     before = world.metrics.minutes(slow_queries(watches), start=now - HISTORY, end=now)

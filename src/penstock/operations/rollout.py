@@ -14,15 +14,16 @@ from penstock.model.errors import AccessDenied, CameBack, Inconclusive, NotFound
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import observe, reach
-from penstock.operations.measure import measure, watched
+from penstock.operations.foretell import foretell
+from penstock.operations.measure import history, measure, watched
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore
-from penstock.operations.steps import warn
+from penstock.operations.steps import note, warn
 from penstock.operations.switch import go_live
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import UNEVEN, Shared, weight
 from penstock.rollout.advance import advance, judgement_of, to_judge
-from penstock.rollout.judge import JudgePolicy
+from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.state import Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
 from penstock.rollout.strategies import STRATEGIES
 
@@ -78,6 +79,8 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     observed = session.observe(names)
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed))
+    if rollout.at == 0 and not rollout.evidence.series:
+        rollout = _informed(world, rollout, measures)
     refusals = 0
     try:
         while rollout.outcome is None:
@@ -109,6 +112,20 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         raise
     if rollout.outcome == "reverted":
         raise _ended_badly(rollout)
+
+
+def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
+    """The rollout that knows what is normal; what it will be able to tell is said."""
+    try:
+        before = history(world, measures)
+    except RemoteFault as fault:
+        warn(world, f"the last hour cannot be read: {fault.what}")
+        return rollout
+    said = foretell(before, rollout.changed, rollout.steps, rollout.policy)
+    if said:
+        note(world, f"forecast: {said}")
+    evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))
+    return replace(rollout, evidence=evidence)
 
 
 def _quiet_alarms(world: World) -> tuple[str, ...]:
