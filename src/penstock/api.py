@@ -465,7 +465,7 @@ class Penstock:
             parameters=AwsParameters(session),
             secrets=AwsSecrets(session),
             signer=self._signer,
-            health=AwsHealth(session),
+            health=AwsHealth(session, traffic_clock),
             metrics=AwsMetrics(session),
             alarms=AwsAlarms(session),
             terraform=self.terraform,

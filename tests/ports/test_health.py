@@ -7,6 +7,7 @@ from ports.places import ACCOUNT, REGION
 
 from penstock.adapters.aws.health import AwsHealth
 from penstock.adapters.aws.session import AwsSession
+from penstock.adapters.clock import SystemClock
 from penstock.testing import FakeHealth
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def health(request: pytest.FixtureRequest) -> Health:
     if request.param == "fake":
         return FakeHealth()
     endpoint: Endpoint = request.getfixturevalue("endpoint")
-    return AwsHealth(AwsSession(account=ACCOUNT, region=REGION, endpoint=endpoint.url))
+    return AwsHealth(AwsSession(account=ACCOUNT, region=REGION, endpoint=endpoint.url), SystemClock())
 
 
 def test_functions_without_calls_are_silent_and_have_no_p95(health: Health) -> None:
@@ -52,7 +53,7 @@ def test_calls_and_errors_of_a_function_are_counted(embedded: EmbeddedPlace, end
     for payload in ("{}", "{}", '{"raise": true}'):
         embedded.functions.invoke(name, "live", payload)
     session = AwsSession(account=ACCOUNT, region=REGION, endpoint=endpoint.url)
-    found = AwsHealth(session).functions([name], 60)[name]
+    found = AwsHealth(session, SystemClock()).functions([name], 60)[name]
     assert (found.invocations, found.errors, found.throttles) == (3, 1, 0)
     assert found.p95 is not None
     assert found.p95 > 0
@@ -68,6 +69,6 @@ def test_a_table_tells_its_status_and_its_items(endpoint: Endpoint, name: str) -
         BillingMode="PAY_PER_REQUEST",
     )
     client.put_item(TableName=name, Item={"id": {"S": "1"}})
-    found = AwsHealth(session).tables([name, "nobody"], 60)
+    found = AwsHealth(session, SystemClock()).tables([name, "nobody"], 60)
     assert set(found) == {name}
     assert (found[name].status, found[name].items, found[name].throttled) == ("ACTIVE", 1, 0)

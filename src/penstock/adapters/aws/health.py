@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
     from penstock.adapters.aws.session import AwsSession
+    from penstock.ports import Clock
 
 QUERIES = 500
 """Metrics of one GetMetricData call (CloudWatch quotas)."""
@@ -36,10 +37,16 @@ Key = tuple[str, str]
 
 
 class AwsHealth:
-    """Metrics of one account and region."""
+    """Metrics of one account and region.
 
-    def __init__(self, session: AwsSession) -> None:
+    Args:
+        session: the account.
+        clock: the time that metrics bear.
+    """
+
+    def __init__(self, session: AwsSession, clock: Clock) -> None:
         self._session = session
+        self._clock = clock
 
     def functions(self, names: Sequence[str], minutes: int) -> Mapping[str, FunctionHealth]:
         """Metrics per physical function name over the last minutes; p95 in milliseconds."""
@@ -91,7 +98,7 @@ class AwsHealth:
         """One number per resource and metric over the whole window; those without data are left out."""
         keys = [(name, metric, statistic) for name in names for metric, statistic in metrics]
         # The window ends on the next full minute: CloudWatch aligns periods, and the last calls are to count.
-        end = datetime.now(tz=UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
+        end = datetime.fromtimestamp(self._clock.now(), tz=UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
         found: dict[Key, float] = {}
         for start in range(0, len(keys), QUERIES):
             chunk = keys[start : start + QUERIES]

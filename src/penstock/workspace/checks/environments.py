@@ -119,6 +119,9 @@ def _rollout(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
         file, path = environment.place("rollout", key)
         if environment.place("rollout", "strategy")[1][:-1] == path[:-1]:
             yield Finding(file, path, f'{key} means nothing to strategy "{strategy}"', "take it away")
+    if values.get("on_inconclusive") == "synthetic":
+        file, path = environment.place("rollout", "on_inconclusive")
+        yield Finding(file, path, "synthetic traffic cannot be made yet", 'write "extend", "raise" or "ask"')
     weights = values.get("weights", [])
     if weights != sorted(set(weights)):
         file, path = environment.place("rollout", "weights")
