@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from penstock.model.plan import Approval, Objection, Plan
     from penstock.model.workspace import Environment, Secret, Workspace
     from penstock.operations.abort import Aborted
+    from penstock.operations.audit import Audit
     from penstock.operations.build_cache import RemoteBuilds
     from penstock.operations.orders import Told
     from penstock.operations.status import ReleaseLine, RolloutStatus, Status
@@ -238,6 +239,12 @@ class Penstock:
         from penstock.operations.status import rollout_status  # noqa: PLC0415
 
         return rollout_status(self.world)
+
+    def audit(self) -> Audit:
+        """The environment's history, and whether its chain holds."""
+        from penstock.operations.audit import audit  # noqa: PLC0415
+
+        return audit(self.world)
 
     def releases(self) -> Sequence[ReleaseLine]:
         """Every release, newest promotion first."""

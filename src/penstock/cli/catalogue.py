@@ -40,6 +40,7 @@ GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
         (
             Listed("status", "Show what is live, what waits, and how it does", "status -e dev", "look"),
             Listed("releases", "List the releases, newest first", "releases -e production", "look"),
+            Listed("audit", "Tell who shipped what, when, and on what evidence", "audit -e production", "audit"),
             Listed("why", "Say which inputs of a service changed since its last build", "why user_service", "graph"),
             Listed("affected", "Name the services that changes since a commit touch", "affected --since main", "graph"),
             Listed("size", "Show what weighs what in a service's ZIP", "size user_service", "graph"),

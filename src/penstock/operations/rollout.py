@@ -25,7 +25,7 @@ from penstock.release.share import UNEVEN, Shared, weight
 from penstock.rollout.advance import advance, judgement_of, to_judge
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.state import Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
-from penstock.rollout.strategies import STRATEGIES
+from penstock.rollout.strategies import STRATEGIES, Bake
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
@@ -232,11 +232,19 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
         found.append(f"{now.weight} % of the traffic goes to it")
     if now.held != before.held:
         found.append(f"held: {now.held}" if now.held else "goes on")
+    if _has_passed(now) and not _has_passed(before):
+        found.append("passed: all traffic comes next")
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:
         found.append(f"goes back: {now.reverting}")
     return found
+
+
+def _has_passed(rollout: Rollout) -> bool:
+    """Whether nothing is left to judge."""
+    left = rollout.steps[rollout.at :]
+    return rollout.at > 0 and not any(isinstance(step, Bake) for step in left)
 
 
 def _ended_badly(rollout: Rollout) -> CameBack | Inconclusive:

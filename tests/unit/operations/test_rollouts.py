@@ -12,6 +12,7 @@ from unit.release.shop import NAMES
 from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.workspace import RolloutPolicy
+from penstock.operations.audit import audit
 from penstock.operations.history import read_history
 from penstock.operations.rollout_store import RolloutStore
 from penstock.ports import AlarmState
@@ -107,8 +108,23 @@ def test_a_healthy_release_is_promoted_through_all_weights(verbs: Verbs) -> None
     done = verbs.deploy(confirm=yes)
     assert done.live
     assert verbs.live_code()["users"] == 2
-    assert weights(verbs) == [10, 50]
+    assert weights(verbs) == [10, 50, 50]
     assert verbs.shop.events.of(RolloutJudged)[-1].verdict == "PASS"
+
+
+def test_the_audit_tells_the_rollout_and_notices_a_ledger_that_somebody_changed(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    verbs.deploy(confirm=yes)
+    told = audit(verbs.world())
+    assert [run.outcome for run in told.runs] == ["promoted", "promoted"]
+    assert told.runs[-1].evidence.endswith("→ pass")
+    assert told.breaks == ()
+    key = sorted(verbs.shop.objects.list("ledger/"))[3]
+    stored = verbs.shop.objects.get(key)
+    assert stored is not None
+    verbs.shop.objects.put(key, stored.body.replace(b"2023-11", b"2022-11"))
+    assert [place.number for place in audit(verbs.world()).breaks] == [5]
 
 
 def test_a_release_that_fails_in_one_call_of_twenty_goes_back(verbs: Verbs, clock: Busy) -> None:

@@ -1,0 +1,70 @@
+"""The verb that tells an environment's history: audit."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from penstock.cli.engine import in_environment
+from penstock.cli.group import Verb
+from penstock.cli.output import put, table, talk
+from penstock.cli.render.sink import seconds
+
+if TYPE_CHECKING:
+    from penstock.cli.settings import Settings
+    from penstock.operations.audit import Audit
+
+SHOWN = 20
+"""Commands that are shown unless all are asked for."""
+
+
+@click.command("audit", cls=Verb)
+@click.option("--verify", is_flag=True, help="Only check that nobody has changed the ledger; exit 1 when somebody has.")
+@click.option("--all", "everything", is_flag=True, help=f"Every command, not only the last {SHOWN}.")
+@click.pass_obj
+def audit(settings: Settings, verify: bool, everything: bool) -> int:
+    """Tell who shipped what, when, and on what evidence.
+
+    From the environment's ledger, approvals included. Its entries are chained by hash: a changed or missing one is
+    found. Ends with DORA's figures: how often something is promoted, what share of it went back, and for how long that
+    had traffic.
+    """
+    found = in_environment(settings).audit()
+    settings.events.close()
+    if settings.json:
+        put({"event": "audit", **asdict(found)})
+    else:
+        _show(settings, found, everything=everything, only_chain=verify)
+    return 1 if found.breaks else 0
+
+
+def _show(settings: Settings, found: Audit, *, everything: bool, only_chain: bool) -> None:
+    if not only_chain:
+        rows = [
+            {
+                "at": run.at[:19] + "Z",
+                "by": run.by.rpartition("::")[2].partition(":")[2] or run.by,
+                "what": run.what,
+                "outcome": run.outcome,
+                "took": seconds(run.seconds),
+                "approved by": ", ".join(run.approved_by) or "-",
+                "evidence": run.evidence,
+            }
+            for run in found.runs
+        ]
+        shown = rows if everything else rows[-SHOWN:]
+        table(settings, shown, columns=["at", "by", "what", "outcome", "took", "approved by", "evidence"], kind="run")
+        if len(shown) < len(rows):
+            talk(f"{len(rows) - len(shown)} earlier commands: --all shows them")
+        figures = found.figures
+        back = "none" if figures.failed_share is None else f"{figures.failed_share:.1%}"
+        restored = (
+            "" if figures.restore_seconds is None else f", which had traffic for {seconds(figures.restore_seconds)}"
+        )
+        talk(f"{figures.promotions} promotions in {figures.days:g} days; {back} went back{restored}")
+    for place in found.breaks:
+        talk(f"! entry {place.number}: {place.what}")
+    if not found.breaks:
+        talk(f"the chain of {found.entries} entries holds")

@@ -1,0 +1,128 @@
+"""The ledger, told: who shipped what, when, approved by whom, on what evidence; and the four figures of DORA but one.
+
+Lead time for changes needs the times of commits, which a ledger does not hold. The others are as DORA defines them
+(https://dora.dev/guides/dora-metrics-four-keys/): how often something is promoted, what share of that went back, and
+how long traffic stayed on what went back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from statistics import median
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from penstock.model.ledger import LedgerEntry
+
+DAY = 86_400.0
+PROMOTION = "promotion"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One command that held the environment. Times are ISO 8601, UTC; `seconds` is how long it held it.
+
+    `release` got traffic, or was to; `previous` had it before. `outcome` is promoted, rolled back, came back, failed,
+    done (nothing moved) or unfinished; `evidence` is the judge's last sentence or the first line of the error.
+    """
+
+    at: str
+    by: str
+    what: str
+    release: str
+    previous: str
+    approved_by: tuple[str, ...]
+    outcome: str
+    seconds: float
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """DORA's, of all that the ledger holds. `failed_share` and `restore_seconds` are None where nothing happened."""
+
+    days: float
+    promotions: int
+    promotions_per_day: float
+    failed_share: float | None
+    restore_seconds: float | None
+    """Median time for which a release that went back had traffic."""
+
+
+def runs(entries: Iterable[LedgerEntry]) -> tuple[Run, ...]:
+    """Every command that held the environment, oldest first."""
+    ordered = sorted(entries, key=lambda entry: entry.number)
+    return tuple(_run(list(group)) for _, group in groupby(ordered, key=lambda entry: entry.run))
+
+
+def figures(entries: Iterable[LedgerEntry]) -> Figures:
+    """DORA's figures."""
+    ordered = sorted(entries, key=lambda entry: entry.number)
+    had: dict[str, float] = {}
+    promoted = went_back = 0
+    restored: list[float] = []
+    for entry in ordered:
+        at = _seconds(entry.at)
+        if entry.kind == "traffic-moved":
+            release, previous = str(entry.data["release"]), str(entry.data.get("previous") or "")
+            if entry.data.get("why") == PROMOTION:
+                promoted += 1
+                had.setdefault(release, at)
+            elif previous in had:
+                went_back += 1
+                restored.append(at - had.pop(previous))
+        elif entry.kind == "rollout" and "of the traffic" in str(entry.data["what"]):
+            had.setdefault(str(entry.data["release"]), at)
+        elif entry.kind == "failed" and entry.data["error"] in ("CameBack", "Inconclusive"):
+            release = str(entry.data.get("purpose", "")).rpartition(" ")[2]
+            if release in had:
+                went_back += 1
+                promoted += 1  # it was put before users, if only before some
+                restored.append(at - had.pop(release))
+    span = (_seconds(ordered[-1].at) - _seconds(ordered[0].at)) / DAY if ordered else 0.0
+    return Figures(
+        days=round(span, 2),
+        promotions=promoted,
+        promotions_per_day=round(promoted / max(span, 1.0), 2),
+        failed_share=round(went_back / promoted, 4) if promoted else None,
+        restore_seconds=round(median(restored), 1) if restored else None,
+    )
+
+
+def _run(entries: Sequence[LedgerEntry]) -> Run:
+    first, last = entries[0], entries[-1]
+    moves = [entry for entry in entries if entry.kind == "traffic-moved"]
+    judged = [entry for entry in entries if entry.kind == "rollout" and "evidence" in entry.data]
+    failures = [entry for entry in entries if entry.kind == "failed"]
+    approvals = [entry for entry in entries if entry.kind == "approved"]
+    what = str(next((entry.data["purpose"] for entry in entries if "purpose" in entry.data), ""))
+    evidence = str(judged[-1].data["evidence"]["sentence"]) if judged else ""
+    return Run(
+        at=first.at,
+        by=first.actor,
+        what=what,
+        release=str(moves[-1].data["release"] if moves else judged[-1].data["release"] if judged else ""),
+        previous=str(moves[-1].data.get("previous") or "") if moves else "",
+        approved_by=tuple(sorted({str(by) for entry in approvals for by in entry.data["by"]})),
+        outcome=_outcome(moves, failures, last),
+        seconds=round(_seconds(last.at) - _seconds(first.at), 1),
+        evidence=evidence or (str(failures[-1].data["what"]) if failures else ""),
+    )
+
+
+def _outcome(moves: Sequence[LedgerEntry], failures: Sequence[LedgerEntry], last: LedgerEntry) -> str:
+    if failures:
+        return "came back" if failures[-1].data["error"] in ("CameBack", "Inconclusive") else "failed"
+    if last.kind != "ended":
+        return "unfinished"
+    if not moves:
+        return "done"
+    return "promoted" if moves[-1].data.get("why") == PROMOTION else "rolled back"
+
+
+def _seconds(at: str) -> float:
+    return datetime.fromisoformat(at).timestamp()

@@ -1,0 +1,80 @@
+"""What a ledger tells: commands with their ends, and DORA's figures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from penstock.release.audit import figures, runs
+from penstock.release.ledger import Head, follow, head_of
+
+Said = tuple[str, str, str, dict[str, Any]]
+ALICE = "arn:aws:iam::111111111111:user/alice"
+
+
+def chain(*said: Said) -> list[Any]:
+    """Entries of these times (minutes and seconds past noon), runs, kinds and data."""
+    head, entries = Head(), []
+    for time, run, kind, data in said:
+        entries.append(
+            follow(head, at=f"2026-01-01T12:{time}.000000+00:00", actor=ALICE, run=run, kind=kind, data=data)
+        )
+        head = head_of(entries[-1])
+    return entries
+
+
+def moved(release: str, previous: str | None, why: str) -> dict[str, Any]:
+    return {"release": release, "previous": previous, "why": why}
+
+
+SHIPPED: tuple[Said, ...] = (
+    ("00:00", "1", "began", {"purpose": "deploy release one"}),
+    ("00:01", "1", "approved", {"plan": "p", "by": [ALICE]}),
+    ("00:02", "1", "traffic-moved", moved("one", None, "promotion")),
+    ("00:03", "1", "ended", {"purpose": "deploy release one"}),
+)
+BACK: tuple[Said, ...] = (
+    ("10:00", "2", "began", {"purpose": "deploy release two"}),
+    ("10:02", "2", "traffic-moved", moved("two", "one", "promotion")),
+    ("10:03", "2", "ended", {"purpose": "deploy release two"}),
+    ("12:00", "3", "began", {"purpose": "rollback"}),
+    ("12:02", "3", "traffic-moved", moved("one", "two", "rollback")),
+    ("12:03", "3", "ended", {"purpose": "rollback"}),
+)
+JUDGED: tuple[Said, ...] = (
+    ("20:00", "4", "began", {"purpose": "deploy release three"}),
+    ("20:10", "4", "rollout", {"release": "three", "what": "10 % of the traffic goes to it", "weight": 10,
+                               "evidence": {"sentence": "nothing yet"}}),
+    ("21:10", "4", "rollout", {"release": "three", "what": "goes back: users", "weight": 10,
+                               "evidence": {"sentence": "users: 5 of 12 canary calls failed"}}),
+    ("21:11", "4", "failed", {"error": "CameBack", "what": "release three went back to one",
+                              "purpose": "deploy release three"}),
+)  # fmt: skip
+
+
+def test_every_command_is_told_with_its_end() -> None:
+    told = runs(chain(*SHIPPED, *BACK, *JUDGED))
+    assert [(run.what, run.outcome) for run in told] == [
+        ("deploy release one", "promoted"),
+        ("deploy release two", "promoted"),
+        ("rollback", "rolled back"),
+        ("deploy release three", "came back"),
+    ]
+    assert told[0].approved_by == (ALICE,)
+    assert told[0].seconds == 3.0
+    assert told[-1].evidence == "users: 5 of 12 canary calls failed"
+
+
+def test_a_command_that_was_killed_is_unfinished() -> None:
+    assert [run.outcome for run in runs(chain(*SHIPPED[:3]))] == ["unfinished"]
+
+
+def test_the_figures_count_what_went_back_and_for_how_long_it_had_traffic() -> None:
+    found = figures(chain(*SHIPPED, *BACK, *JUDGED))
+    assert found.promotions == 3
+    assert found.failed_share == round(2 / 3, 4)
+    assert found.restore_seconds == (120.0 + 61.0) / 2
+
+
+def test_an_empty_ledger_has_no_figures() -> None:
+    found = figures([])
+    assert (found.promotions, found.failed_share, found.restore_seconds) == (0, None, None)
