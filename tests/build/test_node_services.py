@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from build.sites import alive, eventually
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
+from penstock.model.workspace import Package
 from penstock.ports import Command
 
 if TYPE_CHECKING:
@@ -107,6 +109,44 @@ def test_functions_that_share_a_package_build_it_once(node_site: Site) -> None:
     assert node_site.commands.run(relock).status == 0
     assert sorted(node_site.build("legacy")) == ["legacy-api", "legacy-jobs"]
     assert built(node_site) == 1
+
+
+def test_a_package_is_built_again_when_one_that_it_only_reaches_through_another_changed(node_site: Site) -> None:
+    """Each takes the results of the one below into its own, so that none of them may be left as it was."""
+    chain = {"top": "middle", "middle": "bottom", "bottom": ""}
+    for name, below in chain.items():
+        script = f"mkdir -p dist && cat {f'../{below}/dist/index.js' if below else ''} src/index.js > dist/index.js"
+        manifest = {"name": f"@w/{name}", "version": "1.0.0", "exports": {".": "./dist/index.js"}}
+        needs = {"dependencies": {f"@w/{below}": "*"}} if below else {}
+        node_site.write(
+            {
+                f"packages/{name}/package.json": json.dumps({**manifest, **needs, "scripts": {"build": script}}),
+                f"packages/{name}/src/index.js": f"exports.{name} = 'old {name}';\n",
+            }
+        )
+    node_site.write(
+        {
+            "services/legacy/package.json": json.dumps({"name": "legacy", "dependencies": {"@w/top": "*"}}),
+            "services/legacy/app.js": 'exports.handler = exports.jobs = () => require("@w/top");\n',
+        }
+    )
+    packages = (Package(name=f"@w/{name}", path=f"packages/{name}", language="node") for name in chain)
+    node_site.workspace = replace(node_site.workspace, packages=(*node_site.workspace.packages, *packages))
+    npm = node_site.commands.find("npm")
+    relock = Command(argv=(str(npm), "install", "--package-lock-only", "--no-audit"), cwd=node_site.root, timeout=120)
+    assert node_site.commands.run(relock).status == 0
+    node_site.build("legacy")
+    node_site.write({"packages/bottom/src/index.js": "exports.bottom = 'new bottom';\n"})
+    with zipfile.ZipFile(node_site.build("legacy")["legacy-api"].path) as archive:
+        code = archive.read("app.js")
+    assert b"new bottom" in code
+    assert b"old top" in code
+
+
+def test_a_package_is_built_once_for_all_services_whatever_their_own_settings(node_site: Site) -> None:
+    node_site.builder().build_packages(node_site.workspace)
+    node_site.build("catalog")
+    assert built(node_site) == 1, "catalog's tsconfig.json extends one that the package knows nothing of"
 
 
 def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:

@@ -322,9 +322,14 @@ class NodeBuilder:
             return self._build_package(part, plan, wanted)
 
     def _build_package(self, part: NodePart, plan: NodePlan, wanted: tuple[str, ...]) -> bool:
-        below = [inner for inner in plan.packages if inner.name in part.manifest.depends_on]
+        by_name = {inner.name: inner for inner in plan.packages}
+        # All that it reaches: it may take in results that have taken in others'.
+        names = package_json.reached(part.manifest, {name: inner.manifest for name, inner in by_name.items()})
+        below = [by_name[name] for name in names if name != part.name]
         inputs = part.inputs("") | {f"{inner.name}: {k}": v for inner in below for k, v in inner.inputs("").items()}
-        settings = {f"settings {path}": digest for path, digest in plan.settings.items()}
+        # Its own, not those of the service that happens to ask first.
+        found = self._settings((part, *below), {name: inner.folder for name, inner in by_name.items()}, plan.top)
+        settings = {f"settings {path}": digest for path, digest in found.items()}
         key = python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
         note = self._cache.note("package", key)
         if note is not None and note == self._made(part, wanted):
