@@ -193,6 +193,13 @@ class Account:
             body=json.dumps(document(name, function, security=security, paths=paths)),
         )
 
+    def may_log(self) -> None:
+        """Let API Gateway write access logs, as an account has to once."""
+        role = f"arn:aws:iam::{self.number}:role/apigateway"
+        self.client("apigateway").update_account(
+            patchOperations=[{"op": "replace", "path": "/cloudwatchRoleArn", "value": role}]
+        )
+
     def bucket(self, name: str, *, versioned: bool = False) -> Any:
         """A bucket; returns the S3 client."""
         client = self.client("s3")

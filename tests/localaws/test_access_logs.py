@@ -48,6 +48,7 @@ def shop(account: Account) -> dict[str, str]:
     for slot in ("blue", "green"):
         account.permit("users", slot, api)
     account.client("logs").create_log_group(logGroupName="calls")
+    account.may_log()
     gateway = account.client("apigateway")
     deployment = gateway.create_deployment(restApiId=api)["id"]
     gateway.create_stage(restApiId=api, stageName="live", deploymentId=deployment, variables={"slot": "blue"})

@@ -342,6 +342,9 @@ def test_a_stage_has_access_logs_only_while_it_is_given_some(account: Account) -
         "path": "/accessLogSettings/destinationArn",
         "value": f"arn:aws:logs:{REGION}:{account.number}:log-group:calls",
     }
+    with pytest.raises(ClientError, match="CloudWatch Logs role ARN must be set in account settings"):
+        gateway.update_stage(**stage, patchOperations=[destination])
+    account.may_log()
     gateway.update_stage(**stage, patchOperations=[destination])
     assert gateway.get_stage(**stage)["accessLogSettings"] == {"destinationArn": destination["value"]}
 

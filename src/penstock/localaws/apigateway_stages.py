@@ -98,7 +98,7 @@ class Stages:
         self, api_id: str, stage: Mapping[str, Any], operations: Sequence[Mapping[str, Any]]
     ) -> Response | None:
         for operation in operations:
-            problem = problem_of(operation, stage)
+            problem = problem_of(operation, stage) or self._logs_problem(operation)
             if problem:
                 wrong: Response = self._gateway._v1_error("BadRequestException", problem, _BAD_REQUEST)
                 return wrong
@@ -107,6 +107,15 @@ class Stages:
                 if refused is not None:
                     return refused
         return None
+
+    def _logs_problem(self, operation: Mapping[str, Any]) -> str | None:
+        """API Gateway writes access logs with a role that the account has to have been given."""
+        if operation.get("path") != f"/{_LOGS}/destinationArn" or operation.get("op") == "remove":
+            return None
+        settings = self._gateway._account_settings.get("settings") or {}
+        if settings.get("cloudwatchRoleArn"):
+            return None
+        return "CloudWatch Logs role ARN must be set in account settings to enable logging"
 
     def _refusal(self, api_id: str, deployment_id: Any) -> Response | None:
         if deployment_id in (self._gateway._deployments_v1.get(api_id) or {}):

@@ -458,6 +458,21 @@ resource "aws_api_gateway_deployment" "first" {
   rest_api_id = aws_api_gateway_rest_api.api.id
   description = "first"
 }
+resource "aws_iam_role" "gateway_logs" {
+  name = "${local.name}-gateway"
+  assume_role_policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Action = "sts:AssumeRole", Principal = { Service = "apigateway.amazonaws.com" } }]
+  })
+}
+resource "aws_iam_role_policy_attachment" "gateway_logs" {
+  role       = aws_iam_role.gateway_logs.name
+  policy_arn = "arn:aws:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+}
+resource "aws_api_gateway_account" "this" {
+  cloudwatch_role_arn = aws_iam_role.gateway_logs.arn
+  depends_on          = [aws_iam_role_policy_attachment.gateway_logs]
+}
 resource "aws_api_gateway_stage" "live" {
   rest_api_id          = aws_api_gateway_rest_api.api.id
   deployment_id        = aws_api_gateway_deployment.first.id
@@ -470,6 +485,7 @@ resource "aws_api_gateway_stage" "live" {
     format          = jsonencode({ requestId = "$context.requestId", status = "$context.status", latency = "$context.responseLatency", canary = "$context.isCanaryRequest" })
   }
   lifecycle { ignore_changes = [deployment_id, canary_settings] }
+  depends_on = [aws_api_gateway_account.this]
 }
 resource "aws_api_gateway_method_settings" "live" {
   rest_api_id = aws_api_gateway_rest_api.api.id
