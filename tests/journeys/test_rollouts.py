@@ -136,6 +136,9 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     mark(quick, "new")
     driver = under_way(quick)
     assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of a canary"
+    by_hand = quick.terraform("plan", "-input=false", "-var", "slot=production")
+    assert by_hand.status == 1
+    assert "A rollout is under way in this environment" in by_hand.stderr
     held = well(quick.run("pause", "-e", "dev", "--why", "lunch"))
     assert "stays at 50 %" in held.stderr
     well(quick.run("resume", "-e", "dev"))
@@ -144,6 +147,7 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     assert status(driver) == 0
     assert marked(quick) == "new"
     assert [entry["what"] for entry in ledger(quick)][-1].endswith("seen enough")
+    assert quick.terraform("plan", "-input=false", "-var", "slot=production").status == 0
     assert quick.plan_status() == 0
 
 

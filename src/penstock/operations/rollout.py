@@ -17,7 +17,7 @@ from penstock.operations.engine import observe, reach
 from penstock.operations.foretell import foretell
 from penstock.operations.measure import history, measure, watched
 from penstock.operations.pointer import read_pointer
-from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, warn
 from penstock.operations.switch import go_live
 from penstock.release.reconcile import Applied, Settled
@@ -81,12 +81,15 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed))
     if rollout.at == 0 and not rollout.evidence.series:
         rollout = _informed(world, rollout, measures)
+    mark(world, release.id)
     refusals = 0
     try:
         while rollout.outcome is None:
             seen = _look(world, store, rollout, measures)
             before = rollout
             rollout, action = advance(rollout, seen)
+            if rollout.outcome is not None:
+                unmark(world)
             store.save(rollout)
             _tell(world, session, before, rollout, seen)
             try:
@@ -101,6 +104,7 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
                     rollout = replace(rollout, reverting=rollout.reverting or f"AWS refused: {fault.what}")
                 world.traffic_clock.sleep(random.uniform(0, min(2.0**refusals, LONGEST_PAUSE)))  # noqa: S311 - jitter
     except CameBack:
+        unmark(world)
         store.save(rollout.ended("reverted"))
         raise
     except KeyboardInterrupt:
@@ -108,6 +112,7 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         rollout = replace(rollout, reverting="interrupted")
         store.save(rollout)
         _act(world, session, Revert("interrupted"), release, applied)
+        unmark(world)
         store.save(rollout.ended("reverted"))
         raise
     if rollout.outcome == "reverted":

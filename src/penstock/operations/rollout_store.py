@@ -14,11 +14,23 @@ from typing import TYPE_CHECKING
 from penstock.rollout.state import Order, Rollout
 
 if TYPE_CHECKING:
+    from penstock.operations.world import World
     from penstock.ports import ObjectStore
     from penstock.rollout.state import Verb
 
 KEY = "rollout.json"
 ORDERS = "rollout/orders/"
+
+
+def mark(world: World, release: str) -> None:
+    """Let Terraform know that a rollout is under way: it refuses `-var slot=production` for that time."""
+    if world.parameters.get(_mark(world)) != release:
+        world.parameters.put(_mark(world), release)
+
+
+def unmark(world: World) -> None:
+    """The rollout has ended, or is about to be written down as ended."""
+    world.parameters.delete(_mark(world))
 
 
 class RolloutStore:
@@ -56,3 +68,7 @@ class RolloutStore:
         fresh = [key for key in keys if key.rpartition("/")[2].removesuffix(".json") not in rollout.orders]
         found = (self._objects.get(key) for key in fresh)
         return tuple(Order(**json.loads(stored.body)) for stored in found if stored is not None)
+
+
+def _mark(world: World) -> str:
+    return f"{world.workspace.pointer_prefix}rollout"

@@ -15,7 +15,7 @@ from penstock.operations.engine import observe
 from penstock.operations.history import read_history, write_history
 from penstock.operations.holder import leases_of
 from penstock.operations.pointer import read_pointer
-from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.steps import timestamp
 from penstock.operations.store import LedgerStore
 from penstock.release.lease import describe
@@ -147,6 +147,7 @@ def repair(world: World, session: Session, *, resuming: str | None = None) -> No
         done = "; ".join(effect.describe() for effect in effects)
         world.events.emit(Recovered(what=f"an earlier run or a change by hand was unfinished: {done}"))
     if rollout is not None and not goes_on:
+        unmark(world)
         rollouts.save(rollout.ended("promoted" if observed.pointer.live_release == rollout.release else "reverted"))
         session.record("rollout", {"release": rollout.release, "what": "its driver was gone", "weight": 0})
     live = observed.pointer.live_release

@@ -152,6 +152,17 @@ def test_trouble_on_both_sides_is_nobodys_fault(verbs: Verbs, clock: Busy) -> No
     assert verbs.deploy(confirm=yes).live
 
 
+def test_terraform_is_told_while_a_rollout_is_under_way_and_no_longer(verbs: Verbs, clock: Busy) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    told: list[str | None] = []
+    assert clock.traffic is not None
+    clock.traffic.meanwhile = lambda: told.append(verbs.shop.parameters.get("/penstock/shop/dev/rollout"))
+    done = verbs.deploy(confirm=yes)
+    assert set(told) == {done.release}
+    assert verbs.shop.parameters.get("/penstock/shop/dev/rollout") is None
+
+
 def test_a_sleeping_environment_is_not_taken_for_a_healthy_one(verbs: Verbs, clock: Busy) -> None:
     verbs.deploy()
     verbs.code["users"] = 2
