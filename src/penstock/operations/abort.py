@@ -40,6 +40,11 @@ def abort(world: World, *, why: str = "") -> Aborted:
         tell(world, "abort", why=why)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
     with exclusive(world, "abort") as session:
+        live = (session.pointer() or Pointer()).live_release
+        if rollout is not None and live == rollout.release:
+            reason = f"release {live} has all traffic already; to go back: penstock rollback -e {name}"
+            world.events.emit(NothingToDo(reason=reason))
+            return Aborted(environment=name, release=None, live=live, changed=False)
         if rollout is not None:  # it has lost its driver, and went back when the lease was taken
             session.record("aborting", {"release": rollout.release, "why": why})
             return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)

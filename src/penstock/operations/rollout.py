@@ -81,6 +81,7 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed))
     if rollout.at == 0 and not rollout.evidence.series:
         rollout = _informed(world, rollout, measures)
+    store.save(rollout)  # first, so that a mark without a rollout is never left behind
     mark(world, release.id)
     refusals = 0
     try:

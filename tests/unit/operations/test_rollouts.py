@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from unit.operations.harness import Verbs, yes
-from unit.release.shop import NAMES
+from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import RolloutJudged, RolloutMoved
@@ -16,67 +16,9 @@ from penstock.operations.audit import audit
 from penstock.operations.history import read_history
 from penstock.operations.rollout_store import RolloutStore
 from penstock.ports import AlarmState
-from penstock.testing import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
-
-    from penstock.model.workspace import Workspace
-    from penstock.testing import FakeMetrics
-
-PERCENTS = 100
-
-
-@dataclass
-class Traffic:
-    """So many calls a minute to every function's two slots, by the stage's weights; so many of each side are bad."""
-
-    verbs: Verbs
-    per_minute: int = 600
-    bad: dict[str, float] = field(default_factory=dict)
-    """Share of bad calls of a function's candidate."""
-    everywhere: float = 0.0
-    """Share of bad calls on both sides."""
-    meanwhile: Callable[[], object] = bool
-    """What else happens while time goes by."""
-
-    def between(self, begin: float, end: float) -> None:
-        """Record the minutes that have ended between two moments."""
-        for minute in range(int(begin // 60), int(end // 60)):
-            self._minute(minute * 60)
-        self.meanwhile()
-
-    def _minute(self, at: int) -> None:
-        stage = self.verbs.shop.gateway.stage(self.verbs.shop.api, "live")
-        assert stage is not None
-        live = stage.variables["slot"]
-        share = stage.canary.percent / PERCENTS if stage.canary else 0.0
-        for name in NAMES:
-            for slot in ("blue", "green"):
-                canary = slot != live
-                calls = round(self.per_minute * (share if canary else 1 - share))
-                wrong = self.everywhere + (self.bad.get(name, 0.0) if canary else 0.0)
-                self._calls(f"shop-dev-{name}", slot, calls, round(calls * wrong), at)
-
-    def _calls(self, function: str, slot: str, calls: int, bad: int, at: int) -> None:
-        metrics: FakeMetrics = self.verbs.shop.metrics
-        dimensions = {"FunctionName": function, "Resource": f"{function}:{slot}"}
-        metrics.record("AWS/Lambda", "Invocations", dimensions, 1.0, at=at, count=calls)
-        metrics.record("AWS/Lambda", "Errors", dimensions, 1.0, at=at, count=bad)
-        metrics.record("AWS/Lambda", "Duration", dimensions, 20.0, at=at, count=calls)
-
-
-class Busy(FakeClock):
-    """A clock during whose sleeps callers go on calling."""
-
-    traffic: Traffic | None = None
-
-    def sleep(self, seconds: float) -> None:
-        begin = self.now()
-        super().sleep(seconds)
-        if self.traffic is not None:
-            self.traffic.between(begin, self.now())
 
 
 @pytest.fixture
@@ -91,11 +33,6 @@ def verbs(tmp_path: Path, clock: Busy) -> Verbs:
     found.workspace = with_rollout(found, RolloutPolicy(strategy="canary", weights=(10, 50), bake=300.0))
     clock.traffic = Traffic(found)
     return found
-
-
-def with_rollout(verbs: Verbs, policy: RolloutPolicy) -> Workspace:
-    environment = replace(verbs.workspace.environment, rollout=policy)
-    return replace(verbs.workspace, environment=environment)
 
 
 def weights(verbs: Verbs) -> list[int]:

@@ -1,0 +1,95 @@
+"""A canary whose driver is killed at every effect that the ports recorded: the next command brings traffic to one named
+release, and goes no step too far."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.operations.harness import TARGETS, Verbs, no
+from unit.operations.traffic import Busy, Traffic, with_rollout
+
+from penstock.model.errors import CameBack, Inconclusive
+from penstock.model.workspace import RolloutPolicy
+from penstock.operations.abort import abort
+from penstock.operations.deploy import deploy
+from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.wanted import DeployRequest
+from penstock.testing import Faults, Killed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def shop(folder: Path) -> Verbs:
+    """Release one is live, two is to come by a canary, and there are many callers."""
+    folder.mkdir(exist_ok=True)
+    clock = Busy()
+    verbs = Verbs(root=folder)
+    verbs.shop.clock = clock
+    verbs.deploy()
+    policy = RolloutPolicy(strategy="canary", weights=(50,), bake=60.0, delay=0.0, margin=0.05)
+    verbs.workspace = with_rollout(verbs, policy)
+    clock.traffic = Traffic(verbs, per_minute=1000)
+    verbs.code["users"] = 2
+    return verbs
+
+
+def ship(verbs: Verbs, faults: Faults) -> None:
+    deploy(faults.wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
+
+
+def is_settled(verbs: Verbs) -> bool:
+    """Whether all callers get one release, and nothing says that a rollout is under way."""
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    return (
+        stage.canary is None
+        and RolloutStore(verbs.shop.objects).under_way() is None
+        and verbs.shop.parameters.get("/penstock/shop/dev/rollout") is None
+    )
+
+
+@pytest.mark.parametrize("again", ["the same command", "an abort"])
+def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, again: str) -> None:
+    verbs, faults = shop(tmp_path / "recorded"), Faults()
+    ship(verbs, faults)
+    assert is_settled(verbs)
+    done = verbs.shop.observe().pointer.live_release
+    points = faults.points()
+    assert len(points) > 40
+    for point in points:
+        verbs = shop(tmp_path / "killed")
+        with suppress(Killed):  # else that effect was refused, and there is no "after" it to die at
+            ship(verbs, Faults(point))
+        if again == "an abort":
+            was_promoted = verbs.shop.observe().pointer.live_release == done
+            aborted = abort(verbs.world())
+            assert verbs.live_code()["users"] == (2 if was_promoted else 1), f"killed at {point}"
+            assert not (aborted.changed and was_promoted)
+        else:
+            verbs.deploy()
+            assert verbs.live_code()["users"] == 2, f"killed at {point}"
+        assert is_settled(verbs), f"killed at {point}"
+
+
+def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) -> None:
+    def bad(folder: Path) -> Verbs:
+        verbs = shop(folder)
+        assert isinstance(verbs.shop.clock, Busy)
+        assert verbs.shop.clock.traffic is not None
+        verbs.shop.clock.traffic.bad = {"users": 0.2}
+        return verbs
+
+    verbs, faults = bad(tmp_path / "recorded"), Faults()
+    with pytest.raises(CameBack):
+        ship(verbs, faults)
+    for point in faults.points():
+        verbs = bad(tmp_path / "killed")
+        with suppress(Killed, CameBack, Inconclusive):
+            ship(verbs, Faults(point))
+        with suppress(CameBack):
+            verbs.deploy()
+        assert verbs.live_code()["users"] == 1, f"killed at {point}"
+        assert is_settled(verbs), f"killed at {point}"
