@@ -110,9 +110,11 @@ def test_builds_at_once_in_one_workspace_make_the_same(mixed: Mixed, after: dict
     for kind in ("artifact", "wheel", "installation", "export", "package"):
         shutil.rmtree(mixed.cache / "v1/index" / kind)
     shutil.rmtree(mixed.cache / "v1/zips")
+    shutil.rmtree(mixed.root / "node_modules")
     at_once = [mixed.start() for _ in range(3)]
     said = [process.communicate(timeout=120) for process in at_once]
     assert [process.returncode for process in at_once] == [0, 0, 0], [err for _, err in said]
+    assert "".join(out for out, _ in said).count('"event": "step-finished", "step": "npm install"') == 1
     assert mixed.torn() == []
     again = mixed.build()
     assert again.digests == after
