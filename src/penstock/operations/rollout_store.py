@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict
-from typing import TYPE_CHECKING
-
-from penstock.rollout.state import Order, Rollout
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.operations.world import World
     from penstock.ports import ObjectStore
-    from penstock.rollout.state import Verb
+    from penstock.rollout.state import Order, Rollout, Verb
 
 KEY = "rollout.json"
 ORDERS = "rollout/orders/"
@@ -42,13 +42,13 @@ class RolloutStore:
 
     def read(self) -> Rollout | None:
         """The rollout, or None before the first."""
-        stored = self._objects.get(KEY)
-        return Rollout.from_json(json.loads(stored.body)) if stored else None
+        found = self._read()
+        return _rollout(found) if found else None
 
     def under_way(self) -> Rollout | None:
         """The rollout that has not ended, or None."""
-        found = self.read()
-        return found if found is not None and found.outcome is None else None
+        found = self._read()
+        return _rollout(found) if found and found["outcome"] is None else None
 
     def save(self, rollout: Rollout) -> None:
         """Write it, unless it is what was written last; the caller holds the lease."""
@@ -58,16 +58,32 @@ class RolloutStore:
 
     def order(self, rollout: Rollout, verb: Verb, *, by: str, why: str) -> Order:
         """Ask something of the rollout under way; whoever drives it takes it up."""
+        from penstock.rollout.state import Order  # noqa: PLC0415 - start-up counts
+
         order = Order(id=uuid.uuid4().hex[:12], verb=verb, by=by, why=why)
         self._objects.put(f"{ORDERS}{rollout.id}/{order.id}.json", json.dumps(asdict(order)).encode())
         return order
 
     def orders(self, rollout: Rollout) -> tuple[Order, ...]:
         """What was asked of it and not taken up yet."""
+        from penstock.rollout.state import Order  # noqa: PLC0415 - start-up counts
+
         keys = self._objects.list(f"{ORDERS}{rollout.id}/")
         fresh = [key for key in keys if key.rpartition("/")[2].removesuffix(".json") not in rollout.orders]
         found = (self._objects.get(key) for key in fresh)
         return tuple(Order(**json.loads(stored.body)) for stored in found if stored is not None)
+
+    def _read(self) -> dict[str, Any] | None:
+        stored = self._objects.get(KEY)
+        found: dict[str, Any] | None = json.loads(stored.body) if stored else None
+        return found
+
+
+def _rollout(data: Mapping[str, Any]) -> Rollout:
+    # Rollouts are rare, and nearly every command asks for one.
+    from penstock.rollout.state import Rollout  # noqa: PLC0415 - start-up counts
+
+    return Rollout.from_json(data)
 
 
 def _mark(world: World) -> str:
