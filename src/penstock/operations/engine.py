@@ -46,6 +46,22 @@ def observe(world: World, functions: Iterable[str]) -> Observed:
         )
 
 
+def glance(world: World, functions: Iterable[str]) -> Observed:
+    """Only what tells how traffic is shared: pointer, the live stage, and the aliases of these functions.
+
+    Asked every few seconds during a rollout, so it takes two calls to API Gateway, which allows ten a second, and one
+    to Lambda for each function.
+    """
+    api = world.gateway.find(world.workspace.api_name)
+    aliases = {name: world.functions.aliases(name) for name in sorted(set(functions))}
+    return Observed(
+        pointer_name=pointer_name(world),
+        pointer=read_pointer(world) or Pointer(),
+        functions={name: function_seen((), found) for name, found in aliases.items() if found},
+        live=api_seen(api, world.gateway.stage(api, LIVE_STAGE), {}) if api else None,
+    )
+
+
 def reach(session: Session, desired: Desired, functions: Iterable[str]) -> tuple[Effect, ...]:
     """Do what is left to do until the environment is as desired; what was done."""
     effects = reconcile(session.observe(functions), desired)

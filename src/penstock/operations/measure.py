@@ -71,9 +71,9 @@ def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str
             )
         seen = observed.functions.get(function.physical)
         if function.on and seen is not None:
-            now, next_one = seen.at(LIVE_ALIAS), seen.at(slot)
-            if now and next_one and now != next_one:
-                watches.append(version_watch(function.service, function.physical, stable=now, canary=next_one))
+            live, next_one = seen.aliases.get(LIVE_ALIAS), seen.at(slot)  # `live` may be shared already
+            if live and next_one and live.version != next_one:
+                watches.append(version_watch(function.service, function.physical, stable=live.version, canary=next_one))
     return Measures(watches=_with_thresholds(world, watches), routes=tuple(routes))
 
 

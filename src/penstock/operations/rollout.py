@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import AccessDenied, CameBack, Inconclusive, NotFound, RemoteFault
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
-from penstock.operations.engine import observe, reach
+from penstock.operations.engine import glance, reach
 from penstock.operations.foretell import foretell
 from penstock.operations.measure import history, measure, watched
 from penstock.operations.pointer import read_pointer
@@ -188,7 +188,7 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
     now = world.traffic_clock.now()
     callers = _callers(world)
     try:
-        percent: int | None = weight(observe(world, callers), rollout.release, callers)
+        percent: int | None = weight(glance(world, callers), rollout.release, callers)
     except RemoteFault as fault:
         warn(world, f"the weight cannot be read: {fault.what}")
         percent = None
