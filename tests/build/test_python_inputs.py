@@ -76,6 +76,15 @@ def test_hashes_are_verified(tmp_path: Path) -> None:
         site.build()
 
 
+def test_the_sdk_that_the_runtime_adds_is_noted_with_the_pinned_version(tmp_path: Path) -> None:
+    site = plain(tmp_path, "idna==3.10\nboto3==1.35.0  # the runtime has it\n")
+    assert hashes(site).keys() == {"idna", "boto3"}
+    listed = json.loads(pathlib.Path(site.build()["plain"].sbom).read_text())["components"]
+    (boto3,) = (each for each in listed if each["name"] == "boto3")
+    assert boto3["version"] == "1.35.0"
+    assert boto3["properties"][0]["name"] == "penstock:supplied-by"
+
+
 def test_constraints_pin_what_requirements_leave_open_and_what_those_need(tmp_path: Path) -> None:
     site = plain(tmp_path, "-r ../../base.in\n-c ../../pins.txt\n")
     site.write({"base.in": "anyio>=4\n", "pins.txt": "anyio==4.6.0\nsniffio==1.3.1\nidna==3.10\nh11==0.14.0\n"})
@@ -163,6 +172,15 @@ markers = "sys_platform == 'win32'"
 files = []
 
 [[package]]
+name = "boto3"
+version = "1.35.0"
+description = ""
+optional = false
+python-versions = "*"
+groups = ["main"]
+files = []
+
+[[package]]
 name = "six"
 version = "1.17.0"
 description = ""
@@ -196,7 +214,8 @@ def test_a_poetry_lock_gives_what_the_target_needs_of_it(tmp_path: Path) -> None
     )
     found = names(site)
     assert {"app.py", "idna/core.py", "shared/__init__.py"} <= found
-    assert not any(name.startswith(("six", "colorama")) for name in found)
+    assert not any(name.startswith(("six", "colorama", "boto3")) for name in found)
+    assert "boto3" in hashes(site), "noted as the runtime's"
     assert hashes(site)["idna"] == [IDNA[1].removeprefix("--hash=sha256:")]
     site.write({"services/plain/poetry.lock": POETRY.replace('idna = "^3.0"', 'idna = "^4.0"')})
     with pytest.raises(BuildFailed, match="does not fit together"):

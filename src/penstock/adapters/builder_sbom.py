@@ -8,7 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from penstock.build import node, python, sbom
-from penstock.build.requirements import normalised
+from penstock.build.requirements import normalised, pinned_versions, plain_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,11 +83,7 @@ class SbomReader:
     def _lock_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
         """`wheels`: file name → hash by `name version`; `supplied`: what the runtime has, with the locked version."""
         if plan.export is None:
-            lock = self._root / plan.service.folder / "poetry.lock"
-            is_poetrys = plan.listing.where.endswith("/poetry.lock")
-            # requirements.txt knows hashes, but not which file each is of
-            wheels = self._files.text_fact("wheels of Poetry", lock, sbom.poetry_wheels) if is_poetrys else {}
-            return {"wheels": wheels, "supplied": {}}
+            return self._poetry_facts(plan) if plan.listing.where.endswith("/poetry.lock") else self._listed_facts(plan)
         path = plan.export[0] / "uv.lock"
         digest = self._files.digest(path)
         names = sorted({plan.export[1], *(part.name for part in plan.packages), *plan.locked})
@@ -100,6 +96,23 @@ class SbomReader:
             known = _facts(self._locks[digest], plan)
             self._cache.keep_note("wheels", key, known)
         return known
+
+    def _poetry_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
+        lock = self._root / plan.service.folder / "poetry.lock"
+        packages = self._files.text_fact("packages of Poetry", lock, sbom.poetry_packages)
+        out, groups = set(python.supplied(plan.options)), {"main", *plan.options.groups}
+        versions = dict(key.split(" ", 1) for key, about in packages.items() if groups & set(about["groups"]))
+        return {
+            "wheels": {key: about["wheels"] for key, about in packages.items()},
+            "supplied": {name: version for name, version in versions.items() if name in out},
+        }
+
+    def _listed_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
+        """Of requirements.txt: its hashes are in the plan, without the names of their files."""
+        text = self._files.text(self._root / plan.service.folder / "requirements.txt") or ""
+        out = set(python.supplied(plan.options))
+        pinned = pinned_versions("".join(f"{line}\n" for line in plain_lines(text)))
+        return {"wheels": {}, "supplied": {name: version for name, version in pinned.items() if name in out}}
 
     # ---------------------------------------------------------------- Node.js
 

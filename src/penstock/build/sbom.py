@@ -128,13 +128,19 @@ def only_hash(options: str) -> dict[str, str]:
     return integrity(found.pop()) if len(found) == 1 else {}
 
 
-def poetry_wheels(lock: str) -> dict[str, dict[str, str]]:
-    """File name → hash of every wheel that a poetry.lock knows, by `name version`. Raises TOMLDecodeError."""
+def poetry_packages(lock: str) -> dict[str, dict[str, Any]]:
+    """What a poetry.lock says of each package, by `name version`: its groups, and file name → hash of its wheels.
+
+    Raises TOMLDecodeError.
+    """
     return {
         f"{normalised(each['name'])} {each['version']}": {
-            file["file"]: file["hash"]
-            for file in each.get("files", ())
-            if file.get("file", "").endswith(".whl") and "hash" in file
+            "groups": each.get("groups", ["main"]),
+            "wheels": {
+                file["file"]: file["hash"]
+                for file in each.get("files", ())
+                if file.get("file", "").endswith(".whl") and "hash" in file
+            },
         }
         for each in tomllib.loads(lock).get("package", ())
     }

@@ -92,11 +92,11 @@ def test_of_poetrys_lock_the_wheels_are_known_by_their_names() -> None:
         '[[package]]\nname = "Some.Thing"\nversion = "1.0"\nfiles = [\n'
         '    {file = "some_thing-1.0-py3-none-any.whl", hash = "sha256:aa"},\n'
         '    {file = "some_thing-1.0.tar.gz", hash = "sha256:bb"},\n]\n'
-        '[[package]]\nname = "bare"\nversion = "2"\n'
+        '[[package]]\nname = "bare"\nversion = "2"\ngroups = ["dev"]\n'
     )
-    assert sbom.poetry_wheels(lock) == {
-        "some-thing 1.0": {"some_thing-1.0-py3-none-any.whl": "sha256:aa"},
-        "bare 2": {},
+    assert sbom.poetry_packages(lock) == {
+        "some-thing 1.0": {"groups": ["main"], "wheels": {"some_thing-1.0-py3-none-any.whl": "sha256:aa"}},
+        "bare 2": {"groups": ["dev"], "wheels": {}},
     }
 
 
