@@ -62,6 +62,8 @@ class _Prepared:
 
     unit: Unit
     recipe: Recipe
+    digest: str
+    """The recipe's, which takes a while to compute."""
     plan: PythonPlan | NodePlan
 
 
@@ -116,7 +118,7 @@ class Builder:
         found: dict[str, Artifact] = {}
         missing = []
         for one in prepared:
-            entry = self._cache.get("artifact", one.recipe.digest)
+            entry = self._cache.get("artifact", one.digest)
             if entry is None or not self._cache.sbom(entry.digest).is_file():
                 missing.append(one)
             else:
@@ -271,7 +273,7 @@ class Builder:
             plan, tools = self._node.plan(workspace, unit.service.path, unit.service.build), self._node.tools()
         handlers = {f"handler {function.key}": function.handler for function in unit.functions}
         recipe = Recipe(unit=unit.name, target=target, inputs=plan.inputs() | tools | handlers)
-        return _Prepared(unit=unit, recipe=recipe, plan=plan)
+        return _Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=plan)
 
     def _make(self, missing: Sequence[_Prepared]) -> tuple[dict[str, Artifact], dict[str, PenstockError]]:
         made: dict[str, Artifact] = {}
@@ -311,7 +313,7 @@ class Builder:
             made = self._members(one)
             entry = self._cache.put(
                 "artifact",
-                one.recipe.digest,
+                one.digest,
                 made[0],
                 lambda digest: self._sboms.text(one.unit.name, digest, one.recipe.target, one.plan, made),
             )
@@ -333,7 +335,7 @@ class Builder:
             if found is None:
                 return None
             try:
-                return self._cache.adopt("artifact", one.recipe.digest, draft, sbom, found.artifact)
+                return self._cache.adopt("artifact", one.digest, draft, sbom, found.artifact)
             except ArchiveError:
                 return None
 
@@ -361,16 +363,16 @@ class Builder:
     def _remember(self, one: _Prepared, entry: Entry) -> int | None:
         """Note what was built last, for `why`; by how many bytes it outgrew the build before, None for the first."""
         known = self._files.recall(f"built {one.unit.name}")
-        if known is not None and known["recipe"] == one.recipe.digest:
+        if known is not None and known["recipe"] == one.digest:
             return None if known["size_before"] is None else known["size"] - known["size_before"]
         before = known or {"recipe": None, "size": None}
-        if self._cache.note("recipe", one.recipe.digest) is None:
+        if self._cache.note("recipe", one.digest) is None:
             with contextlib.suppress(BuildFailed):  # a cache that cannot be written: `why` will know less
-                self._cache.keep_note("recipe", one.recipe.digest, _recipe_note(one.recipe))
+                self._cache.keep_note("recipe", one.digest, _recipe_note(one.recipe))
         self._files.remember(
             f"built {one.unit.name}",
             {
-                "recipe": one.recipe.digest,
+                "recipe": one.digest,
                 "size": entry.size,
                 "before": before["recipe"],
                 "size_before": before["size"],
@@ -384,7 +386,7 @@ class Builder:
         last = self._cache.note("recipe", known["recipe"]) if known else None
         if known is None or last is None:
             return Reason(unit=name, state="never")
-        if known["recipe"] != one.recipe.digest:
+        if known["recipe"] != one.digest:
             return Reason(unit=name, state="stale", changes=changes.between(last["inputs"], changes.parts(one.recipe)))
         earlier = self._cache.note("recipe", known["before"]) if known["before"] else None
         changed = changes.between(earlier["inputs"], last["inputs"]) if earlier else ()
@@ -394,7 +396,7 @@ class Builder:
         artifact = Artifact(
             unit=one.unit.name,
             digest=entry.digest,
-            recipe=one.recipe.digest,
+            recipe=one.digest,
             target=one.recipe.target,
             size=entry.size,
             unzipped=entry.unzipped,

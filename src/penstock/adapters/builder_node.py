@@ -372,10 +372,9 @@ class NodeBuilder:
     def _lock(self, folder: str, *, needed: bool) -> tuple[Path, str]:
         """Where the lock lies and what it is called; nothing of the kind for a service without any dependency."""
         for above in _upwards(folder):
-            place = self._root / above
             for name in node.LOCKS:
                 if self._files.has(posixpath.join(above, name)):
-                    return place, name
+                    return self._root / above, name
             for name in node.OTHER_LOCKS:
                 if self._files.has(posixpath.join(above, name)):
                     raise BuildFailed(
@@ -444,7 +443,7 @@ class NodeBuilder:
             part = queue.pop(0)
             targets: dict[str, tuple[str, ...]] = {}
             for path in self._tsconfigs(part):
-                targets |= tsconfig.aliases(path, self._files.text(self._root / path) or "")
+                targets |= tsconfig.aliases(path, self._files.setting(path))
             if not targets:
                 continue
             modules = sorted(set(self._imported(part)))
@@ -470,7 +469,7 @@ class NodeBuilder:
             path = queue.pop(0)
             if path not in chain and self._files.has(path):
                 chain.append(path)
-                queue += package_json.extended_by(path, self._files.text(self._root / path) or "", {})
+                queue += package_json.extended_by(path, self._files.setting(path), {})
         return chain[::-1]
 
     def _is_alias(self, folder: str, known: Iterable[NodePart]) -> bool:
@@ -488,22 +487,24 @@ class NodeBuilder:
     def _settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
         """Digests of the package manager's settings, and of tsconfigs outside the parts that theirs extend."""
         found: dict[str, str] = {}
+        relative = top.relative_to(self._root).as_posix()
+        above = "" if relative == "." else relative
         for name in node.SETTINGS:
-            if (top / name).is_file():
-                found[(top / name).relative_to(self._root).as_posix()] = self._files.digest(top / name)
+            place = posixpath.join(above, name)
+            if self._files.has(place):
+                found[place] = self._files.digest(top / name)
         queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
         # esbuild looks for a tsconfig.json from the file upwards.
         queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in _upwards(part.folder)]
         seen: set[str] = set()
         while queue:
             path = queue.pop()
-            file = self._root / path
             if path in seen or not self._files.has(path):
                 continue
             seen.add(path)
             if not any(path.startswith(f"{part.folder}/") for part in parts):
-                found[path] = self._files.digest(file)
-            queue += package_json.extended_by(path, self._files.text(file) or "", folders)
+                found[path] = self._files.digest(self._root / path)
+            queue += package_json.extended_by(path, self._files.setting(path), folders)
         return found
 
     # ---------------------------------------------------------------- what is made
@@ -545,10 +546,10 @@ def _asked_for(file: SourceFile) -> list[str]:
     return node.asked_for(file.read())
 
 
-def _upwards(folder: str) -> Iterator[str]:
+def _upwards(folder: str) -> tuple[str, ...]:
     """The folder and those above it up to the workspace's root, which is the empty text."""
     parts = Path(folder).parts
-    return ("/".join(parts[:count]) for count in range(len(parts), -1, -1))
+    return tuple("/".join(parts[:count]) for count in range(len(parts), -1, -1))
 
 
 def _is_tsconfig(path: str) -> bool:
