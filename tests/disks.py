@@ -56,7 +56,8 @@ def small_disk(folder: Path, spare: int) -> Iterator[Path]:
         shutil.rmtree(aside)
         yield folder
     finally:
-        subprocess.run(["umount", str(folder)], check=True)
+        # Lazily: a function's process, orphaned by a kill of the embedded AWS, may need a moment to notice.
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def fill(disk: Path, left: int = 0) -> None:

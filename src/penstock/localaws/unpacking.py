@@ -1,8 +1,9 @@
 """Code of functions on disk: unpacked once, shared by all processes, with the bytecode of what did not change.
 
-A release changes a few files of many. Compiling the others again would take most of the first invocation's time, so
-their bytecode is linked from the release before: source files get one fixed time, and bytecode is valid for a source of
-the same time and size; same content is checked by the ZIP's CRC.
+A release changes a few files of many. Writing the others again, and compiling them, would take most of the first
+invocation's time, so they are linked from the release before with their bytecode: source files get one fixed time, and
+bytecode is valid for a source of the same time and size. That a file is the same is told by its name, its CRC and both
+its sizes in the ZIP. Files are read-only, as all of a function's folder is on Lambda.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 _FIXED_TIME = 315532800  # 1980-01-01, where ZIP's calendar begins
 _NEIGHBOURS = 6
 _KEPT = 40
+_ENOUGH = 0.9
+"""Share of the files; what is more is not worth a look into one more neighbour."""
 
 
 def unpacked(code: Path, code_zip: bytes) -> Path:
@@ -37,15 +40,12 @@ def unpacked(code: Path, code_zip: bytes) -> Path:
     fresh = code / f".{folder.name}.{secrets.token_hex(4)}"
     fresh.mkdir(parents=True)
     with zipfile.ZipFile(BytesIO(code_zip)) as archive:
-        index = {entry.filename: [entry.CRC, entry.file_size] for entry in archive.infolist() if not entry.is_dir()}
+        files = [entry for entry in archive.infolist() if not entry.is_dir()]
+        index = {entry.filename: [entry.CRC, entry.file_size, entry.compress_size] for entry in files}
+        linked = _link_what_is_the_same(code, fresh, index)
         for entry in archive.infolist():
-            place = archive.extract(entry, fresh)
-            if not entry.is_dir():
-                mode = entry.external_attr >> 16 & 0o777
-                if mode:
-                    os.chmod(place, mode)  # noqa: PTH101 - extract gives a string
-                os.utime(place, (_FIXED_TIME, _FIXED_TIME))
-    _link_bytecode(code, fresh, index)
+            if entry.filename not in linked:
+                _extract(archive, entry, fresh)
     (code / f"{folder.name}.json").write_text(json.dumps(index))
     try:
         fresh.rename(folder)
@@ -69,19 +69,58 @@ def _youngest_first(code: Path) -> list[str]:
     return [path.stem for path in sorted(code.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
-def _link_bytecode(code: Path, fresh: Path, index: Mapping[str, list[int]]) -> None:
-    """Link bytecode of files with the same name and content from the youngest other folders."""
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:
+    place = archive.extract(entry, folder)
+    if not entry.is_dir():
+        mode = entry.external_attr >> 16 & 0o555
+        os.chmod(place, mode or 0o444)  # noqa: PTH101 - extract gives a string
+        os.utime(place, (_FIXED_TIME, _FIXED_TIME))
+
+
+def _link_what_is_the_same(code: Path, fresh: Path, index: Mapping[str, list[int]]) -> set[str]:
+    """Link files of the same name and content from the youngest other folders, and their bytecode; which ones."""
+    linked: set[str] = set()
+    compiled: set[str] = set()
     for name in _youngest_first(code)[:_NEIGHBOURS]:
-        other = code / name
         try:
-            same = {
-                key for key, value in json.loads((code / f"{name}.json").read_text()).items() if index.get(key) == value
-            }
+            there = json.loads((code / f"{name}.json").read_text())
         except (OSError, ValueError):
             continue
-        for compiled in other.rglob("__pycache__/*.pyc"):
-            source = compiled.parent.parent.relative_to(other) / f"{compiled.name.partition('.')[0]}.py"
-            target = fresh / compiled.relative_to(other)
-            if source.as_posix() in same and not target.exists():
-                target.parent.mkdir(exist_ok=True)
-                os.link(compiled, target)
+        same = {file for file, value in index.items() if there.get(file) == value}
+        for file in same - linked:
+            if _link(code / name / file, fresh / file):
+                linked.add(file)
+        _link_bytecode(code / name, fresh, same, compiled)
+        if compiled and len(linked) >= _ENOUGH * len(index):
+            break
+    return linked
+
+
+def _link_bytecode(other: Path, fresh: Path, same: set[str], done: set[str]) -> None:
+    """Link the bytecode of these sources; `done` names what has been linked before, and grows."""
+    for folder in {file.rpartition("/")[0] for file in same if file.endswith(".py")}:
+        cache = f"{folder}/__pycache__" if folder else "__pycache__"
+        try:
+            found = os.listdir(other / cache)  # noqa: PTH208 - hundreds of names, of which only a string is needed
+        except OSError:  # nothing in it was imported
+            continue
+        for name in found:
+            source = f"{name.partition('.')[0]}.py"
+            bytecode = f"{cache}/{name}"
+            wanted = (f"{folder}/{source}" if folder else source) in same and bytecode not in done
+            if wanted and _link(other / bytecode, fresh / bytecode):
+                done.add(bytecode)
+
+
+def _link(source: Path, target: Path) -> bool:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with suppress(OSError):
+            os.link(source, target)
+            return True
+        return False
+    except OSError:
+        return False
+    return True

@@ -154,6 +154,8 @@ class AwsSession:
         if self._session is None:
             from botocore.session import Session  # noqa: PLC0415 - lazy: start-up time
 
+            from penstock.adapters.aws.models import ModelLoader  # noqa: PLC0415
+
             if self.endpoint is None:
                 self._session = Session()
             else:
@@ -162,6 +164,7 @@ class AwsSession:
                 files = dict.fromkeys(("config_file", "credentials_file"), (None, None, os.devnull, None))
                 self._session = Session(session_vars={"profile": nothing, **files})
                 self._session.set_credentials(self._caller.access_key, self._caller.secret_key, self._caller.token)
+            self._session.register_component("data_loader", ModelLoader())
         return self._session
 
     def _create(self, service: str, read_timeout: float) -> Any:

@@ -1,0 +1,71 @@
+"""Code of functions on disk: what did not change is linked, what did is written, and the bytecode follows."""
+
+from __future__ import annotations
+
+import compileall
+import zipfile
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from penstock.localaws.unpacking import tidy, unpacked
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+FIRST = {"app.py": b"x = 1\n", "lib/__init__.py": b"", "lib/big.py": b"y = 2\n" * 50, "data.json": b"{}"}
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {
+        file.relative_to(folder).as_posix(): file.read_bytes()
+        for file in folder.rglob("*")
+        if file.is_file() and file.suffix != ".pyc"
+    }
+
+
+def test_files_that_did_not_change_are_shared_with_the_version_before(tmp_path: Path) -> None:
+    first = unpacked(tmp_path, zipped(FIRST))
+    second = unpacked(tmp_path, zipped({**FIRST, "app.py": b"x = 3\n"}))
+    assert content(second) == {**FIRST, "app.py": b"x = 3\n"}
+    assert content(first) == FIRST
+    assert (first / "lib/big.py").samefile(second / "lib/big.py")
+    assert not (first / "app.py").samefile(second / "app.py")
+
+
+def test_a_file_of_the_same_size_and_another_content_is_written_anew(tmp_path: Path) -> None:
+    unpacked(tmp_path, zipped(FIRST))
+    changed = {**FIRST, "lib/big.py": b"y = 3\n" * 50}
+    assert content(unpacked(tmp_path, zipped(changed))) == changed
+
+
+def test_bytecode_follows_the_files_that_did_not_change(tmp_path: Path) -> None:
+    first = unpacked(tmp_path, zipped(FIRST))
+    assert compileall.compile_dir(first, quiet=1)
+    second = unpacked(tmp_path, zipped({**FIRST, "app.py": b"x = 3\n"}))
+    compiled = {file.name.partition(".")[0] for file in second.rglob("*.pyc")}
+    assert compiled == {"__init__", "big"}
+
+
+def test_code_is_read_only_as_on_lambda_and_can_be_removed(tmp_path: Path) -> None:
+    folder = unpacked(tmp_path, zipped(FIRST))
+    assert all(file.stat().st_mode & 0o222 == 0 for file in folder.rglob("*") if file.is_file())
+    for number in range(45):
+        unpacked(tmp_path, zipped({"app.py": f"x = {number}\n".encode()}))
+    tidy(tmp_path)
+    assert len(list(tmp_path.glob("*.json"))) == 40
+
+
+def test_a_damaged_index_of_another_folder_costs_time_only(tmp_path: Path) -> None:
+    first = unpacked(tmp_path, zipped(FIRST))
+    (tmp_path / f"{first.name}.json").write_text("{")
+    second = {**FIRST, "app.py": b"x = 3\n"}
+    assert content(unpacked(tmp_path, zipped(second))) == second
