@@ -222,11 +222,11 @@ class Penstock:
 
         return rollback(self.world, to=to, services=services)
 
-    def approve(self, plan: str) -> Approval:
-        """Say yes to a saved plan, as the STS caller."""
-        from penstock.operations.plans import approve  # noqa: PLC0415
+    def approve(self, what: str, *, why: str = "") -> Approval | Told:
+        """Say yes, as the STS caller, to a saved plan or to the step of a release's rollout that waits for it."""
+        from penstock.operations.approve import approve  # noqa: PLC0415
 
-        return approve(self.world, plan)
+        return approve(self.world, what, why=why)
 
     def status(self) -> Status:
         """What is live, what waits, and how it does."""

@@ -171,7 +171,8 @@ def _observability(workspace: Workspace) -> dict[str, Any]:
 
 def _judges(workspace: Workspace) -> bool:
     """Whether releases of the environment are judged on their way."""
-    return workspace.environment.rollout.strategy in WEIGHTED
+    rollout = workspace.environment.rollout
+    return rollout.strategy in WEIGHTED or any(step.kind == "bake" for step in rollout.steps)
 
 
 def _called_aliases(function: Function) -> tuple[str, ...]:

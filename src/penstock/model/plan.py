@@ -51,6 +51,9 @@ class Plan:
     promotions: int = 0
     """How many releases were promoted before: a yes is used up by the next move of traffic."""
 
+    walk: str = ""
+    """How traffic will move, in words, where it does not move at once: a yes is a yes to this, too."""
+
     @property
     def digest(self) -> str:
         """SHA-256, hex, over everything but the id."""
@@ -84,3 +87,4 @@ class Approval:
     by: str
     how: Literal["prompt", "auto-approve", "approve"]
     at: str
+    why: str = ""

@@ -284,20 +284,38 @@ class Package:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """One step of a walk that the configuration spells out. Only what its kind knows is set; times in seconds."""
+
+    kind: Literal["verify", "weight", "bake", "pause", "approve"]
+    percent: int = 0
+    seconds: float = 0.0
+    why: str = ""
+    people: int = 0
+    deadline: float | None = None
+    """The most that the step may take before traffic goes back; None leaves it to the rollout's deadline."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutPolicy:
-    """How traffic moves. Weights are percent, durations seconds, `margin` a share of calls.
+    """How traffic moves. Weights are percent, durations seconds, `margin` and `latency_margin` shares of calls.
 
     `alpha` is the probability with which the judge may take a release for bad that is not, and the one with which it
-    may pass one that is; `delay` how late measurements may come.
+    may pass one that is; `delay` how late measurements may come; `minimum` the canary calls of each changed service
+    that a step needs; `clusters` the most calls that one cause makes bad.
     """
 
-    strategy: Literal["all-at-once", "linear", "canary", "blue-green"] = "all-at-once"
+    strategy: Literal["all-at-once", "linear", "canary", "blue-green", "custom"] = "all-at-once"
     weights: tuple[int, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
     by: int | None = None
     every: float | None = None
     bake: float | None = None
     margin: float = 0.01
+    latency_margin: float = 0.05
     alpha: float = 0.01
+    minimum: int = 50
+    clusters: int = 1
     delay: float = 120.0
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms of the user's own, by name, that stop a rollout when they begin to ring."""
@@ -307,10 +325,11 @@ class RolloutPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
-    """How many people must say yes, and whether the author's own yes counts."""
+    """How many people must say yes, whether the author's own yes counts, and for how many seconds one is good."""
 
     required: int = 0
     self_approval: bool = True
+    expires: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

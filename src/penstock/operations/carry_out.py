@@ -15,13 +15,14 @@ from penstock.operations import plans
 from penstock.operations.artifacts import prepare_store, upload
 from penstock.operations.assemble import only_services
 from penstock.operations.engine import reach
+from penstock.operations.foretell import foretell_plan
 from penstock.operations.history import read_history
 from penstock.operations.holder import nobody_at_work
 from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
-from penstock.operations.rollout import begin, drive
+from penstock.operations.rollout import begin, drive, judge_policy, slowest
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive
@@ -49,7 +50,7 @@ from penstock.operations.wanted import Deployed, live_release
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
-from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Bake, SetWeight, Verify, is_weighted, walk
+from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Verify, is_walked, is_weighted, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,9 +145,9 @@ def _walk(world: World, session: Session, release: Release, wanted: Wanted, live
                         f"release {release.id} waits beside the live one; to move traffic: penstock switch -e {name}",
                     )
                     return False
-            case SetWeight() | Bake():
+            case _:
                 break
-    if live is None or already or not is_weighted(steps):
+    if live is None or already or not is_walked(steps):
         go_live(world, session, release, applied)
     else:
         changed = frozenset(function.service for function in _changed(world, release, live))
@@ -191,12 +192,32 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         terraform_digest=document_digest(saved.document) if saved is not None and saved.changed else "",
         allow_destroy=allow_destroy,
         promotions=len(history.promotions),
+        walk=_traffic(world, wanted, live),
     )
-    steps = STRATEGIES[wanted.strategy](world.workspace.environment.rollout)
-    text = summary(plan, walk(steps) if live is not None and is_weighted(steps) else "")
+    forecast = _forecast(world, wanted, live) if only and plan.walk and not plan.is_empty else None
+    text = summary(plan, forecast or "")
     plans.save(world, plan, text)
-    world.events.emit(PlanReady(plan=plan.to_json(), summary=text))
+    world.events.emit(PlanReady(plan={**plan.to_json(), "forecast": forecast}, summary=text))
     return _Planned(plan=plan, saved=saved, sealed=seal(world, saved) if saved else None, retained=retained)
+
+
+def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
+    """How traffic will move, in words; empty where it moves at once, as it does to the first release."""
+    policy = world.workspace.environment.rollout
+    steps = STRATEGIES[wanted.strategy](policy)
+    if live is None or not is_walked(steps):
+        return ""
+    changed = frozenset(function.service for function in _changed(world, wanted.release, live))
+    return walk(steps, policy.delay + slowest(world, changed))
+
+
+def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
+    policy = world.workspace.environment.rollout
+    steps = STRATEGIES[wanted.strategy](policy)
+    if not is_weighted(steps):
+        return None
+    changed = frozenset(function.service for function in _changed(world, wanted.release, live))
+    return foretell_plan(world, changed, steps, judge_policy(policy))
 
 
 # ------------------------------------------------------------------------------------------ small things

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from penstock.operations.measure import HISTORY
+from penstock.model.errors import RemoteFault
+from penstock.model.release import Pointer
+from penstock.operations.engine import observe
+from penstock.operations.measure import HISTORY, history, watched
+from penstock.operations.pointer import read_pointer
+from penstock.operations.steps import warn
 from penstock.rollout.advance import MINUTE
 from penstock.rollout.forecast import Traffic, describe, forecast
 from penstock.rollout.strategies import ALL, SetWeight
@@ -13,12 +18,29 @@ from penstock.rollout.strategies import ALL, SetWeight
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.operations.world import World
     from penstock.rollout.judge import JudgePolicy
     from penstock.rollout.strata import Stratum
     from penstock.rollout.strategies import Step
 
 WEIGHTS = 3
 """Forecasts that are made of one walk, the lowest and the highest weights among them: each takes a moment."""
+
+
+def foretell_plan(world: World, changed: frozenset[str], steps: tuple[Step, ...], policy: JudgePolicy) -> str | None:
+    """The forecast of a walk that is only planned, from the last hour's traffic; None when there is nothing to judge.
+
+    A service that only events call is left out when its candidate's version is not there yet.
+    """
+    slot = (read_pointer(world) or Pointer()).idle
+    try:
+        observed = observe(world, (f.physical for f in world.workspace.functions))
+        measures = watched(world, observed, slot, changed)
+        before = history(world, measures)
+    except RemoteFault as fault:
+        warn(world, f"the last hour cannot be read: {fault.what}")
+        return None
+    return foretell(before, changed & {watch.service for watch in measures.watches}, steps, policy)
 
 
 def foretell(

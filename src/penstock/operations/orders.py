@@ -1,4 +1,4 @@
-"""What people say to a rollout: pause, resume, promote, abort; also while another process drives it.
+"""What people say to a rollout: pause, resume, approve, promote, abort; also while another process drives it.
 
 Whoever drives takes orders up from the bucket at its next look. When nobody does (its process is gone, or a second
 Ctrl-C left the rollout where it was), the command that gives the order takes the lease and goes on itself.
@@ -51,7 +51,7 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     order = store.order(rollout, verb, by=world.identity.caller(), why=why)
     if is_driven(world):
         return _told(_taken(world, store, rollout, order.id, until_ended=verb in ("promote", "abort")), verb)
-    if verb == "pause":
+    if verb in ("pause", "approve"):
         return _told(rollout, verb)  # nobody moves it; whoever goes on with it finds the order
     release = ReleaseStore(world.objects).get(rollout.release)
     if release is None:

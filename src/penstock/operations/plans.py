@@ -7,6 +7,7 @@ same change planned again by CI is still approved, any other change is not.
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal
 
 from penstock.infra.openapi import resource_count
@@ -33,6 +34,7 @@ def make(
     terraform_digest: str,
     allow_destroy: Collection[str] = (),
     promotions: int = 0,
+    walk: str = "",
 ) -> Plan:
     """What deploying this release over the live one would do."""
     before = live.functions if live else {}
@@ -58,33 +60,45 @@ def make(
         terraform_digest=terraform_digest,
         allow_destroy=tuple(sorted(allow_destroy)),
         promotions=promotions,
+        walk=walk,
     )
     return Plan(**{**{name: getattr(draft, name) for name in Plan.__dataclass_fields__}, "id": draft.digest[:12]})
 
 
 def save(world: World, plan: Plan, summary: str) -> None:
-    """Keep the plan and its readable summary under `plans/<id>/`."""
-    world.objects.put(f"plans/{plan.id}/plan.json", json.dumps(plan.to_json(), indent=1, sort_keys=True).encode())
+    """Keep the plan, who made it, and its readable summary under `plans/<id>/`."""
+    body = {**plan.to_json(), "by": world.identity.caller()}
+    world.objects.put(f"plans/{plan.id}/plan.json", json.dumps(body, indent=1, sort_keys=True).encode())
     world.objects.put(f"plans/{plan.id}/summary.txt", summary.encode())
 
 
-def approve(world: World, plan_id: str) -> Approval:
-    """Say yes to a saved plan, as the STS caller. Raises NotFound when there is no such plan."""
+def approve(world: World, plan_id: str, *, why: str = "") -> Approval:
+    """Say yes to a saved plan, as the STS caller.
+
+    Raises NotFound when there is no such plan, Refused when it is the caller's own and the policy wants somebody else.
+    """
+    name = world.workspace.environment.name
     stored = world.objects.get(f"plans/{plan_id}/plan.json")
     if stored is None:
-        raise NotFound(
-            f"there is no plan {plan_id} in {world.workspace.environment.name}",
-            hint=f"penstock plan -e {world.workspace.environment.name}",
+        raise NotFound(f"there is no plan {plan_id} in {name}", hint=f"penstock plan -e {name}")
+    plan = json.loads(stored.body)
+    caller = world.identity.caller()
+    if not world.workspace.environment.approvals.self_approval and plan.get("by") == caller:
+        raise Refused(
+            f"{caller} made plan {plan_id}, and the author's own yes does not count in {name}",
+            where=name,
+            hint=f"ask a colleague to run: penstock approve -e {name} {plan_id}",
         )
-    return record_approval(world, json.loads(stored.body)["digest"], how="approve")
+    return record_approval(world, plan["digest"], how="approve", why=why)
 
 
-def record_approval(world: World, digest: str, *, how: Literal["prompt", "auto-approve", "approve"]) -> Approval:
+def record_approval(
+    world: World, digest: str, *, how: Literal["prompt", "auto-approve", "approve"], why: str = ""
+) -> Approval:
     """Write down who said yes to which plan."""
-    approval = Approval(plan_digest=digest, by=world.identity.caller(), how=how, at=timestamp(world))
+    approval = Approval(plan_digest=digest, by=world.identity.caller(), how=how, at=timestamp(world), why=why)
     name = approval.by.replace("/", ":")
-    body = {"plan_digest": digest, "by": approval.by, "how": how, "at": approval.at}
-    world.objects.put(f"approvals/{digest}/{name}.json", json.dumps(body, sort_keys=True).encode())
+    world.objects.put(f"approvals/{digest}/{name}.json", json.dumps(asdict(approval), sort_keys=True).encode())
     return approval
 
 
@@ -134,6 +148,7 @@ def _ask(world: World, plan: Plan, author: str, approvals: tuple[Approval, ...])
             branch=world.origin.branch,
             ci=world.origin.ci,
             approvals=approvals,
+            now=world.clock.now(),
             api_resources=resource_count(world.workspace),
         )
     )

@@ -10,7 +10,7 @@ import random
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import AccessDenied, CameBack, Inconclusive, NotFound, RemoteFault
+from penstock.model.errors import AccessDenied, CameBack, Inconclusive, NotFound, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import glance, reach
@@ -18,17 +18,19 @@ from penstock.operations.foretell import foretell
 from penstock.operations.measure import history, measure, watched
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
-from penstock.operations.steps import note, warn
+from penstock.operations.steps import note, step, warn
 from penstock.operations.switch import go_live
+from penstock.operations.verify import verify_release
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import UNEVEN, Shared, weight
 from penstock.rollout.advance import advance, judgement_of, to_judge
 from penstock.rollout.judge import JudgePolicy, accumulate
-from penstock.rollout.state import Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
-from penstock.rollout.strategies import STRATEGIES, Bake
+from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
+from penstock.rollout.strategies import STRATEGIES, Approve, Bake, Pause
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
+    from penstock.model.workspace import RolloutPolicy
     from penstock.operations.measure import Measures
     from penstock.operations.session import Session
     from penstock.operations.world import World
@@ -47,7 +49,6 @@ def begin(world: World, release: Release, stable: str, *, strategy: str, changed
     """The walk of a release that is verified in the idle slot: not a step of it is taken yet."""
     policy = world.workspace.environment.rollout
     now = world.traffic_clock.now()
-    slowest = max((f.timeout for f in world.workspace.functions if f.service in changed), default=0)
     return Rollout(
         id=f"{release.id}-{world.run}",
         environment=world.workspace.environment.name,
@@ -58,14 +59,31 @@ def begin(world: World, release: Release, stable: str, *, strategy: str, changed
             on_inconclusive=policy.on_inconclusive,
             deadline=policy.deadline or DEADLINE,
             delay=policy.delay,
-            slowest=float(slowest),
+            slowest=slowest(world, changed),
         ),
-        policy=JudgePolicy(margin=policy.margin, alpha=policy.alpha),
+        policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
+        author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
         alarms=_quiet_alarms(world),
         began=now,
         entered=now,
         moved=now,
+    )
+
+
+def slowest(world: World, changed: frozenset[str]) -> float:
+    """The longest time, in seconds, that a function of these services may run."""
+    return float(max((f.timeout for f in world.workspace.functions if f.service in changed), default=0))
+
+
+def judge_policy(policy: RolloutPolicy) -> JudgePolicy:
+    """What the configuration asks of a canary."""
+    return JudgePolicy(
+        margin=policy.margin,
+        latency_margin=policy.latency_margin,
+        alpha=policy.alpha,
+        minimum=policy.minimum,
+        clusters=policy.clusters,
     )
 
 
@@ -84,9 +102,10 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
     store.save(rollout)  # first, so that a mark without a rollout is never left behind
     mark(world, release.id)
     refusals = 0
+    checked: tuple[int, str] | None = None
     try:
         while rollout.outcome is None:
-            seen = _look(world, store, rollout, measures)
+            seen = replace(_look(world, store, rollout, measures), checked=checked)
             before = rollout
             rollout, action = advance(rollout, seen)
             if rollout.outcome is not None:
@@ -94,7 +113,7 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
             store.save(rollout)
             _tell(world, session, before, rollout, seen)
             try:
-                _act(world, session, action, release, applied)
+                checked = _act(world, session, action, rollout, release, applied) or checked
                 refusals = 0 if not isinstance(action, Wait) else refusals
             except (NotFound, AccessDenied, RemoteFault) as fault:
                 refusals += 1
@@ -112,7 +131,7 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
         rollout = replace(rollout, reverting="interrupted")
         store.save(rollout)
-        _act(world, session, Revert("interrupted"), release, applied)
+        _act(world, session, Revert("interrupted"), rollout, release, applied)
         unmark(world)
         store.save(rollout.ended("reverted"))
         raise
@@ -132,6 +151,18 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
         note(world, f"forecast: {said}")
     evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))
     return replace(rollout, evidence=evidence)
+
+
+def _check(world: World, rollout: Rollout) -> str:
+    """What is wrong with the candidate in its slot while it has a share of the traffic; empty when it is well."""
+    slot = (read_pointer(world) or Pointer()).idle
+    functions = [function for function in world.workspace.functions if function.service in rollout.changed]
+    try:
+        with step(world, f"verify slot {slot} at {rollout.weight} %"):
+            verify_release(world, rollout.release, slot, functions)
+    except VerificationFailed as failure:
+        return "; ".join(line.strip() for line in failure.what.splitlines()[1:])
+    return ""
 
 
 def _quiet_alarms(world: World) -> tuple[str, ...]:
@@ -162,12 +193,17 @@ def _ringing(world: World, rollout: Rollout) -> tuple[str, ...]:
     return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
 
 
-def _act(world: World, session: Session, action: Action, release: Release, applied: Applied) -> None:
+def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
+    world: World, session: Session, action: Action, rollout: Rollout, release: Release, applied: Applied
+) -> tuple[int, str] | None:
+    """Do it; what came of a check: the index of its step, and what was wrong."""
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     session.forget()
     match action:
         case Wait(seconds=seconds):
             world.traffic_clock.sleep(seconds)
+        case Check():
+            return (rollout.at, _check(world, rollout))
         case Shift(percent=percent):
             reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
         case Promote():
@@ -176,6 +212,7 @@ def _act(world: World, session: Session, action: Action, release: Release, appli
             reach(session, Settled(withdrawn=True), names)
         case Finished():
             pass
+    return None
 
 
 def _callers(world: World) -> frozenset[str]:
@@ -239,7 +276,8 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
     if now.held != before.held:
         found.append(f"held: {now.held}" if now.held else "goes on")
     if _has_passed(now) and not _has_passed(before):
-        found.append("passed: all traffic comes next")
+        asks = any(isinstance(step, Pause | Approve) for step in now.steps[now.at :])
+        found.append("passed: people come next" if asks else "passed: all traffic comes next")
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:
@@ -249,8 +287,8 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
 
 def _has_passed(rollout: Rollout) -> bool:
     """Whether nothing is left to judge."""
-    left = rollout.steps[rollout.at :]
-    return rollout.at > 0 and not any(isinstance(step, Bake) for step in left)
+    done, left = rollout.steps[: rollout.at], rollout.steps[rollout.at :]
+    return any(isinstance(step, Bake) for step in done) and not any(isinstance(step, Bake) for step in left)
 
 
 def _ended_badly(rollout: Rollout) -> CameBack | Inconclusive:

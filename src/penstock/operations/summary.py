@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 SHOWN_DIGITS = 10
 
 
-def summary(plan: Plan, walk: str = "") -> str:
+def summary(plan: Plan, forecast: str = "") -> str:
     """The whole plan as text, one change a line, without any value of an attribute.
 
-    `walk` is how traffic will move, where it does not move at once.
+    `forecast` is what a judge will be able to tell on the way.
     """
     lines = [
         (
@@ -35,8 +35,10 @@ def summary(plan: Plan, walk: str = "") -> str:
     lines.extend(f"    {_move(move)}" for move in plan.moves)
     if plan.routes_changed:
         lines.append("  routes: the API's document changed; it moves together with the code")
-    if walk:
-        lines.append(f"  traffic: {walk}")
+    if plan.walk:
+        lines.append(f"  traffic: {plan.walk}")
+    if forecast:
+        lines.append(f"  forecast: {forecast}")
     return "\n".join(lines)
 
 

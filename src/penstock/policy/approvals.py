@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from penstock.model.plan import Objection
@@ -9,28 +10,37 @@ from penstock.model.plan import Objection
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.model.plan import Approval
+    from penstock.model.workspace import ApprovalPolicy
     from penstock.policy.question import Question
 
 
 def approvals(question: Question) -> Iterable[Objection]:
-    """Count the different people who approved this plan's hash, without its author where the policy says so."""
+    """Count the different people who approved this plan's hash, without its author where the policy says so.
+
+    A yes that is older than the policy allows does not count any more: what it was given for may have changed around
+    the plan.
+    """
     policy = question.environment.approvals
     if policy.required == 0 or question.plan.is_empty:
         return
     digest = question.plan.digest
-    people = {approval.by for approval in question.approvals if approval.plan_digest == digest}
+    given = [approval for approval in question.approvals if approval.plan_digest == digest]
     if not policy.self_approval:
-        people.discard(question.author)
+        given = [approval for approval in given if approval.by != question.author]
+    people = {approval.by for approval in given if expiry(approval, policy) > question.now}
+    expired = {approval.by for approval in given} - people
     missing = policy.required - len(people)
     if missing <= 0:
         return
     name = question.environment.name
     whose = "" if policy.self_approval else ", and the author's own does not count"
+    old = f", and {len(expired)} that expired" if expired else ""
     yes = "approval" if policy.required == 1 else "approvals"
     own_will_do = policy.required == 1 and policy.self_approval
     yield Objection(
         gate="approvals",
-        what=f"{name} needs {policy.required} {yes} of plan {question.plan.id}{whose}; it has {len(people)}",
+        what=f"{name} needs {policy.required} {yes} of plan {question.plan.id}{whose}; it has {len(people)}{old}",
         hint=(
             f"answer yes at the prompt, or give the same command with a yes: penstock deploy -e {name} --auto-approve "
             f"(and its other flags); or have it approved: penstock approve -e {name} {question.plan.id}"
@@ -38,3 +48,8 @@ def approvals(question: Question) -> Iterable[Objection]:
             else f"ask a colleague to run: penstock approve -e {name} {question.plan.id}  (then run this again)"
         ),
     )
+
+
+def expiry(approval: Approval, policy: ApprovalPolicy) -> float:
+    """When a yes stops to count, in seconds since the epoch."""
+    return datetime.fromisoformat(approval.at).timestamp() + policy.expires

@@ -23,5 +23,7 @@ class Question:
     ci: bool
     """True when a machine asks: then the trigger and the branches decide."""
     approvals: tuple[Approval, ...] = ()
+    now: float = 0.0
+    """Seconds since the epoch: a yes is good for a time."""
     api_resources: int = 0
     """Resources that the API document makes (paths and their prefixes, with the root)."""

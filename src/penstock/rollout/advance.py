@@ -18,18 +18,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.rollout.judge import Verdict, accumulate, begin_step, judge
-from penstock.rollout.state import Action, Finished, Promote, Revert, Shift, Wait
-from penstock.rollout.strategies import ALL, AwaitSwitch, Bake, SetWeight, Verify, duration
+from penstock.rollout.state import Action, Check, Finished, Promote, Revert, Shift, Wait
+from penstock.rollout.strategies import ALL, Approve, AwaitSwitch, Bake, Pause, SetWeight, Verify, describe, duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.rollout.judge import Judgement
     from penstock.rollout.state import Observation, Order, Rollout
+    from penstock.rollout.strategies import Step
 
 MINUTE = 60
 LOOK = 5.0
 """Seconds between two looks at orders and alarms while nothing else is due."""
+PAUSED = "paused by "
+"""How `held` begins when a person ordered it, and only a person's `resume` ends it."""
 
 
 def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # noqa: PLR0911 - one per decision
@@ -62,13 +65,18 @@ def deadline(rollout: Rollout) -> float:
     return rollout.began + rollout.rules.deadline
 
 
+def step_of(rollout: Rollout) -> Step | None:
+    """The step under way; None when only the promotion is left."""
+    return rollout.steps[rollout.at] if rollout.at < len(rollout.steps) else None
+
+
 def first_clean_minute(rollout: Rollout) -> float:
     """The first second of the first minute that no change of weight touches.
 
     The first minute of all is left out as well: the canary is cold in it.
     """
     settled = rollout.moved + rollout.rules.propagation
-    is_first = all(isinstance(step, Verify | SetWeight) for step in rollout.steps[: rollout.at])
+    is_first = not any(isinstance(step, Bake) for step in rollout.steps[: rollout.at])
     return math.ceil(settled / MINUTE) * MINUTE + (MINUTE if is_first else 0)
 
 
@@ -100,9 +108,14 @@ def _obey(rollout: Rollout, orders: Iterable[Order]) -> Rollout:
         rollout = replace(rollout, orders=(*rollout.orders, order.id))
         match order.verb:
             case "pause":
-                rollout = replace(rollout, held=f"paused by {said}")
+                rollout = replace(rollout, held=f"{PAUSED}{said}")
             case "resume":
-                rollout = replace(rollout, held=None)
+                rollout = replace(rollout, held=None, released=isinstance(step_of(rollout), Pause))
+            case "approve" if isinstance(step_of(rollout), Approve) and order.by != rollout.author:
+                people = tuple(dict.fromkeys((*rollout.approved_by, order.by)))
+                rollout = replace(rollout, approved_by=people, held=rollout.held if _is_paused(rollout) else None)
+            case "approve":
+                pass
             case "promote":
                 rollout = replace(rollout, held=None, promoted_by=said)
             case "abort":
@@ -114,15 +127,33 @@ def _stop(rollout: Rollout, seen: Observation, judgement: Judgement) -> Rollout:
     """What must not go on goes back; what goes back stays so."""
     if rollout.reverting is not None:
         return rollout
+    bad = _bad(rollout, seen, judgement)
+    if bad is not None:
+        return replace(rollout, reverting=bad, promoted_by=None)
+    late = _late(rollout, seen.now, judgement) if rollout.promoted_by is None else None
+    return rollout if late is None else replace(rollout, reverting=late, inconclusive=True)
+
+
+def _bad(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | None:
+    """Why the candidate is found bad, or None."""
     if judgement.verdict is Verdict.FAIL:
-        return replace(rollout, reverting=judgement.sentence, promoted_by=None)
+        return judgement.sentence
     if seen.alarms:
-        return replace(rollout, reverting=f"alarm {', '.join(seen.alarms)} rings", promoted_by=None)
-    if seen.now >= deadline(rollout) and rollout.promoted_by is None:
-        waited = duration(rollout.rules.deadline)
-        why = f"not decided within {waited}: {rollout.held or judgement.sentence}"
-        return replace(rollout, reverting=why, inconclusive=True)
-    return rollout
+        return f"alarm {', '.join(seen.alarms)} rings"
+    if seen.checked is not None and seen.checked[0] == rollout.at and seen.checked[1]:
+        return f"it is not well any more: {seen.checked[1]}"
+    return None
+
+
+def _late(rollout: Rollout, now: float, judgement: Judgement) -> str | None:
+    """Which deadline has come, or None: the rollout's, or that of the step under way."""
+    why = rollout.held or judgement.sentence
+    if now >= deadline(rollout):
+        return f"not decided within {duration(rollout.rules.deadline)}: {why}"
+    step = step_of(rollout)
+    if step is not None and step.deadline is not None and now >= rollout.entered + step.deadline:
+        return f'"{describe(step)}" did not end in time: {why}'
+    return None
 
 
 # ------------------------------------------------------------------------------------------ going on
@@ -136,7 +167,9 @@ def _step(  # noqa: PLR0911 - one per kind of step
     step = rollout.steps[rollout.at]
     match step:
         case Verify():
-            return _step(_next(rollout, seen.now), seen, judgement)  # verified before there was a rollout
+            return _verify(rollout, seen, judgement)
+        case Pause() | Approve():
+            return _people(rollout, step, seen, judgement)
         case AwaitSwitch():
             return replace(rollout, held="it waits for penstock switch"), _look(rollout, seen)
         case SetWeight(percent=percent) if percent >= ALL:
@@ -151,6 +184,42 @@ def _step(  # noqa: PLR0911 - one per kind of step
                 # Somebody else changed it: what was measured since does not count.
                 return replace(rollout, moved=seen.now), Shift(rollout.weight)
             return _bake(rollout, step, seen, judgement)
+
+
+def _verify(rollout: Rollout, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
+    is_first = all(isinstance(step, Verify) for step in rollout.steps[: rollout.at])  # done before there was a rollout
+    if is_first:
+        return _step(_next(rollout, seen.now), seen, judgement)
+    if seen.checked is None or seen.checked[0] != rollout.at:
+        return rollout, Check()
+    if rollout.moved <= rollout.entered:  # its own calls were counted as the canary's: these minutes are not judged
+        rollout = replace(rollout, moved=seen.now)
+    return _leave(rollout, seen, judgement)
+
+
+def _people(rollout: Rollout, step: Pause | Approve, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
+    """What a person ends; how is told, because nobody knows it by heart."""
+    if isinstance(step, Pause):
+        if rollout.released:
+            return _leave(rollout, seen, judgement)
+        why = f"{describe(step)}; to go on: penstock resume -e {rollout.environment}"
+    else:
+        given = len(rollout.approved_by)
+        if given >= step.people:
+            return _leave(rollout, seen, judgement)
+        why = (
+            f"it needs {describe(step)} and has {given}: penstock approve -e {rollout.environment} {rollout.release}"
+            + ("; not by its author" if rollout.author else "")
+        )
+    return replace(rollout, held=why), _look(rollout, seen)
+
+
+def _leave(rollout: Rollout, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
+    """Go on behind a step that judges nothing. A pass that was lost in the meantime must be there again before all."""
+    has_baked = any(isinstance(step, Bake) for step in rollout.steps[: rollout.at])
+    if has_baked and _is_last(rollout) and judgement.verdict is not Verdict.PASS:
+        return rollout, _look(rollout, seen)
+    return _step(_next(rollout, seen.now), seen, judgement)
 
 
 def _bake(rollout: Rollout, step: Bake, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
@@ -171,14 +240,18 @@ def _bake(rollout: Rollout, step: Bake, seen: Observation, judgement: Judgement)
             return rollout, _look(rollout, seen)
 
 
+def _is_paused(rollout: Rollout) -> bool:
+    return rollout.held is not None and rollout.held.startswith(PAUSED)
+
+
 def _is_last(rollout: Rollout) -> bool:
-    """Whether all traffic would come next: there is nothing to compare with after that."""
-    following = [step for step in rollout.steps[rollout.at :] if isinstance(step, SetWeight)]
-    return not following or following[0].percent >= ALL
+    """Whether nothing is judged between here and all traffic: there is nothing to compare with after that."""
+    following = [step for step in rollout.steps[rollout.at + 1 :] if isinstance(step, SetWeight | Bake)]
+    return not following or (isinstance(following[0], SetWeight) and following[0].percent >= ALL)
 
 
 def _next(rollout: Rollout, now: float) -> Rollout:
-    return replace(rollout, at=rollout.at + 1, entered=now)
+    return replace(rollout, at=rollout.at + 1, entered=now, released=False, approved_by=())
 
 
 def _look(rollout: Rollout, seen: Observation) -> Wait:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OnInconclusive = Literal["extend", "raise", "synthetic", "ask"]
 Outcome = Literal["promoted", "reverted"]
-Verb = Literal["pause", "resume", "promote", "abort"]
+Verb = Literal["pause", "resume", "approve", "promote", "abort"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +77,12 @@ class Rollout:
     """Why it stands still until somebody says otherwise; None when it does not."""
     reverting: str | None = None
     """Why traffic goes back; None while it does not."""
+    released: bool = False
+    """Whether a person has ended the pause that is the step under way."""
+    approved_by: tuple[str, ...] = ()
+    """Who has said yes to the step under way."""
+    author: str = ""
+    """Whose own yes does not count; empty where it does."""
     orders: tuple[str, ...] = ()
     """Ids of the orders that were taken."""
     promoted_by: str | None = None
@@ -95,6 +101,7 @@ class Rollout:
             "policy": asdict(self.policy),
             "changed": list(self.changed),
             "alarms": list(self.alarms),
+            "approved_by": list(self.approved_by),
             "orders": list(self.orders),
             "evidence": self.evidence.to_json(),
         }
@@ -110,6 +117,7 @@ class Rollout:
                 "policy": JudgePolicy(**data["policy"]),
                 "changed": tuple(data["changed"]),
                 "alarms": tuple(data["alarms"]),
+                "approved_by": tuple(data.get("approved_by", ())),
                 "orders": tuple(data["orders"]),
                 "evidence": Evidence.from_json(data["evidence"]),
             }
@@ -126,7 +134,8 @@ class Observation:
 
     `weight` is the candidate's percent as AWS says (100 when it is promoted), None when that could not be read.
     `strata` are the minutes that became old enough to be judged since the last time, `until` the first second of the
-    first minute that is not. `alarms` ring now and were quiet when the rollout began.
+    first minute that is not. `alarms` ring now and were quiet when the rollout began. `checked` is what came of the
+    last `Check`: the index of its step, and what was wrong (empty: nothing).
     """
 
     now: float
@@ -135,6 +144,7 @@ class Observation:
     until: float = 0.0
     alarms: tuple[str, ...] = ()
     orders: tuple[Order, ...] = ()
+    checked: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,11 @@ class Wait:
 
     seconds: float
     synthetic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Verify the candidate once more, in its slot, and say in the next observation what came of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,4 +184,4 @@ class Finished:
     """Nothing is left to do."""
 
 
-Action = Wait | Shift | Promote | Revert | Finished
+Action = Wait | Check | Shift | Promote | Revert | Finished

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Problem
-from penstock.workspace.checks import environments, functions, packages, physical, references, routes
+from penstock.workspace.checks import environments, functions, packages, physical, references, rollouts, routes
 from penstock.workspace.checks.copies import copies
 from penstock.workspace.checks.scene import Scene
 from penstock.workspace.findings import on_one_line
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
 MAX_PROBLEMS = 200
 """Shown at once; nobody reads more."""
 
-_CHECKS = (environments.check, physical.check, functions.check, routes.check, references.check, packages.check)
+_CHECKS = (
+    environments.check,
+    rollouts.check,
+    physical.check,
+    functions.check,
+    routes.check,
+    references.check,
+    packages.check,
+)
 
 
 def findings_of(source: Source, tree: Tree, *, partial: bool) -> list[Finding]:

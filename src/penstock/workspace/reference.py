@@ -117,7 +117,8 @@ def _type(top: dict[str, Any], value: dict[str, Any]) -> str:
     if "$ref" in value:
         return "table"
     if "enum" in value or "const" in value:
-        return ", ".join(f"`{one}`" for one in value.get("enum", [value.get("const")]))
+        known = value.get("enum", [value.get("const")])
+        return ", ".join(f"`{'true' if one is True else one}`" for one in known)
     if value["type"] == "array":
         return f"array of {_type(top, value['items'])}"
     if value["type"] == "object":

@@ -19,6 +19,7 @@ from penstock.model.workspace import (
     Function,
     Index,
     Parameter,
+    PlannedStep,
     Queue,
     RolloutPolicy,
     Route,
@@ -145,7 +146,11 @@ def make_environment(name: str, values: Document) -> Environment:
         endpoint=values.get("endpoint"),
         trigger=values["trigger"],
         branches=tuple(values["branches"]),
-        approvals=ApprovalPolicy(required=approvals["required"], self_approval=approvals["self"]),
+        approvals=ApprovalPolicy(
+            required=approvals["required"],
+            self_approval=approvals["self"],
+            expires=float(seconds(approvals["expires"])),
+        ),
         rollout=_rollout(values["rollout"]),
         after=AfterDeploy(smoke=tuple(after["smoke"]), notify=tuple(after["notify"])),
         profile=values["profile"],
@@ -339,14 +344,31 @@ def _rollout(values: Document) -> RolloutPolicy:
     return RolloutPolicy(
         strategy=strategy,
         weights=tuple(values.get("weights", ())) if strategy == "canary" else (),
+        steps=tuple(_planned(step) for step in values.get("steps", ())) if strategy == "custom" else (),
         by=values.get("by") if strategy == "linear" else None,
         every=_optional_seconds(values, "every") if strategy == "linear" else None,
         bake=_optional_seconds(values, "bake") if stepped or strategy == "blue-green" else None,
         margin=values["margin"],
+        latency_margin=values["latency_margin"],
         alpha=values["alpha"],
+        minimum=values["minimum"],
+        clusters=values["clusters"],
         delay=float(seconds(values["delay"])),
         alarms=tuple(values.get("alarms", ())),
         on_inconclusive=values["on_inconclusive"],
+        deadline=_optional_seconds(values, "deadline"),
+    )
+
+
+def _planned(values: Document) -> PlannedStep:
+    (kind,) = values.keys() - {"deadline"}
+    value = values[kind]
+    return PlannedStep(
+        kind=kind,
+        percent=value if kind == "weight" else 0,
+        seconds=float(seconds(value)) if kind == "bake" else 0.0,
+        why=value if kind == "pause" else "",
+        people=value if kind == "approve" else 0,
         deadline=_optional_seconds(values, "deadline"),
     )
 

@@ -187,11 +187,31 @@ class ServiceFile(ServicePart):
 
 
 @with_config(STRICT)
+class StepTable(TypedDict):
+    """One step of a custom walk. Exactly one of verify, weight, bake, pause and approve."""
+
+    verify: NotRequired[Annotated[Literal[True], Field(description="Check the candidate in its slot (again).")]]
+    weight: NotRequired[Annotated[int, Field(ge=1, le=100, description="Percent of traffic; 100 only at the end.")]]
+    bake: NotRequired[Annotated[Duration, Field(description="Stay so long, and judge.")]]
+    pause: NotRequired[Annotated[Plain, Field(description="Wait for `penstock resume`; the text says what for.")]]
+    approve: NotRequired[
+        Annotated[int, Field(ge=1, le=20, description="Wait until so many people said `penstock approve RELEASE`.")]
+    ]
+    deadline: NotRequired[Annotated[Duration, Field(description="When traffic goes back if the step has not ended.")]]
+
+
+@with_config(STRICT)
 class RolloutTable(TypedDict):
     """How traffic moves to a new release."""
 
     strategy: NotRequired[
-        Annotated[Literal["all-at-once", "linear", "canary", "blue-green"], Field(description="Default `all-at-once`.")]
+        Annotated[
+            Literal["all-at-once", "linear", "canary", "blue-green", "custom"],
+            Field(description="Default `all-at-once`."),
+        ]
+    ]
+    steps: NotRequired[
+        Annotated[list[StepTable], Field(min_length=1, max_length=100, description="The walk, in order (custom).")]
     ]
     weights: NotRequired[
         Annotated[
@@ -204,6 +224,26 @@ class RolloutTable(TypedDict):
     bake: NotRequired[Annotated[Duration, Field(description="Time at each step (canary), or after the switch.")]]
     margin: NotRequired[
         Annotated[float, Field(gt=0, lt=1, description="Share of bad calls tolerated above stable. Default 0.01.")]
+    ]
+    latency_margin: NotRequired[
+        Annotated[float, Field(gt=0, lt=1, description="The same for the share of slow calls. Default 0.05.")]
+    ]
+    minimum: NotRequired[
+        Annotated[
+            int,
+            Field(ge=1, le=1_000_000, description="Canary calls of each changed service a step needs. Default 50."),
+        ]
+    ]
+    clusters: NotRequired[
+        Annotated[
+            int,
+            Field(
+                ge=1,
+                le=100,
+                description="Most calls that one cause makes bad on one side: attempts of callers that retry there. "
+                "Default 1.",
+            ),
+        ]
     ]
     alpha: NotRequired[
         Annotated[float, Field(gt=0, le=0.2, description="Probability of a wrong verdict. Default 0.01.")]
@@ -224,6 +264,7 @@ class ApprovalsTable(TypedDict):
 
     required: NotRequired[Annotated[int, Field(ge=0, le=20, description="How many people. Default 0.")]]
     self: NotRequired[Annotated[bool, Field(description="Whether the author's own yes counts. Default true.")]]
+    expires: NotRequired[Annotated[Duration, Field(description="How long a yes to a plan is good. Default `24h`.")]]
 
 
 @with_config(STRICT)

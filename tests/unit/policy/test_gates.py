@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -66,6 +67,15 @@ def test_an_approval_of_another_plan_does_not_count() -> None:
     question = with_policy(1, self_approval=True, approvals=(approval(BOB, digest="0" * 64),))
     (objection,) = objections(question)
     assert objection.gate == "approvals"
+
+
+def test_a_yes_is_good_for_a_time_and_the_refusal_says_that_it_has_passed() -> None:
+    question = with_policy(1, self_approval=True, approvals=(approval(BOB),))
+    given = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    day = question.environment.approvals.expires
+    assert objections(replace(question, now=given + day - 1)) == ()
+    (objection,) = objections(replace(question, now=given + day))
+    assert "it has 0, and 1 that expired" in objection.what
 
 
 def test_an_approval_hint_names_the_command_that_helps() -> None:

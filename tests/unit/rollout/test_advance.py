@@ -9,11 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from penstock.model.workspace import RolloutPolicy
+from penstock.model.workspace import PlannedStep, RolloutPolicy
 from penstock.rollout.advance import advance, deadline, judgement_of, old_enough, to_judge
 from penstock.rollout.judge import JudgePolicy, Verdict
 from penstock.rollout.state import (
     Action,
+    Check,
     Finished,
     Observation,
     Order,
@@ -64,12 +65,23 @@ def traffic(minutes: range, *, calls: int, bad: int, weight: int) -> tuple[Strat
     )
 
 
+def spelled_out(weight: int, between: list[str]) -> list[PlannedStep]:
+    """A weight, its bake, and what is to happen before the next one."""
+    return [
+        PlannedStep(kind="weight", percent=weight),
+        PlannedStep(kind="bake", seconds=60.0),
+        *(PlannedStep(kind=kind, people=1, deadline=600.0) for kind in between),  # type: ignore[arg-type]
+    ]
+
+
 class World:
     """What AWS would say, without AWS: a weight, a clock, and traffic of a known kind."""
 
     def __init__(self, rollout: Rollout, *, calls: int, bad: int) -> None:
         self.rollout, self.calls, self.bad = rollout, calls, bad
         self.now, self.weight = BEGAN, 0
+        self.wrong = ""
+        self.checked: tuple[int, str] | None = None
         self.walk: list[Action] = []
 
     def turn(self, *orders: Order, alarms: tuple[str, ...] = (), blind: bool = False) -> Action:
@@ -81,6 +93,7 @@ class World:
             until=max(self.rollout.judged, float(minutes.stop) if minutes else 0.0),
             alarms=alarms,
             orders=orders,
+            checked=self.checked,
         )
         again = advance(self.rollout, seen)
         self.rollout, action = advance(Rollout.from_json(json.loads(json.dumps(self.rollout.to_json()))), seen)
@@ -89,6 +102,8 @@ class World:
         match action:
             case Wait(seconds=seconds):
                 self.now += max(seconds, 0.1)
+            case Check():
+                self.checked = (self.rollout.at, self.wrong)
             case Shift(percent=percent):
                 self.weight = percent
             case Promote():
@@ -161,10 +176,19 @@ class Walks(RuleBasedStateMachine):
     @initialize(
         weights=st.sets(st.integers(1, 99), min_size=1, max_size=4),
         policy=st.sampled_from(["extend", "raise", "synthetic", "ask"]),
-        strategy=st.sampled_from(["canary", "linear"]),
+        strategy=st.sampled_from(["canary", "linear", "custom"]),
+        between=st.lists(st.sampled_from(["pause", "approve", "verify"]), max_size=2),
     )
-    def begin(self, weights: set[int], policy: str, strategy: str) -> None:
-        steps = RolloutPolicy(strategy=strategy, weights=tuple(sorted(weights)), by=30, every=60.0, bake=60.0)  # type: ignore[arg-type]
+    def begin(self, weights: set[int], policy: str, strategy: str, between: list[str]) -> None:
+        rising = tuple(sorted(weights))
+        steps = RolloutPolicy(
+            strategy=strategy,  # type: ignore[arg-type]
+            weights=rising,
+            steps=tuple(step for weight in rising for step in spelled_out(weight, between)),
+            by=30,
+            every=60.0,
+            bake=60.0,
+        )
         self.world = World(a_rollout(steps, on_inconclusive=policy, deadline=1800.0), calls=300, bad=0)
         self.failed = False
         self.given = 0
@@ -175,7 +199,7 @@ class Walks(RuleBasedStateMachine):
         for _ in range(turns):
             self._turn()
 
-    @rule(verb=st.sampled_from(["pause", "resume", "promote", "abort"]))
+    @rule(verb=st.sampled_from(["pause", "resume", "approve", "promote", "abort"]))
     def is_told(self, verb: Verb) -> None:
         self.given += 1
         self._turn(Order(id=str(self.given), verb=verb, by="alice"))

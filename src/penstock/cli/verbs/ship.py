@@ -32,7 +32,7 @@ _SLOWEST = 12
 PLAN_HAS_CHANGES = 2
 """The exit code of `plan --detailed-exitcode`, as Terraform's."""
 
-_STRATEGIES = ("all-at-once", "linear", "canary", "blue-green")
+_STRATEGIES = ("all-at-once", "linear", "canary", "blue-green", "custom")
 """The keys of `rollout.strategies.STRATEGIES`, which is not loaded for `--help`; a test compares them."""
 
 
@@ -152,7 +152,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
 @_auto_approve
 @click.option(
     "--strategy",
-    type=click.Choice(["all-at-once", "linear", "canary", "blue-green"]),
+    type=click.Choice(_STRATEGIES),
     help="How traffic moves, this time.",
 )
 @click.option(
@@ -266,18 +266,29 @@ def rollback(settings: Settings, to: str | None, services: tuple[str, ...]) -> N
 
 
 @click.command("approve", cls=Verb)
-@click.argument("plan")
+@click.argument("what", metavar="PLAN")
+@_why
 @click.pass_obj
-def approve(settings: Settings, plan: str) -> None:
+def approve(settings: Settings, what: str, why: str) -> None:
     """Say yes to exactly one plan.
 
-    PLAN is the id that `penstock plan` printed. Another plan needs another yes. Who approves is the STS caller.
+    PLAN is the id that `penstock plan` printed; another plan needs another yes, and each is good for a time
+    (`approvals.expires`). For a rollout that waits for approvals it is the id of its release. Who approves is the STS
+    caller.
     """
-    given = in_environment(settings).approve(plan)
-    if settings.json:
+    from penstock.operations.orders import Told  # noqa: PLC0415 - only here
+
+    opened = in_environment(settings)
+    given = opened.approve(what, why=why)
+    if isinstance(given, Told):
+        _show_told(settings, given)
+    elif settings.json:
         put({"event": "approved", **asdict(given)})
     else:
-        talk(f"{given.by} approved plan {plan}: penstock deploy -e {settings.chosen_environment()}")
+        from penstock.rollout.strategies import duration  # noqa: PLC0415 - only here
+
+        good = duration(opened.world.workspace.environment.approvals.expires)
+        talk(f"{given.by} approved plan {what}, for {good}: penstock deploy -e {settings.chosen_environment()}")
 
 
 @click.command("unlock", cls=Verb)
@@ -348,6 +359,8 @@ def _show_told(settings: Settings, told: Told | Moved) -> None:
             talk(f"{where} has no traffic any more")
         case None, "pause":
             talk(f"{where} stays at {told.weight} %\n  → to go on: penstock resume -e {told.environment}")
+        case None, "approve":
+            talk(f"{where} has your yes\n  → to see whether it goes on: penstock status -e {told.environment}")
         case _:
             talk(f"{where} goes on from {told.weight} %")
 

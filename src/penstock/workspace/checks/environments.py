@@ -17,13 +17,6 @@ if TYPE_CHECKING:
 
 _FIELD = re.compile(r"\{([^{}]*)\}")
 _FIELDS = ("workspace", "environment", "service", "function")
-_STRATEGY_KEYS = {
-    "all-at-once": frozenset[str](),
-    "blue-green": frozenset(("bake",)),
-    "linear": frozenset(("by", "every", "bake")),
-    "canary": frozenset(("weights", "bake")),
-}
-_NEEDS = {"linear": ("by", "every"), "canary": ("weights", "bake")}
 
 
 def check(scene: Scene) -> Iterator[Finding]:
@@ -33,7 +26,6 @@ def check(scene: Scene) -> Iterator[Finding]:
     yield from _naming(scene)
     for environment in scene.environments:
         yield from _required(scene, environment)
-        yield from _rollout(scene, environment)
         yield from _smoke(scene, environment)
 
 
@@ -106,30 +98,6 @@ def _required(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
     if "region" not in values and not broken:
         what = f"environment {environment.name} is on AWS and has no region"
         yield Finding(file, path, what, 'add region = "eu-west-1", or endpoint = "local" for the embedded AWS')
-
-
-def _rollout(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
-    values = table(environment.values, "rollout")
-    strategy = values.get("strategy", "all-at-once")
-    for key in _NEEDS.get(strategy, ()):
-        if key not in values and not scene.is_broken(scene.tree.root.file, key):
-            file, path = environment.place("rollout", "strategy")
-            yield Finding(file, path, f'strategy "{strategy}" needs {key}', _rollout_example(strategy))
-    for key in sorted(values.keys() & {"weights", "by", "every", "bake"} - _STRATEGY_KEYS[strategy]):
-        file, path = environment.place("rollout", key)
-        if environment.place("rollout", "strategy")[1][:-1] == path[:-1]:
-            yield Finding(file, path, f'{key} means nothing to strategy "{strategy}"', "take it away")
-    if values.get("on_inconclusive") == "synthetic":
-        file, path = environment.place("rollout", "on_inconclusive")
-        yield Finding(file, path, "synthetic traffic cannot be made yet", 'write "extend", "raise" or "ask"')
-    weights = values.get("weights", [])
-    if weights != sorted(set(weights)):
-        file, path = environment.place("rollout", "weights")
-        yield Finding(file, path, f"weights {weights} do not rise", "write rising percents, as [5, 25, 50]")
-
-
-def _rollout_example(strategy: str) -> str:
-    return 'add weights = [5, 25, 50] and bake = "5m"' if strategy == "canary" else 'add by = 25 and every = "1m"'
 
 
 def _smoke(scene: Scene, environment: EnvironmentScene) -> Iterator[Finding]:
