@@ -283,11 +283,14 @@ class Package:
     packages: tuple[str, ...] = ()
 
 
+StepKind = Literal["verify", "weight", "bake", "pause", "approve"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
     """One step of a walk that the configuration spells out. Only what its kind knows is set; times in seconds."""
 
-    kind: Literal["verify", "weight", "bake", "pause", "approve"]
+    kind: StepKind
     percent: int = 0
     seconds: float = 0.0
     why: str = ""

@@ -53,6 +53,12 @@ def _check(world: World, request: DeployRequest) -> None:
     unknown = sorted(set(request.services) - known)
     if unknown:
         raise UsageError(f"there is no service {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(known))}")
+    name, policy = world.workspace.environment.name, world.workspace.environment.rollout
+    if request.strategy == "custom" and not policy.steps:
+        raise UsageError(
+            f"{name} spells no steps out",
+            hint=f'write strategy = "custom" and steps = [...] in [environments.{name}.rollout]',
+        )
     if request.services and request.source is not None:
         raise UsageError("--service and --from do not go together", hint="a promotion takes the whole release")
 

@@ -51,10 +51,11 @@ from penstock.workspace.routes import with_health
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from penstock.model.workspace import EnvValue, EventKind, Package
+    from penstock.model.workspace import EnvValue, EventKind, Package, StepKind
     from penstock.workspace.tree import ServiceFiles, Tree
 
 EVENT_KINDS: tuple[EventKind, ...] = ("stream", "queue", "schedule", "topic", "bucket", "bus")
+STEP_KINDS: tuple[StepKind, ...] = ("verify", "weight", "bake", "pause", "approve")
 RESOURCES = ("tables", "queues", "topics", "buckets", "secrets", "parameters")
 
 
@@ -361,7 +362,7 @@ def _rollout(values: Document) -> RolloutPolicy:
 
 
 def _planned(values: Document) -> PlannedStep:
-    (kind,) = values.keys() - {"deadline"}
+    kind: StepKind = next(kind for kind in STEP_KINDS if kind in values)
     value = values[kind]
     return PlannedStep(
         kind=kind,

@@ -99,6 +99,12 @@ def test_a_rollout_that_waits_for_nobody_cannot_be_approved(verbs: Verbs) -> Non
     assert tried
 
 
+def test_a_walk_that_nobody_spelled_out_is_not_taken_for_all_at_once(verbs: Verbs) -> None:
+    verbs.workspace = with_rollout(verbs, RolloutPolicy())
+    with pytest.raises(UsageError, match="dev spells no steps out"):
+        verbs.deploy(strategy="custom")
+
+
 def test_what_is_neither_a_plan_nor_a_rollout_is_not_there(verbs: Verbs) -> None:
     with pytest.raises(NotFound, match="there is no plan 0123456789ab"):
         says_yes(verbs, "user/bob")
