@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Runs every benchmark and puts what they print, with date and machine, between the marks in docs/benchmarks.md.
+# Runs benchmarks and puts what they print, with date, commit and machine, into their sections of docs/benchmarks.md.
 #
-#   benchmarks/run.sh [ROUNDS]
+#   benchmarks/run.sh [--rounds N] [SECTION…]
 #
-# Run it on a machine that has nothing else to do. The exit code is 1 when a goal is missed; the numbers are written
-# all the same.
+# Sections: deploys builds cli localaws judge workspace; without any, all of them. Run it on a machine that has nothing
+# else to do. The exit code is 1 when a goal is missed; the numbers are written all the same.
 set -uo pipefail
 
 repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -14,40 +14,49 @@ repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
 cd -- "$repo" || exit 1
 bootstrap
 export PATH="$venv/bin:$PATH"
-rounds=${1:-5}
+rounds=5
+if [ "${1:-}" = --rounds ]; then
+  rounds=$2
+  shift 2
+fi
 page=docs/benchmarks.md
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
 
-# measure TITLE COMMAND…: run it, keep what it printed under a heading.
+# measure SECTION COMMAND…: run it, and write what it printed between the section's marks.
 measure() {
-  local title=$1 status=0
+  local section=$1 status=0
   shift
-  say "── $title: $*"
+  say "── $section: $*"
   "$@" >"$work/out" || status=$?
   [ "$status" = 0 ] || failed=1
   cat "$work/out" >&2
   {
-    printf '\n### %s\n\n`%s`, exit code %s\n\n```text\n' "$title" "${*//$repo\//}" "$status"
+    printf '`%s`, exit code %s, on %s, at commit %s\n\n```text\n' \
+      "${*//$repo\//}" "$status" "$(date -u '+%Y-%m-%d %H:%M UTC')" "$(git rev-parse --short HEAD)"
     cat "$work/out"
     printf '```\n'
-  } >>"$work/numbers"
+  } >"$work/numbers"
+  awk -v numbers="$work/numbers" -v begin="<!-- $section -->" -v end="<!-- end of $section -->" '
+    $0 == begin { print; while ((getline line < numbers) > 0) print line; skip = 1; next }
+    $0 == end { skip = 0 }
+    !skip
+  ' "$page" >"$work/page"
+  cp "$work/page" "$page"
+  say "written to $page"
 }
 
-printf 'Measured on %s, at commit %s.\n' "$(date -u '+%Y-%m-%d %H:%M UTC')" "$(git rev-parse --short HEAD)" >"$work/numbers"
-measure "Deploys" python benchmarks/deploy.py --rounds "$rounds"
-measure "Builds" python benchmarks/build.py --sizes 10 50 200 1000 --rounds 3
-measure "Command line" python benchmarks/cli.py
-measure "Embedded AWS" python benchmarks/localaws.py
-measure "The judge" python benchmarks/judge.py
-measure "Loading a workspace" python benchmarks/workspace.py
-
-awk -v numbers="$work/numbers" '
-  /^<!-- numbers -->$/ { print; while ((getline line < numbers) > 0) print line; skip = 1; next }
-  /^<!-- end of numbers -->$/ { skip = 0 }
-  !skip
-' "$page" >"$work/page"
-cp "$work/page" "$page"
-say "written to $page"
+[ $# -gt 0 ] || set -- deploys builds cli localaws judge workspace
+for section in "$@"; do
+  case $section in
+    deploys) measure "$section" python benchmarks/deploy.py --rounds "$rounds" ;;
+    builds) measure "$section" python benchmarks/build.py --sizes 10 50 200 1000 --rounds 3 ;;
+    cli) measure "$section" python benchmarks/cli.py ;;
+    localaws) measure "$section" python benchmarks/localaws.py ;;
+    judge) measure "$section" python benchmarks/judge.py ;;
+    workspace) measure "$section" python benchmarks/workspace.py ;;
+    *) die "there is no section $section" "sections: deploys builds cli localaws judge workspace" ;;
+  esac
+done
 exit "$failed"
