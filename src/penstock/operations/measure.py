@@ -13,11 +13,13 @@ from penstock.rollout.signals import (
     access_namespace,
     access_routes,
     queries,
+    shares,
     slot_watch,
     slow_queries,
     strata,
     thresholds,
     version_watch,
+    whole_queries,
 )
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
     from penstock.release.observed import Observed
     from penstock.rollout.strata import Stratum
+    from penstock.rollout.traffic import Share
 
 WATCH_ALL = 50
 """Functions up to which those that did not change are watched, too: a query costs 1 $ for 100,000 (CloudWatch pricing,
@@ -39,6 +42,16 @@ class Measures:
 
     watches: tuple[Watch, ...]
     routes: tuple[RouteWatch, ...]
+    whole: tuple[str, ...] = ()
+    """Functions that changed and of which every alias is watched, by their physical names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What some minutes tell: the judge by service and signal, the traffic check by function."""
+
+    strata: tuple[Stratum, ...] = ()
+    shares: tuple[Share, ...] = ()
 
 
 def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str]) -> Measures:
@@ -55,6 +68,7 @@ def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str
     stable = other(slot)
     watches: list[Watch] = []
     routes: list[RouteWatch] = []
+    whole: list[str] = []
     for function in functions:
         if not few and function.service not in changed:
             continue
@@ -69,26 +83,32 @@ def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str
                     ),
                 )
             )
+        if function.routes and not function.on and function.service in changed:
+            whole.append(function.physical)
         seen = observed.functions.get(function.physical)
         if function.on and seen is not None:
             live, next_one = seen.aliases.get(LIVE_ALIAS), seen.at(slot)  # `live` may be shared already
             if live and next_one and live.version != next_one:
                 watches.append(version_watch(function.service, function.physical, stable=live.version, canary=next_one))
-    return Measures(watches=_with_thresholds(world, watches), routes=tuple(routes))
+                if function.service in changed:
+                    whole.append(function.physical)
+    return Measures(watches=_with_thresholds(world, watches), routes=tuple(routes), whole=tuple(whole))
 
 
-def measure(world: World, measures: Measures, minutes: range) -> tuple[Stratum, ...]:
-    """The strata of these minutes (their first seconds, a minute apart). Raises RemoteFault."""
-    asked = queries(measures.watches, measures.routes)
+def measure(world: World, measures: Measures, minutes: range) -> Measured:
+    """What these minutes tell (their first seconds, a minute apart). Raises RemoteFault."""
+    asked = (*queries(measures.watches, measures.routes), *whole_queries(measures.whole))
     values = world.metrics.minutes(asked, start=minutes.start, end=minutes.stop)
     found = {query: {at: value for at, value in series.items() if at in minutes} for query, series in values.items()}
-    return strata(found, measures.watches, measures.routes)
+    return Measured(
+        strata=strata(found, measures.watches, measures.routes), shares=shares(found, measures.watches, measures.whole)
+    )
 
 
 def history(world: World, measures: Measures) -> tuple[Stratum, ...]:
     """What the stable release did in the last hour, alone: it tells the judge what is normal, and how much comes."""
     now = int(world.traffic_clock.now()) // MINUTE * MINUTE
-    found = measure(world, measures, range(now - HISTORY, now, MINUTE))
+    found = measure(world, replace(measures, whole=()), range(now - HISTORY, now, MINUTE)).strata
     return tuple(stratum for stratum in found if not stratum.canary.calls)
 
 

@@ -15,7 +15,7 @@ from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import glance, reach
 from penstock.operations.foretell import foretell
-from penstock.operations.measure import history, measure, watched
+from penstock.operations.measure import Measured, history, measure, watched
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, step, warn
@@ -27,6 +27,7 @@ from penstock.rollout.advance import advance, judgement_of, to_judge
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
 from penstock.rollout.strategies import STRATEGIES, Approve, Bake, Pause
+from penstock.rollout.traffic import findings
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.rollout.state import Action
-    from penstock.rollout.strata import Stratum
 
 DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
@@ -231,7 +231,7 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         percent = None
     minutes = to_judge(rollout, now)
     until = rollout.judged
-    found: tuple[Stratum, ...] = ()
+    found = Measured()
     if minutes:
         try:
             found = measure(world, measures, minutes)
@@ -241,7 +241,8 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
     return Observation(
         now=now,
         weight=percent,
-        strata=found,
+        strata=found.strata,
+        shares=found.shares,
         until=until,
         alarms=_ringing(world, rollout),
         orders=store.orders(rollout),
@@ -278,6 +279,9 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
     if _has_passed(now) and not _has_passed(before):
         asks = any(isinstance(step, Pause | Approve) for step in now.steps[now.at :])
         found.append("passed: people come next" if asks else "passed: all traffic comes next")
+    known = {(one.function, one.kind) for one in findings(before.traffic)}
+    new = (one for one in findings(now.traffic) if (one.function, one.kind) not in known)
+    found += [f"traffic check: {one.sentence}" for one in new]
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:

@@ -16,6 +16,7 @@ from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.store import ReleaseStore
 from penstock.rollout.advance import judgement_of
 from penstock.rollout.strategies import describe
+from penstock.rollout.traffic import findings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -73,6 +74,8 @@ class RolloutStatus:
     reverting: str | None
     verdict: str
     sentence: str
+    traffic: tuple[str, ...] = ()
+    """What the traffic check found: functions whose calls are not shared by the weight."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +172,7 @@ def rollout_status(world: World) -> RolloutStatus | None:
         reverting=found.reverting,
         verdict=judgement.verdict.name,
         sentence=judgement.sentence,
+        traffic=tuple(finding.sentence for finding in findings(found.traffic)),
     )
 
 

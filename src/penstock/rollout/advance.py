@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from penstock.rollout.judge import Verdict, accumulate, begin_step, judge
 from penstock.rollout.state import Action, Check, Finished, Promote, Revert, Shift, Wait
 from penstock.rollout.strategies import ALL, Approve, AwaitSwitch, Bake, Pause, SetWeight, Verify, describe, duration
+from penstock.rollout.traffic import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -97,7 +98,9 @@ def to_judge(rollout: Rollout, now: float) -> range:
 def _learn(rollout: Rollout, seen: Observation) -> Rollout:
     clean = [stratum for stratum in seen.strata if rollout.judged <= stratum.minute < seen.until]
     evidence = accumulate(rollout.evidence, clean, rollout.policy, frozenset(rollout.changed))
-    return replace(rollout, evidence=evidence, judged=max(rollout.judged, seen.until))
+    shares = [share for share in seen.shares if rollout.judged <= share.minute < seen.until and rollout.weight]
+    traffic = tally(rollout.traffic, shares, rollout.weight)
+    return replace(rollout, evidence=evidence, traffic=traffic, judged=max(rollout.judged, seen.until))
 
 
 def _obey(rollout: Rollout, orders: Iterable[Order]) -> Rollout:

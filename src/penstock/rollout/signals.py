@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING
 
 from penstock.ports import MetricQuery
 from penstock.rollout.strata import Sample, Stratum
+from penstock.rollout.traffic import Share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -61,6 +62,11 @@ class Watch:
     stable: Side
     canary: Side
     slow: float | None = None
+
+    @property
+    def function(self) -> str:
+        """The function's physical name."""
+        return dict(self.stable.dimensions)["FunctionName"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +149,44 @@ def strata(
     )
 
 
+def whole_queries(functions: Iterable[str]) -> tuple[MetricQuery, ...]:
+    """All calls of these functions, whatever alias or version their callers named."""
+    return tuple(_whole(function) for function in functions)
+
+
+def shares(
+    values: Mapping[MetricQuery, Mapping[int, float]], watches: Iterable[Watch], whole: Iterable[str] = ()
+) -> tuple[Share, ...]:
+    """How the calls of each function were shared, by function and minute, for the traffic check.
+
+    Args:
+        values: the answers to `queries` and `whole_queries`.
+        watches: what is watched.
+        whole: functions of which every alias is watched: only of them it can be told who calls around.
+    """
+    sums: dict[tuple[str, int], tuple[int, int]] = {}
+    for watch in watches:
+        stable, canary = (values.get(_invocations(side)[0], {}) for side in (watch.stable, watch.canary))
+        for minute in {*stable, *canary}:
+            before = sums.get((watch.function, minute), (0, 0))
+            more = (round(stable.get(minute, 0.0)), round(canary.get(minute, 0.0)))
+            sums[watch.function, minute] = (before[0] + more[0], before[1] + more[1])
+    known = frozenset(whole)
+    for function in known:
+        for minute in values.get(_whole(function), {}):
+            sums.setdefault((function, minute), (0, 0))
+    return tuple(
+        Share(
+            function=function,
+            minute=minute,
+            stable=stable_calls,
+            canary=canary_calls,
+            all=round(values.get(_whole(function), {}).get(minute, 0.0)) if function in known else None,
+        )
+        for (function, minute), (stable_calls, canary_calls) in sorted(sums.items())
+    )
+
+
 def slow_queries(watches: Iterable[Watch]) -> tuple[MetricQuery, ...]:
     """What `thresholds` needs: ask it of the time before the rollout."""
     return tuple(dict.fromkeys(_slow(watch.stable) for watch in watches))
@@ -166,6 +210,10 @@ def _alias(function: str, alias: str) -> Side:
 
 def _version(function: str, version: str) -> Side:
     return Side(dimensions=(*_alias(function, "live").dimensions, ("ExecutedVersion", version)))
+
+
+def _whole(function: str) -> MetricQuery:
+    return _lambda(Side(dimensions=(("FunctionName", function),)), "Invocations", "Sum")
 
 
 def _lambda(side: Side, metric: str, statistic: str) -> MetricQuery:

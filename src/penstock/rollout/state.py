@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.rollout.judge import Evidence, JudgePolicy
 from penstock.rollout.strategies import Step, step_from_json, step_to_json
+from penstock.rollout.traffic import Tally
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.rollout.strata import Stratum
+    from penstock.rollout.traffic import Share
 
 OnInconclusive = Literal["extend", "raise", "synthetic", "ask"]
 Outcome = Literal["promoted", "reverted"]
@@ -73,6 +75,8 @@ class Rollout:
     moved: float = 0.0
     judged: float = 0.0
     evidence: Evidence = field(default_factory=Evidence)
+    traffic: Mapping[str, Tally] = field(default_factory=dict)
+    """How the calls of each function were really shared."""
     held: str | None = None
     """Why it stands still until somebody says otherwise; None when it does not."""
     reverting: str | None = None
@@ -104,6 +108,7 @@ class Rollout:
             "approved_by": list(self.approved_by),
             "orders": list(self.orders),
             "evidence": self.evidence.to_json(),
+            "traffic": {function: asdict(tally) for function, tally in self.traffic.items()},
         }
 
     @classmethod
@@ -120,6 +125,7 @@ class Rollout:
                 "approved_by": tuple(data.get("approved_by", ())),
                 "orders": tuple(data["orders"]),
                 "evidence": Evidence.from_json(data["evidence"]),
+                "traffic": {function: Tally(**tally) for function, tally in data.get("traffic", {}).items()},
             }
         )
 
@@ -133,14 +139,15 @@ class Observation:
     """What was just seen.
 
     `weight` is the candidate's percent as AWS says (100 when it is promoted), None when that could not be read.
-    `strata` are the minutes that became old enough to be judged since the last time, `until` the first second of the
-    first minute that is not. `alarms` ring now and were quiet when the rollout began. `checked` is what came of the
-    last `Check`: the index of its step, and what was wrong (empty: nothing).
+    `strata` and `shares` are the minutes that became old enough to be judged since the last time, `until` the first
+    second of the first minute that is not. `alarms` ring now and were quiet when the rollout began. `checked` is what
+    came of the last `Check`: the index of its step, and what was wrong (empty: nothing).
     """
 
     now: float
     weight: int | None
     strata: tuple[Stratum, ...] = ()
+    shares: tuple[Share, ...] = ()
     until: float = 0.0
     alarms: tuple[str, ...] = ()
     orders: tuple[Order, ...] = ()

@@ -15,6 +15,7 @@ from penstock.model.workspace import RolloutPolicy
 from penstock.operations.audit import audit
 from penstock.operations.history import read_history
 from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.status import rollout_status
 from penstock.ports import AlarmState
 
 if TYPE_CHECKING:
@@ -87,6 +88,28 @@ def test_trouble_on_both_sides_is_nobodys_fault(verbs: Verbs, clock: Busy) -> No
     clock.traffic.everywhere = 0.05
     clock.traffic.per_minute = 6000
     assert verbs.deploy(confirm=yes).live
+
+
+def test_callers_around_the_stage_are_told_in_the_status_and_the_ledger_and_stop_nothing(
+    verbs: Verbs, clock: Busy
+) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    assert clock.traffic is not None
+    clock.traffic.per_minute, clock.traffic.loyal = 6000, 0.6
+    seen: list[str] = []
+
+    def look() -> None:
+        found = rollout_status(verbs.world())
+        seen.extend(found.traffic if found else ())
+
+    clock.traffic.meanwhile = look
+    assert verbs.deploy(confirm=yes).live
+    assert "shop-dev-users: 4.0 % of 6,000 calls reached the candidate instead of 10.0 %" in "\n".join(seen)
+    told = [moved.what for moved in verbs.shop.events.of(RolloutMoved) if moved.what.startswith("traffic check")]
+    assert len([what for what in told if "shop-dev-users" in what]) == 1
+    bodies = [verbs.shop.objects.get(key) for key in verbs.shop.objects.list("ledger/")]
+    assert any(b"traffic check: shop-dev-users" in stored.body for stored in bodies if stored)
 
 
 def test_terraform_is_told_while_a_rollout_is_under_way_and_no_longer(verbs: Verbs, clock: Busy) -> None:

@@ -30,6 +30,8 @@ class Traffic:
     """Share of bad calls of a function's candidate."""
     everywhere: float = 0.0
     """Share of bad calls on both sides."""
+    loyal: float = 0.0
+    """Share of callers that name the live slot's alias themselves."""
     meanwhile: Callable[[], object] = bool
     """What else happens while time goes by."""
 
@@ -43,7 +45,7 @@ class Traffic:
         stage = self.verbs.shop.gateway.stage(self.verbs.shop.api, "live")
         assert stage is not None
         live = stage.variables["slot"]
-        share = stage.canary.percent / PERCENTS if stage.canary else 0.0
+        share = stage.canary.percent / PERCENTS * (1 - self.loyal) if stage.canary else 0.0
         for name in NAMES:
             for slot in ("blue", "green"):
                 canary = slot != live

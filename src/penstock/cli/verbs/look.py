@@ -116,7 +116,8 @@ def _follow(settings: Settings) -> None:
 def _rollout(rollout: RolloutStatus) -> str:
     what = rollout.reverting and f"goes back: {rollout.reverting}"
     what = what or (rollout.held and f"held: {rollout.held}") or rollout.step
-    return f"{rollout.weight:>3} % to {rollout.release}: {what}\n      {rollout.verdict.lower()}: {rollout.sentence}"
+    lines = [f"{rollout.verdict.lower()}: {rollout.sentence}", *(f"traffic check: {one}" for one in rollout.traffic)]
+    return "\n      ".join([f"{rollout.weight:>3} % to {rollout.release}: {what}", *lines])
 
 
 def _toml(value: Any) -> str:
