@@ -1,11 +1,13 @@
 """Builds of generated monorepos, each beside what cannot be avoided, and beside SAM where it is here.
 
-    uv run python benchmarks/build.py [--sizes 10 50] [--rounds 3] [--keep FOLDER] [--sam PROGRAM]
+    uv run python benchmarks/build.py [--sizes 10 50] [--rounds 3] [--keep FOLDER]
+        [--sam PROGRAM [--sam-size 50]] [--serverless PROGRAM]
 
 Every build is a process of its own, timed from inside, after its imports, from opening the workspace to the last
 artifact; downloads are warm. The lower bounds take turns with it: for a cold build one uv installation per locked set,
 one esbuild process for all entries and the compression of what they made; for one that has nothing to do, listing,
-`stat`, reading and SHA-256 of all inputs. SAM: `uv tool install aws-sam-cli`. Exits 1 when a goal is missed.
+`stat`, reading and SHA-256 of all inputs. SAM: `uv tool install aws-sam-cli`; with fewer services than 50 its ratios
+are those of the smaller workload. Serverless: see serverless.py. Exits 1 when a goal is missed.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from measure import Table, machine
-from sam import beside_sam
+from sam import build_all
+from serverless import package_all
 from workload import Workload, make, users_of_first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 OWN = {".penstock", "node_modules", ".aws-sam"}
 SDK = ("--prune", "boto3", "--prune", "botocore", "--prune", "s3transfer")
@@ -43,6 +46,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="keep the workloads here, for the next time")
     parser.add_argument("--sam", default=shutil.which("sam"), help="SAM's program")
+    parser.add_argument("--sam-size", type=int, default=50, help="services that SAM builds")
+    parser.add_argument("--serverless", help="the program of the Serverless Framework, version 3")
     parser.add_argument("--once", nargs=2, metavar=("FOLDER", "clean|cached"), help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.once:
@@ -54,8 +59,10 @@ def main() -> int:
         folder = asked.keep or Path(scratch)
         for count in asked.sizes:
             of_size(table, make(folder / f"n{count}", count), count, asked.rounds)
+        if asked.serverless:
+            beside_serverless(table, make(folder / "n50", 50), asked.serverless)
         if asked.sam:
-            beside_sam(table, make(folder / "n50", 50), asked.sam)
+            beside_sam(table, folder, asked.sam_size, asked.sam)
         else:
             print("SAM is not here (--sam): uv tool install aws-sam-cli")
     print(f"ended: {machine()}\n")
@@ -113,6 +120,53 @@ def only_node(table: Table, load: Workload, count: int, rounds: int) -> None:
     table.add(f"{named(count)}one esbuild process for the TypeScript half", middle(bounds))
     table.add(f"{named(count)}TypeScript half, cold", middle(taken), at_most=0.6 if goals else None)
     table.add("  times the lower bound", middle(taken) / middle(bounds), unit="x", at_most=2.5 if goals else None)
+
+
+def beside_serverless(table: Table, load: Workload, program: str) -> None:
+    """The TypeScript half beside the Serverless Framework's, one round."""
+    build(load)
+    ours = build(load, clean=True, names=load.node)["seconds"]
+    version, theirs = package_all(load, program)
+    table.add(f"TypeScript half of {len(load.services)}, cold, whole process not counted", ours)
+    table.add(f"{version}: package, esbuild plugin", theirs, beside=ours, at_least=5)
+
+
+def beside_sam(table: Table, folder: Path, count: int, sam: str) -> None:
+    """Every scenario beside SAM's, one round, since its own take minutes; then ZIPs without boto3 in the lock."""
+    load = make(folder / f"n{count}", count)
+    build(load)
+    cold = build(load, clean=True)
+    build(load)
+    idle = build(load)
+    edit(load.source(load.python[0]), f"{time.time_ns()}")
+    one = build(load)
+    edit(load.root / "packages/lib0/src/lib0/words.py", f"{time.time_ns()}")
+    shared = build(load)
+    theirs = build_all(load, sam)
+    name = f"N={count}: "
+    table.add(f"{name}cold", cold["seconds"])
+    table.add(f"  {theirs.version}", theirs.cold, beside=cold["seconds"], at_least=40)
+    table.add(f"{name}nothing to do", idle["seconds"])
+    table.add("  SAM", theirs.idle, beside=idle["seconds"])
+    table.add(f"{name}one service changed", one["seconds"])
+    table.add("  SAM", theirs.one, beside=one["seconds"], at_least=140)
+    table.add(f"{name}a shared package of two fifths of the Python services changed", shared["seconds"])
+    table.add("  SAM, whose copies of it were edited", theirs.shared, beside=shared["seconds"])
+    table.add(f"{name}peak memory, times SAM's", cold["peak"] / theirs.peak, unit="x", at_most=0.25)
+    sizes(table, "with boto3 in the lock", (cold["sizes"], theirs.sizes), load.python, 0.21)
+    few = make(folder / "n4-without", 4, node=False, sdk=False)
+    mine = build(few, clean=True)["sizes"]
+    sizes(table, "without boto3", (mine, build_all(few, sam).sizes), few.python, 0.98)
+
+
+def sizes(
+    table: Table, what: str, both: tuple[dict[str, int], Mapping[str, int]], names: Iterable[str], goal: float
+) -> None:
+    """ZIPs of Python services beside SAM's."""
+    ours, theirs = (sum(one[name] for name in names) / 2**20 for one in both)
+    table.add(f"ZIPs {what}: of all Python services", ours, unit="MB")
+    table.add("  SAM's", theirs, unit="MB")
+    table.add("  ours, as a share of SAM's", ours / theirs, unit="x", at_most=goal)
 
 
 def named(count: int) -> str:

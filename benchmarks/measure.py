@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 PENSTOCK = Path(sys.executable).parent / "penstock"
+_SHORT = 0.1
+"""Seconds below which milliseconds count."""
 LOOK_EVERY = 0.02
 """Seconds between two looks at a program's memory."""
 
@@ -115,8 +117,10 @@ class Table:
             (
                 what,
                 f"{value:.2f} {unit}"
+                if unit == "s" and value >= _SHORT
+                else f"{value:.3f} {unit}"
                 if unit == "s"
-                else f"{value:.1f} {unit}"
+                else f"{value:.2g} {unit}"
                 if unit == "x"
                 else f"{value:.0f} {unit}",
                 "" if ratio is None else f"{ratio:.1f} x",

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 import subprocess
 import time
 import zipfile
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workload import users_of_first
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from measure import Table
     from workload import Workload
 
 _BUNDLING = {
@@ -22,18 +26,38 @@ _BUNDLING = {
 }
 
 
-def beside_sam(table: Table, load: Workload, sam: str) -> None:
-    """Add SAM's rows: cold, nothing to do, one change; a round each, because they take minutes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sam:
+    """What SAM took, in seconds; a round each, because they take minutes. Sizes in bytes, `peak` in MB."""
+
+    version: str
+    cold: float
+    idle: float
+    one: float
+    shared: float
+    sizes: Mapping[str, int]
+    """Of the ZIP that `sam package` would upload, by service."""
+    peak: float
+    """The most memory that one process of it held."""
+
+
+def build_all(load: Workload, sam: str) -> Sam:
+    """Build a copy of the workload with SAM in every scenario."""
     root = load.root.parent / f"{load.root.name}-sam"
     shutil.rmtree(root, ignore_errors=True)
     _template(load, root)
     version = subprocess.run([sam, "--version"], capture_output=True, text=True, check=True).stdout.strip()
-    table.add(f"{version}: cold, --cached --parallel", _build(sam, root))
-    table.add("  nothing to do", _build(sam, root))
+    cold, idle = _build(sam, root), _build(sam, root)
+    sizes = {name: _zipped(root / ".aws-sam/build" / name) for name in load.services}
     source = root / load.python[0] / "app.py"
     source.write_text(source.read_text() + "# edit\n")
-    table.add("  one service changed", _build(sam, root))
-    table.add("  ZIP of a Python service", _zipped(root / ".aws-sam/build" / load.python[0]) / 2**20, unit="MB")
+    one = _build(sam, root)
+    for name in users_of_first(load):
+        words = root / name / "lib0/words.py"
+        words.write_text(words.read_text() + "# edit\n")
+    shared = _build(sam, root)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    return Sam(version=version, cold=cold, idle=idle, one=one, shared=shared, sizes=sizes, peak=peak)
 
 
 def _template(load: Workload, root: Path) -> None:
@@ -47,7 +71,8 @@ def _template(load: Workload, root: Path) -> None:
         # It has no word for packages of the workspace: they are copied, as people do.
         (root / name / "requirements.txt").write_text(text)
         for shared in (load.root / "packages").glob("lib*/src/*"):
-            shutil.copytree(shared, root / name / shared.name)
+            if f"import {shared.name}\n" in (root / name / "app.py").read_text():
+                shutil.copytree(shared, root / name / shared.name)
         resources[name] = _function(name, "python3.11", "app.handler")
     for name in load.node:
         shutil.copytree(load.root / "services" / name, root / name)
@@ -83,4 +108,7 @@ def _zipped(folder: Path) -> int:
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
         for path in sorted(folder.rglob("*")):
             file.write(path, path.relative_to(folder))
-    return archive.stat().st_size
+    try:
+        return archive.stat().st_size
+    finally:
+        archive.unlink()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 PACKAGES = 5
 """Shared packages of each language."""
-_LOCKED = ("pydantic==2.11.7", "aws-lambda-powertools==3.13.0", "httpx==0.28.1", "boto3==1.40.0")
+_LOCKED = ("pydantic==2.11.7", "aws-lambda-powertools==3.13.0", "httpx==0.28.1")
+_BOTO3 = "boto3==1.40.0"
 _NODE_MODULES = {"zod": "3.25.76", "uuid": "11.1.0"}
 _SDK = {"@aws-sdk/client-dynamodb": "3.830.0"}
 _TOOLS = {"esbuild": "0.28.2"}
@@ -39,22 +41,28 @@ class Workload:
         return self.root / "services" / service / name
 
 
-def make(root: Path, count: int, *, python: bool = True, node: bool = True) -> Workload:
-    """Write, lock and (Node.js) install a workload of so many services; with one language, half of them."""
+def make(root: Path, count: int, *, python: bool = True, node: bool = True, sdk: bool = True) -> Workload:
+    """Write, lock and (Node.js) install a workload of so many services; with one language, half of them.
+
+    Without `sdk` the Python services do not depend on boto3. A workload that is there is taken as it is when this very
+    generator made it.
+    """
     half = count // 2
     made = Workload(
         root=root,
         python=tuple(f"py{n:04}" for n in range(half if python else 0)),
         node=tuple(f"ts{n:04}" for n in range(half if node else 0)),
     )
-    if (root / "ready").exists():
+    ready, asked = root / "ready", f"{count} {python} {node} {sdk} {_generator()}"
+    version = hashlib.sha256(asked.encode()).hexdigest()
+    if ready.exists() and ready.read_text() == version:
         return made
     shutil.rmtree(root, ignore_errors=True)
     files: dict[str, str] = {"penstock.toml": _PENSTOCK}
     for number in range(PACKAGES):
         files |= {**(_python_package(number) if python else {}), **(_node_package(number) if node else {})}
     for number, name in enumerate(made.python):
-        files |= _python_service(name, number)
+        files |= _python_service(name, number, sdk=sdk)
     for number, name in enumerate(made.node):
         files |= _node_service(name, number)
     files |= {"pyproject.toml": _PYTHON_ROOT} if python else {}
@@ -66,7 +74,7 @@ def make(root: Path, count: int, *, python: bool = True, node: bool = True) -> W
         subprocess.run(["uv", "lock", "--quiet"], cwd=root, check=True)
     if node:
         subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--silent"], cwd=root, check=True)
-    (root / "ready").touch()
+    ready.write_text(version)
     return made
 
 
@@ -81,6 +89,10 @@ def shared_by(number: int) -> tuple[int, ...]:
 def users_of_first(workload: Workload) -> frozenset[str]:
     """The Python services that use package 0."""
     return frozenset(name for number, name in enumerate(workload.python) if 0 in shared_by(number))
+
+
+def _generator() -> str:
+    return Path(__file__).read_text(encoding="utf-8")
 
 
 _PENSTOCK = """\
@@ -138,16 +150,16 @@ def _node_package(number: int) -> Mapping[str, str]:
     }
 
 
-def _python_service(name: str, number: int) -> Mapping[str, str]:
+def _python_service(name: str, number: int, *, sdk: bool) -> Mapping[str, str]:
     shared = [f"lib{one}" for one in shared_by(number)]
-    listed = ", ".join(f'"{one}"' for one in (*_LOCKED, *shared))
+    listed = ", ".join(f'"{one}"' for one in (*_LOCKED, *([_BOTO3] if sdk else []), *shared))
     sources = "".join(f"{one} = {{ workspace = true }}\n" for one in shared)
-    imports = "".join(f"import {one}\n" for one in shared)
+    imports = "".join(f"import {one}\n" for one in [*(["boto3"] if sdk else []), "httpx", *shared])
     return {
         f"services/{name}/service.toml": 'runtime = "python3.13"\nhandler = "app.handler"\n',
         f"services/{name}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "1"\n'
         f'requires-python = ">=3.11"\ndependencies = [{listed}]\n[tool.uv.sources]\n{sources}',
-        f"services/{name}/app.py": f"import boto3\nimport httpx\n{imports}from models import Order\n\n\n"
+        f"services/{name}/app.py": f"{imports}from models import Order\n\n\n"
         f"def handler(event, context):\n    return Order(id='{name}').model_dump()\n",
         f"services/{name}/models.py": "from pydantic import BaseModel\n\n\nclass Order(BaseModel):\n    id: str\n"
         + "".join(f"    field_{n}: int = {n}\n" for n in range(40)),
