@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from penstock.model.events import Event
 
 
+HANDLER_PY = "def handler(event, context):\n    return {}\n"
+
+
 class Wall:
     """Real time."""
 
@@ -57,6 +60,7 @@ class Site:
         self.commands = RealCommands()
         self.cache = root / ".penstock" / "cache"
         self.interpreters = RealInterpreters(self.commands, self.cache / "v1" / "interpreters.json")
+        self.clock = Wall()
         self.versions = {"python": "3.11", "node": "20"}
 
     def write(self, files: Mapping[str, str]) -> None:
@@ -73,7 +77,7 @@ class Site:
 
     def builder(self) -> Builder:
         self.heard = Heard()
-        return Builder(self.root, self.commands, self.cache, self.heard, Wall(), interpreters=self.interpreters)
+        return Builder(self.root, self.commands, self.cache, self.heard, self.clock, interpreters=self.interpreters)
 
     def build(self, *names: str) -> dict[str, Artifact]:
         made = self.builder().build(self.workspace, names or None, self.targets)

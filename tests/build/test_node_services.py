@@ -221,6 +221,13 @@ def test_a_missing_lock_says_what_to_type(node_site: Site) -> None:
     assert "npm install" in caught.value.hint
 
 
+def test_buns_lock_is_refused_with_the_command_that_makes_another_of_it(node_site: Site) -> None:
+    (node_site.root / "package-lock.json").rename(node_site.root / "bun.lock")
+    with pytest.raises(BuildFailed, match=r"bun\.lock: only pnpm's, npm's and Yarn's locks") as caught:
+        node_site.recipes()
+    assert "bun install --yarn" in str(caught.value)
+
+
 def test_a_stale_lock_says_what_to_type(node_site: Site) -> None:
     manifest = node_site.root / "services/catalog/package.json"
     manifest.write_text(manifest.read_text().replace('"@w/made": "*"', '"@w/made": "*", "zod": "4.0.0"'))

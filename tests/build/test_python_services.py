@@ -282,11 +282,23 @@ def test_without_a_network_a_change_is_built_from_uvs_cache(site: Site, monkeypa
     assert not site.build("users")["users"].cached
 
 
-def test_another_tools_lock_is_not_passed_over_in_silence(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("lock", "says"),
+    [
+        ("services/plain/pdm.lock", "pdm export"),
+        ("services/plain/pylock.toml", "uv pip compile"),
+        ("Pipfile.lock", "pipenv requirements --hash"),
+    ],
+)
+def test_another_tools_lock_is_refused_with_the_command_that_exports_it(tmp_path: Path, lock: str, says: str) -> None:
     site = Site(tmp_path, workspace(service("plain", "app.handler")))
-    site.write({"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/pdm.lock": ""})
-    with pytest.raises(BuildFailed, match=r"pdm\.lock is not understood yet"):
-        site.build()
+    depends = '[project]\nname = "plain"\nversion = "1"\ndependencies = ["idna"]\n'
+    site.write(
+        {"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/pyproject.toml": depends, lock: ""}
+    )
+    with pytest.raises(BuildFailed, match="is not understood yet") as caught:
+        site.recipes()
+    assert (caught.value.where, says in caught.value.hint) == (lock, True)
 
 
 def test_an_import_that_finds_nothing_is_refused_with_file_and_line(site: Site) -> None:

@@ -21,21 +21,23 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from penstock.adapters.builder_files import boot
+from penstock.adapters.builder_seen import boot
 from penstock.build import archive
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
     from penstock.build.archive import Member
 
 
 _DAY = 86_400.0
+_PIECE = 1 << 20
+"""Bytes that are hashed and written at once."""
 _PATIENCE = 5
 """How often a folder may disappear while something is put there."""
 
@@ -96,6 +98,7 @@ class ZipCache:
             with draft.open("wb") as file:
                 sink = _Hashing(file)
                 size = archive.write(members, sink)
+                sink.flush()
                 _settle(file)
             digest = sink.hash.hexdigest()
             path = self._zip(digest)
@@ -148,8 +151,11 @@ class ZipCache:
 
     def keep_note(self, kind: str, key: str, value: dict[str, Any]) -> None:
         """Keep a small JSON value."""
-        with self.scratch() as scratch, _told():
-            _publish(scratch / "note.json", self._record(kind, key), json.dumps(value, sort_keys=True))
+        with _told():
+            (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+            handle, draft = tempfile.mkstemp(dir=self.folder / "tmp")
+            os.close(handle)
+            _publish(Path(draft), self._record(kind, key), json.dumps(value, sort_keys=True))
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -184,15 +190,25 @@ class ZipCache:
 
 
 class _Hashing:
-    """Writes to a file and knows the digest of what was written."""
+    """Writes to a file and knows the digest of what was written; in big pieces, because most are small."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._pieces: list[bytes | memoryview] = []
+        self._held = 0
         self.hash = hashlib.sha256()
 
     def write(self, data: bytes | memoryview, /) -> None:
-        self._file.write(data)
-        self.hash.update(data)
+        self._pieces.append(data)
+        self._held += len(data)
+        if self._held > _PIECE:
+            self.flush()
+
+    def flush(self) -> None:
+        piece = b"".join(self._pieces)
+        self._pieces, self._held = [], 0
+        self._file.write(piece)
+        self.hash.update(piece)
 
 
 def _publish(draft: Path, path: Path, text: str) -> None:

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from penstock.adapters.builder_node import NodeBuilder
+    from penstock.adapters.builder_node_plan import NodePlanner
     from penstock.adapters.builder_python_plan import PythonPlanner
     from penstock.build.units import Unit
     from penstock.model.workspace import Function, Workspace
 
 
 def problems(
-    root: Path, workspace: Workspace, selected: Sequence[Unit], pythons: PythonPlanner, nodes: NodeBuilder
+    root: Path, workspace: Workspace, selected: Sequence[Unit], pythons: PythonPlanner, nodes: NodePlanner
 ) -> Iterator[Problem]:
     """A problem for each service that its lock does not know, and each handler that its file does not define.
 
@@ -35,7 +35,7 @@ def problems(
 
 
 def _python(
-    root: Path, _workspace: Workspace, unit: Unit, pythons: PythonPlanner, _nodes: NodeBuilder
+    root: Path, _workspace: Workspace, unit: Unit, pythons: PythonPlanner, _nodes: NodePlanner
 ) -> Iterator[Problem]:
     part = pythons.plan(unit.service.path, unit.service.build).service
     for function in unit.functions:
@@ -54,7 +54,7 @@ def _python(
 
 
 def _node(
-    root: Path, workspace: Workspace, unit: Unit, _pythons: PythonPlanner, nodes: NodeBuilder
+    root: Path, workspace: Workspace, unit: Unit, _pythons: PythonPlanner, nodes: NodePlanner
 ) -> Iterator[Problem]:
     plan = nodes.plan(workspace, unit.service.path)
     form = plan.service.manifest.format

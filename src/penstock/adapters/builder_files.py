@@ -8,10 +8,13 @@ import json
 import os
 import stat
 import tempfile
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters import builder_seen
+from penstock.adapters.builder_seen import Seen, State, boot
 from penstock.build.ignore import skips_file, skips_folder
 from penstock.model.errors import BuildFailed
 
@@ -20,8 +23,6 @@ if TYPE_CHECKING:
 
     from penstock.ports import Clock
 
-_SETTLED = 0.1
-"""Seconds. A file changed this shortly before it was read may change again without a trace in its times."""
 _FORMAT = 2
 
 
@@ -62,16 +63,21 @@ class SourceFiles:
     def __init__(self, root: Path, memory: Path, clock: Clock) -> None:
         self.root = root
         self._real_root = root.resolve()
+        self._prefix = f"{root}{os.sep}"
         self._memory_file = memory
+        self._guard = threading.Lock()
         self._clock = clock
-        self._digests, self._facts = _load(memory)
+        self._loaded: tuple[dict[str, list[Any]], dict[str, Any]] | None = None
         self._changed = False
+        self._watched: Seen | None = None
+        self._noted: Seen | None = None
         self._there: dict[str, bool] | None = None
-        self._texts: dict[str, str] | None = None
+        self._texts: dict[str, str | None] | None = None
         self._walked: dict[tuple[str, bool], Mapping[str, SourceFile]] | None = None
 
     def digest(self, path: Path) -> str:
         """SHA-256 of the content, hex; read only when `stat` says something new. Raises OSError."""
+        self._note(str(path))
         return self._digest(str(path), path.stat())
 
     def walk(self, folder: str, *, outputs: bool = False) -> Mapping[str, SourceFile]:
@@ -81,6 +87,7 @@ class SourceFiles:
         Raises BuildFailed for one that leaves it, or leads nowhere.
         """
         key = (folder, outputs)
+        self._note_folder(folder, outputs=outputs)
         if self._walked is not None and key in self._walked:
             return self._walked[key]
         place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
@@ -92,14 +99,24 @@ class SourceFiles:
     @contextlib.contextmanager
     def one_look(self) -> Iterator[None]:
         """Within it a folder is walked once, however many reach it: all see the same moment."""
-        self._walked, self._there, self._texts = {}, {}, {}
+        self._walked, self._there, self._texts, self._noted = {}, {}, {}, Seen()
         try:
             yield
         finally:
-            self._walked, self._there, self._texts = None, None, None
+            self._walked, self._there, self._texts, self._noted = None, None, None, None
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Seen]:
+        """Note everything that is looked at meanwhile, as it was just before."""
+        self._watched = Seen()
+        try:
+            yield self._watched
+        finally:
+            self._watched = None
 
     def has(self, path: str) -> bool:
         """Whether there is a file at that path, relative to the workspace."""
+        self._note(path)
         if self._there is not None and path in self._there:
             return self._there[path]
         found = os.path.isfile(os.path.join(self.root, path))  # noqa: PTH113, PTH118 - a thousand times
@@ -107,20 +124,32 @@ class SourceFiles:
             self._there[path] = found
         return found
 
-    def setting(self, path: str) -> str:
-        """The text of a small file that many read, relative to the workspace; empty when it is not there.
+    def stamp(self, path: str) -> State:
+        """What `stat` says of a program, which nobody changes without a trace, and which is noted as looked at."""
+        self._note(path)
+        return builder_seen.state(path)
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder at that path, relative to the workspace."""
+        self._note(path)
+        return os.path.isdir(os.path.join(self.root, path))  # noqa: PTH112, PTH118 - a thousand times
+
+    def setting(self, path: str) -> str | None:
+        """The text of a small file that many read, relative to the workspace; None when it is not there.
 
         Within `one_look` it is read once. Raises BuildFailed when it is not UTF-8.
         """
         if self._texts is not None and path in self._texts:
+            self._note(path)
             return self._texts[path]
-        found = self.text(self.root / path) or ""
+        found = self.text(self.root / path)
         if self._texts is not None:
             self._texts[path] = found
         return found
 
     def text(self, path: Path) -> str | None:
         """The file's text, or None when it is not there. Raises BuildFailed when it is not UTF-8."""
+        self._note(str(path))
         try:
             return _decoded(path.read_bytes(), path)
         except (FileNotFoundError, NotADirectoryError):
@@ -163,6 +192,21 @@ class SourceFiles:
             self._facts[f"memory {key}"] = value
             self._changed = True
 
+    @property
+    def _digests(self) -> dict[str, list[Any]]:
+        return self._memory()[0]
+
+    @property
+    def _facts(self) -> dict[str, Any]:
+        return self._memory()[1]
+
+    def _memory(self) -> tuple[dict[str, list[Any]], dict[str, Any]]:
+        """Read when it is first needed: a build with nothing to do is told by less."""
+        with self._guard:
+            if self._loaded is None:
+                self._loaded = _load(self._memory_file)
+            return self._loaded
+
     def save(self) -> None:
         """Keep what was learnt; a cache that cannot be written only costs time."""
         if not self._changed:
@@ -176,6 +220,26 @@ class SourceFiles:
                 file.write(json.dumps(known))
             Path(temporary).replace(self._memory_file)
         self._changed = False
+
+    def _note(self, path: str) -> None:
+        """Note what lies there, for whom it may concern; within one look as it was the first time."""
+        if self._watched is None:
+            return
+        path = path.removeprefix(self._prefix)
+        noted = self._noted.paths if self._noted is not None else {}
+        if path not in noted:
+            noted[path] = builder_seen.state(os.path.join(self.root, path))  # noqa: PTH118 - a thousand times
+        self._watched.paths[path] = noted[path]
+
+    def _note_folder(self, folder: str, *, outputs: bool) -> None:
+        if self._watched is None:
+            return
+        key = (folder, outputs)
+        noted = self._noted.folders if self._noted is not None else {}
+        if key not in noted:
+            place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
+            noted[key] = builder_seen.listing(place, outputs=outputs)
+        self._watched.folders[key] = noted[key]
 
     def _walk(
         self, folder: str, prefix: str, above: frozenset[str], *, outputs: bool
@@ -215,20 +279,13 @@ class SourceFiles:
         known = self._digests.get(path)
         if known is not None and known[:4] == seen:
             return str(known[4])
+        now = self._clock.now()
         with Path(path).open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if self._clock.now() - max(status.st_mtime_ns, status.st_ctime_ns) / 1e9 > _SETTLED:
+        if builder_seen.is_settled(status.st_mtime_ns, status.st_ctime_ns, now):
             self._digests[path] = [*seen, digest]
             self._changed = True
         return digest
-
-
-def boot() -> str | None:
-    """What tells this start of the system from the one before; None where nothing does."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return None
 
 
 def _decoded(content: bytes, path: Path) -> str:

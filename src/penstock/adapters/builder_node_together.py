@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.build import node
+from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from penstock.ports import Command, CommandResult
+
+
+_PROBE = 1 << 16
+"""Bytes, more than a file system keeps back for one that has ended short."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +87,7 @@ class Together:
         entries = {name: source for name, source in group.entries.items() if name == unit or ready(name)}
         if len(entries) == 1 or self._run(command(sorted(set(entries.values())), folder)).status != 0:
             return {}
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = json.loads(read_meta(folder / "meta.json"))
         outputs = {
             output["entryPoint"]: (path, output) for path, output in meta["outputs"].items() if "entryPoint" in output
         }
@@ -91,6 +96,18 @@ class Together:
             if source in outputs:
                 found[name] = _one(folder, source, meta["inputs"], outputs[source][1])
         return found
+
+
+def read_meta(path: Path) -> str:
+    """A metafile. Raises OSError or BuildFailed when it is unfinished: esbuild ends well even if it cannot write it."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        json.loads(text)
+    except (FileNotFoundError, ValueError) as error:
+        with path.open("wb") as file:  # says why, when there is no room
+            file.write(bytes(_PROBE))
+        raise BuildFailed("esbuild did not finish its metafile", where=str(path), hint="build again") from error
+    return text
 
 
 def _one(folder: Path, source: str, inputs: Mapping[str, Any], output: Mapping[str, Any]) -> Bundled:

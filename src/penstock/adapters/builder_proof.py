@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ class PythonProof:
     def __init__(self, events: EventSink | None) -> None:
         self._events = events
         self._guard = threading.Lock()
-        self._known: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._known: dict[str, tuple[threading.Lock, dict[str, tuple[str, ...]]]] = {}
         self._told: set[str] = set()
 
     def check(
@@ -62,7 +63,7 @@ class PythonProof:
         members: Mapping[str, Member],
         ours: Mapping[str, str],
     ) -> tuple[Missing, ...]:
-        remembered = self._shared(members, ours)
+        first, remembered = self._shared(members, ours)
         contents: dict[str, bytes] = {}
 
         def read(path: str) -> bytes:
@@ -70,24 +71,28 @@ class PythonProof:
                 contents[path] = members[path].content()
             return contents[path]
 
-        return proof_imports.missing(
-            [function.handler.rpartition(".")[0].replace("/", ".") for function in unit.functions],
-            proof_imports.Modules(members),
-            read,
-            ours.keys(),
-            version=target.version,
-            provided=options.provided,
-            known=remembered,
-        )
+        # The first of those with these packages reads them for all; others that began now would all do the same.
+        with contextlib.nullcontext() if remembered else first:
+            return proof_imports.missing(
+                [function.handler.rpartition(".")[0].replace("/", ".") for function in unit.functions],
+                proof_imports.Modules(members),
+                read,
+                ours.keys(),
+                version=target.version,
+                provided=options.provided,
+                known=remembered,
+            )
 
-    def _shared(self, members: Mapping[str, Member], ours: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    def _shared(
+        self, members: Mapping[str, Member], ours: Mapping[str, str]
+    ) -> tuple[threading.Lock, dict[str, tuple[str, ...]]]:
         """What is known of the locked packages' files; another version of one is another file."""
         versions = sorted(name for name in members if name.endswith(".dist-info/METADATA") and name not in ours)
         key = " ".join(f"{name} {members[name].crc:x}" for name in versions)
         with self._guard:
             if len(self._known) > _REMEMBERED_MAX:
                 self._known.clear()
-            return self._known.setdefault(key, {})
+            return self._known.setdefault(key, (threading.Lock(), {}))
 
     def _tell(self, text: str) -> None:
         if self._events is not None and text not in self._told:

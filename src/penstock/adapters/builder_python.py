@@ -16,12 +16,12 @@ from penstock.build.handlers import check_python_handler, python_handler_files, 
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_files import SourceFile, SourceFiles
-    from penstock.adapters.builder_python_plan import Part, PythonPlan
+    from penstock.adapters.builder_python_parts import Part, PythonPlan
     from penstock.build.archive import Member
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
@@ -58,6 +58,10 @@ class PythonBuilder:
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
         return {"tool uv": self._uv.version(), **self._packer, "tool penstock": BUILDER}
+
+    def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
+        """Which files were installed where a listing gives several hashes: file name → hash, by `name version`."""
+        return self._installations.chosen(plan, target)
 
     def begin(self) -> None:
         """Look at the locks anew."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.build import archive, python, requirements
+from penstock.build import archive, python, requirements, sbom
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.adapters.builder_cache import Entry, ZipCache
-    from penstock.adapters.builder_python_plan import Listing, PythonPlan
+    from penstock.adapters.builder_python_parts import Listing, PythonPlan
     from penstock.adapters.builder_python_uv import Uv
     from penstock.build.archive import Member
     from penstock.model.artifact import Target
@@ -64,6 +65,36 @@ class Installations:
         set_key = python.key("installation", {**parts, **tools})
         project = plan.export[0] if plan.export else self._root / plan.service.folder
         return self._cache.get_or_make("installation", set_key, lambda: self._install(text, target, project, plan))
+
+    def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
+        """Which file was taken where a requirement gives several hashes: file name → hash, by `name version`.
+
+        Empty where the index does not tell.
+        """
+        hashes = {key: text for key, text in plan.listing.hashes.items() if text.count("--hash") > 1}
+        if not hashes:
+            return {}
+        key = python.key("chosen", {**hashes, "target": str(target), "platform": python.platform_tag(target)})
+        known = self._cache.note("chosen", key)
+        if known is None:
+            options = [line for line in requirements.plain_lines(plan.listing.roots) if line.startswith("-")]
+            try:
+                with self._cache.scratch() as scratch:
+                    listing = scratch / "requirements.txt"
+                    listing.write_text("".join(f"{line}\n" for line in (*options, *sorted(hashes))))
+                    project = self._root / plan.service.folder
+                    result = self._uv.run(
+                        lambda offline: python.files_command(
+                            self._uv.program, listing, target, project=project, offline=offline
+                        ),
+                        what="uv could not tell which files it takes",
+                        where=plan.listing.where,
+                    )
+                known = sbom.chosen_wheels(result.stdout, hashes)
+            except (BuildFailed, ValueError):
+                return {}  # an SBOM without this hash is better than no artifact
+            self._cache.keep_note("chosen", key, known)
+        return known
 
     # ---------------------------------------------------------------- what exactly
 
@@ -171,11 +202,9 @@ class Installations:
             kept = pruned(files, lambda path: files[path].read_bytes()) if plan.options.prune else files.keys()
             # Which version of which backend built it is no part of what the package is.
             dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
-            return tuple(
-                archive.pack(relative, path.read_bytes(), executable=os.access(path, os.X_OK))
-                for relative, path in files.items()
-                if relative in kept and relative not in dropped
-            )
+            shipped = [(name, path) for name, path in files.items() if name in kept and name not in dropped]
+            with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:
+                return tuple(pool.map(_packed, shipped))
 
     def _install_into(
         self, site: Path, listing: Path, names: frozenset[str], target: Target, project: Path
@@ -213,6 +242,11 @@ class Installations:
                 from_source.append(name)
             else:
                 return tuple(from_source)
+
+
+def _packed(file: tuple[str, Path]) -> Member:
+    relative, path = file
+    return archive.pack(relative, path.read_bytes(), executable=os.access(path, os.X_OK))
 
 
 def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:

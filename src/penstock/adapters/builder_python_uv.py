@@ -32,8 +32,13 @@ class Uv:
         return self._program
 
     def version(self) -> str:
-        """Its version, remembered by its bytes."""
-        return str(self._files.fact("version", self.program, self._ask_version))
+        """Its version, remembered by its file's times: it is big."""
+        stamp = self._files.stamp(str(self.program))
+        known = self._files.recall(f"uv {self.program}")
+        if known is None or known["stamp"] != stamp:
+            known = {"stamp": stamp, "version": self._ask_version()}
+            self._files.remember(f"uv {self.program}", known)
+        return str(known["version"])
 
     def run(
         self,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import posixpath
 import threading
 import tomllib
+from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.build import node, python, sbom
@@ -16,12 +18,14 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_files import SourceFiles
-    from penstock.adapters.builder_node import NodePlan
-    from penstock.adapters.builder_python_plan import PythonPlan
+    from penstock.adapters.builder_node_plan import NodePlan
+    from penstock.adapters.builder_python_parts import PythonPlan
     from penstock.build.archive import Member
     from penstock.build.sbom import Component
     from penstock.model.artifact import Target
 
+Chosen = Callable[["PythonPlan", "Target"], "Mapping[str, Mapping[str, str]]"]
+"""File name → hash, by `name version`."""
 Contents = tuple[str, "tuple[Component, ...]"]
 """The service's own version (empty without one), and the packages."""
 
@@ -29,39 +33,42 @@ Contents = tuple[str, "tuple[Component, ...]"]
 class SbomReader:
     """Tells what is in an artifact. What it learns of locks is kept in the cache."""
 
-    def __init__(self, root: Path, cache: ZipCache, files: SourceFiles) -> None:
+    def __init__(self, root: Path, cache: ZipCache, files: SourceFiles, chosen: Chosen) -> None:
+        """`chosen` tells which files were installed where a listing gives several hashes for each."""
+        self._chosen = chosen
         self._root = root
         self._cache = cache
         self._files = files
         self._guard = threading.Lock()
         self._locks: dict[str, Any] = {}
+        self._distributions: dict[tuple[str, int, int], Component] = {}
+        self._ours: tuple[tuple[str, ...], frozenset[str]] = ((), frozenset())
 
     def text(
         self, unit: str, digest: str, target: Target, plan: PythonPlan | NodePlan, made: tuple[Iterable[Member], str]
     ) -> str:
         """The SBOM of the artifact with that digest; `made` are its members and esbuild's metafile (Node.js)."""
         members, meta = made
-        version, components = self._of_node(plan, members, meta) if meta else self._of_python(plan, members)  # type: ignore[arg-type] # a metafile comes with a NodePlan
+        version, components = self._of_node(plan, members, meta) if meta else self._of_python(plan, members, target)  # type: ignore[arg-type] # a metafile comes with a NodePlan
         return sbom.document(unit, digest, target, components, version=version)
 
     # ---------------------------------------------------------------- Python
 
-    def _of_python(self, plan: PythonPlan, members: Iterable[Member]) -> Contents:
+    def _of_python(self, plan: PythonPlan, members: Iterable[Member], target: Target) -> Contents:
         """What the ZIP's own dist-info folders say, with hashes from the lock."""
         infos: dict[str, dict[str, Member]] = {}
         for member in members:
             folder, _, name = member.name.partition("/")
             if folder.endswith(".dist-info") and name in {"METADATA", "WHEEL"}:
                 infos.setdefault(folder, {})[name] = member
-        lock = self._lock_facts(plan)
+        lock = self._lock_facts(plan, target)
         internal = {normalised(part.name) for part in (plan.service, *plan.packages)}
         found: dict[str, Component] = {normalised(part.name): _internal(part.name) for part in plan.packages}
         version = ""
         for parts in infos.values():
             if "METADATA" not in parts:
                 continue
-            metadata = _text(parts["METADATA"])
-            plain = sbom.distribution(metadata, index=None)
+            plain = self._distribution(parts["METADATA"])
             name = normalised(plain.name)
             if name == normalised(plan.service.name):
                 version = plain.version
@@ -72,7 +79,7 @@ class SbomReader:
                 hashes = sbom.wheel_of(tags, lock["wheels"].get(f"{name} {plain.version}", {})) or sbom.only_hash(
                     plan.listing.hashes.get(f"{name}=={plain.version}", "")
                 )
-                found[name] = sbom.distribution(metadata, index="pypi", hashes=hashes)
+                found[name] = replace(plain, index="pypi", hashes=hashes)
         supplied = (
             sbom.Component(name=name, version=locked, index="pypi", supplied=True)
             for name, locked in lock["supplied"].items()
@@ -80,10 +87,21 @@ class SbomReader:
         )
         return version, (*found.values(), *supplied)
 
-    def _lock_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
+    def _distribution(self, metadata: Member) -> Component:
+        """A package by its METADATA, which services that share it read once."""
+        key = (metadata.name, metadata.crc, metadata.size)
+        if key not in self._distributions:
+            self._distributions[key] = sbom.distribution(_text(metadata), index=None)
+        return self._distributions[key]
+
+    def _lock_facts(self, plan: PythonPlan, target: Target) -> Mapping[str, Any]:
         """`wheels`: file name → hash by `name version`; `supplied`: what the runtime has, with the locked version."""
         if plan.export is None:
-            return self._poetry_facts(plan) if plan.listing.where.endswith("/poetry.lock") else self._listed_facts(plan)
+            return (
+                self._poetry_facts(plan)
+                if plan.listing.where.endswith("/poetry.lock")
+                else self._listed_facts(plan, target)
+            )
         path = plan.export[0] / "uv.lock"
         digest = self._files.digest(path)
         names = sorted({plan.export[1], *(part.name for part in plan.packages), *plan.locked})
@@ -107,19 +125,22 @@ class SbomReader:
             "supplied": {name: version for name, version in versions.items() if name in out},
         }
 
-    def _listed_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
-        """Of requirements.txt: its hashes are in the plan, without the names of their files."""
+    def _listed_facts(self, plan: PythonPlan, target: Target) -> Mapping[str, Any]:
+        """Of requirements.txt: its hashes are in the plan, without the names of their files, which uv knows."""
         text = self._files.text(self._root / plan.service.folder / "requirements.txt") or ""
         out = set(python.supplied(plan.options))
         pinned = pinned_versions("".join(f"{line}\n" for line in plain_lines(text)))
-        return {"wheels": {}, "supplied": {name: version for name, version in pinned.items() if name in out}}
+        wheels = self._chosen(plan, target)
+        return {"wheels": wheels, "supplied": {name: version for name, version in pinned.items() if name in out}}
 
     # ---------------------------------------------------------------- Node.js
 
     def _of_node(self, plan: NodePlan, members: Iterable[Member], meta: str) -> Contents:
         """What esbuild took code from, and packages that lie beside the bundle; what was left to the runtime."""
         integrities = self._integrities(plan)
-        ours = {posixpath.normpath(folder) for folder in plan.members}
+        if self._ours[0] is not plan.members:
+            self._ours = (plan.members, frozenset(map(posixpath.normpath, plan.members)))
+        ours = self._ours[1]
         found = [_internal(part.name) for part in plan.packages]
         for folder, name in sbom.bundled(meta).items():
             real = (self._root / folder).resolve()

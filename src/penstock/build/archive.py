@@ -82,9 +82,9 @@ def tools() -> dict[str, str]:
 def _deflated(content: bytes) -> bytes:
     if not content:
         return b"\3\0"
-    from deflate import deflate_compress  # noqa: PLC0415 - native, and only builds need it
+    from penstock.build.deflating import deflate  # noqa: PLC0415 - native, and only builds need it
 
-    return bytes(deflate_compress(content, _LEVEL))
+    return deflate(content, _LEVEL)
 
 
 def check_name(name: str) -> None:

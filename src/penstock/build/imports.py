@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ _AT_COLUMN_0 = re.compile(
 )
 _ABSENCE = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
+_REMEMBERED = 1024
+"""Modules: those of shared packages are asked for by every service that reaches them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Import:
@@ -32,6 +36,7 @@ class Import:
     weight: Weight
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def exact(content: bytes) -> tuple[Import, ...]:
     """Every import statement of a module, weighed. Raises SyntaxError or ValueError."""
     return tuple(_statements(ast.parse(content).body, "always"))
@@ -56,6 +61,7 @@ def quick(content: bytes) -> tuple[Import, ...]:
     return tuple(found)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def bound(content: bytes) -> frozenset[str] | None:
     """Every name that a module binds somewhere; None when it may bind others as well. Raises SyntaxError."""
     if any(mark in content for mark in (b"__getattr__", b"globals()", b"sys.modules", b"setattr(", b"exec(")):

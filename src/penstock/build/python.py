@@ -94,6 +94,13 @@ def resolve_command(
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
 
 
+def files_command(uv: Path, listing: Path, target: Target, *, project: Path, offline: bool) -> Command:
+    """Print which file of each pinned package in `listing` the target gets, with its hash, as a pylock.toml."""
+    argv = [str(uv), "pip", "compile", "--quiet", str(listing), "--no-deps", "--no-header", "--format", "pylock.toml"]
+    argv += ["--python-version", target.version, "--python-platform", platform_tag(target)]
+    return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
+
+
 def install_command(
     uv: Path,
     requirements: Path,

@@ -128,6 +128,23 @@ def only_hash(options: str) -> dict[str, str]:
     return integrity(found.pop()) if len(found) == 1 else {}
 
 
+def chosen_wheels(pylock: str, among: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """File name → hash of the wheels in a pylock.toml (PEP 751), by `name version`.
+
+    `among` are the `--hash` options by `name==version`: a file that they do not know is not the one that was taken.
+    Raises TOMLDecodeError.
+    """
+    found: dict[str, dict[str, str]] = {}
+    for each in tomllib.loads(pylock).get("packages", ()):
+        name, version = normalised(each["name"]), each.get("version", "")
+        for wheel in each.get("wheels", ()):
+            digest = f"sha256:{wheel.get('hashes', {}).get('sha256')}"
+            if digest in among.get(f"{name}=={version}", ""):
+                file = wheel.get("name") or wheel.get("url", "").rpartition("/")[2]
+                found.setdefault(f"{name} {version}", {})[file] = digest
+    return found
+
+
 def poetry_packages(lock: str) -> dict[str, dict[str, Any]]:
     """What a poetry.lock says of each package, by `name version`: its groups, and file name → hash of its wheels.
 

@@ -1,0 +1,160 @@
+"""Makes artifacts that the cache does not have, in parallel: from elsewhere, or else members, checks, a ZIP."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Protocol
+
+from penstock.adapters.builder_node_plan import NodePlan
+from penstock.adapters.builder_python_parts import PythonPlan
+from penstock.adapters.builder_units import in_words
+from penstock.adapters.commands import Stoppable
+from penstock.build.archive import ArchiveError
+from penstock.build.limits import check_size, direct_upload_note
+from penstock.model.errors import BuildFailed, PenstockError
+from penstock.model.events import Note, StepFinished, StepStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from penstock.adapters.builder_cache import Entry, ZipCache
+    from penstock.adapters.builder_node import NodeBuilder
+    from penstock.adapters.builder_python import PythonBuilder
+    from penstock.adapters.builder_sbom import SbomReader
+    from penstock.adapters.builder_units import Prepared
+    from penstock.build.archive import Member
+    from penstock.build.provenance import Provenance
+    from penstock.model.artifact import Artifact, Recipe
+    from penstock.ports import Clock, Commands, EventSink
+
+
+class Elsewhere(Protocol):
+    """Artifacts that somebody else built: the environment's remote build cache."""
+
+    def fetch(self, recipe: Recipe, archive: Path, sbom: Path) -> Provenance | None:
+        """Bring a recipe's artifact and its SBOM into two files, verified; None when it has to be built."""
+
+
+_WORKERS = 2
+"""For each processor: some wait for programs, or for one that makes what they need as well."""
+
+
+class Ready(Protocol):
+    """Tells of an artifact that is there."""
+
+    def __call__(self, one: Prepared, entry: Entry, *, cached: bool, seconds: float) -> Artifact:
+        """The artifact of a unit, made or found in so many seconds."""
+
+
+class Maker:
+    """Builds units with the builder of their language."""
+
+    def __init__(  # noqa: PLR0917 - what it works with
+        self,
+        cache: ZipCache,
+        commands: Commands,
+        events: EventSink,
+        clock: Clock,
+        builders: tuple[PythonBuilder, NodeBuilder],
+        sboms: SbomReader,
+        ready: Ready,
+    ) -> None:
+        self._cache = cache
+        self._commands = commands
+        self._events = events
+        self._clock = clock
+        self._python, self._node = builders
+        self._sboms = sboms
+        self._ready = ready
+
+    def make(
+        self, missing: Sequence[Prepared], elsewhere: Callable[[], Elsewhere | None]
+    ) -> tuple[dict[str, Artifact], dict[str, PenstockError]]:
+        """Artifacts by unit, and why some are none. A unit that fails does not stop the others.
+
+        `elsewhere` is asked, when something is missing, for a place where others may have built it.
+        """
+        made: dict[str, Artifact] = {}
+        failures: dict[str, PenstockError] = {}
+        if not missing:
+            return made, failures
+        remote = elsewhere()
+        self._node.expect(
+            [(one.unit, one.recipe.target, one.plan) for one in missing if isinstance(one.plan, NodePlan)]
+        )
+        from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - slow, and rarely needed
+
+        pool = ThreadPoolExecutor(max_workers=_WORKERS * (os.cpu_count() or 1), thread_name_prefix="build")
+        try:
+            running = {pool.submit(self._make_one, one, remote): one.unit.name for one in _in_turn(missing)}
+            for future in as_completed(running):
+                try:
+                    made[running[future]] = future.result()
+                except PenstockError as error:
+                    failures[running[future]] = error
+        except BaseException:
+            if isinstance(self._commands, Stoppable):
+                self._commands.stop()
+            raise
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        return made, failures
+
+    def _make_one(self, one: Prepared, elsewhere: Elsewhere | None) -> Artifact:
+        began = self._clock.monotonic()
+        entry = self._fetch(one, elsewhere) if elsewhere else None
+        if entry is not None:
+            return self._ready(one, entry, cached=True, seconds=self._clock.monotonic() - began)
+        step = f"build {one.unit.name}"
+        self._events.emit(StepStarted(step=step, detail=str(one.recipe.target)))
+        try:
+            made = self._members(one)
+            entry = self._cache.put(
+                "artifact",
+                one.digest,
+                made[0],
+                lambda digest: self._sboms.text(one.unit.name, digest, one.recipe.target, one.plan, made),
+            )
+        except BaseException:
+            seconds = self._clock.monotonic() - began
+            self._events.emit(StepFinished(step=step, seconds=seconds, failed=True))
+            raise
+        seconds = self._clock.monotonic() - began
+        # The artifact that comes of it is told by itself.
+        self._events.emit(StepFinished(step=step, seconds=seconds, inner=True))
+        if note := direct_upload_note(one.unit.name, entry.size, entry.unzipped):
+            self._events.emit(Note(text=note))
+        return self._ready(one, entry, cached=False, seconds=seconds)
+
+    def _fetch(self, one: Prepared, elsewhere: Elsewhere) -> Entry | None:
+        with self._cache.scratch() as scratch:
+            draft, sbom = scratch / "artifact.zip", scratch / "sbom.json"
+            found = elsewhere.fetch(one.recipe, draft, sbom)
+            if found is None:
+                return None
+            try:
+                return self._cache.adopt("artifact", one.digest, draft, sbom, found.artifact)
+            except ArchiveError:
+                return None
+
+    def _members(self, one: Prepared) -> tuple[tuple[Member, ...], str]:
+        """What goes into the ZIP, and what the bundler says that it is made of (empty for Python)."""
+        meta = ""
+        try:
+            if isinstance(one.plan, PythonPlan):
+                members = self._python.build(one.unit, one.recipe.target, one.plan)
+            else:
+                members, meta = self._node.build(one.unit, one.recipe.target, one.plan)
+        except (ArchiveError, TimeoutError) as error:
+            raise BuildFailed(str(error), where=one.unit.service.path) from error
+        except OSError as error:
+            raise in_words(error, self._cache.folder) from error
+        check_size(one.unit.name, members)
+        return members, meta
+
+
+def _in_turn(missing: Sequence[Prepared]) -> list[Prepared]:
+    """First one Python service, whose packages the others wait for; meanwhile all of Node.js, which esbuild makes."""
+    pythons = [one for one in missing if one.unit.language == "python"]
+    return [*pythons[:1], *(one for one in missing if one.unit.language != "python"), *pythons[1:]]

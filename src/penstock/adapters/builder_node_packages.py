@@ -1,0 +1,133 @@
+"""What lies around a Node.js service's sources: node_modules, and what shared packages make by their own scripts."""
+
+from __future__ import annotations
+
+import posixpath
+import threading
+from functools import partial
+from typing import TYPE_CHECKING
+
+from penstock.build import node, package_json, python
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_files import SourceFiles
+    from penstock.adapters.builder_node_plan import NodePart, NodePlan, NodePlanner
+    from penstock.adapters.node_tools import NodeTools
+    from penstock.model.workspace import Workspace
+
+
+class NodePackages:
+    """Installs packages from the lock and runs shared packages' build scripts, when they are not as they were left."""
+
+    def __init__(self, root: Path, cache: ZipCache, files: SourceFiles, tools: NodeTools, plans: NodePlanner) -> None:
+        self._root = root
+        self._cache = cache
+        self._files = files
+        self._tools = tools
+        self._plans = plans
+        self._requires: dict[Path, str] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def begin(self) -> None:
+        """Look at the manifests anew."""
+        self._requires.clear()
+
+    def bring(self, plan: NodePlan) -> None:
+        """Make what lies around the sources: node_modules and what shared packages build."""
+        self.install(plan)
+        for part in plan.packages:
+            self.build_package(part, plan)
+
+    def install(self, plan: NodePlan) -> None:
+        """Bring node_modules in line with the lock and the manifests of all of the workspace's members."""
+        if not plan.lock_name:
+            return
+        if plan.top not in self._requires:
+            told = plan.top.relative_to(self._root).as_posix()
+            manifests = {folder: self._plans.manifest(folder) for folder in (told, *plan.members)}
+            parts = {folder: manifest.requires for folder, manifest in manifests.items() if manifest}
+            beside = {f"settings {name}": self._digest_if_there(plan.top / name) for name in node.SETTINGS}
+            beside = {name: digest for name, digest in beside.items() if digest}
+            self._requires[plan.top] = python.key("node-modules", {**parts, **beside, "lock": plan.lock, "top": told})
+        self._tools.install(plan.top, plan.lock_name, self._requires[plan.top])
+
+    def build_package(self, part: NodePart, plan: NodePlan, *, always: bool = False) -> bool:
+        """Run a package's build script when what it makes is needed and not as we left it; whether it ran.
+
+        `always` runs it also when no entry of the package leads to what the script makes.
+        """
+        wanted = package_json.outputs(part.manifest, part.files)
+        if part.manifest.build_script is None or not (wanted or always):
+            return False
+        with self._one_at_a_time:
+            return self._build_package(part, plan, wanted)
+
+    def package_builds(self, workspace: Workspace) -> dict[str, Callable[[], bool]]:
+        """How to build each shared package that has a build script, each after those it depends on."""
+        shared = {part.name: part for part in self._plans.shared(workspace)}
+        manifests = {name: part.manifest for name, part in shared.items()}
+        order = [
+            inner for name in sorted(shared) for inner in (*package_json.reached(manifests[name], manifests), name)
+        ]
+        return {
+            name: partial(self._build_alone, workspace, shared[name].folder)
+            for name in dict.fromkeys(order)
+            if manifests[name].build_script is not None
+        }
+
+    def _build_package(self, part: NodePart, plan: NodePlan, wanted: tuple[str, ...]) -> bool:
+        by_name = {inner.name: inner for inner in plan.packages}
+        # All that it reaches: it may take in results that have taken in others'.
+        names = package_json.reached(part.manifest, {name: inner.manifest for name, inner in by_name.items()})
+        below = [by_name[name] for name in names if name != part.name]
+        inputs = part.inputs("") | {f"{inner.name}: {k}": v for inner in below for k, v in inner.inputs("").items()}
+        # Its own, not those of the service that happens to ask first.
+        found = self._plans.settings((part, *below), {name: inner.folder for name, inner in by_name.items()}, plan.top)
+        settings = {f"settings {path}": digest for path, digest in found.items()}
+        key = python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
+        note = self._cache.note("package", key)
+        if note is not None and note == self._made(part, wanted):
+            return False
+        with self._tools.alone():
+            if self._cache.note("package", key) != self._made(part, wanted):  # else another process has just made it
+                self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name)
+            made = self._made(part, wanted)
+        missing = sorted(path for path, digest in made.items() if not digest)
+        if missing:
+            raise BuildFailed(
+                f"its build script did not make {', '.join(missing)}",
+                where=f"{part.folder}/package.json",
+                hint="let `main` and `exports` name files that `build` makes",
+            )
+        self._cache.keep_note("package", key, made)
+        return True
+
+    def _build_alone(self, workspace: Workspace, folder: str) -> bool:
+        plan = self._plans.plan(workspace, folder)
+        self.install(plan)
+        part = self._plans.part(folder, plan.service.manifest.name, plan.service.manifest)
+        return self.build_package(part, plan, always=True)
+
+    def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
+        """Digests of all that lies in the folders of results; empty for an entry that is not there."""
+        folders = {path.partition("*")[0].rpartition("/")[0].partition("/")[0] for path in wanted} | {"dist", "build"}
+        made: dict[str, str] = {}
+        for folder in sorted(folders - {""}):
+            if (self._root / part.folder / folder).is_dir():
+                walked = self._files.walk(posixpath.join(part.folder, folder), outputs=True)
+                made |= {f"{folder}/{inner}": file.digest for inner, file in walked.items()}
+        for path in wanted:
+            if "*" not in path:
+                made.setdefault(path, self._digest_if_there(self._root / part.folder / path))
+        return made
+
+    def _digest_if_there(self, path: Path) -> str:
+        try:
+            return self._files.digest(path)
+        except OSError:
+            return ""

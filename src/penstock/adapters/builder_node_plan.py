@@ -1,0 +1,287 @@
+"""Looks at a Node.js service: its files, the shared packages that it reaches, the lock and the settings around it."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.build import node, node_lock, package_json, tsconfig
+from penstock.build.changes import Reach
+from penstock.model.errors import BuildFailed
+from penstock.model.workspace import BuildOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from penstock.adapters.builder_files import SourceFile, SourceFiles
+    from penstock.build.package_json import PackageJson
+    from penstock.build.units import Unit
+    from penstock.model.workspace import Workspace
+
+_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "reviewed")
+_USUAL = BuildOptions()
+_NO_MANIFEST = package_json.package_json("{}", where="")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePart:
+    """The service itself, or an internal package that it reaches. `folder` is relative to the workspace."""
+
+    name: str
+    folder: str
+    manifest: PackageJson
+    files: Mapping[str, SourceFile]
+
+    def inputs(self, label: str) -> dict[str, str]:
+        """What its bytes depend on."""
+        found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "package.json"}
+        return found | {f"{label}package.json": self.manifest.digest}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """What a unit is made from. `packages` come after those they depend on."""
+
+    service: NodePart
+    packages: tuple[NodePart, ...]
+    top: Path
+    """The folder that holds the lock and node_modules."""
+    lock_name: str
+    lock: str
+    """Digest of the lock."""
+    members: tuple[str, ...]
+    """Folders of all services and packages that share node_modules."""
+    settings: Mapping[str, str]
+    """Digests of files outside the service that change what esbuild does."""
+    options: BuildOptions = _USUAL
+
+    def inputs(self) -> dict[str, str]:
+        """The recipe's inputs that come from the workspace."""
+        found = self.service.inputs("source ")
+        for part in self.packages:
+            found |= part.inputs(f"package {part.name}: ")
+        return found | self._shared_inputs() | self._chosen()
+
+    def type_inputs(self) -> dict[str, str]:
+        """What the types depend on."""
+        found = self.service.inputs("source ")
+        for part in self.packages:
+            found |= part.inputs(f"package {part.name}: ")
+        return found | self._shared_inputs()
+
+    def _shared_inputs(self) -> dict[str, str]:
+        return {f"lock {self.lock_name}": self.lock} | {f"settings {k}": v for k, v in self.settings.items()}
+
+    def _chosen(self) -> dict[str, str]:
+        """What the person asked for that is not the default."""
+        values = {key: getattr(self.options, key) for key in _OPTIONS}
+        return {f"option {key}": str(value) for key, value in values.items() if value != getattr(BuildOptions(), key)}
+
+
+class NodePlanner:
+    """Reads manifests, locks and settings of the workspace in `root`, only through `files`; runs nothing."""
+
+    def __init__(self, root: Path, files: SourceFiles) -> None:
+        self._root = root
+        self._files = files
+        self._lock_texts: dict[str, node_lock.Lock | None] = {}
+        self._manifests: dict[tuple[str, str], PackageJson] = {}
+        self._members_of: tuple[Workspace, tuple[str, ...], tuple[str, ...]] | None = None
+
+    def plan(self, workspace: Workspace, folder: str, options: BuildOptions | None = None) -> NodePlan:
+        """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
+        shared = self.shared(workspace)
+        service = self.part(folder, folder, self.manifest(folder) or _NO_MANIFEST)
+        top, lock_name = self._lock(folder, needed=bool(service.manifest.depends_on))
+        by_name = {part.name: part for part in shared}
+        names = package_json.reached(service.manifest, {name: part.manifest for name, part in by_name.items()})
+        packages = tuple(
+            self.part(by_name[name].folder, name, by_name[name].manifest) for name in names if name != service.name
+        )
+        packages += self._aliased((service, *packages))
+        parts = (service, *packages)
+        return NodePlan(
+            service=service,
+            packages=packages,
+            top=top,
+            lock_name=lock_name,
+            lock=self._files.digest(top / lock_name) if lock_name else "",
+            members=self._members(workspace, shared),
+            settings=self.settings(parts, {part.name: part.folder for part in shared}, top),
+            options=options or BuildOptions(),
+        )
+
+    def reach(self, plan: NodePlan, service: str) -> Reach:
+        """The places of the workspace that a service depends on; of a lock its part, or all where that is not clear."""
+        folders = tuple(part.folder for part in (plan.service, *plan.packages))
+        locks = {}
+        if plan.lock_name:
+            lock = plan.top / plan.lock_name
+            locks[lock.relative_to(self._root).as_posix()] = self.lock_part(plan, self._files.text(lock) or "")
+        known = {path: digest for path, digest in locks.items() if digest is not None}
+        return Reach(service=service, folders=folders, files=(*plan.settings, *(locks.keys() - known)), locks=known)
+
+    def lock_part(self, plan: NodePlan, text: str) -> str | None:
+        """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
+        if text not in self._lock_texts:
+            self._lock_texts[text] = node_lock.parse(plan.lock_name, text)
+        lock = self._lock_texts[text]
+        if lock is None:
+            return None
+        parts = (plan.service, *plan.packages)
+        top = plan.top.relative_to(self._root).as_posix()
+        asked = (node_lock.package_of(module) for part in parts for module in self._imported(part))
+        folders = [posixpath.relpath(part.folder, top) for part in parts]
+        return node_lock.part(lock, folders, {name for name in asked if name is not None})
+
+    def manifest(self, folder: str) -> PackageJson | None:
+        """The package.json in that folder, or None. Raises BuildFailed when it cannot be read."""
+        text = self._files.setting(f"{folder}/package.json")
+        if text is None:
+            return None
+        key = (folder, text)
+        if key not in self._manifests:
+            self._manifests[key] = package_json.package_json(text, where=f"{folder}/package.json")
+        return self._manifests[key]
+
+    def shared(self, workspace: Workspace) -> list[NodePart]:
+        """The shared packages of the workspace, without their files."""
+        found = []
+        for package in workspace.packages:
+            manifest = self.manifest(package.path) if package.language == "node" else None
+            if manifest is not None:
+                found.append(NodePart(name=manifest.name, folder=package.path, manifest=manifest, files={}))
+        return found
+
+    def part(self, folder: str, name: str, manifest: PackageJson) -> NodePart:
+        """A service or package with its files as they are now."""
+        keep_outputs = manifest.build_script is None
+        return NodePart(
+            name=name, folder=folder, manifest=manifest, files=self._files.walk(folder, outputs=keep_outputs)
+        )
+
+    def settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
+        """Digests of the package manager's settings, and of tsconfigs outside the parts that theirs extend."""
+        found: dict[str, str] = {}
+        relative = top.relative_to(self._root).as_posix()
+        above = "" if relative == "." else relative
+        for name in node.SETTINGS:
+            place = posixpath.join(above, name)
+            if self._files.has(place):
+                found[place] = self._files.digest(top / name)
+        queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
+        # esbuild looks for a tsconfig.json from the file upwards.
+        queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in _upwards(part.folder)]
+        seen: set[str] = set()
+        while queue:
+            path = queue.pop()
+            if path in seen or not self._files.has(path):
+                continue
+            seen.add(path)
+            if not any(path.startswith(f"{part.folder}/") for part in parts):
+                found[path] = self._files.digest(self._root / path)
+            queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
+        return found
+
+    def _lock(self, folder: str, *, needed: bool) -> tuple[Path, str]:
+        """Where the lock lies and what it is called; nothing of the kind for a service without any dependency."""
+        for above in _upwards(folder):
+            for name in node.LOCKS:
+                if self._files.has(posixpath.join(above, name)):
+                    return self._root / above, name
+            for name in node.OTHER_LOCKS:
+                if self._files.has(posixpath.join(above, name)):
+                    raise BuildFailed(
+                        f"{name}: only pnpm's, npm's and Yarn's locks are understood",
+                        where=posixpath.join(above, name),
+                        hint="bun install --yarn (makes a yarn.lock from it)",
+                    )
+        if not needed:
+            return self._root / folder, ""
+        raise BuildFailed(
+            "there is no pnpm-lock.yaml, package-lock.json or yarn.lock",
+            where=folder,
+            hint="pnpm install (or npm install, or yarn install)",
+        )
+
+    def _members(self, workspace: Workspace, shared: Sequence[NodePart]) -> tuple[str, ...]:
+        folders = tuple(part.folder for part in shared)
+        known = self._members_of
+        if known is None or known[0] is not workspace or known[1] != folders:
+            services = (each.path for each in workspace.services if each.language == "node")
+            known = self._members_of = (workspace, folders, (*services, *folders))
+        return known[2]
+
+    def _aliased(self, parts: tuple[NodePart, ...]) -> tuple[NodePart, ...]:
+        """Folders outside of all packages that `paths` of a tsconfig lead to and the sources speak of."""
+        found: dict[str, NodePart] = {}
+        queue = list(parts)
+        while queue:
+            part = queue.pop(0)
+            targets: dict[str, tuple[str, ...]] = {}
+            for path in self._tsconfigs(part):
+                targets |= tsconfig.aliases(path, self._files.setting(path) or "")
+            if not targets:
+                continue
+            modules = sorted(set(self._imported(part)))
+            led = (
+                tsconfig.leads_to(module, alias, place)
+                for module in modules
+                for alias, places in targets.items()
+                for place in places
+            )
+            for folder in sorted({folder for folder in led if folder is not None}):
+                if self._is_alias(folder, (*parts, *found.values())):
+                    found[folder] = self.part(folder, folder, _NO_MANIFEST)
+                    queue.append(found[folder])
+        return tuple(found[folder] for folder in sorted(found))
+
+    def _tsconfigs(self, part: NodePart) -> list[str]:
+        """The tsconfig.json that esbuild takes for the part, and those it extends, the strongest last."""
+        places = (posixpath.join(above, "tsconfig.json") for above in _upwards(part.folder))
+        first = next((place for place in places if self._files.has(place)), None)
+        chain: list[str] = []
+        queue = [first] if first else []
+        while queue:
+            path = queue.pop(0)
+            if path not in chain and self._files.has(path):
+                chain.append(path)
+                queue += package_json.extended_by(path, self._files.setting(path) or "", {})
+        return chain[::-1]
+
+    def _is_alias(self, folder: str, known: Iterable[NodePart]) -> bool:
+        inside = any(folder == part.folder or folder.startswith(f"{part.folder}/") for part in known)
+        return (
+            not inside and folder not in {"", "."} and "node_modules" not in folder and self._files.has_folder(folder)
+        )
+
+    def _imported(self, part: NodePart) -> Iterator[str]:
+        """Names of modules, outside of the part, that its sources ask for."""
+        for path, file in part.files.items():
+            if path.endswith(node.EXTENSIONS):
+                yield from self._files.fact("imports", file.path, partial(_asked_for, file))
+
+
+def entry(unit: Unit, plan: NodePlan) -> node.Entry:
+    """Where a unit's function begins. Raises BuildFailed when there is no such source."""
+    (function,) = unit.functions
+    manifest = f"{plan.service.folder}/service.toml"
+    return node.entry(function.handler, plan.service.files, plan.service.manifest.format, where=manifest)
+
+
+def _asked_for(file: SourceFile) -> list[str]:
+    return node.asked_for(file.read())
+
+
+def _upwards(folder: str) -> tuple[str, ...]:
+    """The folder and those above it up to the workspace's root, which is the empty text."""
+    parts = Path(folder).parts
+    return tuple("/".join(parts[:count]) for count in range(len(parts), -1, -1))
+
+
+def _is_tsconfig(path: str) -> bool:
+    name = posixpath.basename(path)
+    return name.startswith("tsconfig") and name.endswith(".json")

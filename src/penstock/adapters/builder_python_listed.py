@@ -1,0 +1,175 @@
+"""Looks at a Python service whose packages poetry.lock or requirements.txt lists."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from penstock.adapters.builder_files import SourceFile
+from penstock.adapters.builder_python_parts import Listing, PythonPlan
+from penstock.build import poetry, python, requirements
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from penstock.adapters.builder_files import SourceFiles
+    from penstock.adapters.builder_python_parts import Part
+    from penstock.build.pyproject import Manifest
+    from penstock.model.workspace import BuildOptions
+
+
+class ListedPlanner:
+    """Reads listings of packages; `manifest` and `part` look at a folder of the workspace."""
+
+    def __init__(
+        self,
+        root: Path,
+        files: SourceFiles,
+        manifest: Callable[[str], Manifest | None],
+        part: Callable[[str, str, Manifest | None], Part],
+    ) -> None:
+        self._root = root
+        self._files = files
+        self._manifest = manifest
+        self._part = part
+
+    def from_poetry(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
+        """By the poetry.lock in that folder. Raises BuildFailed."""
+        where = f"{folder}/poetry.lock"
+        texts = [self._files.text(self._root / folder / name) for name in ("poetry.lock", "pyproject.toml")]
+        if texts[1] is None:
+            raise BuildFailed("there is no pyproject.toml beside it", where=where, hint="poetry init")
+        locked = poetry.reached(
+            texts[0] or "",
+            texts[1],
+            where=where,
+            groups=options.groups,
+            extras=options.extras,
+            without=python.supplied(options),
+        )
+        places = {name: _below(folder, inner) for name, inner in locked.folders.items()}
+        archives = self._archives(_below(folder, inner) for inner in locked.archives)
+        lines = [line.text for line in locked.roots]
+        listing = Listing(
+            roots=_text(*locked.options, *sorted(lines), *self._archive_lines(archives)),
+            pins=_text(*sorted(requirements.without_hashes(line.text) for line in locked.pins)),
+            hashes=_hashes(locked.pins),
+            complete=not lines and not archives,
+            where=where,
+            lock_hint=f"poetry lock --directory {folder}",
+            archives=archives,
+        )
+        return PythonPlan(
+            service=self._part(folder, folder, manifest),
+            packages=tuple(self._part(place, name, self._manifest(place)) for name, place in sorted(places.items())),
+            locked={**locked.packages, "roots": listing.roots},
+            requires={},
+            options=options,
+            listing=listing,
+        )
+
+    def from_requirements(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
+        """By the requirements.txt in that folder, and those of the packages that it names. Raises BuildFailed."""
+        parsed = self._requirements(folder, options)
+        packages = {place: self._part(place, Path(place).name, self._manifest(place)) for place in parsed.folders}
+        packages.pop(folder, None)  # `-e .`
+        queue = [place for place in parsed.folders if place != folder]
+        while queue:
+            place = queue.pop()
+            if not self._files.has(_below(place, "requirements.txt")):
+                continue
+            for further in self._requirements(place, options).folders:
+                if further not in packages and further not in {place, folder}:
+                    packages[further] = self._part(further, Path(further).name, self._manifest(further))
+                    queue.append(further)
+        listing = self._listing(folder, parsed, options, tuple(packages.values()))
+        return PythonPlan(
+            service=self._part(folder, folder, manifest),
+            packages=tuple(packages[place] for place in sorted(packages)),
+            locked={f"{line.where}": line.text for line in parsed.lines}
+            | {"options": "\n".join(parsed.options), "roots": listing.roots, "pins": listing.pins},
+            requires={},
+            options=options,
+            listing=listing,
+        )
+
+    def _listing(
+        self, folder: str, parsed: requirements.Requirements, options: BuildOptions, packages: tuple[Part, ...]
+    ) -> Listing:
+        """With hashes a listing is complete by pip's rule; else uv says what else it needs, within what is pinned."""
+        archives = self._archives(parsed.archives)
+        names = {requirements.normalised(part.manifest.name) for part in packages if part.manifest}
+        left_out = {*names, *python.supplied(options)}
+        needed = [
+            text
+            for part in packages
+            for text in (part.manifest.dependencies if part.manifest else ())
+            if requirements.normalised(requirements.name_of(text)) not in left_out
+        ]
+        complete = parsed.complete and not archives
+        further = [*self._archive_lines(archives), *([] if complete else sorted(set(needed)))]
+        lines = [*parsed.lines, *further]
+        return Listing(
+            roots=f"{parsed.text()}{_text(*further)}" if lines else "",
+            pins=parsed.constraints(),
+            hashes=_hashes((*parsed.pins, *parsed.lines)),
+            complete=complete or not lines,
+            resolve=options.resolve,
+            where=f"{folder}/requirements.txt",
+            lock_hint=f"uv pip compile requirements.in -o {folder}/requirements.txt; or as of a day, in service.toml: "
+            '[build] resolve = "2026-01-31"',
+            archives=archives,
+        )
+
+    def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:
+        found = {}
+        for place in places:
+            path = self._root / place
+            if place.startswith("..") or not self._files.has(place):
+                raise BuildFailed("this archive is not in the workspace", where=place, hint="correct the path")
+            found[place] = SourceFile(str(path), self._files.digest(path), executable=False)
+        return found
+
+    def _archive_lines(self, archives: Iterable[str]) -> list[str]:
+        return [requirements.archive_line(place, str(self._root / place)) for place in archives]
+
+    def _requirements(self, folder: str, options: BuildOptions) -> requirements.Requirements:
+        path = f"{folder}/requirements.txt"
+        texts: dict[str, str] = {}
+        queue = [path]
+        while queue:
+            current = queue.pop()
+            text = self._files.text(self._root / current)
+            if text is not None and current not in texts:
+                texts[current] = text
+                queue += requirements.includes(current, text)
+        return requirements.parse(
+            path,
+            texts,
+            without=python.supplied(options),
+            resolves=options.resolve is not None,
+            root=str(self._root),
+            exists=lambda place: (
+                not place.startswith("..") and (self._files.has(place) or self._files.has_folder(place))
+            ),
+        )
+
+
+def _below(folder: str, inner: str) -> str:
+    return os.path.normpath(os.path.join(folder, inner))  # noqa: PTH118 - a relative path, as text
+
+
+def _hashes(lines: Iterable[requirements.Line]) -> dict[str, str]:
+    """The `--hash` options of pinned lines, by `name==version`."""
+    found = {}
+    for line in lines:
+        for name, version in requirements.pinned_versions(requirements.without_hashes(line.text)).items():
+            found[f"{name}=={version}"] = " ".join(re.findall(r"--hash[=\s]\S+", line.text))
+    return found
+
+
+def _text(*lines: str) -> str:
+    return "".join(f"{line}\n" for line in lines)

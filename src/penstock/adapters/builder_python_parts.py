@@ -1,0 +1,125 @@
+"""What a Python service is made from, as values: its parts, what its lock says, what else is to be installed."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from penstock.build import python
+from penstock.build.changes import Reach
+from penstock.model.workspace import BuildOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from penstock.adapters.builder_files import SourceFile
+    from penstock.build.pyproject import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The service itself, or an internal package that it reaches. `folder` is relative to the workspace."""
+
+    name: str
+    folder: str
+    manifest: Manifest | None
+    files: Mapping[str, SourceFile]
+
+    @property
+    def buildable(self) -> bool:
+        """Whether a build backend makes it a package; else its files are taken as they are."""
+        if self.manifest is None:
+            return "setup.py" in self.files  # an old package: setup.py is its manifest
+        # Poetry projects that are only applications have no module of their name, and cannot be built.
+        module = self.manifest.module
+        places = (f"{module}/", f"src/{module}/", f"{module}.py", f"src/{module}.py")
+        return self.manifest.buildable and (not module or any(path.startswith(places) for path in self.files))
+
+    def inputs(self, label: str) -> dict[str, str]:
+        """What its bytes depend on."""
+        found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "pyproject.toml"}
+        if self.manifest is not None:
+            found[f"{label}pyproject.toml"] = self.manifest.digest
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """External packages that no uv.lock speaks of. The texts are requirements as uv reads them."""
+
+    roots: str = ""
+    pins: str = ""
+    hashes: Mapping[str, str] = field(default_factory=dict)
+    """`--hash` options by `name==version`."""
+    complete: bool = True
+    """Whether `roots` is all there is to install, so that nothing is left to resolve."""
+    resolve: str | None = None
+    """The day as of which the index is read; None: nothing but pinned versions may be taken."""
+    where: str = ""
+    lock_hint: str = ""
+    archives: Mapping[str, SourceFile] = field(default_factory=dict)
+    """Wheels and source archives that lie in the workspace."""
+
+
+NOTHING = Listing()
+_OPTIONS = ("groups", "extras", "resolve", "bundle_sdk", "prune", "bytecode", "strip", "provided", "reviewed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PythonPlan:
+    """What a unit is made from.
+
+    `export` is what uv is asked for when there is a uv.lock: the lock's folder and the project's name. Otherwise
+    `listing` tells what to install.
+    """
+
+    service: Part
+    packages: tuple[Part, ...]
+    locked: Mapping[str, str]
+    requires: Mapping[str, str]
+    options: BuildOptions
+    export: tuple[Path, str] | None = None
+    edges: str = ""
+    """With a uv.lock: plans with equal edges get equal requirements from it."""
+    listing: Listing = NOTHING
+
+    def inputs(self) -> dict[str, str]:
+        """The recipe's inputs that come from the workspace."""
+        found = self.service.inputs("source ")
+        for part in self.packages:
+            found |= part.inputs(f"package {part.name}: ")
+        return found | self.lock_inputs()
+
+    def reach(self, service: str, root: Path) -> Reach:
+        """The places of the workspace that it depends on."""
+        here = (self.service, *self.packages)
+        files = {path.partition(":")[0] for path in self.locked if path.endswith(".txt") or ".txt:" in path}
+        files |= {f"{self.service.folder}/poetry.lock", *self.listing.archives}
+        locks = {}
+        if self.export is not None:
+            above = self.export[0].relative_to(root).as_posix()
+            files.add(os.path.normpath(os.path.join(above, "pyproject.toml")))  # noqa: PTH118 - a relative path, as text
+            locks[os.path.normpath(os.path.join(above, "uv.lock"))] = part_of_lock(self.locked, self.edges)  # noqa: PTH118
+        return Reach(
+            service=service, folders=tuple(part.folder for part in here), files=tuple(sorted(files)), locks=locks
+        )
+
+    def lock_inputs(self) -> dict[str, str]:
+        """Those that the installed packages depend on."""
+        found = {f"lock {name}": digest for name, digest in self.locked.items()}
+        found |= {f"requires {path}": digest for path, digest in self.requires.items()}
+        return (
+            found | {f"archive {path}": file.digest for path, file in self.listing.archives.items()} | self._options()
+        )
+
+    def _options(self) -> dict[str, str]:
+        """What the person asked for that is not the default."""
+        chosen = {key: getattr(self.options, key) for key in _OPTIONS}
+        return {f"option {key}": str(value) for key, value in chosen.items() if value != getattr(BuildOptions(), key)}
+
+
+def part_of_lock(packages: Mapping[str, str], edges: str) -> str:
+    """A digest of what a project reaches in its lock."""
+    return python.key("part of a lock", {**packages, "": edges})

@@ -1,0 +1,136 @@
+"""Looks at units: the recipe of each, from what was seen before when nothing changed, else from its planner."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.adapters.builder_node import BUILDER as NODE_BUILDER
+from penstock.adapters.builder_python import BUILDER as PYTHON_BUILDER
+from penstock.build import archive
+from penstock.model.artifact import Recipe, Target
+from penstock.model.errors import BuildFailed, PenstockError
+from penstock.model.workspace import BuildOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from pathlib import Path
+
+    from penstock.adapters.builder_files import SourceFiles
+    from penstock.adapters.builder_looks import Looks
+    from penstock.adapters.builder_node_plan import NodePlan, NodePlanner
+    from penstock.adapters.builder_python_parts import PythonPlan
+    from penstock.adapters.builder_python_plan import PythonPlanner
+    from penstock.adapters.builder_seen import Seen
+    from penstock.build.units import Unit
+    from penstock.model.artifact import Artifact
+    from penstock.model.workspace import Language, Workspace
+    from penstock.ports import Clock
+
+_USUAL = BuildOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A unit that was looked at: it can be built, or it is known why not."""
+
+    unit: Unit
+    recipe: Recipe
+    digest: str
+    """The recipe's, which takes a while to compute."""
+    plan: PythonPlan | NodePlan
+    seen: Seen
+    """What the recipe was found out from."""
+    at: float
+    """When the look of which it is part began, in seconds since 1970."""
+
+
+class Units:
+    """Prepares units to be built. What it saw is remembered in `looks`."""
+
+    def __init__(  # noqa: PLR0917 - what it works with
+        self,
+        files: SourceFiles,
+        looks: Looks,
+        clock: Clock,
+        planners: tuple[PythonPlanner, NodePlanner],
+        tools: Callable[[Language], Mapping[str, str]],
+        cache: Path,
+    ) -> None:
+        """`tools` gives the versions of what makes the bytes; `cache` is where builds write."""
+        self._files = files
+        self._looks = looks
+        self._clock = clock
+        self._pythons, self._nodes = planners
+        self._tools = tools
+        self._cache = cache
+
+    def begin(self, workspace: Workspace) -> None:
+        """See everything anew."""
+        self._looks.begin(_scope(workspace))
+
+    def unchanged(self, unit: Unit, target: Target) -> tuple[str, int | None] | None:
+        """The recipe's digest and the growth that came of it, when nothing that it comes of has changed since."""
+        return self._looks.recipe(*_look_key(unit, target))
+
+    def prepare(
+        self, workspace: Workspace, selected: Sequence[Unit], targets: Mapping[str, Target]
+    ) -> tuple[list[Prepared], dict[str, PenstockError]]:
+        """Plans and recipes of these units, and why some have none."""
+        prepared = []
+        failures: dict[str, PenstockError] = {}
+        at = self._clock.now()
+        with self._files.one_look():
+            for unit in selected:
+                try:
+                    prepared.append(self._look(workspace, unit, targets[unit.name], at))
+                except PenstockError as error:
+                    failures[unit.name] = error
+                except OSError as error:
+                    failures[unit.name] = in_words(error, self._cache)
+        return prepared, failures
+
+    def _look(self, workspace: Workspace, unit: Unit, target: Target, at: float) -> Prepared:
+        plan: PythonPlan | NodePlan
+        with self._files.watching() as seen:
+            if unit.language == "python":
+                plan = self._pythons.plan(unit.service.path, unit.service.build)
+            else:
+                plan = self._nodes.plan(workspace, unit.service.path, unit.service.build)
+            tools = self._tools(unit.language)
+        handlers = {f"handler {function.key}": function.handler for function in unit.functions}
+        recipe = Recipe(unit=unit.name, target=target, inputs={**plan.inputs(), **tools, **handlers})
+        return Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=plan, seen=seen, at=at)
+
+    def learn(self, prepared: Sequence[Prepared], made: Mapping[str, Artifact], units: Collection[str]) -> None:
+        """Keep what was seen for what came of it."""
+        for one in prepared:
+            if artifact := made.get(one.unit.name):
+                key = _look_key(one.unit, one.recipe.target)
+                self._looks.learn(key, one.seen, one.at, one.digest, artifact.delta)
+        self._looks.save(units)
+
+
+def in_words(error: OSError, cache: Path) -> BuildFailed:
+    """What to say of a fault of the file system; what a build writes lies below `cache`."""
+    # A write that finds no room names no file.
+    is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    where = error.filename or (cache if is_full else "")
+    return BuildFailed(error.strerror or str(error), where=str(where), hint="make room" if is_full else "")
+
+
+def _scope(workspace: Workspace) -> str:
+    """What planners depend on besides files and the unit: shared packages, tools, and whose uv is at hand."""
+    packages = [(package.name, package.path, package.language) for package in workspace.packages]
+    tools = [PYTHON_BUILDER, NODE_BUILDER, *archive.tools().items(), sys.prefix]
+    return repr([packages, tools])
+
+
+def _look_key(unit: Unit, target: Target) -> tuple[str, str]:
+    """Under which name a look at the unit is kept, and what its recipe depends on besides files and the scope."""
+    options = unit.service.build
+    chosen = "" if options == _USUAL else repr(options)
+    handlers = [(function.key, function.handler) for function in unit.functions]
+    return f"{unit.name} {target}", f"{unit.service.path} {target.platform} {handlers} {chosen}"
