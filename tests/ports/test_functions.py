@@ -215,6 +215,40 @@ def test_weights_that_lambda_refuses_are_refused_and_change_nothing(
     assert place.functions.aliases(name)["live"] == before
 
 
+def test_an_alias_is_kept_warm_and_given_back(place: Place, name: str) -> None:
+    place.make_function(name)
+    publish(place, name, "one")
+    place.functions.set_alias(name, "blue", "1")
+    assert place.functions.provisioned(name, "blue") is None
+    place.functions.provision(name, "blue", 2)
+    found = place.functions.provisioned(name, "blue")
+    assert found is not None
+    assert (found.requested, found.status) == (2, "READY")
+    place.functions.unprovision(name, "blue")
+    place.functions.unprovision(name, "blue")
+    assert place.functions.provisioned(name, "blue") is None
+
+
+def test_weights_and_warmth_exclude_each_other(place: Place, name: str) -> None:
+    place.make_function(name)
+    publish(place, name, "one")
+    publish(place, name, "two")
+    place.functions.set_alias(name, "live", "1", weights={"2": 0.5})
+    with pytest.raises(RemoteFault, match="Provisioned Concurrency"):
+        place.functions.provision(name, "live", 1)
+    place.functions.set_alias(name, "live", "1")
+    place.functions.provision(name, "live", 1)
+    with pytest.raises(RemoteFault, match="Provisioned Concurrency"):
+        place.functions.set_alias(name, "live", "1", weights={"2": 0.5})
+
+
+def test_what_was_never_published_cannot_be_kept_warm(place: Place, name: str) -> None:
+    place.make_function(name)
+    publish(place, name, "one")
+    with pytest.raises(RemoteFault):
+        place.functions.provision(name, "green", 1)
+
+
 def test_a_call_of_nobody_is_not_found(place: Place) -> None:
     with pytest.raises(NotFound):
         place.functions.invoke("ports-nobody", "blue", "{}")

@@ -11,6 +11,7 @@ from penstock.operations.engine import reach
 from penstock.operations.orders import is_driven, tell
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
+from penstock.operations.warmth import follow
 from penstock.release.reconcile import Settled
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def abort(world: World, *, why: str = "") -> Aborted:
             return Aborted(environment=name, release=None, live=live, changed=False)
         if rollout is not None:  # it has lost its driver, and went back when the lease was taken
             session.record("aborting", {"release": rollout.release, "why": why})
+            follow(world)
             return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
@@ -55,4 +57,5 @@ def abort(world: World, *, why: str = "") -> Aborted:
         waited = pointer.slot(pointer.candidate).release
         session.record("aborting", {"release": waited, "slot": pointer.candidate})
         reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
+        follow(world)
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)

@@ -47,10 +47,11 @@ from penstock.operations.terraform import (
 )
 from penstock.operations.verify import verify_release
 from penstock.operations.wanted import Deployed, live_release
+from penstock.operations.warmth import follow, judged, moves_at_once
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
-from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Verify, is_walked, is_weighted, walk
+from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Verify, is_walked, is_weighted, unshared, walk
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -120,6 +121,7 @@ def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest
             admitted=lambda change: loses_no_data_but(change, planned.plan),
         )
         session.forget()
+        follow(world, forgotten=True)
         collect(world, session)
     return _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
 
@@ -147,11 +149,13 @@ def _walk(world: World, session: Session, release: Release, wanted: Wanted, live
                     return False
             case _:
                 break
+    changed = _changed(world, release, live)
+    if not judged(changed):
+        steps = unshared(steps)
     if live is None or already or not is_walked(steps):
         go_live(world, session, release, applied)
     else:
-        changed = frozenset(function.service for function in _changed(world, release, live))
-        rollout = begin(world, release, live.id, strategy=wanted.strategy, changed=changed)
+        rollout = begin(world, release, live.id, steps=steps, changed=judged(changed))
         drive(world, session, rollout, release, applied)
     return True
 
@@ -204,11 +208,16 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
 def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
     """How traffic will move, in words; empty where it moves at once, as it does to the first release."""
     policy = world.workspace.environment.rollout
+    changed = _changed(world, wanted.release, live)
     steps = STRATEGIES[wanted.strategy](policy)
+    at_once = sorted(function.key for function in changed if moves_at_once(function)) if is_weighted(steps) else []
+    if not judged(changed):
+        steps = unshared(steps)
+    rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
     if live is None or not is_walked(steps):
-        return ""
-    changed = frozenset(function.service for function in _changed(world, wanted.release, live))
-    return walk(steps, policy.delay + slowest(world, changed))
+        return rest if live is not None else ""
+    said = walk(steps, policy.delay + slowest(world, judged(changed)))
+    return f"{said}; {rest}" if rest else said
 
 
 def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
@@ -216,8 +225,7 @@ def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
     steps = STRATEGIES[wanted.strategy](policy)
     if not is_weighted(steps):
         return None
-    changed = frozenset(function.service for function in _changed(world, wanted.release, live))
-    return foretell_plan(world, changed, steps, judge_policy(policy))
+    return foretell_plan(world, judged(_changed(world, wanted.release, live)), steps, judge_policy(policy))
 
 
 # ------------------------------------------------------------------------------------------ small things

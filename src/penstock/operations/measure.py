@@ -72,8 +72,9 @@ def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str
     for function in functions:
         if not few and function.service not in changed:
             continue
-        if function.routes:
+        if function.routes or not function.on:  # peers call the alias of their own slot, as HTTP callers do
             watches.append(slot_watch(function.service, function.physical, stable=stable, canary=slot))
+        if function.routes:
             routes.append(
                 RouteWatch(
                     service=function.service,

@@ -21,12 +21,13 @@ from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, step, warn
 from penstock.operations.switch import go_live
 from penstock.operations.verify import verify_release
+from penstock.operations.warmth import follow, moves_at_once, warm
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import UNEVEN, Shared, weight
 from penstock.rollout.advance import advance, judgement_of, to_judge
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
-from penstock.rollout.strategies import STRATEGIES, Approve, Bake, Pause
+from penstock.rollout.strategies import Approve, Bake, Pause
 from penstock.rollout.traffic import findings
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.rollout.state import Action
+    from penstock.rollout.strategies import Step
 
 DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
@@ -45,7 +47,7 @@ LONGEST_PAUSE = 20.0
 """Seconds between two attempts, at most; the SDK has retried each by itself before."""
 
 
-def begin(world: World, release: Release, stable: str, *, strategy: str, changed: frozenset[str]) -> Rollout:
+def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...], changed: frozenset[str]) -> Rollout:
     """The walk of a release that is verified in the idle slot: not a step of it is taken yet."""
     policy = world.workspace.environment.rollout
     now = world.traffic_clock.now()
@@ -54,7 +56,7 @@ def begin(world: World, release: Release, stable: str, *, strategy: str, changed
         environment=world.workspace.environment.name,
         release=release.id,
         stable=stable,
-        steps=STRATEGIES[strategy](policy),
+        steps=steps,
         rules=Rules(
             on_inconclusive=policy.on_inconclusive,
             deadline=policy.deadline or DEADLINE,
@@ -124,19 +126,24 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
                     rollout = replace(rollout, reverting=rollout.reverting or f"AWS refused: {fault.what}")
                 world.traffic_clock.sleep(random.uniform(0, min(2.0**refusals, LONGEST_PAUSE)))  # noqa: S311 - jitter
     except CameBack:
-        unmark(world)
-        store.save(rollout.ended("reverted"))
+        _gone_back(world, store, rollout)
         raise
     except KeyboardInterrupt:
         warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
         rollout = replace(rollout, reverting="interrupted")
         store.save(rollout)
         _act(world, session, Revert("interrupted"), rollout, release, applied)
-        unmark(world)
-        store.save(rollout.ended("reverted"))
+        _gone_back(world, store, rollout)
         raise
     if rollout.outcome == "reverted":
+        follow(world)
         raise _ended_badly(rollout)
+
+
+def _gone_back(world: World, store: RolloutStore, rollout: Rollout) -> None:
+    unmark(world)
+    store.save(rollout.ended("reverted"))
+    follow(world)
 
 
 def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
@@ -205,6 +212,7 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
         case Check():
             return (rollout.at, _check(world, rollout))
         case Shift(percent=percent):
+            warm(world)
             reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
         case Promote():
             go_live(world, session, release, applied)
@@ -217,7 +225,7 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
 
 def _callers(world: World) -> frozenset[str]:
     """Functions that something calls through `live`; HTTP callers and other services go to a slot."""
-    return frozenset(function.physical for function in world.workspace.functions if function.on)
+    return frozenset(f.physical for f in world.workspace.functions if f.on and not moves_at_once(f))
 
 
 def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measures) -> Observation:

@@ -23,6 +23,7 @@ from penstock.operations.steps import step, timestamp, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_release
+from penstock.operations.warmth import follow, warm
 from penstock.policy.destruction import HOLDS_DATA
 from penstock.ports import Command
 from penstock.release.reconcile import Applied, Live, Loaded
@@ -131,12 +132,15 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     if previous != release.id and history.move != move:
         write_history(world.objects, history.beginning(move))
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    if not is_rollback and pointer.slot(pointer.idle).release == release.id:
+        warm(world)  # a rollback does not wait
     with step(world, f"move traffic to release {release.id}", inner=True):
         reach(session, Live(release=release, applied=applied), names)
     arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived)
     if previous != release.id:
         _tell(world, session, previous, "rollback" if is_rollback else "promotion")
+    follow(world)
     with step(world, "check the live release"):
         failures = check_live(world, _of(world, release)) or ([] if is_rollback else _smoke(world))
     if not failures:
@@ -224,6 +228,7 @@ def _take_back(world: World, session: Session, bad: Release, previous: str) -> N
     arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived.settled())
     _tell(world, session, bad.id, "the new release was not well")
+    follow(world)
 
 
 def _tell(world: World, session: Session, previous: str | None, why: str) -> None:

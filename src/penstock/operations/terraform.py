@@ -58,6 +58,9 @@ def wanted_shape(world: World) -> Shape:
     beside = {path.relative_to(world.infra).as_posix(): world.files.read(path) or b"" for path in _user_files(world)}
     for name, content in sorted([*beside.items(), *world.modules().items()]):
         digest.update(name.encode() + b"\0" + content + b"\0")
+    warm = {f.physical: f.concurrency.provisioned for f in world.workspace.functions if f.concurrency.provisioned}
+    if warm:  # the engine's, and still a change that a deploy must notice
+        digest.update(json.dumps(warm, sort_keys=True).encode())
     return Shape(root=root, fingerprint=digest.hexdigest())
 
 

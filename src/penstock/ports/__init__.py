@@ -7,7 +7,7 @@ All writes set absolute state, so that doing one twice is doing it once.
 """
 
 from penstock.ports.account import FunctionHealth, Health, Identity, Parameters, Secrets, TableHealth
-from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation
+from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation, Provisioned
 from penstock.ports.gateway import CanaryState, Gateway, HttpAnswer, StageState
 from penstock.ports.machine import Clock, Command, CommandResult, Commands, EventSink, Files
 from penstock.ports.metrics import Alarms, AlarmState, AlarmValue, MetricQuery, Metrics
@@ -41,6 +41,7 @@ __all__ = [
     "Metrics",
     "ObjectStore",
     "Parameters",
+    "Provisioned",
     "Secrets",
     "Signature",
     "Signer",

@@ -49,6 +49,16 @@ class Invocation:
     log_tail: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioned:
+    """Environments that an alias keeps warm: how many were asked for, and whether they are there."""
+
+    requested: int
+    status: str
+    """IN_PROGRESS, READY or FAILED."""
+    reason: str = ""
+
+
 @runtime_checkable
 class Functions(Protocol):
     """Lambda's code, versions and aliases. Names are physical; the configuration belongs to Terraform."""
@@ -93,3 +103,15 @@ class Functions(Protocol):
 
     def delete_version(self, name: str, version: str) -> None:
         """Delete a published version; done when it is not there. Raises Conflict while an alias points at it."""
+
+    def provisioned(self, name: str, alias: str) -> Provisioned | None:
+        """What the alias keeps warm; None when it keeps nothing, or is not there."""
+
+    def provision(self, name: str, alias: str, count: int) -> None:
+        """Let the alias keep so many environments warm; `provisioned` tells when they are there.
+
+        Raises RemoteFault for what Lambda refuses: an alias with weights, or on `$LATEST`.
+        """
+
+    def unprovision(self, name: str, alias: str) -> None:
+        """Let the alias keep nothing warm; done when it does not."""

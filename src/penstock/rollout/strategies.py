@@ -137,6 +137,15 @@ def is_walked(steps: tuple[Step, ...]) -> bool:
     return any(isinstance(step, Bake | Pause | Approve) for step in steps)
 
 
+def unshared(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """The walk of a release of which nothing can be judged: without weights below all, and without bakes."""
+    return tuple(
+        step
+        for step in steps
+        if not isinstance(step, Bake) and not (isinstance(step, SetWeight) and step.percent < ALL)
+    )
+
+
 def describe(step: Step) -> str:
     """A step in a few words, as a plan shows it."""
     return _what(step) + ("" if step.deadline is None else f" (within {duration(step.deadline)})")

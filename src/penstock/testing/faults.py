@@ -34,7 +34,7 @@ When = Literal["before", "after"]
 EFFECTS: Mapping[str, frozenset[str]] = {
     "Commands": frozenset({"run"}),
     "Files": frozenset({"write"}),
-    "Functions": frozenset({"update_code", "publish", "set_alias", "delete_version"}),
+    "Functions": frozenset({"update_code", "publish", "set_alias", "delete_version", "provision", "unprovision"}),
     "Gateway": frozenset({"deploy", "delete_deployment", "set_stage", "set_canary", "clear_canary"}),
     "LocalAws": frozenset({"start", "stop", "reset", "snapshot", "restore"}),
     "ObjectStore": frozenset({"create", "put", "put_if_absent", "put_if_match", "delete", "upload"}),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Conflict, NotFound, RemoteFault
-from penstock.ports import AliasState, FunctionState, Invocation
+from penstock.ports import AliasState, FunctionState, Invocation, Provisioned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +23,13 @@ class _Function:
     next_version: int = 1
     versions: dict[str, FunctionState] = field(default_factory=dict)
     aliases: dict[str, AliasState] = field(default_factory=dict)
+    warm: dict[str, int] = field(default_factory=dict)
+    """What aliases keep warm."""
     shares: dict[str, float] = field(default_factory=dict)
     """What the further version of an alias is owed: shares are exact instead of random, so that tests can count."""
+
+
+WARM = "Alias with weights can not be used with Provisioned Concurrency"
 
 
 class FakeFunctions:
@@ -152,7 +157,7 @@ class FakeFunctions:
             for known in (version, *weights):
                 if known != "$LATEST" and known not in found.versions:
                     raise NotFound(f"ResourceNotFoundException: version {known}", where=f"{name}:{alias}")
-            problem = _problem(version, weights)
+            problem = _problem(version, weights) or (WARM if weights and alias in found.warm else None)
             if problem:
                 raise RemoteFault(f"InvalidParameterValueException: {problem}", where=f"{name}:{alias}")
             found.aliases[alias] = AliasState(
@@ -176,6 +181,34 @@ class FakeFunctions:
             if any(alias.version == version or version in alias.weights for alias in found.aliases.values()):
                 raise Conflict("ResourceConflictException: an alias references it", where=f"{name}:{version}")
             found.versions.pop(version, None)
+
+    def provisioned(self, name: str, alias: str) -> Provisioned | None:
+        """What the alias keeps warm; it is there at once."""
+        with self._lock:
+            found = self._functions.get(name)
+            count = found.warm.get(alias) if found else None
+            return None if count is None else Provisioned(requested=count, status="READY")
+
+    def provision(self, name: str, alias: str, count: int) -> None:
+        """Let the alias keep so many environments warm; refuses what Lambda refuses."""
+        with self._lock:
+            found = self._function(name)
+            state = found.aliases.get(alias)
+            if state is None:
+                raise NotFound("ResourceNotFoundException", where=f"{name}:{alias}")
+            if state.weights:
+                raise RemoteFault(f"InvalidParameterValueException: {WARM}", where=f"{name}:{alias}")
+            if state.version == "$LATEST":
+                what = "Provisioned Concurrency Configs cannot be applied to unpublished function versions."
+                raise RemoteFault(f"InvalidParameterValueException: {what}", where=f"{name}:{alias}")
+            found.warm[alias] = count
+
+    def unprovision(self, name: str, alias: str) -> None:
+        """Let the alias keep nothing warm; done when it does not."""
+        with self._lock:
+            found = self._functions.get(name)
+            if found is not None:
+                found.warm.pop(alias, None)
 
     def _draw(self, name: str, qualifier: str) -> str:
         """The further version of a weighted alias when this call is one of its share; else the qualifier."""

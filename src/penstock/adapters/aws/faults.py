@@ -20,6 +20,7 @@ NOT_FOUND = frozenset(
         "NotFound",
         "NotFoundException",
         "ParameterNotFound",
+        "ProvisionedConcurrencyConfigNotFoundException",
         "ResourceNotFoundException",
     }
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters.aws.faults import calling
 from penstock.adapters.aws.session import INVOKE_TIMEOUT
 from penstock.model.errors import Conflict, NotFound, RemoteFault
-from penstock.ports import AliasState, FunctionState, Invocation
+from penstock.ports import AliasState, FunctionState, Invocation, Provisioned
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -140,6 +140,34 @@ class AwsFunctions:
         try:
             with calling("lambda:DeleteFunction", f"{name}:{version}"):
                 self._client.delete_function(FunctionName=name, Qualifier=version)
+        except NotFound:
+            return
+
+    def provisioned(self, name: str, alias: str) -> Provisioned | None:
+        """What the alias keeps warm; None when it keeps nothing, or is not there."""
+        try:
+            with calling("lambda:GetProvisionedConcurrencyConfig", f"{name}:{alias}"):
+                found = self._client.get_provisioned_concurrency_config(FunctionName=name, Qualifier=alias)
+        except NotFound:
+            return None
+        return Provisioned(
+            requested=found["RequestedProvisionedConcurrentExecutions"],
+            status=found["Status"],
+            reason=found.get("StatusReason", ""),
+        )
+
+    def provision(self, name: str, alias: str, count: int) -> None:
+        """Let the alias keep so many environments warm. Raises RemoteFault for what Lambda refuses."""
+        with calling("lambda:PutProvisionedConcurrencyConfig", f"{name}:{alias}"):
+            self._client.put_provisioned_concurrency_config(
+                FunctionName=name, Qualifier=alias, ProvisionedConcurrentExecutions=count
+            )
+
+    def unprovision(self, name: str, alias: str) -> None:
+        """Let the alias keep nothing warm; done when it does not."""
+        try:
+            with calling("lambda:DeleteProvisionedConcurrencyConfig", f"{name}:{alias}"):
+                self._client.delete_provisioned_concurrency_config(FunctionName=name, Qualifier=alias)
         except NotFound:
             return
 
