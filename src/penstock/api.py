@@ -436,6 +436,7 @@ class Penstock:
         from penstock.adapters.aws.health import AwsHealth  # noqa: PLC0415
         from penstock.adapters.aws.identity import AwsIdentity  # noqa: PLC0415
         from penstock.adapters.aws.metrics import AwsMetrics  # noqa: PLC0415
+        from penstock.adapters.aws.notices import AwsNotices  # noqa: PLC0415
         from penstock.adapters.aws.parameters import AwsParameters  # noqa: PLC0415
         from penstock.adapters.aws.secrets import AwsSecrets  # noqa: PLC0415
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
@@ -475,6 +476,7 @@ class Penstock:
             health=AwsHealth(session, traffic_clock),
             metrics=AwsMetrics(session),
             alarms=AwsAlarms(session),
+            notices=AwsNotices(session),
             terraform=self.terraform,
             builds=lambda: self.builder,
             modules=shipped_modules,

@@ -16,6 +16,7 @@ from penstock.adapters.aws.functions import AwsFunctions
 from penstock.adapters.aws.gateway import AwsGateway
 from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.metrics import AwsMetrics
+from penstock.adapters.aws.notices import AwsNotices
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
@@ -27,6 +28,7 @@ from penstock.testing import (
     FakeGateway,
     FakeIdentity,
     FakeMetrics,
+    FakeNotices,
     FakeObjectStore,
     FakeParameters,
     FakeSecrets,
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
         Gateway,
         Identity,
         Metrics,
+        Notices,
         ObjectStore,
         Parameters,
         Secrets,
@@ -73,6 +76,7 @@ class Place(Protocol):
     gateway: Gateway
     identity: Identity
     metrics: Metrics
+    notices: Notices
     objects: ObjectStore
     parameters: Parameters
     secrets: Secrets
@@ -99,6 +103,8 @@ class FakePlace:
         self.identity: Identity = FakeIdentity(account=ACCOUNT)
         self.parameters: Parameters = FakeParameters()
         self.secrets: Secrets = FakeSecrets()
+        self._notices = FakeNotices()
+        self.notices: Notices = self._notices
         self._alarms = FakeAlarms()
         self._metrics = FakeMetrics()
         self.alarms: Alarms = self._alarms
@@ -139,6 +145,7 @@ class EmbeddedPlace:
         self.metrics: Metrics = AwsMetrics(session)
         self.parameters: Parameters = AwsParameters(session)
         self.secrets: Secrets = AwsSecrets(session)
+        self.notices: Notices = AwsNotices(session)
         self.objects.create()
 
     def make_function(self, name: str) -> None:

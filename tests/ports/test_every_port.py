@@ -14,6 +14,7 @@ from penstock.adapters.aws.gateway import AwsGateway
 from penstock.adapters.aws.health import AwsHealth
 from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.metrics import AwsMetrics
+from penstock.adapters.aws.notices import AwsNotices
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
@@ -39,6 +40,7 @@ WAYS: dict[type, tuple[type, ...]] = {
     ports.Interpreters: (testing.FakeInterpreters, RealInterpreters),
     ports.LocalAws: (testing.FakeLocalAws, LocalAwsProcess),
     ports.Metrics: (testing.FakeMetrics, AwsMetrics),
+    ports.Notices: (testing.FakeNotices, AwsNotices),
     ports.ObjectStore: (testing.FakeObjectStore, AwsObjectStore),
     ports.Parameters: (testing.FakeParameters, AwsParameters),
     ports.Secrets: (testing.FakeSecrets, AwsSecrets),

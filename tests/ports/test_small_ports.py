@@ -8,7 +8,7 @@ from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.session import AwsSession
 from penstock.adapters.clock import SystemClock
-from penstock.model.errors import RemoteFault
+from penstock.model.errors import NotFound, RemoteFault
 from penstock.testing import FakeClock
 
 if TYPE_CHECKING:
@@ -26,6 +26,11 @@ def test_a_parameter_is_written_over_and_deleted(place: Place, name: str) -> Non
     place.parameters.delete(key)
     place.parameters.delete(key)
     assert place.parameters.get(key) is None
+
+
+def test_a_topic_that_is_not_there_cannot_be_told(place: Place, name: str) -> None:
+    with pytest.raises(NotFound):
+        place.notices.publish(f"ports-{name}", subject="shop dev: release 1 is live", message="{}")
 
 
 def test_a_secret_has_a_value_once_it_is_put(place: Place, name: str) -> None:

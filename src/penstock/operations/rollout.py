@@ -16,6 +16,7 @@ from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import glance, reach
 from penstock.operations.foretell import foretell
 from penstock.operations.measure import Measured, history, measure, watched
+from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, step, warn
@@ -137,7 +138,9 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         raise
     if rollout.outcome == "reverted":
         follow(world)
-        raise _ended_badly(rollout)
+        ended = _ended_badly(rollout)
+        tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
+        raise ended
 
 
 def _gone_back(world: World, store: RolloutStore, rollout: Rollout) -> None:

@@ -16,6 +16,7 @@ from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
 from penstock.operations.history import Move, read_history, write_history
+from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from penstock.model.workspace import Function
     from penstock.operations.history import History
+    from penstock.operations.notices import Kind
     from penstock.operations.session import Session
     from penstock.operations.world import World
 
@@ -145,9 +147,15 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         failures = check_live(world, _of(world, release)) or ([] if is_rollback else _smoke(world))
     if not failures:
         write_history(world.objects, arrived.settled())
+        if previous != release.id:
+            what = f"release {release.id} is live{' again' if is_rollback else ''}"
+            kind: Kind = "rolled-back" if is_rollback else "live"
+            tell_topics(world, kind, release=release.id, previous=previous, what=what)
         return
     if is_rollback or previous is None or previous == release.id:
         write_history(world.objects, arrived.settled())
+        what = f"release {release.id} is live and not well"
+        tell_topics(world, "not-well", release=release.id, previous=previous, what=what)
         raise PenstockError(
             "the live release is not well, and there is no better one to go to\n" + "\n".join(failures),
             where=world.workspace.environment.name,
@@ -229,6 +237,8 @@ def _take_back(world: World, session: Session, bad: Release, previous: str) -> N
     write_history(world.objects, arrived.settled())
     _tell(world, session, bad.id, "the new release was not well")
     follow(world)
+    what = f"release {bad.id} was not well with traffic; all of it is back on {previous}"
+    tell_topics(world, "came-back", release=bad.id, previous=previous, what=what)
 
 
 def _tell(world: World, session: Session, previous: str | None, why: str) -> None:

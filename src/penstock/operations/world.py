@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Identity,
         Interpreters,
         Metrics,
+        Notices,
         ObjectStore,
         Parameters,
         Secrets,
@@ -86,6 +87,7 @@ class World:
     health: Health
     metrics: Metrics
     alarms: Alarms
+    notices: Notices
     traffic_clock: Clock
     """The clock that metrics bear the time of. It is `clock`, unless the embedded AWS was told to run faster."""
     terraform: Terraform

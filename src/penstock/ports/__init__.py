@@ -6,7 +6,7 @@
 All writes set absolute state, so that doing one twice is doing it once.
 """
 
-from penstock.ports.account import FunctionHealth, Health, Identity, Parameters, Secrets, TableHealth
+from penstock.ports.account import FunctionHealth, Health, Identity, Notices, Parameters, Secrets, TableHealth
 from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation, Provisioned
 from penstock.ports.gateway import CanaryState, Gateway, HttpAnswer, StageState
 from penstock.ports.machine import Clock, Command, CommandResult, Commands, EventSink, Files
@@ -39,6 +39,7 @@ __all__ = [
     "LocalStatus",
     "MetricQuery",
     "Metrics",
+    "Notices",
     "ObjectStore",
     "Parameters",
     "Provisioned",

@@ -45,6 +45,14 @@ class Secrets(Protocol):
         """Set the current value, creating the secret's container when it is missing."""
 
 
+@runtime_checkable
+class Notices(Protocol):
+    """SNS topics, which people and machines have subscribed to."""
+
+    def publish(self, topic: str, *, subject: str, message: str) -> None:
+        """Tell a topic of this account and region, by its physical name. Raises NotFound when there is none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionHealth:
     """Lambda's metrics of one function over a window: counts, and p95 in milliseconds (None without calls)."""

@@ -16,6 +16,7 @@ from penstock.testing.identity import FakeIdentity
 from penstock.testing.interpreters import FakeInterpreters
 from penstock.testing.local_aws import FakeLocalAws
 from penstock.testing.metrics import FakeAlarms, FakeMetrics
+from penstock.testing.notices import FakeNotices
 from penstock.testing.parameters import FakeParameters
 from penstock.testing.secrets import FakeSecrets
 from penstock.testing.signer import FakeSigner
@@ -34,6 +35,7 @@ __all__ = [
     "FakeInterpreters",
     "FakeLocalAws",
     "FakeMetrics",
+    "FakeNotices",
     "FakeObjectStore",
     "FakeParameters",
     "FakeSecrets",

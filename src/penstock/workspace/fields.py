@@ -38,7 +38,7 @@ _SCHEDULE: Final = (
 )
 _PATH: Final = r"^[A-Za-z0-9_@-][A-Za-z0-9._@-]*(/[A-Za-z0-9_@-][A-Za-z0-9._@-]*)*$"
 _BRANCH: Final = r"^[A-Za-z0-9*_][A-Za-z0-9._/*-]*$"
-_NOTIFY: Final = r"^[a-z]+:[A-Za-z0-9_./:-]+$"
+_NOTIFY: Final = r"^sns:[A-Za-z0-9_-]{1,256}$"
 _ENDPOINT: Final = r"^(local|https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/-]*)?)$"
 _EXISTING: Final = r"^[A-Za-z0-9_./+=@-]{1,512}$"
 _ATTRIBUTE: Final = r"^[A-Za-z0-9_.:#-]{1,255}$"

@@ -272,7 +272,9 @@ class AfterTable(TypedDict):
     """What runs after a release is live."""
 
     smoke: NotRequired[Annotated[list[RelativePath], Field(description="Scripts of the workspace.")]]
-    notify: NotRequired[Annotated[list[Notify], Field(description="As `sns:releases`.")]]
+    notify: NotRequired[
+        Annotated[list[Notify], Field(description="Topics that learn what became of a release: `sns:releases`.")]
+    ]
 
 
 @with_config(STRICT)

@@ -27,6 +27,7 @@ from penstock.testing import (
     FakeIdentity,
     FakeInterpreters,
     FakeMetrics,
+    FakeNotices,
     FakeObjectStore,
     FakeParameters,
     FakeSecrets,
@@ -64,6 +65,7 @@ class Shop:
     signer: FakeSigner = field(default_factory=FakeSigner)
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
+    notices: FakeNotices = field(default_factory=FakeNotices)
     api: str = field(init=False)
     preview: str = field(init=False)
     applied: Release | None = None
@@ -113,6 +115,7 @@ class Shop:
             health=FakeHealth(),
             metrics=self.metrics,
             alarms=self.alarms,
+            notices=self.notices,
             traffic_clock=self.clock,
             terraform=FakeTerraform(),
             builds=NoBuilds,
