@@ -25,6 +25,32 @@ def expanded(root: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, An
     return {**root, **({"module": together} if together else {}), **({"data": data} if data else {})}
 
 
+def dropped(root: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[str, ...]:
+    """What functions of `before` could use and `root` has no more, in words: `index by_email of table_users`.
+
+    Grants are not among them: they stay through the `retained` parameter until the release after.
+    """
+    modules: Mapping[str, Body] = root.get("module", {})
+    found: list[str] = []
+    for name, body in sorted(expanded(root, before).get("module", {}).items()):
+        now = modules.get(name)
+        if now is None:
+            found.append(name)
+        elif "service" in body:
+            functions, left = body["service"]["functions"], now["service"]["functions"]
+            found += [f"function {key} of {name}" for key in functions if key not in left]
+            found += [
+                f"event source {source} of {key}"
+                for key in functions
+                for source in functions[key].get("event_sources", {})
+                if key in left and source not in left[key].get("event_sources", {})
+            ]
+        else:
+            found += [f"index {key} of {name}" for key in body.get("indexes", {}) if key not in now.get("indexes", {})]
+            found += [f"{key} of {name}" for key in ("stream",) if key in body and key not in now]
+    return tuple(found)
+
+
 def _module(body: Body, before: Body | None) -> Body:
     if before is None or body["source"] != before["source"]:
         return body

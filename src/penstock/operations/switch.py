@@ -18,6 +18,7 @@ from penstock.operations.engine import reach
 from penstock.operations.history import Move, read_history, write_history
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
+from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import step, timestamp, warn
@@ -99,6 +100,8 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
         history = read_history(world.objects)
         unfinished = _is_unfinished(history, live, session.succeeds)
         target = live if unfinished and to is None else _target(world, live, to, history)
+        if to is None and not unfinished:
+            refuse_what_is_missing(world, target, history)
         if services:
             _knows(live, services)
             target = services_from(target, live, services)

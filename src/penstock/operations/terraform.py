@@ -13,11 +13,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from penstock.infra.expand import expanded
+from penstock.infra.expand import dropped, expanded
 from penstock.infra.plan import parse_plan
 from penstock.infra.render import STATE_KEY, render_root, root_text
 from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
+from penstock.operations.removals import note_removal
 from penstock.operations.steps import note, step
 from penstock.operations.summary import counted
 
@@ -156,7 +157,8 @@ def contract(
         admitted: whether a change of the plan that is made now may be carried out. One that may not leaves all of
             them waiting for the next deploy, which asks the gates about it.
     """
-    if is_contracted(world, shape):
+    before = read_applied(world).root
+    if expanded(shape.root, before) == shape.root:
         return
     write_root(world, shape.root)
     with step(world, "remove what is not used any more") as handle:
@@ -165,6 +167,7 @@ def contract(
         if refused:
             handle.skip(f"waits for the next deploy, because nobody was asked about: {', '.join(refused)}")
             return
+        note_removal(world, dropped(shape.root, before))  # first: who is killed in between has perhaps removed it
         if plan.changed:
             apply_plan(world, plan, inner=True)
         handle.detail = counted(len(changes), "resource")

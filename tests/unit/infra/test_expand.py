@@ -5,7 +5,7 @@ from typing import Any
 
 from unit.infra import zoo
 
-from penstock.infra.expand import expanded
+from penstock.infra.expand import dropped, expanded
 from penstock.infra.render import render_root
 from penstock.model.workspace import EventSource, Queue, Route, Statement, Uses
 
@@ -74,3 +74,19 @@ def test_the_fence_stays_open_for_what_the_release_before_asked_for() -> None:
     before = root(uses=asked)
     assert "arn:aws:s3:::covers/*" not in root()["module"]["boundary"]["own"]
     assert "arn:aws:s3:::covers/*" in expanded(root(), before)["module"]["boundary"]["own"]
+
+
+def test_what_was_dropped_is_told_in_words() -> None:
+    api, worker = zoo.function("api", routes=GET), zoo.function("worker")
+    fed = dataclasses.replace(worker, on=(EventSource(kind="schedule", source="rate(1 hour)"),))
+    with_index = zoo.workspace().tables[0]
+    without = dataclasses.replace(with_index, indexes=(), stream=None)
+    before = root(api, fed, tables=(with_index,))
+    assert dropped(before, before) == ()
+    assert dropped(root(api, worker, tables=(without,)), before) == (
+        "index by_email of table_users",
+        "stream of table_users",
+        "event source schedule of worker",
+    )
+    assert "function worker of users" in dropped(root(api, tables=(with_index,)), before)
+    assert "table_users" in dropped(root(api, fed, tables=()), before)

@@ -1,0 +1,53 @@
+"""What was removed with which release, so that nobody goes back to one whose functions would miss it.
+
+Grants are kept for the release before. A table's index, a queue or a function is gone when the release that dropped it
+has all traffic, and a rollback, which does not run Terraform, cannot bring it back.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import Refused
+from penstock.operations.pointer import read_pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.model.release import Release
+    from penstock.operations.history import History
+    from penstock.operations.world import World
+
+KEY = "terraform/removals.json"
+REMEMBERED = 50
+"""Removals; more than releases are kept."""
+
+
+def note_removal(world: World, what: Sequence[str]) -> None:
+    """Write down that the live release has taken this away, for releases before it."""
+    pointer = read_pointer(world)
+    if not what or pointer is None or pointer.live_release is None:
+        return
+    found = [*_read(world), (pointer.live_release, list(what))]
+    world.objects.put(KEY, json.dumps(found[-REMEMBERED:]).encode())
+
+
+def refuse_what_is_missing(world: World, target: Release, history: History) -> None:
+    """Raise Refused when something that the target could use was removed after it had traffic."""
+    order = {promotion.release: at for at, promotion in enumerate(history.promotions)}
+    had_traffic = order.get(target.id, -1)
+    missing = sorted({one for release, what in _read(world) if order.get(release, -1) > had_traffic for one in what})
+    if missing:
+        name = world.workspace.environment.name
+        raise Refused(
+            f"release {target.id} may need what was removed after it: {', '.join(missing)}",
+            where=name,
+            hint=f"check out {target.commit or 'its commit'} and deploy it, which makes that again; "
+            f"if it does not need it: penstock rollback -e {name} --to {target.id}",
+        )
+
+
+def _read(world: World) -> list[tuple[str, list[str]]]:
+    stored = world.objects.get(KEY)
+    return [(release, what) for release, what in json.loads(stored.body)] if stored else []

@@ -1,0 +1,105 @@
+"""What a release drops stays until it has all traffic, and nobody falls back into what is missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from unit.infra import zoo
+from unit.operations.harness import Verbs, yes
+from unit.operations.traffic import Busy, Traffic, with_rollout
+
+from penstock.model.errors import CameBack, Refused
+from penstock.model.workspace import RolloutPolicy, Uses
+from penstock.operations.switch import rollback
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+INDEXED = zoo.workspace().tables[0]
+PLAIN = replace(INDEXED, indexes=())
+
+
+@pytest.fixture
+def verbs(tmp_path: Path) -> Verbs:
+    found = Verbs(root=tmp_path)
+    clock = Busy()
+    found.shop.clock = clock
+    uses(found, INDEXED.name)
+    found.deploy()
+    found.workspace = with_rollout(found, RolloutPolicy(strategy="canary", weights=(10,), bake=120.0))
+    clock.traffic = Traffic(found, per_minute=2000)
+    return found
+
+
+def uses(verbs: Verbs, *tables: str) -> None:
+    """Users may read these tables; the table has its index only while users may read it."""
+    services = tuple(
+        replace(service, uses=Uses(tables=dict.fromkeys(tables, "read"))) if service.name == "users" else service
+        for service in verbs.workspace.services
+    )
+    verbs.workspace = replace(verbs.workspace, services=services, tables=(INDEXED if tables else PLAIN,))
+
+
+def traffic(verbs: Verbs) -> Traffic:
+    assert isinstance(verbs.shop.clock, Busy)
+    assert verbs.shop.clock.traffic is not None
+    return verbs.shop.clock.traffic
+
+
+def drops_grant_and_index(verbs: Verbs) -> None:
+    uses(verbs)
+    verbs.code["users"] = 2
+
+
+def table(verbs: Verbs) -> dict[str, Any]:
+    """The table as Terraform's root has it now."""
+    assert verbs.last_world is not None
+    body = verbs.last_world.files.read(verbs.last_world.infra / "main.tf.json")
+    assert body is not None
+    module: dict[str, Any] = json.loads(body)["module"]["table_users"]
+    return module
+
+
+def retained(verbs: Verbs) -> str:
+    return verbs.shop.parameters.get("/penstock/shop/dev/retained") or ""
+
+
+def test_a_canary_that_goes_back_has_taken_neither_grant_nor_index(verbs: Verbs) -> None:
+    drops_grant_and_index(verbs)
+    traffic(verbs).bad = {"users": 0.2}
+    with pytest.raises(CameBack):
+        verbs.deploy(confirm=yes)
+    assert "by_email" in table(verbs)["indexes"]
+    assert "dynamodb:GetItem" in retained(verbs)
+    assert verbs.live_code()["users"] == 1
+
+
+def test_while_a_canary_is_under_way_the_stable_release_has_what_it_needs(verbs: Verbs) -> None:
+    drops_grant_and_index(verbs)
+    seen: list[bool] = []
+    traffic(verbs).meanwhile = lambda: seen.append("by_email" in table(verbs)["indexes"] and bool(retained(verbs)))
+    assert verbs.deploy(confirm=yes).live
+    assert seen
+    assert all(seen)
+    assert "indexes" not in table(verbs), "the second plan, after the promotion"
+
+
+def test_a_rollback_finds_its_grants_and_is_told_of_the_index_that_it_would_miss(verbs: Verbs) -> None:
+    before = verbs.shop.observe().pointer.live_release
+    drops_grant_and_index(verbs)
+    verbs.deploy(confirm=yes)
+    assert "dynamodb:GetItem" in retained(verbs)
+    with pytest.raises(Refused, match="index by_email of table_users") as caught:
+        rollback(verbs.world())
+    assert f"--to {before}" in caught.value.hint
+    assert rollback(verbs.world(), to=before).release == before
+
+
+def test_nothing_removed_is_nothing_refused(verbs: Verbs) -> None:
+    verbs.code["users"] = 2
+    verbs.deploy(confirm=yes)
+    rollback(verbs.world())
+    assert verbs.live_code()["users"] == 1
