@@ -9,7 +9,7 @@ import pytest
 from penstock.adapters.aws.faults import calling
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.session import AwsSession
-from penstock.model.errors import AccessDenied, Conflict, NotFound, PenstockError, Refused, RemoteFault
+from penstock.model.errors import AccessDenied, Busy, Conflict, NotFound, PenstockError, Refused, RemoteFault
 
 if TYPE_CHECKING:
     from ports.places import Endpoint
@@ -84,7 +84,7 @@ def a_client_error(code: str, message: str = "told by AWS.") -> Exception:
         ("ResourceConflictException", Conflict),
         ("AccessDeniedException", AccessDenied),
         ("ExpiredToken", AccessDenied),
-        ("TooManyRequestsException", RemoteFault),
+        ("TooManyRequestsException", Busy),
         ("SomethingNew", RemoteFault),
     ],
 )

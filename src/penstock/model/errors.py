@@ -10,7 +10,8 @@
     ├── RemoteFault                   1    AWS (or the embedded AWS) answered with an error
     │   ├── NotFound                  1    … because the thing is not there
     │   ├── Conflict                  1    … because somebody else was first (conditional write, revision)
-    │   └── AccessDenied              1    … because the caller may not
+    │   ├── AccessDenied              1    … because the caller may not
+    │   └── Busy                      1    … for the moment: it throttles, fails inside, or does not answer
     ├── LocalAwsFault                 1    the embedded AWS does not start, answer or stop
     ├── CameBack                      3    traffic had moved and was brought back
     ├── Locked                        4    somebody else holds the lease
@@ -160,6 +161,10 @@ class Conflict(RemoteFault):
 
 class AccessDenied(RemoteFault):
     """The caller's credentials do not allow it."""
+
+
+class Busy(RemoteFault):
+    """AWS throttles, fails inside or does not answer, also after the SDK's own attempts: later may be better."""
 
 
 class LocalAwsFault(PenstockError):

@@ -6,12 +6,13 @@ control-plane rate; everything else runs one after another in the order given.
 
 from __future__ import annotations
 
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.errors import Conflict, NotFound, RemoteFault
+from penstock.model.errors import Busy, Conflict, NotFound, RemoteFault
 from penstock.model.events import VersionPublished
 from penstock.model.release import Pointer, SlotState
 from penstock.operations.artifacts import artifact_key
@@ -42,6 +43,8 @@ PARALLEL = 8
 RATE = 10.0
 """Control calls per second; Lambda allows 15 for all but a few (Lambda quotas, "API requests")."""
 BURST = 10
+PATIENCE, FIRST_PAUSE, LONGEST_PAUSE = 60.0, 0.5, 10.0
+"""Seconds that AWS may be busy during one move, in all; and of the pauses. The SDK has retried each call before."""
 CONFLICTS = 3
 """Attempts to publish while somebody else changes the function."""
 SETTLE_PAUSE = 0.2
@@ -82,6 +85,7 @@ class _Doing:
         self._lease = lease
         self._keeping = threading.Lock()
         self._pace = _Pace(world.clock)
+        self._patience = _Patience(world.clock)
         self.names: dict[str, str] = {}
 
     def all(self, group: Sequence[Effect]) -> list[dict[str, Any]]:
@@ -93,10 +97,21 @@ class _Doing:
         if unpublished:
             check_all(self._world, unpublished)
         if len(group) == 1:
-            return [self._one(group[0])]
+            return [self._patiently(group[0])]
         with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
-            futures = [pool.submit(self._one, effect) for effect in group]
+            futures = [pool.submit(self._patiently, effect) for effect in group]
         return [future.result() for future in futures]
+
+    def _patiently(self, effect: Effect) -> dict[str, Any]:
+        """Do it, again where AWS is only busy: an effect sets absolute state. Raises Busy when patience has ended."""
+        attempt = 0
+        while True:
+            try:
+                return self._one(effect)
+            except Busy:
+                attempt += 1
+                if not self._patience.waits(attempt):
+                    raise
 
     def _one(self, effect: Effect) -> dict[str, Any]:  # noqa: PLR0911 - one arm per effect
         with self._keeping:
@@ -245,6 +260,25 @@ class _Doing:
 
     def _resolve(self, name: str) -> str:
         return self.names[name] if name.startswith("@") else name
+
+
+class _Patience:
+    """Pauses between attempts, with full jitter so that neighbours do not come back together; so much in all.
+
+    https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ends = clock.monotonic() + PATIENCE
+
+    def waits(self, attempt: int) -> bool:
+        """Pause before the next attempt; False, at once, when patience has ended."""
+        pause = random.uniform(0, min(FIRST_PAUSE * 2**attempt, LONGEST_PAUSE))  # noqa: S311 - jitter
+        if self._clock.monotonic() + pause >= self._ends:
+            return False
+        self._clock.sleep(pause)
+        return True
 
 
 class _Pace:

@@ -7,10 +7,10 @@ the effect, and the weight in AWS: the next command goes on from there.
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import AccessDenied, CameBack, Inconclusive, NotFound, RemoteFault, VerificationFailed
+from penstock.model.errors import CameBack, Inconclusive, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import glance, reach
@@ -104,28 +104,10 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         rollout = _informed(world, rollout, measures)
     store.save(rollout)  # first, so that a mark without a rollout is never left behind
     mark(world, release.id)
-    refusals = 0
-    checked: tuple[int, str] | None = None
+    driver = _Driver(world=world, session=session, store=store, release=release, applied=applied, told=rollout)
     try:
-        while rollout.outcome is None:
-            seen = replace(_look(world, store, rollout, measures), checked=checked)
-            before = rollout
-            rollout, action = advance(rollout, seen)
-            if rollout.outcome is not None:
-                unmark(world)
-            store.save(rollout)
-            _tell(world, session, before, rollout, seen)
-            try:
-                checked = _act(world, session, action, rollout, release, applied) or checked
-                refusals = 0 if not isinstance(action, Wait) else refusals
-            except (NotFound, AccessDenied, RemoteFault) as fault:
-                refusals += 1
-                if refusals >= 2 * REFUSALS:
-                    raise
-                warn(world, f"AWS refused, {refusals}. time: {fault.what}")
-                if refusals >= REFUSALS:
-                    rollout = replace(rollout, reverting=rollout.reverting or f"AWS refused: {fault.what}")
-                world.traffic_clock.sleep(random.uniform(0, min(2.0**refusals, LONGEST_PAUSE)))  # noqa: S311 - jitter
+        while not driver.has_ended:
+            rollout = driver.turn(rollout, measures)
     except CameBack:
         _gone_back(world, store, rollout)
         raise
@@ -141,6 +123,60 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         ended = _ended_badly(rollout)
         tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
         raise ended
+
+
+@dataclass
+class _Driver:
+    """The loop's memory: what was told, and how often AWS has refused in a row.
+
+    Whatever AWS refuses, be it the bucket or a move, is tried again with jitter: nothing was acted that is not written
+    down, and what was written is only done again. Too many refusals take traffic back; as many again end the command,
+    and the next one goes on.
+    """
+
+    world: World
+    session: Session
+    store: RolloutStore
+    release: Release
+    applied: Applied
+    told: Rollout
+    refusals: int = 0
+    checked: tuple[int, str] | None = None
+    has_ended: bool = False
+    _seen: Observation | None = None
+
+    def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
+        """Observe, ask, write down, tell, act; the rollout as it is then. Raises RemoteFault after many refusals."""
+        try:
+            action: Action = Finished()
+            if rollout.outcome is None:
+                self._seen = replace(_look(self.world, self.store, rollout, measures), checked=self.checked)
+                rollout, action = advance(rollout, self._seen)
+            if rollout.outcome is not None:
+                unmark(self.world)
+            self.store.save(rollout)
+            if self._seen is not None:
+                _tell(self.world, self.session, self.told, rollout, self._seen)
+            self.told = rollout
+            self.has_ended = rollout.outcome is not None
+            done = _act(self.world, self.session, action, rollout, self.release, self.applied)
+            self.checked = done or self.checked
+            if not isinstance(action, Wait):
+                self.refusals = 0
+        except RemoteFault as fault:
+            return self._refused(rollout, fault)
+        return rollout
+
+    def _refused(self, rollout: Rollout, fault: RemoteFault) -> Rollout:
+        self.refusals += 1
+        if self.refusals >= 2 * REFUSALS:
+            raise fault
+        warn(self.world, f"AWS refused, {self.refusals}. time: {fault.what}")
+        if self.refusals >= REFUSALS and rollout.outcome is None:
+            rollout = replace(rollout, reverting=rollout.reverting or f"AWS refused: {fault.what}")
+        pause = random.uniform(0, min(2.0**self.refusals, LONGEST_PAUSE))  # noqa: S311 - jitter
+        self.world.traffic_clock.sleep(pause)
+        return rollout
 
 
 def _gone_back(world: World, store: RolloutStore, rollout: Rollout) -> None:

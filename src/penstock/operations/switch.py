@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import CameBack, NotFound, PenstockError, Refused, UsageError
+from penstock.model.errors import Busy, CameBack, NotFound, PenstockError, Refused, UsageError
 from penstock.model.events import NothingToDo, TrafficMoved
 from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
@@ -139,8 +139,19 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     if not is_rollback and pointer.slot(pointer.idle).release == release.id:
         warm(world)  # a rollback does not wait
-    with step(world, f"move traffic to release {release.id}", inner=True):
-        reach(session, Live(release=release, applied=applied), names)
+    try:
+        with step(world, f"move traffic to release {release.id}", inner=True):
+            reach(session, Live(release=release, applied=applied), names)
+    except Busy as fault:
+        if is_rollback or previous is None or previous == release.id:
+            raise
+        session.forget()
+        _take_back(world, session, release, previous, "AWS did not take the whole move")
+        raise CameBack(
+            f"AWS did not take the move to release {release.id}; all traffic is on {previous}\n  {fault}",
+            where=world.workspace.environment.name,
+            hint="wait until AWS is well and deploy again",
+        ) from fault
     arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived)
     if previous != release.id:
@@ -164,7 +175,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
             where=world.workspace.environment.name,
             hint=f"penstock status -e {world.workspace.environment.name}",
         )
-    _take_back(world, session, release, previous)
+    _take_back(world, session, release, previous, "the new release was not well")
     raise CameBack(
         f"release {release.id} was not well with traffic; all of it is back on {previous}\n" + "\n".join(failures),
         where=world.workspace.environment.name,
@@ -229,7 +240,7 @@ def _is_unfinished(history: History, live: Release, succeeds: str | None) -> boo
     return latest is not None and latest.by_rollback and latest.release == live.id and latest.run == succeeds
 
 
-def _take_back(world: World, session: Session, bad: Release, previous: str) -> None:
+def _take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
     good = _stored(world, previous)
     move = Move(origin=bad.id, target=previous, rollback=True)
     write_history(world.objects, read_history(world.objects).beginning(move))
@@ -238,9 +249,9 @@ def _take_back(world: World, session: Session, bad: Release, previous: str) -> N
         reach(session, Live(release=good, applied=Applied()), names)
     arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived.settled())
-    _tell(world, session, bad.id, "the new release was not well")
+    _tell(world, session, bad.id, why)
     follow(world)
-    what = f"release {bad.id} was not well with traffic; all of it is back on {previous}"
+    what = f"release {bad.id} has no traffic: {why}; all of it is back on {previous}"
     tell_topics(world, "came-back", release=bad.id, previous=previous, what=what)
 
 

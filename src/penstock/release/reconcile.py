@@ -236,6 +236,12 @@ def _go_live(observed: Observed, desired: Live) -> Iterator[Effect]:
         # Its share of the traffic grows to all of it, and is not taken away in between.
         observed = unshared(observed)
     settling = tuple(_settle(observed, withdrawn=False))
+    if settling and _is_ready(observed, release):
+        # A switch away from it was cut short: it is not finished first, since what cut it short may still be there.
+        turning = _turn(observed)
+        yield turning
+        yield from _settle(after(observed, [turning]), withdrawn=True)
+        return
     yield from settling
     observed = after(observed, settling)
     pointer = observed.pointer
@@ -248,9 +254,7 @@ def _go_live(observed: Observed, desired: Live) -> Iterator[Effect]:
     loading = tuple(_fill(observed, release, desired.applied, pointer.idle, offered=pointer.candidate is not None))
     yield from loading
     observed = after(observed, loading)
-    switching = WritePointer(
-        name=observed.pointer_name, pointer=replace(observed.pointer, live=observed.pointer.idle, candidate=None)
-    )
+    switching = _turn(observed)
     yield switching
     yield from _settle(after(observed, [switching]), withdrawn=True)
 
@@ -314,6 +318,20 @@ def _preview_deployment(observed: Observed, preview: ApiSeen) -> str:
 
 
 # ------------------------------------------------------------------------------------------ small things
+
+
+def _turn(observed: Observed) -> WritePointer:
+    pointer = observed.pointer
+    return WritePointer(name=observed.pointer_name, pointer=replace(pointer, live=pointer.idle, candidate=None))
+
+
+def _is_ready(observed: Observed, release: Release) -> bool:
+    """Whether the idle slot holds the whole release, routes included."""
+    slot = observed.pointer.idle
+    noted = observed.pointer.slot(slot)
+    if noted.release != release.id or not _is_filled(observed, release, slot):
+        return False
+    return observed.live is None or (noted.deployment is not None and noted.deployment in observed.live.deployments)
 
 
 def _is_filled(observed: Observed, release: Release, slot: Slot) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import AccessDenied, Conflict, NotFound, PenstockError, RemoteFault
+from penstock.model.errors import AccessDenied, Busy, Conflict, NotFound, PenstockError, RemoteFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,8 @@ DENIED = frozenset(
         "UnrecognizedClientException",
     }
 )
+SERVER_ERROR = 500
+"""The first HTTP status that is AWS's own fault."""
 THROTTLED = frozenset(
     {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
 )
@@ -98,7 +100,7 @@ def _translate(error: Exception, where: str) -> RemoteFault | None:
     if isinstance(error, (exceptions.ProfileNotFound, exceptions.TokenRetrievalError, exceptions.SSOError)):
         return AccessDenied(str(error).rstrip("."), where=where, hint="aws sso login, or set AWS_PROFILE")
     if isinstance(error, (exceptions.HTTPClientError, exceptions.ConnectionError)):
-        return RemoteFault(
+        return Busy(
             f"no answer: {str(error).rstrip('.')}",
             where=where,
             hint="look at the network; for an environment on this machine: penstock local status",
@@ -119,5 +121,7 @@ def _from_answer(error: ClientError, where: str) -> RemoteFault:
     if code in DENIED:
         return AccessDenied(what, where=where, hint="look at the caller: penstock doctor")
     if code in THROTTLED:
-        return RemoteFault(f"AWS throttles: {what}", where=where, hint="wait a minute and run the command again")
+        return Busy(f"AWS throttles: {what}", where=where, hint="wait a minute and run the command again")
+    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVER_ERROR:
+        return Busy(what, where=where, hint="wait a minute and run the command again")
     return RemoteFault(what, where=where)
