@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _DAY = 86_400.0
 _PIECE = 1 << 20
 """Bytes that are hashed and written at once."""
+_MAPPED_MAX = 32
 _PATIENCE = 5
 """How often a folder may disappear while something is put there."""
 
@@ -60,6 +61,7 @@ class ZipCache:
         self._files = files
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
+        self._members: dict[str, tuple[Member, ...]] = {}
 
     def get(self, kind: str, key: str) -> Entry | None:
         """The ZIP of that key, or None when there is none or its bytes are not what they were."""
@@ -140,10 +142,15 @@ class ZipCache:
             return self.get(kind, key) or self.put(kind, key, make())
 
     def members(self, entry: Entry) -> tuple[Member, ...]:
-        """The members of a ZIP, mapped into memory rather than read."""
-        with entry.path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return archive.read(memoryview(mapped))
+        """The members of a ZIP, mapped into memory rather than read; what many ask for is looked at once."""
+        known = self._members.get(entry.digest)
+        if known is None:
+            with entry.path.open("rb") as file:
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            if len(self._members) >= _MAPPED_MAX:
+                self._members.clear()
+            known = self._members[entry.digest] = archive.read(memoryview(mapped))
+        return known
 
     def note(self, kind: str, key: str) -> dict[str, Any] | None:
         """A small JSON value that was kept under the key, or None."""
