@@ -42,7 +42,7 @@ SDK = ("--prune", "boto3", "--prune", "botocore", "--prune", "s3transfer")
 def main() -> int:
     """Measure, print; 1 when a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[10, 50])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10, 50])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--keep", type=Path, help="keep the workloads here, for the next time")
     parser.add_argument("--sam", default=shutil.which("sam"), help="SAM's program")

@@ -3,8 +3,10 @@
 #
 #   benchmarks/run.sh [--rounds N] [SECTION…]
 #
-# Sections: deploys builds cli localaws judge workspace; without any, all of them. Run it on a machine that has nothing
-# else to do. The exit code is 1 when a goal is missed; the numbers are written all the same.
+# Sections: deploys builds builds-large builds-beside cli localaws judge workspace; without any, all of them but
+# builds-beside, which wants SAM=PROGRAM and takes minutes. WORKLOADS=FOLDER keeps what builds are measured on.
+# Run it on a machine that has nothing else to do. The exit code is 1 when a goal is missed; the numbers are written
+# all the same.
 set -uo pipefail
 
 repo=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -23,6 +25,8 @@ page=docs/benchmarks.md
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failed=0
+keep=()
+[ -z "${WORKLOADS:-}" ] || keep=(--keep "$WORKLOADS")
 
 # measure SECTION COMMAND…: run it, and write what it printed between the section's marks.
 measure() {
@@ -47,16 +51,23 @@ measure() {
   say "written to $page"
 }
 
-[ $# -gt 0 ] || set -- deploys builds cli localaws judge workspace
+[ $# -gt 0 ] || set -- deploys builds builds-large cli localaws judge workspace
 for section in "$@"; do
   case $section in
     deploys) measure "$section" python benchmarks/deploy.py --rounds "$rounds" ;;
-    builds) measure "$section" python benchmarks/build.py --sizes 10 50 200 1000 --rounds 3 ;;
+    builds) measure "$section" python benchmarks/build.py --sizes 10 50 200 --rounds "$rounds" "${keep[@]}" ;;
+    builds-large) measure "$section" python benchmarks/build.py --sizes 1000 --rounds 1 "${keep[@]}" ;;
+    builds-beside)
+      [ -n "${SAM:-}" ] || die "SAM is not set" "SAM=PROGRAM [SAM_SIZE=50] [SERVERLESS=PROGRAM] benchmarks/run.sh $section"
+      others=("${keep[@]}" --sam "$SAM" --sam-size "${SAM_SIZE:-50}")
+      [ -z "${SERVERLESS:-}" ] || others+=(--serverless "$SERVERLESS")
+      measure "$section" python benchmarks/build.py --sizes --rounds 1 "${others[@]}"
+      ;;
     cli) measure "$section" python benchmarks/cli.py ;;
     localaws) measure "$section" python benchmarks/localaws.py ;;
     judge) measure "$section" python benchmarks/judge.py ;;
     workspace) measure "$section" python benchmarks/workspace.py ;;
-    *) die "there is no section $section" "sections: deploys builds cli localaws judge workspace" ;;
+    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge workspace" ;;
   esac
 done
 exit "$failed"

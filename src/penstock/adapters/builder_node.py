@@ -168,14 +168,14 @@ class NodeBuilder:
         """The map as a file of the ZIP, or nothing when it is kept apart: it weighs more than the code."""
         if made.map is None:
             return ()
-        content = node.source_map(made.map, made.made_in, self._root.as_posix())
         if plan.options.source_maps == "inside":
+            content = node.source_map(made.map, made.made_in, self._root.as_posix())
             return (archive.pack(f"{one.place}.map", content),)
         apart = self._root / ".penstock" / "source-maps" / unit.name / f"{one.place}.map"
         with contextlib.suppress(OSError):  # the artifact is none the worse for it
             apart.parent.mkdir(parents=True, exist_ok=True)
             draft = one.scratch / "apart.map"
-            draft.write_bytes(content)
+            draft.write_bytes(node.source_map_apart(made.map, made.made_in, self._root.as_posix()))
             draft.replace(apart)
         return ()
 

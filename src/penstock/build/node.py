@@ -144,9 +144,23 @@ def supplied(options: BuildOptions) -> tuple[str, ...]:
 def source_map(text: str, made_in: str, root: str) -> bytes:
     """Esbuild's map with its sources named from the workspace's root, so that it is the same everywhere."""
     content = json.loads(text)
-    places = (posixpath.normpath(posixpath.join(made_in, source)) for source in content["sources"])
-    content["sources"] = [posixpath.relpath(place, root) if place.startswith("/") else place for place in places]
+    content["sources"] = _from_root(content["sources"], made_in, root)
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def source_map_apart(text: str, made_in: str, root: str) -> bytes:
+    """The same for people's tools rather than for a ZIP: all but the sources is left as esbuild wrote it."""
+    mark = '"sources": '
+    begin = text.find(mark) + len(mark)
+    if begin < len(mark):
+        return source_map(text, made_in, root)
+    sources, end = json.JSONDecoder().raw_decode(text, begin)
+    return f"{text[:begin]}{json.dumps(_from_root(sources, made_in, root))}{text[end:]}".encode()
+
+
+def _from_root(sources: list[str], made_in: str, root: str) -> list[str]:
+    places = (posixpath.normpath(posixpath.join(made_in, source)) for source in sources)
+    return [posixpath.relpath(place, root) if place.startswith("/") else place for place in places]
 
 
 def asked_for(source: bytes) -> list[str]:
