@@ -16,7 +16,7 @@ from penstock.release.observed import (
     api_seen,
     function_seen,
 )
-from penstock.release.reconcile import reconcile
+from penstock.release.reconcile import Settled, reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -60,6 +60,22 @@ def glance(world: World, functions: Iterable[str]) -> Observed:
         functions={name: function_seen((), found) for name, found in aliases.items() if found},
         live=api_seen(api, world.gateway.stage(api, LIVE_STAGE), {}) if api else None,
     )
+
+
+def bring_back(world: World, session: Session, callers: Iterable[str]) -> None:
+    """Take the candidate's share of the traffic away: of all HTTP callers in a handful of calls, then of all others.
+
+    Reading everything back takes two calls a function, which is minutes for 1,000 at Lambda's rate: that comes after.
+
+    Args:
+        world: the environment.
+        session: its lease.
+        callers: the functions that share by their alias `live`.
+    """
+    names = frozenset(callers)
+    session.execute(reconcile(glance(world, ()), Settled(withdrawn=True)))
+    if names:
+        session.execute(reconcile(glance(world, names), Settled(withdrawn=True)))
 
 
 def reach(session: Session, desired: Desired, functions: Iterable[str]) -> tuple[Effect, ...]:

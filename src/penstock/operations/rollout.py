@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import CameBack, Inconclusive, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
-from penstock.operations.engine import glance, reach
+from penstock.operations.engine import bring_back, glance, reach
 from penstock.operations.foretell import foretell
 from penstock.operations.measure import Measured, history, measure, watched
 from penstock.operations.notices import tell_topics
@@ -256,6 +256,7 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
         case Promote():
             go_live(world, session, release, applied)
         case Revert():
+            bring_back(world, session, _callers(world))
             reach(session, Settled(withdrawn=True), names)
         case Finished():
             pass
