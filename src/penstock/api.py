@@ -19,7 +19,7 @@ from penstock.adapters.files import RealFiles
 from penstock.operations.world import Origin, World
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.aws.session import AwsSession
@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
     from penstock.ports import Clock, EventSink, Interpreters, ObjectStore, Signer
+    from penstock.rehearsal.faults import Fault
+    from penstock.rehearsal.report import Seen
+    from penstock.rehearsal.requests import Request
     from penstock.release.retain import Prunable
     from penstock.rollout.state import Verb
     from penstock.workspace.source import Source
@@ -227,6 +230,54 @@ class Penstock:
         from penstock.operations.approve import approve  # noqa: PLC0415
 
         return approve(self.world, what, why=why)
+
+    def rehearse(
+        self,
+        *,
+        faults: Sequence[Fault] = (),
+        requests: Sequence[Request] = (),
+        rate: float,
+        scale: float,
+        before: float,
+        strategy: str | None = None,
+        stable: str | None = None,
+        tell: Callable[[str], None],
+    ) -> Seen:
+        """Ship the workspace's state in an embedded AWS of its own; what was seen there.
+
+        Args:
+            faults: what goes wrong.
+            requests: what callers ask; none for the health routes.
+            rate: requests per second.
+            scale: how much faster CloudWatch's clock runs.
+            before: minutes of CloudWatch's with callers before the candidate comes.
+            strategy: instead of the environment's; `canary` where that one moves all traffic at once.
+            stable: the commit that is live before; None for the files as they are.
+            tell: says a line about how far it is.
+        """
+        from penstock.adapters.load import Load  # noqa: PLC0415
+        from penstock.adapters.rehearsal import scene  # noqa: PLC0415
+        from penstock.operations.rehearse import Rehearsing, rehearse  # noqa: PLC0415
+        from penstock.rehearsal.requests import healths  # noqa: PLC0415
+        from penstock.rollout.strategies import STRATEGIES, is_weighted  # noqa: PLC0415
+
+        policy = self.workspace.environment.rollout
+        own = strategy or policy.strategy
+        if not is_weighted(STRATEGIES[own](policy)):
+            tell(f"the environment's strategy, {own}, moves all traffic at once: a canary is rehearsed instead")
+            own = "canary"
+        wanted = Rehearsing(
+            faults=tuple(faults),
+            requests=tuple(requests) or healths(self.workspace),
+            rate=rate,
+            scale=scale,
+            before=before,
+            strategy=own,
+            stable=stable,
+        )
+        self.build(("services",))  # here, where its errors belong; the copy builds from the same cache
+        with scene(self.root, self._environ, self.interpreters, scale=scale) as place:
+            return rehearse(self.workspace, place, wanted, load=Load, tell=tell)
 
     def status(self) -> Status:
         """What is live, what waits, and how it does."""

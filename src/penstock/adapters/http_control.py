@@ -30,11 +30,11 @@ class Answer:
     body: str
 
 
-def ask(method: str, port: int, path: str, *, timeout: float) -> Answer:
+def ask(method: str, port: int, path: str, *, timeout: float, body: str | None = None) -> Answer:
     """Send one request to 127.0.0.1; `timeout` in seconds. Raises Silent, Stranger, Dropped, Late."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
-        connection.request(method, path)
+        connection.request(method, path, body)
         response = connection.getresponse()
         return Answer(status=response.status, body=response.read().decode(errors="replace"))
     except ConnectionRefusedError:

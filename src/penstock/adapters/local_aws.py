@@ -44,7 +44,7 @@ NODES = ("nodejs22.x", "nodejs20.x", "nodejs24.x", "nodejs18.x")
 
 _INHERITED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR", "VIRTUAL_ENV")
 """All that the process gets of our environment: no credentials, and none of the emulator's own switches."""
-_CLOCK = ("PENSTOCK_LOCAL_TIME_SCALE", "PENSTOCK_LOCAL_METRICS_DELAY")
+_CLOCK = ("PENSTOCK_LOCAL_TIME_SCALE", "PENSTOCK_LOCAL_METRICS_DELAY", "PENSTOCK_LOCAL_REHEARSAL")
 """Asked for by name, for tests: see docs/localaws.md."""
 
 

@@ -64,7 +64,15 @@ GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
     ),
     (
         "Embedded AWS",
-        (Listed("local", "Start, stop, look at, snapshot the AWS of this machine", "local start", "local"),),
+        (
+            Listed("local", "Start, stop, look at, snapshot the AWS of this machine", "local start", "local"),
+            Listed(
+                "rehearse",
+                "Ship the candidate here, with callers and faults, and see",
+                "rehearse -e production",
+                "rehearse",
+            ),
+        ),
     ),
 )
 

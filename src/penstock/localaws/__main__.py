@@ -66,6 +66,12 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         metavar="SECONDS",
         help="of CloudWatch's time, until a data point can be read",
     )
+    parser.add_argument(
+        "--rehearsal",
+        action="store_true",
+        default=os.environ.get("PENSTOCK_LOCAL_REHEARSAL") == "1",
+        help="let calls be made to fail on request, see docs/rehearse.md",
+    )
     options = parser.parse_args(arguments)
     interpreters = {}
     for given in options.interpreter:
@@ -83,6 +89,7 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         home=Path.home(),
         clock=Clock(scale=options.time_scale),
         metrics_delay=options.metrics_delay,
+        rehearsal=options.rehearsal,
     )
 
 

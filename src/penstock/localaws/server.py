@@ -32,6 +32,7 @@ from penstock.localaws import (
     metrics,
     objects,
     policies,
+    rehearsal,
     secrets,
     statistics,
     streams,
@@ -87,7 +88,10 @@ log = logging.getLogger("penstock.localaws")
 class Application:
     """ASGI: control endpoints, short URLs and the check for room; everything else is ministack's."""
 
-    def __init__(self, ministack: Ministack, settings: Settings, keeper: Keeper) -> None:
+    def __init__(
+        self, ministack: Ministack, settings: Settings, keeper: Keeper, rehearsing: rehearsal.Rehearsal | None
+    ) -> None:
+        self._rehearsal = rehearsing
         self._ministack = ministack
         self._keeper = keeper
         self._replays = Replays(ministack.app.app)
@@ -112,6 +116,10 @@ class Application:
             await self._ministack.app.app(scope, receive, send)
             return
         path = str(scope["path"])
+        if path == rehearsal.PATH and self._rehearsal is not None:
+            status, body = self._rehearsal.answer(str(scope["method"]), await _received(receive))
+            await _send(send, status, encode(body))
+            return
         if path.startswith(PREFIX):
             status, body = self._control.answer(str(scope["method"]), path)
             await _send(send, status, encode(body))
@@ -144,16 +152,21 @@ def serve(settings: Settings) -> int:
     ministack = load(settings)
     for install in EXTENSIONS.values():
         install(ministack, settings)
+    rehearsing = rehearsal.Rehearsal() if settings.rehearsal else None
+    if rehearsing is not None:
+        rehearsing.install(ministack)
     keeper = Keeper(ministack, settings)
     keeper.load()
     try:
-        asyncio.run(_serve(ministack, keeper, settings))
+        asyncio.run(_serve(ministack, keeper, settings, rehearsing))
     finally:
         keeper.stop()
     return 0
 
 
-async def _serve(ministack: Ministack, keeper: Keeper, settings: Settings) -> None:
+async def _serve(
+    ministack: Ministack, keeper: Keeper, settings: Settings, rehearsing: rehearsal.Rehearsal | None
+) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after ministack set it up
     from hypercorn.asyncio.tcp_server import TCPServer  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
@@ -166,7 +179,7 @@ async def _serve(ministack: Ministack, keeper: Keeper, settings: Settings) -> No
     config.accesslog = None
     config.loglevel = "WARNING"
     keeper.start()
-    application = Application(ministack, settings, keeper)
+    application = Application(ministack, settings, keeper, rehearsing)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -187,6 +200,8 @@ def _unlike_aws(settings: Settings) -> Iterator[str]:
         yield f"CloudWatch's clock runs {scale:g} times as fast (--time-scale): metrics, alarms and log events"
     if settings.metrics_delay:
         yield f"CloudWatch's metrics appear after {settings.metrics_delay:g} s (--metrics-delay)"
+    if settings.rehearsal:
+        yield "calls can be made to fail on request (--rehearsal)"
 
 
 def _close_at_once(connection: Any) -> None:
@@ -198,6 +213,16 @@ def _close_at_once(connection: Any) -> None:
         await self.idle_task.stop()
 
     connection._read_data = read_then_let_go
+
+
+async def _received(receive: Receive) -> bytes:
+    """The whole body of a small request."""
+    parts = []
+    while True:
+        message = await receive()
+        parts.append(bytes(message.get("body", b"")))
+        if not message.get("more_body"):
+            return b"".join(parts)
 
 
 async def _send(send: Send, status: int, body: bytes, content_type: str = "application/json") -> None:

@@ -24,7 +24,8 @@ class Settings:
 
     ``interpreters`` maps a Lambda runtime (``python3.13``) to an executable. ``node_sdk`` is a folder that holds
     ``node_modules/@aws-sdk``. ``home`` is searched for interpreters that pyenv and uv installed. ``clock`` is
-    CloudWatch's, and ``metrics_delay`` the seconds of it after which a data point can be read.
+    CloudWatch's, and ``metrics_delay`` the seconds of it after which a data point can be read. With ``rehearsal``
+    calls can be made to fail on request.
     """
 
     port: int
@@ -36,6 +37,7 @@ class Settings:
     home: Path | None = None
     clock: Clock = field(default_factory=Clock)
     metrics_delay: float = 0.0
+    rehearsal: bool = False
 
     @property
     def url(self) -> str:

@@ -1,0 +1,89 @@
+"""What goes wrong on purpose: `errors=0.05`, `latency=1.3`, `driver-killed`, from the command line to the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from penstock.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DRIVER_KILLED = "driver-killed"
+
+
+class Kind(NamedTuple):
+    """One kind of fault: what its value means (None: it has none), its least and most, and a line about it."""
+
+    unit: str | None
+    least: float
+    most: float
+    says: str
+
+
+KINDS: dict[str, Kind] = {
+    "errors": Kind("share of calls", 0.0, 1.0, "this share of the candidate's calls fails"),
+    "incident": Kind("share of calls", 0.0, 1.0, "this share of all calls fails, the stable release's as well"),
+    "latency": Kind("factor", 1.0, 1000.0, "the candidate's calls take so many times as long"),
+    "cold-start": Kind("seconds", 0.0, 300.0, "the candidate's first call of each function takes so much longer"),
+    "init-crash": Kind(None, 0.0, 0.0, "the candidate crashes while it starts"),
+    DRIVER_KILLED: Kind(None, 0.0, 0.0, "the process that drives the rollout is killed, and started again"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A kind of `KINDS` and its value."""
+
+    kind: str
+    value: float = 0.0
+
+    @property
+    def is_at_start(self) -> bool:
+        """Whether it is there before the candidate has traffic."""
+        return self.kind in {"init-crash", "cold-start"}
+
+    def describe(self) -> str:
+        """As the command line takes it."""
+        return self.kind if KINDS[self.kind].unit is None else f"{self.kind}={self.value:g}"
+
+
+def parse(text: str) -> Fault:
+    """From `KIND` or `KIND=VALUE`. Raises UsageError, which names what there is."""
+    name, given, value = text.partition("=")
+    kind = KINDS.get(name)
+    if kind is None:
+        raise UsageError(f"there is no fault {name!r}", where="--fault", hint=f"one of: {', '.join(usages())}")
+    if (kind.unit is not None) != bool(given):
+        raise UsageError(
+            f"{name} takes {kind.unit or 'no value'}", where="--fault", hint=f"--fault {_usage(name, kind)}"
+        )
+    try:
+        number = float(value) if given else 0.0
+    except ValueError:
+        number = -1.0
+    if not kind.least <= number <= kind.most:
+        what = f"{value!r} is not a {kind.unit} between {kind.least:g} and {kind.most:g}"
+        raise UsageError(what, where=f"--fault {name}", hint=f"--fault {_usage(name, kind)}")
+    return Fault(name, number)
+
+
+def usages() -> list[str]:
+    """Every fault as it is typed."""
+    return [_usage(name, kind) for name, kind in KINDS.items()]
+
+
+def to_server(faults: Iterable[Fault]) -> list[dict[str, Any]]:
+    """As the embedded AWS takes them; what it has no part in is left out."""
+    sides = {"incident": ("errors", "both")}
+    return [
+        {"kind": kind, "side": side, "value": fault.value}
+        for fault in faults
+        if fault.kind != DRIVER_KILLED
+        for kind, side in [sides.get(fault.kind, (fault.kind, "candidate"))]
+    ]
+
+
+def _usage(name: str, kind: Kind) -> str:
+    return name if kind.unit is None else f"{name}={kind.unit.split(' ', 1)[0].upper()}"

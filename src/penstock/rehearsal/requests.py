@@ -1,0 +1,65 @@
+"""What callers ask during a rehearsal: the health routes, or what an access log says that they asked before."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from penstock.model.workspace import Workspace
+
+_COMMON = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/\S*) HTTP/[\d.]+"')
+"""The request in the Common Log Format (https://httpd.apache.org/docs/current/logs.html#common)."""
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+"""RFC 9110, section 9.2.1. A log has no bodies, so that what changes something cannot be asked again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A method and a path with its query."""
+
+    method: str
+    path: str
+
+
+def healths(workspace: Workspace) -> tuple[Request, ...]:
+    """The health route of every function that has one."""
+    return tuple(Request("GET", function.health.path) for function in workspace.functions if function.health)
+
+
+def from_log(lines: Iterable[str], where: str) -> tuple[Request, ...]:
+    """The safe requests of an access log, in their order.
+
+    Each line is JSON with `method` (or `httpMethod`) and `path`, as the stages that Penstock makes write it, or the
+    Common Log Format. Raises UsageError when no line can be used.
+    """
+    read = [_one(line) for line in lines if line.strip()]
+    found = tuple(request for request in read if request is not None and request.method in SAFE)
+    if not found:
+        raise UsageError(
+            f"none of its {len(read)} lines is a request that can be asked again",
+            where=where,
+            hint='lines like {"method": "GET", "path": "/users"}, or of the Common Log Format; GET and HEAD only',
+        )
+    return found
+
+
+def _one(line: str) -> Request | None:
+    if line.lstrip().startswith("{"):
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            return None
+        method, path = entry.get("method") or entry.get("httpMethod"), entry.get("path")
+        if not method or not isinstance(path, str) or not path.startswith("/"):
+            return None
+        # `$context.path` begins with the stage, unless the API has a domain of its own.
+        return Request(str(method).upper(), path.removeprefix(f"/{entry['stage']}") if "stage" in entry else path)
+    found = _COMMON.search(line)
+    return Request(found["method"], found["path"]) if found else None

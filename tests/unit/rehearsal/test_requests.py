@@ -1,0 +1,34 @@
+"""What an access log says that callers asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from penstock.model.errors import UsageError
+from penstock.rehearsal.requests import Request, from_log
+
+LINES = [
+    '{"method": "GET", "path": "/live/users?limit=1", "stage": "live", "status": 200}',
+    '{"httpMethod": "head", "path": "/orders/1"}',
+    '127.0.0.1 - ada [10/Oct/2000:13:55:36 -0700] "GET /catalog?page=2 HTTP/1.1" 200 2326',
+    '{"method": "POST", "path": "/orders"}',
+    '{"method": "GET", "path": "no slash"}',
+    "{broken",
+    "",
+    "a line of something else",
+]
+
+
+def test_requests_that_change_nothing_are_asked_again_in_their_order() -> None:
+    assert from_log(LINES, "access.log") == (
+        Request("GET", "/users?limit=1"),
+        Request("HEAD", "/orders/1"),
+        Request("GET", "/catalog?page=2"),
+    )
+
+
+def test_a_log_without_one_is_refused_with_what_a_line_looks_like() -> None:
+    with pytest.raises(UsageError, match="none of its 4 lines") as refused:
+        from_log(LINES[3:], "access.log")
+    assert refused.value.where == "access.log"
+    assert '"path": "/users"' in refused.value.hint
