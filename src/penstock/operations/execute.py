@@ -152,6 +152,7 @@ class _Doing:
     def _freeze_latest(self, effect: FreezeLatest) -> dict[str, Any]:
         latest = self._settled(effect.function)
         self._pace.wait(1)
+        self._lease.keep()
         version = self._world.functions.publish(
             effect.function,
             code_sha256=latest.code_sha256,
@@ -164,6 +165,7 @@ class _Doing:
     def _publish(self, effect: EnsureVersion) -> FunctionState:
         latest = self._settled(effect.function)
         self._pace.wait(2)
+        self._lease.keep()  # an update of Terraform's may have taken its time to settle
         updated = self._world.functions.update_code(
             effect.function,
             bucket=self._world.workspace.store_bucket,
@@ -171,6 +173,7 @@ class _Doing:
             architecture=effect.architecture,
             revision=latest.revision,
         )
+        self._lease.keep()
         return self._world.functions.publish(
             effect.function,
             code_sha256=effect.artifact,

@@ -107,6 +107,7 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
     driver = _Driver(world=world, session=session, store=store, release=release, applied=applied, told=rollout)
     try:
         while not driver.has_ended:
+            session.hold()  # a machine that slept past its lease must not act on what it knew before
             rollout = driver.turn(rollout, measures)
     except CameBack:
         _gone_back(world, store, rollout)

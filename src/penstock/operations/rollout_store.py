@@ -33,6 +33,12 @@ def unmark(world: World) -> None:
     world.parameters.delete(_mark(world))
 
 
+def unmark_leftover(world: World) -> None:
+    """Remove the mark of a driver that slept past its lease and set it when it woke, after its rollout had ended."""
+    if world.parameters.get(_mark(world)) is not None:
+        unmark(world)
+
+
 class RolloutStore:
     """The environment's rollout: the one under way, or the last one that ended."""
 

@@ -15,7 +15,7 @@ from penstock.operations.engine import observe
 from penstock.operations.history import read_history, write_history
 from penstock.operations.holder import leases_of
 from penstock.operations.pointer import read_pointer
-from penstock.operations.rollout_store import RolloutStore, unmark
+from penstock.operations.rollout_store import RolloutStore, unmark, unmark_leftover
 from penstock.operations.steps import timestamp
 from penstock.operations.store import LedgerStore
 from penstock.release.lease import describe
@@ -80,6 +80,10 @@ class Session:
         if self._seen is None or self._world.clock.monotonic() - self._seen[0] > FRESH:
             return None
         return self._seen
+
+    def hold(self) -> None:
+        """Make sure that the environment is still ours. Raises Locked when somebody has taken it over meanwhile."""
+        self._lease.keep()
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
         """Append an event to the ledger."""
@@ -146,7 +150,9 @@ def repair(world: World, session: Session, *, resuming: str | None = None) -> No
         session.execute(effects)
         done = "; ".join(effect.describe() for effect in effects)
         world.events.emit(Recovered(what=f"an earlier run or a change by hand was unfinished: {done}"))
-    if rollout is not None and not goes_on:
+    if rollout is None:
+        unmark_leftover(world)
+    elif not goes_on:
         unmark(world)
         rollouts.save(rollout.ended("promoted" if observed.pointer.live_release == rollout.release else "reverted"))
         session.record("rollout", {"release": rollout.release, "what": "its driver was gone", "weight": 0})

@@ -143,7 +143,7 @@ def report(seen: Seen) -> Report:
         failed_before=sum(one.failed for one in seen.asked if one.at < since),
         candidate=figures(sides["candidate"]),
         stable=figures(sides["stable"]),
-        detected=None if back is None or first is None else (back.at - first) * seen.scale / MINUTE,
+        detected=(back.at - first) * seen.scale / MINUTE if back and first and outcome == "rolled-back" else None,
         promoted=None if outcome != "promoted" or first is None else (seen.ended - first) * seen.scale / MINUTE,
         reverted=None if back is None or last is None else max(last - back.at, 0.0),
         why=_why(seen, back),

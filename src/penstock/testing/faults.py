@@ -128,11 +128,19 @@ class Faults:
         fault: where to die; None records only.
         death: how.
         record: a file that gets every effect as it is about to happen.
+        meanwhile: instead of dying the process stands still at the fault while this happens, as after SIGSTOP, and
+            then goes on.
     """
 
     def __init__(
-        self, fault: Fault | None = None, *, death: Callable[[], NoReturn] = die, record: Path | None = None
+        self,
+        fault: Fault | None = None,
+        *,
+        death: Callable[[], NoReturn] = die,
+        record: Path | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
+        self._meanwhile = meanwhile
         self._fault = fault
         self._death = death
         self._record = record
@@ -189,8 +197,12 @@ class Faults:
                 raise Killed
             if self._fault is None or call.effect != self._fault.effect or when != self._fault.when:
                 return
-            self._dead = True
-        self._death()
+            self._dead = self._meanwhile is None
+            self._fault = None
+        if self._meanwhile is None:
+            self._death()
+        else:
+            self._meanwhile()
 
 
 def from_environment(environ: Mapping[str, str]) -> Faults | None:
