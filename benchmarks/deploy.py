@@ -97,7 +97,7 @@ def main() -> int:
     table = Table("deploys of the shop")
     print(f"begun: {machine()}", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        shop = _copy(Path(folder))
+        shop = copy(Path(folder))
         try:
             _first(shop, table)
             other = by_hand(shop.root, "staging", shop.environ)
@@ -106,7 +106,7 @@ def main() -> int:
             _one_service(shop, other, table, options.rounds)
             _rollback(shop, table, options.rounds)
         finally:
-            _stop(shop)
+            stop(shop)
     for label, peak in shop.peaks.items():
         table.add(f"memory of penstock alone, {label}", peak, unit="MB", at_most=MEMORY)
     print(f"ended: {machine()}; {_terraform_version()}\n")
@@ -201,7 +201,7 @@ def _rollback(shop: Shop, table: Table, rounds: int) -> None:
 # ------------------------------------------------------------------------------------------ the place
 
 
-def _copy(folder: Path) -> Shop:
+def copy(folder: Path) -> Shop:
     """The example as git knows it, on a free port; a folder that nobody else looks at."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "examples/shop"], cwd=REPOSITORY, capture_output=True, text=True, check=True
@@ -218,7 +218,8 @@ def _copy(folder: Path) -> Shop:
     return Shop(root=root, environ=kept | {"PENSTOCK_LOCAL_PORT": str(port), "NO_COLOR": "1"}, port=port)
 
 
-def _stop(shop: Shop) -> None:
+def stop(shop: Shop) -> None:
+    """Stop the copy's embedded AWS."""
     pid = shop.root / ".penstock" / "local.pid"
     if not pid.is_file():
         return

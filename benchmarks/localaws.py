@@ -160,20 +160,20 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=60)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        contenders = _contenders(Path(folder))
+        both = contenders(Path(folder))
         try:
             for _ in range(3):
-                for contender in contenders:
+                for contender in both:
                     contender.stop()
                     contender.start()
-            for contender in contenders:
+            for contender in both:
                 contender.prepare()
             for _ in range(options.rounds):
-                for contender in contenders:
+                for contender in both:
                     contender.measure(options.requests)
-            rows = _rows(*contenders)
+            rows = _rows(*both)
         finally:
-            for contender in contenders:
+            for contender in both:
                 contender.stop()
     print(f"{'':28}{'ministack':>12}{'penstock':>12}{'ratio':>9}   goal")
     missed = False
@@ -184,7 +184,8 @@ def main() -> int:
     return int(missed)
 
 
-def _contenders(folder: Path) -> list[Contender]:
+def contenders(folder: Path) -> list[Contender]:
+    """Plain ministack and the embedded AWS, each with its state below the folder; not started yet."""
     plain, ours = _free_port(), _free_port()
     bare = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
     return [

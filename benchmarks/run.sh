@@ -3,8 +3,8 @@
 #
 #   benchmarks/run.sh [--rounds N] [SECTION…]
 #
-# Sections: deploys builds builds-large builds-beside cli localaws judge workspace; without any, all of them but
-# builds-beside, which wants SAM=PROGRAM and takes minutes. WORKLOADS=FOLDER keeps what builds are measured on.
+# Sections: deploys builds builds-large builds-beside cli localaws judge rollout workspace; without any, all of
+# them but builds-beside, which wants SAM=PROGRAM and takes minutes. WORKLOADS=FOLDER keeps what builds are measured on.
 # Run it on a machine that has nothing else to do. The exit code is 1 when a goal is missed; the numbers are written
 # all the same.
 set -uo pipefail
@@ -51,7 +51,7 @@ measure() {
   say "written to $page"
 }
 
-[ $# -gt 0 ] || set -- deploys builds builds-large cli localaws judge workspace
+[ $# -gt 0 ] || set -- deploys builds builds-large cli localaws judge rollout workspace
 for section in "$@"; do
   case $section in
     deploys) measure "$section" python benchmarks/deploy.py --rounds "$rounds" ;;
@@ -66,8 +66,9 @@ for section in "$@"; do
     cli) measure "$section" python benchmarks/cli.py ;;
     localaws) measure "$section" python benchmarks/localaws.py ;;
     judge) measure "$section" python benchmarks/judge.py ;;
+    rollout) measure "$section" python benchmarks/rollout.py --rollouts 10 --requests 20000 ;;
     workspace) measure "$section" python benchmarks/workspace.py ;;
-    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge workspace" ;;
+    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge rollout workspace" ;;
   esac
 done
 exit "$failed"

@@ -32,6 +32,19 @@ delay = "5s"
 margin = 0.05
 deadline = "30m"
 """
+SPELLED_OUT = """
+[environments.dev.rollout]
+strategy = "custom"
+steps = [
+  { weight = 50 },
+  { bake = "1m" },
+  { pause = "look at the dashboard", deadline = "20m" },
+  { verify = true },
+]
+delay = "5s"
+margin = 0.05
+deadline = "30m"
+"""
 FAILING = (
     "    if event['requestContext']['stage'] == 'live' and __import__('random').random() < {share}:\n"
     "        raise RuntimeError('broken in some calls')\n"
@@ -129,6 +142,24 @@ def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(
     assert [entry["weight"] for entry in told] == [50, 50]
     assert "goes back" in told[-1]["what"]
     assert reason in told[-1]["what"]
+    assert quick.plan_status() == 0
+
+
+def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_again(quick: Shop) -> None:
+    quick.edit("penstock.toml", CANARY, SPELLED_OUT)
+    mark(quick, "new")
+    planned = well(quick.run("plan", "-e", "dev"))
+    walk = "verify → 50 % → bake 1m → pause: look at the dashboard (within 20m) → verify → 100 % after 2m"
+    assert f"traffic: {walk}" in planned.stdout
+    with busy(quick) as customers:
+        driver = quick.start("deploy", "-e", "dev")
+        until(lambda: any("held: pause" in told["what"] for told in ledger(quick)), "it is held", within=120)
+        assert weight(quick) == 50
+        assert "resume" in well(quick.run("status", "-e", "dev")).stdout
+        well(quick.run("resume", "-e", "dev", "--why", "it looks well"))
+        assert status(driver) == 0
+    assert customers.failed == []
+    assert marked(quick) == "new"
     assert quick.plan_status() == 0
 
 

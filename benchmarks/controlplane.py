@@ -1,0 +1,211 @@
+"""How many calls of AWS a move of traffic takes, counted over the shipped fakes, and how long AWS lets them take.
+
+The rates are AWS's documented ones and applied on paper: calls of a service divided by its rate, and the slowest
+service decides, since the services are asked side by side. Burst allowances are left out, so that the times are upper
+ones. Latencies are not in it: in the region a call takes 10 to 50 ms, and eight are under way at a time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from penstock.model.release import FunctionRelease, Pointer, Release, SlotState
+from penstock.model.workspace import Environment, Workspace
+from penstock.operations.engine import bring_back, glance, reach
+from penstock.operations.session import exclusive
+from penstock.operations.world import Origin, World
+from penstock.release.observed import deployment_description, version_description
+from penstock.release.reconcile import Applied, Live
+from penstock.release.share import Shared
+from penstock.testing import (
+    FakeAlarms,
+    FakeClock,
+    FakeCommands,
+    FakeFiles,
+    FakeFunctions,
+    FakeGateway,
+    FakeHealth,
+    FakeIdentity,
+    FakeInterpreters,
+    FakeMetrics,
+    FakeNotices,
+    FakeObjectStore,
+    FakeParameters,
+    FakeSecrets,
+    FakeSigner,
+    FakeTerraform,
+    Faults,
+    RecordedEvents,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from penstock.operations.session import Session
+
+RATES: Mapping[str, float] = {"Lambda": 15.0, "API Gateway": 10.0, "Parameter Store": 3.0, "S3": 3500.0}
+"""Calls a second: "API requests" of Lambda's quotas (all control-plane calls but GetFunction), API Gateway's "total
+operations", PutParameter's default throughput, and PUT of one S3 prefix. Reads of parameters have 40 and count as 3."""
+_SERVICES = {
+    "Functions": "Lambda",
+    "Gateway": "API Gateway",
+    "Parameters": "Parameter Store",
+    "ObjectStore": "S3",
+}
+_CALLS = {"set_stage": 3, "set_canary": 2, "url": 0}
+"""AWS calls of one call of a port, where it is not one: the stage is read first, and a canary removed by itself."""
+CONSUMERS = 5
+"""One function in so many is called by events as well, through the alias `live`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One move: AWS calls by service, and the seconds for which the engine itself held calls back."""
+
+    name: str
+    calls: Counter[str]
+    paced: float
+
+    @property
+    def seconds(self) -> float:
+        """At AWS's rates."""
+        return max((calls / RATES[service] for service, calls in self.calls.items()), default=0.0)
+
+
+class Place:
+    """An environment of so many services over the fakes: release one is live, release two waits beside it."""
+
+    def __init__(self, services: int) -> None:
+        self.clock = FakeClock()
+        self.faults = Faults()
+        self.objects, self.gateway, self.parameters = FakeObjectStore(), FakeGateway(), FakeParameters()
+        self.functions = FakeFunctions(self.objects)
+        self.names = [f"big-dev-s{number}" for number in range(services)]
+        self.callers = frozenset(self.names[::CONSUMERS])
+        self.one, self.two = (self._release(artifact, str(number) * 64) for number, artifact in enumerate("ab"))
+        self._make()
+
+    def counted(self, acts: Mapping[str, Callable[[World, Session], object]]) -> list[Move]:
+        """What each act takes, one after the other."""
+        world = self._world()
+        found = []
+        with exclusive(world, "benchmark") as session:
+            for name, act in acts.items():
+                session.forget()
+                before, began = len(self.faults.calls), self.clock.monotonic()
+                act(world, session)
+                calls: Counter[str] = Counter()
+                for call in self.faults.calls[before:]:
+                    if call.port in _SERVICES:
+                        calls[_SERVICES[call.port]] += _CALLS.get(call.method, 1)
+                found.append(Move(name=name, calls=calls, paced=self.clock.monotonic() - began))
+        return found
+
+    def _release(self, artifact: str, api: str) -> Release:
+        functions = {
+            name: FunctionRelease(
+                physical=name,
+                service=name,
+                artifact=hashlib.sha256(_code(name, artifact)).hexdigest(),
+                config="c" * 64,
+                architecture="arm64",
+                runtime="python3.13",
+                timeout=10,
+                target="python3.13/arm64",
+            )
+            for name in self.names
+        }
+        return Release(environment="dev", functions=functions, api=api, grants={}, commit="", author="", created="")
+
+    def _make(self) -> None:
+        api = self.gateway.configure("big-dev", "one")
+        self.gateway.configure("big-dev-preview", "one", stage="preview", slot="green")
+        slots = {}
+        for slot, release, letter in (("blue", self.one, "a"), ("green", self.two, "b")):
+            deployment = self.gateway.deploy(api, deployment_description(release.api))
+            slots[slot] = SlotState(release=release.id, deployment=deployment)
+            for name, function in release.functions.items():
+                self._publish(name, slot, _code(name, letter), version_description(release.id, function.config))
+        self.gateway.set_stage(api, "live", deployment=slots["blue"].deployment or "", variables={"slot": "blue"})
+        pointer = Pointer(live="blue", candidate="green", blue=slots["blue"], green=slots["green"])
+        self.parameters.put("/penstock/big/dev/pointer", pointer.to_text())
+
+    def _publish(self, name: str, slot: str, code: bytes, description: str) -> None:
+        if self.functions.get(name) is None:
+            self.functions.configure(name)
+        self.objects.put("code", code)
+        latest = self.functions.get(name)
+        assert latest is not None
+        updated = self.functions.update_code(
+            name, bucket="b", key="code", architecture="arm64", revision=latest.revision
+        )
+        found = self.functions.publish(
+            name,
+            code_sha256=updated.code_sha256,
+            revision=updated.revision,
+            description=description,
+        )
+        for alias in (slot, *(("live",) if slot == "blue" else ())):
+            self.functions.set_alias(name, alias, found.version)
+
+    def _world(self) -> World:
+        environment = Environment(name="dev", account="111111111111", region="eu-west-1", endpoint="local")
+        world = World(
+            root=Path("/big"),
+            workspace=Workspace(name="big", environment=environment, services=()),
+            origin=Origin(commit="", branch="", dirty=False, ci=False),
+            run="run",
+            host="here",
+            clock=self.clock,
+            traffic_clock=self.clock,
+            events=RecordedEvents(),
+            files=FakeFiles(),
+            commands=FakeCommands(),
+            interpreters=FakeInterpreters(),
+            identity=FakeIdentity(),
+            objects=self.objects,
+            functions=self.functions,
+            gateway=self.gateway,
+            parameters=self.parameters,
+            secrets=FakeSecrets(),
+            signer=FakeSigner(),
+            health=FakeHealth(),
+            metrics=FakeMetrics(),
+            alarms=FakeAlarms(),
+            notices=FakeNotices(),
+            terraform=FakeTerraform(),
+            builds=_nothing,
+            modules=dict,
+            process_alive=lambda _pid: False,
+        )
+        return self.faults.wrap_fields(world)
+
+
+def moves(services: int) -> list[Move]:
+    """What each move of traffic takes in an environment of so many services."""
+    place = Place(services)
+    shared = Shared(release=place.two, percent=10, callers=place.callers)
+    sharing = place.counted(
+        {
+            "a look at a rollout": lambda world, _session: glance(world, place.callers),
+            "a share of 10 %": lambda _world, session: reach(session, shared, place.names),
+            "from verdict to all HTTP traffic back": lambda world, session: bring_back(world, session, ()),
+            "then that of event sources": lambda world, session: bring_back(world, session, place.callers),
+        }
+    )
+    fresh = Place(services)
+    live = Live(release=fresh.two, applied=Applied.of(fresh.two))
+    promoting = {"all traffic to the candidate": lambda _world, session: reach(session, live, fresh.names)}
+    return [*sharing, *fresh.counted(promoting)]
+
+
+def _code(name: str, letter: str) -> bytes:
+    return f"{name} {letter}".encode()
+
+
+def _nothing() -> NoReturn:
+    raise AssertionError("nothing is built here")
