@@ -144,7 +144,7 @@ def _product(rollouts: int) -> bool:
         finally:
             stop(shop)
     print(
-        f"{rollouts} releases without a regression, one of CloudWatch's minutes in {60 / SCALE:g} s: "
+        f"releases without a regression: {rollouts}, one of CloudWatch's minutes in {60 / SCALE:g} s: "
         f"{ended[PROMOTED]} promoted, {ended[CAME_BACK]} rolled back (expected: at most {ALPHA:.0%}), "
         f"{ended[INCONCLUSIVE]} undecided; {refused} of {customers.statuses.total()} requests failed meanwhile"
     )

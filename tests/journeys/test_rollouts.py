@@ -155,7 +155,7 @@ def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_a
         driver = quick.start("deploy", "-e", "dev")
         until(lambda: any("held: pause" in told["what"] for told in ledger(quick)), "it is held", within=120)
         assert weight(quick) == 50
-        assert "resume" in well(quick.run("status", "-e", "dev")).stdout
+        assert "penstock resume" in well(quick.run("status", "-e", "dev")).stderr
         well(quick.run("resume", "-e", "dev", "--why", "it looks well"))
         assert status(driver) == 0
     assert customers.failed == []
