@@ -45,6 +45,7 @@ delay = "5s"
 margin = 0.05
 deadline = "30m"
 """
+WORKER = "services/notification_service/src/notifications/worker.py"
 FAILING = (
     "    if event['requestContext']['stage'] == 'live' and __import__('random').random() < {share}:\n"
     "        raise RuntimeError('broken in some calls')\n"
@@ -88,6 +89,11 @@ def weight(shop: Shop) -> float:
     return float(gateway.get_stage(restApiId=api, stageName="live").get("canarySettings", {}).get("percentTraffic", 0))
 
 
+def consumers(shop: Shop) -> Any:
+    """The alias through which the stream reaches the worker."""
+    return shop.client("lambda").get_alias(FunctionName="shop-dev-notification_service-worker", Name="live")
+
+
 def ledger(shop: Shop) -> list[dict[str, Any]]:
     """The data of everything that the ledger says about rollouts, oldest first."""
     store = shop.client("s3")
@@ -113,9 +119,11 @@ def status(driver: subprocess.Popen[str]) -> int:
 
 def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> None:
     mark(quick, "new")
-    with busy(quick) as customers:
+    lost = Client(quick, {"/users/nobody": 404}, rate=5)
+    with busy(quick) as customers, lost:
         ended = well(quick.deploy())
     assert customers.failed == []
+    assert lost.failed == [], "who asks for what is not there is told so by both sides, and that is no fault of either"
     assert marked(quick) == "new"
     assert "50 % of the traffic goes to it" in ended.stderr
     assert "→ pass" in ended.stderr
@@ -165,7 +173,14 @@ def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_a
 
 def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> None:
     mark(quick, "new")
+    quick.append(WORKER, "\n# another worker\n")
+    before = consumers(quick)
     driver = under_way(quick)
+    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=30)
+    during = consumers(quick)
+    assert during["FunctionVersion"] == before["FunctionVersion"]
+    (shared,) = during["RoutingConfig"]["AdditionalVersionWeights"].items()
+    assert shared[1] == 0.5, "as HTTP does"
     assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of a canary"
     by_hand = quick.terraform("plan", "-input=false", "-var", "slot=production")
     assert by_hand.status == 1
@@ -177,6 +192,8 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     assert "has all traffic" in promoted.stderr
     assert status(driver) == 0
     assert marked(quick) == "new"
+    after = consumers(quick)
+    assert (after["FunctionVersion"], "RoutingConfig" in after) == (shared[0], False)
     assert [entry["what"] for entry in ledger(quick)][-1].endswith("seen enough")
     assert quick.terraform("plan", "-input=false", "-var", "slot=production").status == 0
     assert quick.plan_status() == 0
