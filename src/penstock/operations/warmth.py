@@ -18,6 +18,7 @@ from penstock.model.errors import RemoteFault
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.pointer import read_pointer
 from penstock.operations.steps import step, warn
+from penstock.operations.summary import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -64,7 +65,7 @@ def warm(world: World) -> None:
         _remember(world, _remembered(world) | wanted.keys())
         _provision(world, wanted)
         _wait(world, wanted)
-        handle.detail = f"{sum(wanted.values())} environments of {len(wanted)} functions"
+        handle.detail = f"{counted(sum(wanted.values()), 'environment')} of {counted(len(wanted), 'function')}"
 
 
 def follow(world: World, *, forgotten: bool = False) -> None:
