@@ -16,7 +16,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.api import OWN_FOLDER, Penstock
+from penstock.api import Penstock
+from penstock.api.wiring import OWN_FOLDER
 from penstock.cli.errors import as_penstock_error
 from penstock.cli.render.ndjson import NdjsonSink
 from penstock.model.workspace import ApprovalPolicy
