@@ -47,10 +47,12 @@ deadline = "30m"
 """
 WORKER = "services/notification_service/src/notifications/worker.py"
 FAILING = (
-    "    if event['requestContext']['stage'] == 'live' and __import__('random').random() < {share}:\n"
+    "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
+    "    if event['requestContext']['stage'] == 'live' and turn % 20 < 20 * {share}:\n"
     "        raise RuntimeError('broken in some calls')\n"
 )
-"""Code that the checks before traffic cannot find."""
+"""Code that the checks before traffic cannot find. It counts instead of throwing dice: by chance half of a minute's
+calls may fail where a quarter does, and then an alarm is as right as the judge."""
 
 
 @pytest.fixture(scope="module")
