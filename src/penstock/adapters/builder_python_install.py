@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.build import archive, python, requirements, sbom
+from penstock.adapters.builder_python_earlier import Earlier
+from penstock.build import python, requirements, sbom
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
@@ -64,7 +65,14 @@ class Installations:
         parts |= {f"archive {path}": file.digest for path, file in plan.listing.archives.items()}
         set_key = python.key("installation", {**parts, **tools})
         project = plan.export[0] if plan.export else self._root / plan.service.folder
-        return self._cache.get_or_make("installation", set_key, lambda: self._install(text, target, project, plan))
+
+        def make() -> tuple[Member, ...]:
+            earlier = Earlier(self._cache, python.key("installations", {"target": str(target), **tools}))
+            made = self._install(text, target, project, plan, earlier)
+            earlier.add(set_key)
+            return made
+
+        return self._cache.get_or_make("installation", set_key, make)
 
     def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
         """Which file was taken where a requirement gives several hashes: file name → hash, by `name version`.
@@ -183,7 +191,9 @@ class Installations:
 
     # ---------------------------------------------------------------- installing
 
-    def _install(self, text: str, target: Target, project: Path, plan: PythonPlan) -> tuple[Member, ...]:
+    def _install(
+        self, text: str, target: Target, project: Path, plan: PythonPlan, earlier: Earlier
+    ) -> tuple[Member, ...]:
         names = requirements.names(text)
         if not names:
             return ()
@@ -204,7 +214,7 @@ class Installations:
             dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
             shipped = [(name, path) for name, path in files.items() if name in kept and name not in dropped]
             with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:
-                return tuple(pool.map(_packed, shipped))
+                return tuple(pool.map(earlier.packed, shipped))
 
     def _install_into(
         self, site: Path, listing: Path, names: frozenset[str], target: Target, project: Path
@@ -242,11 +252,6 @@ class Installations:
                 from_source.append(name)
             else:
                 return tuple(from_source)
-
-
-def _packed(file: tuple[str, Path]) -> Member:
-    relative, path = file
-    return archive.pack(relative, path.read_bytes(), executable=os.access(path, os.X_OK))
 
 
 def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:
