@@ -57,8 +57,8 @@ def main() -> int:
     table = Table("builds")
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.keep or Path(scratch)
-        for count in asked.sizes:
-            of_size(table, make(folder / f"n{count}", count), count, asked.rounds)
+        medians = {count: of_size(table, make(folder / f"n{count}", count), count, asked.rounds) for count in asked.sizes}
+        growth(table, medians)
         if asked.serverless:
             beside_serverless(table, make(folder / "n50", 50), asked.serverless)
         if asked.sam:
@@ -70,8 +70,18 @@ def main() -> int:
     return 1 if table.missed else 0
 
 
-def of_size(table: Table, load: Workload, count: int, rounds: int) -> None:
-    """All scenarios for one workload."""
+def growth(table: Table, medians: Mapping[int, tuple[float, float]]) -> None:
+    """How a cold build and one with nothing to do grow from the smallest workload to the biggest, beside its size."""
+    few, many = min(medians, default=0), max(medians, default=0)
+    if few == many:
+        return
+    name, more = f"from N={few} to N={many}: ", many / few
+    for what, before, after in zip(("cold", "nothing to do"), medians[few], medians[many], strict=True):
+        table.add(f"{name}{what}, times as long", after / before, unit="x", at_most=more if few >= 50 else None)  # noqa: PLR2004
+
+
+def of_size(table: Table, load: Workload, count: int, rounds: int) -> tuple[float, float]:
+    """All scenarios for one workload; seconds of a cold build and of one that has nothing to do."""
     goals = count == 50  # noqa: PLR2004 - the size that the goals speak of
     cold, raw, node_raw, idle, floor, one, shared = ([] for _ in range(7))
     peak = children = 0.0
@@ -108,6 +118,7 @@ def of_size(table: Table, load: Workload, count: int, rounds: int) -> None:
     table.add(f"{named(count)}peak memory", peak, unit="MB", at_most=250 if goals else None)
     table.add(f"{named(count)}peak memory of the biggest program it started", children, unit="MB")
     only_node(table, load, count, rounds)
+    return middle(cold), middle(idle)
 
 
 def only_node(table: Table, load: Workload, count: int, rounds: int) -> None:

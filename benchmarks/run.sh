@@ -56,7 +56,7 @@ for section in "$@"; do
   case $section in
     deploys) measure "$section" python benchmarks/deploy.py --rounds "$rounds" ;;
     builds) measure "$section" python benchmarks/build.py --sizes 10 50 200 --rounds "$rounds" "${keep[@]}" ;;
-    builds-large) measure "$section" python benchmarks/build.py --sizes 1000 --rounds 1 "${keep[@]}" ;;
+    builds-large) measure "$section" python benchmarks/build.py --sizes 50 1000 --rounds 1 "${keep[@]}" ;;
     builds-beside)
       [ -n "${SAM:-}" ] || die "SAM is not set" "SAM=PROGRAM [SAM_SIZE=50] [SERVERLESS=PROGRAM] benchmarks/run.sh $section"
       others=("${keep[@]}" --sam "$SAM" --sam-size "${SAM_SIZE:-50}")
