@@ -57,7 +57,9 @@ def main() -> int:
     table = Table("builds")
     with tempfile.TemporaryDirectory() as scratch:
         folder = asked.keep or Path(scratch)
-        medians = {count: of_size(table, make(folder / f"n{count}", count), count, asked.rounds) for count in asked.sizes}
+        medians = {
+            count: of_size(table, make(folder / f"n{count}", count), count, asked.rounds) for count in asked.sizes
+        }
         growth(table, medians)
         if asked.serverless:
             beside_serverless(table, make(folder / "n50", 50), asked.serverless)

@@ -15,6 +15,7 @@ Where everything is, from the bottom to the top (import-linter holds these layer
     adapters/   Lambda, API Gateway, S3, the Terraform CLI, builders, files, clock
     testing/    one shipped fake per port
     api/        the public Python API; wiring.py: which adapter stands behind which port
+    controller/ the function in the account that looks after rollouts: the same verbs, called every minute
     cli/        the command line, on top
 
 `terraform/` holds the HCL modules as package data. `localaws/` is the embedded AWS: a program of its own,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -248,3 +249,36 @@ def test_a_sleeping_environment_is_never_taken_for_a_healthy_one(quick: Shop) ->
     assert "not decided within 6m" in ended.stderr
     assert "no data is never good data" in ended.stderr
     assert (weight(quick), marked(quick)) == (0, "")
+
+
+def test_a_detached_release_is_promoted_by_the_controller_in_the_account(quick: Shop) -> None:
+    mark(quick, "new")
+    with busy(quick) as customers:
+        left = well(quick.run("deploy", "-e", "dev", "--detach"))
+        assert "on its way, driven in the account" in left.stderr
+        until(lambda: weight(quick) == 50, "the controller gives it its share", within=60)
+        assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of it"
+        followed = well(quick.run("status", "-e", "dev", "--watch"))
+    assert "was promoted" in followed.stderr
+    assert customers.failed == []
+    assert (weight(quick), marked(quick)) == (0, "new")
+    assert [entry["what"] for entry in ledger(quick)][-1] == "passed: all traffic comes next"
+    until(lambda: quick.client("scheduler").list_schedules()["Schedules"] == [], "nobody is called any more", within=10)
+    assert "promoted" in well(quick.run("audit", "-e", "dev")).stdout.splitlines()[-1]
+    assert quick.plan_status() == 0
+
+
+def test_a_bad_release_whose_driver_was_killed_comes_back_with_nobody_there(quick: Shop) -> None:
+    quick.edit(APP, '    """Answer one request of API Gateway."""\n', FAILING.format(share=0.25))
+    before = quick.live_release()
+    driver = under_way(quick)
+    os.kill(driver.pid, signal.SIGKILL)
+    status(driver)
+    with busy(quick) as customers:
+        until(lambda: weight(quick) == 0, "the controller takes it back", within=90)
+        time.sleep(1)
+    assert quick.live_release() == before
+    assert customers.failed, "the candidate had its share of them"
+    assert customers.failed[-1].at < customers.asked[-1].at
+    assert "user_service" in ledger(quick)[-1]["what"]
+    assert quick.plan_status() == 0

@@ -18,6 +18,7 @@ from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.metrics import AwsMetrics
 from penstock.adapters.aws.notices import AwsNotices
 from penstock.adapters.aws.parameters import AwsParameters
+from penstock.adapters.aws.schedules import AwsSchedules
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
@@ -31,6 +32,7 @@ from penstock.testing import (
     FakeNotices,
     FakeObjectStore,
     FakeParameters,
+    FakeSchedules,
     FakeSecrets,
     FakeSigner,
 )
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         Notices,
         ObjectStore,
         Parameters,
+        Schedules,
         Secrets,
         Signer,
     )
@@ -79,6 +82,7 @@ class Place(Protocol):
     notices: Notices
     objects: ObjectStore
     parameters: Parameters
+    schedules: Schedules
     secrets: Secrets
     bucket: str
 
@@ -88,6 +92,7 @@ class Place(Protocol):
         self, namespace: str, metric: str, dimensions: Mapping[str, str], values: Mapping[float, int], at: float
     ) -> None: ...
     def put_alarm(self, name: str, value: AlarmValue) -> None: ...
+    def make_schedule_group(self, name: str) -> None: ...
     def fresh_store(self) -> ObjectStore: ...
     def signer(self, name: str) -> Signer: ...
 
@@ -105,6 +110,8 @@ class FakePlace:
         self.secrets: Secrets = FakeSecrets()
         self._notices = FakeNotices()
         self.notices: Notices = self._notices
+        self._schedules = FakeSchedules()
+        self.schedules: Schedules = self._schedules
         self._alarms = FakeAlarms()
         self._metrics = FakeMetrics()
         self.alarms: Alarms = self._alarms
@@ -126,6 +133,9 @@ class FakePlace:
     def put_alarm(self, name: str, value: AlarmValue) -> None:
         self._alarms.alarms[name] = AlarmState(name=name, value=value, since=time.time(), reason="by hand")
 
+    def make_schedule_group(self, name: str) -> None:
+        self._schedules.configure(name)
+
     def fresh_store(self) -> ObjectStore:
         return FakeObjectStore(created=False)
 
@@ -146,6 +156,7 @@ class EmbeddedPlace:
         self.parameters: Parameters = AwsParameters(session)
         self.secrets: Secrets = AwsSecrets(session)
         self.notices: Notices = AwsNotices(session)
+        self.schedules: Schedules = AwsSchedules(session)
         self.objects.create()
 
     def make_function(self, name: str) -> None:
@@ -220,6 +231,9 @@ class EmbeddedPlace:
             TreatMissingData="ignore",
         )
         client.set_alarm_state(AlarmName=name, StateValue=value, StateReason="by hand")
+
+    def make_schedule_group(self, name: str) -> None:
+        self._session.client("scheduler").create_schedule_group(Name=name)
 
     def fresh_store(self) -> ObjectStore:
         return AwsObjectStore(self._session, f"penstock-fresh-{next(NAMES)}")

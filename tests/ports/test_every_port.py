@@ -16,6 +16,7 @@ from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.metrics import AwsMetrics
 from penstock.adapters.aws.notices import AwsNotices
 from penstock.adapters.aws.parameters import AwsParameters
+from penstock.adapters.aws.schedules import AwsSchedules
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
@@ -43,6 +44,7 @@ WAYS: dict[type, tuple[type, ...]] = {
     ports.Notices: (testing.FakeNotices, AwsNotices),
     ports.ObjectStore: (testing.FakeObjectStore, AwsObjectStore),
     ports.Parameters: (testing.FakeParameters, AwsParameters),
+    ports.Schedules: (testing.FakeSchedules, AwsSchedules),
     ports.Secrets: (testing.FakeSecrets, AwsSecrets),
     ports.Signer: (testing.FakeSigner, AwsSigner, FileSigner),
     ports.Terraform: (testing.FakeTerraform, TerraformCli),

@@ -33,6 +33,17 @@ def test_a_topic_that_is_not_there_cannot_be_told(place: Place, name: str) -> No
         place.notices.publish(f"ports-{name}", subject="shop dev: release 1 is live", message="{}")
 
 
+def test_a_schedule_is_replaced_and_stopped_and_needs_its_group(place: Place, name: str) -> None:
+    where = {"group": f"ports-{name}", "function": "f", "role": "r"}
+    with pytest.raises(NotFound):
+        place.schedules.start("tick", **where, payload="{}", until=4e9)
+    place.make_schedule_group(f"ports-{name}")
+    place.schedules.start("tick", **where, payload="{}", until=4e9)
+    place.schedules.start("tick", **where, payload='{"rollout": "1"}', until=4.1e9)
+    place.schedules.stop("tick", group=f"ports-{name}")
+    place.schedules.stop("tick", group=f"ports-{name}")
+
+
 def test_a_secret_has_a_value_once_it_is_put(place: Place, name: str) -> None:
     assert not place.secrets.has_value(f"shop/dev/{name}")
     place.secrets.put(f"shop/dev/{name}", "sesame")

@@ -134,6 +134,7 @@ class Penstock(Wiring):
         slot: str | None = None,
         source: str | None = None,
         allow_destroy: Sequence[str] = (),
+        detach: bool = False,
         confirm: Confirm = nobody,
     ) -> Deployed:
         """Ship the workspace's current state, or another environment's release.
@@ -146,6 +147,7 @@ class Penstock(Wiring):
             slot: `staging` loads the idle slot and stops there, which is blue-green.
             source: the environment whose live release is promoted.
             allow_destroy: addresses of data-bearing resources that may go.
+            detach: leave the walk to the controller in the account, and return.
             confirm: asks the person.
         """
         from penstock.operations.deploy import deploy  # noqa: PLC0415
@@ -158,6 +160,7 @@ class Penstock(Wiring):
             strategy="blue-green" if slot == "staging" else strategy,
             source=None if source is None else self.beside(source).world,
             allow_destroy=tuple(allow_destroy),
+            detach=detach,
         )
         return deploy(self.world, request, self.targets, confirm)
 
@@ -254,11 +257,11 @@ class Penstock(Wiring):
 
         return status(self.world)
 
-    def rollout(self) -> RolloutStatus | None:
-        """The rollout under way."""
+    def rollout(self, *, ended: bool = False) -> RolloutStatus | None:
+        """The rollout under way, or with `ended` the last one that was."""
         from penstock.operations.status import rollout_status  # noqa: PLC0415
 
-        return rollout_status(self.world)
+        return rollout_status(self.world, ended=ended)
 
     def audit(self) -> Audit:
         """The environment's history, and whether its chain holds."""

@@ -205,7 +205,9 @@ class Wiring:
         from penstock.adapters.aws.metrics import AwsMetrics  # noqa: PLC0415
         from penstock.adapters.aws.notices import AwsNotices  # noqa: PLC0415
         from penstock.adapters.aws.parameters import AwsParameters  # noqa: PLC0415
+        from penstock.adapters.aws.schedules import AwsSchedules  # noqa: PLC0415
         from penstock.adapters.aws.secrets import AwsSecrets  # noqa: PLC0415
+        from penstock.adapters.controller_code import controller_code  # noqa: PLC0415
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
         from penstock.adapters.processes import is_alive  # noqa: PLC0415
@@ -238,6 +240,7 @@ class Wiring:
             functions=AwsFunctions(session),
             gateway=AwsGateway(session),
             parameters=AwsParameters(session),
+            schedules=AwsSchedules(session),
             secrets=AwsSecrets(session),
             signer=self._signer,
             health=AwsHealth(session, traffic_clock),
@@ -247,6 +250,7 @@ class Wiring:
             terraform=self.terraform,
             builds=lambda: self.builder,
             modules=shipped_modules,
+            controller=controller_code,
             process_alive=is_alive,
         )
         if RECORD_VARIABLE not in self._environ and FAULT_VARIABLE not in self._environ:

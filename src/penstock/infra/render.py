@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from penstock.infra.controller import controller_module
 from penstock.infra.hcl import literal, reference, user_value
 from penstock.infra.naming import arn, bucket_arn
 from penstock.infra.openapi import api_document
@@ -21,11 +22,8 @@ TERRAFORM_VERSION = ">= 1.11.0"
 PROVIDER_VERSION = ">= 5.80.0, < 7.0.0"
 STATE_KEY = "terraform/terraform.tfstate"
 
-RESERVED = ("boundary", "observability", "pointer", "rest_api")
+RESERVED = ("boundary", "controller", "observability", "pointer", "rest_api")
 """Modules of ours: a service may not bear one of these names."""
-
-WEIGHTED = ("canary", "linear")
-"""Strategies that give the candidate a share of traffic and judge it."""
 
 FENCED = ("dynamodb", "iam", "lambda", "logs", "organizations", "s3", "secretsmanager", "sns", "sqs", "ssm")
 """AWS services of which roles reach this environment's resources only, and what somebody asked for by ARN."""
@@ -129,6 +127,8 @@ def _modules(workspace: Workspace) -> dict[str, Any]:
             "tracing": any(function.tracing for function in workspace.functions if function.routes),
             **_access_logs(workspace),
         }
+    if workspace.environment.rollout.has_controller:
+        ours["controller"] = controller_module(workspace)
     for service in workspace.services:
         if service.name in ours or service.name in RESERVED:
             raise UsageError(
@@ -142,7 +142,7 @@ def _modules(workspace: Workspace) -> dict[str, Any]:
 
 def _observability(workspace: Workspace) -> dict[str, Any]:
     has_api = any(function.routes for function in workspace.functions)
-    rollouts = _judges(workspace)
+    rollouts = workspace.environment.rollout.is_judged
     dead_letters = [
         reference(f"module.queue_{queue.name}.dead_letter_name")
         for queue in workspace.queues
@@ -169,12 +169,6 @@ def _observability(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _judges(workspace: Workspace) -> bool:
-    """Whether releases of the environment are judged on their way."""
-    rollout = workspace.environment.rollout
-    return rollout.strategy in WEIGHTED or any(step.kind == "bake" for step in rollout.steps)
-
-
 def _called_aliases(function: Function) -> tuple[str, ...]:
     """The aliases that callers of the function use: slots for HTTP, `live` for everything else."""
     return (*(("blue", "green") if function.routes else ()), *(("live",) if function.on or not function.routes else ()))
@@ -182,7 +176,7 @@ def _called_aliases(function: Function) -> tuple[str, ...]:
 
 def _access_logs(workspace: Workspace) -> dict[str, Any]:
     """They cost money: only where they are looked at, by people or by a judge."""
-    if workspace.environment.profile == "minimal" and not _judges(workspace):
+    if workspace.environment.profile == "minimal" and not workspace.environment.rollout.is_judged:
         return {}
     retention = max(function.log_retention for function in workspace.functions if function.routes)
     return {"access_logs": {"account_role": True, "retention_days": retention}}

@@ -1,7 +1,7 @@
 """CloudWatch's clock, which may run faster than ours: a rollout of an hour can then be tested in a minute.
 
-Only CloudWatch's metrics, alarms and log events live by it. Signatures, credentials, timeouts, queues and everything
-else keep the machine's time, and so do functions.
+Only CloudWatch's metrics, alarms and log events live by it, and EventBridge's schedules. Signatures, credentials,
+timeouts, queues and everything else keep the machine's time, and so do functions.
 """
 
 from __future__ import annotations

@@ -72,10 +72,14 @@ def _around_resource_arn(original: Callable[..., Any]) -> Callable[..., Any]:
 
     def extract_resource_arn(service: str, *arguments: Any, **keywords: Any) -> str:
         arn: str = original(service, *arguments, **keywords)
-        if service == "lambda" and ":function:" in arn:
-            query: Mapping[str, Any] = keywords.get("query_params") or arguments[4]
-            return _with_qualifier(arn, query.get("Qualifier") or "")
         body: bytes = keywords.get("body") or (arguments[_BODY] if len(arguments) > _BODY else b"")
+        if service in {"lambda", "scheduler"}:
+            query: Mapping[str, Any] = keywords.get("query_params") or arguments[4]
+            if ":function:" in arn:
+                return _with_qualifier(arn, _first(query.get("Qualifier")))
+            if ":schedule/default/" in arn:
+                group = _first(query.get("groupName")) or _fields(body).get("GroupName") or "default"
+                return arn.replace(":schedule/default/", f":schedule/{group}/")
         if service == "logs" and ":log-group:" in arn:
             return _with_log_stream(arn, body)
         if service in {"dynamodb", "dynamodbstreams"} and arn == "*":
@@ -85,9 +89,13 @@ def _around_resource_arn(original: Callable[..., Any]) -> Callable[..., Any]:
     return extract_resource_arn
 
 
-def _with_qualifier(arn: str, given: str | list[str]) -> str:
+def _first(given: str | list[str] | None) -> str:
+    """A parameter of a query, which may be given several times."""
+    return (given[0] if isinstance(given, list) else given) or ""
+
+
+def _with_qualifier(arn: str, qualifier: str) -> str:
     """``Qualifier=blue`` and ``name:blue`` are the same resource."""
-    qualifier = given[0] if isinstance(given, list) else given
     name = arn.partition(":function:")[2]
     return f"{arn}:{qualifier}" if qualifier and ":" not in name else arn
 

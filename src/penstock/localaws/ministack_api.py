@@ -59,6 +59,7 @@ class Ministack:
     responses: Any
     router: Any
     s3: Any
+    scheduler: Any
     secretsmanager: Any
     sts: Any
     wrapped: list[Wrapped] = field(default_factory=list)
@@ -137,6 +138,7 @@ def load(settings: Settings) -> Ministack:
         responses=responses,
         router=importlib.import_module("ministack.core.router"),
         s3=importlib.import_module("ministack.services.s3"),
+        scheduler=importlib.import_module("ministack.services.scheduler"),
         secretsmanager=importlib.import_module("ministack.services.secretsmanager"),
         sts=importlib.import_module("ministack.services.sts"),
     )

@@ -33,6 +33,7 @@ from penstock.localaws import (
     objects,
     policies,
     rehearsal,
+    scheduler,
     secrets,
     statistics,
     streams,
@@ -187,17 +188,22 @@ async def _serve(
     print(f"embedded AWS on {settings.url}, state in {settings.state}", file=sys.stderr, flush=True)  # noqa: T201
     for told in _unlike_aws(settings):
         print(told, file=sys.stderr, flush=True)  # noqa: T201
-    watching = asyncio.create_task(alarms.watch(ministack, settings))
+    watching = [
+        asyncio.create_task(alarms.watch(ministack, settings)),
+        asyncio.create_task(scheduler.Scheduler(ministack, settings).watch()),
+    ]
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
-    watching.cancel()
+    for task in watching:
+        task.cancel()
 
 
 def _unlike_aws(settings: Settings) -> Iterator[str]:
     """What was asked for and makes CloudWatch another than people expect: never silently."""
     if settings.clock.scale != 1.0:
         scale = settings.clock.scale
-        yield f"CloudWatch's clock runs {scale:g} times as fast (--time-scale): metrics, alarms and log events"
+        what = "metrics, alarms, log events and schedules"
+        yield f"CloudWatch's clock runs {scale:g} times as fast (--time-scale): {what}"
     if settings.metrics_delay:
         yield f"CloudWatch's metrics appear after {settings.metrics_delay:g} s (--metrics-delay)"
     if settings.rehearsal:

@@ -324,6 +324,18 @@ class RolloutPolicy:
     """CloudWatch alarms of the user's own, by name, that stop a rollout when they begin to ring."""
     on_inconclusive: Literal["extend", "raise", "synthetic", "ask"] = "extend"
     deadline: float | None = None
+    controller: bool = True
+    """Whether a function in the account watches over rollouts, and can drive them (`deploy --detach`)."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether the environment's own strategy walks under a judge."""
+        return self.strategy in {"canary", "linear"} or any(step.kind == "bake" for step in self.steps)
+
+    @property
+    def has_controller(self) -> bool:
+        """Whether Terraform makes the controller function: only where rollouts take time."""
+        return self.controller and self.is_judged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -414,6 +426,16 @@ class Workspace:
     def signing_alias(self) -> str:
         """The alias of the KMS key that signs artifacts."""
         return f"alias/{self.prefix}-artifacts"
+
+    @property
+    def controller_name(self) -> str:
+        """Name of the function that drives rollouts in the account, of its schedules' group, and of its role."""
+        return f"penstock-{self.prefix}"
+
+    @property
+    def ticks_role(self) -> str:
+        """Name of the role by which EventBridge Scheduler calls the controller."""
+        return f"{self.controller_name}-ticks"
 
     @property
     def pointer_prefix(self) -> str:

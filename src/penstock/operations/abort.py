@@ -40,7 +40,7 @@ def abort(world: World, *, why: str = "") -> Aborted:
     if rollout is not None and is_driven(world):
         tell(world, "abort", why=why)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
-    with exclusive(world, "abort") as session:
+    with exclusive(world, "abort", withdraws=True) as session:
         live = (session.pointer() or Pointer()).live_release
         if rollout is not None and live == rollout.release:
             reason = f"release {live} has all traffic already; to go back: penstock rollback -e {name}"

@@ -22,7 +22,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
-from penstock.operations.rollout import begin, drive, judge_policy, slowest
+from penstock.operations.rollout import begin, drive, judge_policy, set_out, slowest
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive
@@ -48,6 +48,7 @@ from penstock.operations.terraform import (
 from penstock.operations.verify import verify_release
 from penstock.operations.wanted import Deployed, live_release
 from penstock.operations.warmth import follow, judged, moves_at_once
+from penstock.operations.watchdog import hand_over
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from penstock.operations.wanted import DeployRequest, Wanted
     from penstock.operations.world import Confirm, World
     from penstock.ports import TerraformPlan
+    from penstock.rollout.state import Rollout
 
 
 def plan_only(world: World, wanted: Wanted, request: DeployRequest) -> Deployed:
@@ -82,6 +84,9 @@ def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Con
         unfinished = RolloutStore(world.objects).under_way()
         if unfinished is not None:
             note(world, f"the rollout of {release.id} goes on at {unfinished.weight} %")
+            if request.detach:
+                _detach(world, session, unfinished, release)
+                return replace(_result(world, wanted, changed=True, live=False, plan=None), detached=True)
             drive(world, session, unfinished, release, Applied.of(wanted.whole))
         return _ship(world, session, wanted, request, confirm)
 
@@ -111,7 +116,7 @@ def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest
         loaded = Loaded(release=release, applied=Applied.of(wanted.whole), offered=False)
         effects = reach(session, loaded, _names(world, release))
         handle.detail = counted(sum(isinstance(effect, EnsureVersion) for effect in effects), "new version")
-    promoted = _walk(world, session, release, wanted, live)
+    promoted = _walk(world, session, release, wanted, live, detach=request.detach)
     if promoted:
         contract(
             world,
@@ -123,10 +128,13 @@ def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest
         session.forget()
         follow(world, forgotten=True)
         collect(world, session)
-    return _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
+    reached = _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
+    return replace(reached, detached=request.detach and not promoted)
 
 
-def _walk(world: World, session: Session, release: Release, wanted: Wanted, live: Release | None) -> bool:
+def _walk(
+    world: World, session: Session, release: Release, wanted: Wanted, live: Release | None, *, detach: bool
+) -> bool:
     """Take the strategy's steps; whether the release went live."""
     pointer = session.pointer()
     already = pointer is not None and pointer.live_release == release.id
@@ -156,8 +164,20 @@ def _walk(world: World, session: Session, release: Release, wanted: Wanted, live
         go_live(world, session, release, applied)
     else:
         rollout = begin(world, release, live.id, steps=steps, changed=judged(changed))
+        if detach:
+            _detach(world, session, rollout, release)
+            return False
         drive(world, session, rollout, release, applied)
     return True
+
+
+def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
+    """Leave the walk to the controller in the account."""
+    rollout, _ = set_out(world, session, replace(rollout, detached=True), release)
+    hand_over(world, rollout)
+    session.record("detached", {"release": release.id, "rollout": rollout.id})
+    if world.workspace.environment.after.smoke:
+        note(world, "it asks the health routes; smoke tests run where a command promotes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -59,8 +59,23 @@ def _check(world: World, request: DeployRequest) -> None:
             f"{name} spells no steps out",
             hint=f'write strategy = "custom" and steps = [...] in [environments.{name}.rollout]',
         )
+    if request.detach:
+        _check_detached(world, request)
     if request.services and request.source is not None:
         raise UsageError("--service and --from do not go together", hint="a promotion takes the whole release")
+
+
+def _check_detached(world: World, request: DeployRequest) -> None:
+    from penstock.operations.watchdog import require_controller  # noqa: PLC0415 - start-up counts
+    from penstock.rollout.strategies import STRATEGIES, is_walked  # noqa: PLC0415
+
+    policy = world.workspace.environment.rollout
+    strategy = request.strategy or policy.strategy
+    if not is_walked(STRATEGIES[strategy](policy)):
+        raise UsageError(
+            f"there is nothing to detach: {strategy} takes no time", hint="leave --detach out, or: --strategy canary"
+        )
+    require_controller(world)
 
 
 def _nothing_to_do(world: World, wanted: Wanted, pointer: Pointer | None) -> Deployed | None:

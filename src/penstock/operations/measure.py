@@ -23,6 +23,8 @@ from penstock.rollout.signals import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from penstock.model.release import Slot
     from penstock.operations.world import World
     from penstock.release.observed import Observed
@@ -45,6 +47,11 @@ class Measures:
     whole: tuple[str, ...] = ()
     """Functions that changed and of which every alias is watched, by their physical names."""
 
+    @property
+    def slow(self) -> Mapping[str, float]:
+        """From when on a call is slow, in milliseconds, by the name of its stable side."""
+        return {watch.stable.name: watch.slow for watch in self.watches if watch.slow is not None}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -54,7 +61,9 @@ class Measured:
     shares: tuple[Share, ...] = ()
 
 
-def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str]) -> Measures:
+def watched(
+    world: World, observed: Observed, slot: Slot, changed: frozenset[str], slow: Mapping[str, float] | None = None
+) -> Measures:
     """What to watch while a candidate in that slot is compared with the live slot.
 
     Args:
@@ -62,6 +71,7 @@ def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str
         observed: all functions of the workspace, before traffic is shared.
         slot: where the candidate is.
         changed: the services that changed.
+        slow: thresholds of slowness that were fixed before, as `Measures.slow` tells them; None to fix them now.
     """
     functions = world.workspace.functions
     few = len(functions) <= WATCH_ALL
@@ -93,7 +103,9 @@ def watched(world: World, observed: Observed, slot: Slot, changed: frozenset[str
                 watches.append(version_watch(function.service, function.physical, stable=live.version, canary=next_one))
                 if function.service in changed:
                     whole.append(function.physical)
-    return Measures(watches=_with_thresholds(world, watches), routes=tuple(routes), whole=tuple(whole))
+    fixed = _thresholds(world, watches) if slow is None else slow
+    with_slow = tuple(replace(watch, slow=fixed.get(watch.stable.name)) for watch in watches)
+    return Measures(watches=with_slow, routes=tuple(routes), whole=tuple(whole))
 
 
 def measure(world: World, measures: Measures, minutes: range) -> Measured:
@@ -113,8 +125,7 @@ def history(world: World, measures: Measures) -> tuple[Stratum, ...]:
     return tuple(stratum for stratum in found if not stratum.canary.calls)
 
 
-def _with_thresholds(world: World, watches: list[Watch]) -> tuple[Watch, ...]:
+def _thresholds(world: World, watches: list[Watch]) -> Mapping[str, float]:
     now = world.traffic_clock.now()
     before = world.metrics.minutes(slow_queries(watches), start=now - HISTORY, end=now)
-    slow = thresholds(before, watches)
-    return tuple(replace(watch, slow=slow.get(watch.stable)) for watch in watches)
+    return {side.name: slow for side, slow in thresholds(before, watches).items()}

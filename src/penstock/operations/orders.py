@@ -49,9 +49,11 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
         name = world.workspace.environment.name
         raise UsageError(f"no rollout is under way in {name}", hint=f"penstock status -e {name}")
     order = store.order(rollout, verb, by=world.identity.caller(), why=why)
-    if is_driven(world):
-        return _told(_taken(world, store, rollout, order.id, until_ended=verb in ("promote", "abort")), verb)
-    if verb in ("pause", "approve"):
+    while is_driven(world):
+        taken = _taken(world, store, rollout, order.id, until_ended=verb in ("promote", "abort"))
+        if taken is not None:
+            return _told(taken, verb)
+    if verb in ("pause", "approve") or (verb == "resume" and rollout.detached):
         return _told(rollout, verb)  # nobody moves it; whoever goes on with it finds the order
     release = ReleaseStore(world.objects).get(rollout.release)
     if release is None:
@@ -73,8 +75,11 @@ def is_driven(world: World) -> bool:
     )
 
 
-def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, until_ended: bool) -> Rollout:
-    """The rollout once the order was taken up, or carried out where that ends it. Raises RemoteFault if it never is."""
+def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, until_ended: bool) -> Rollout | None:
+    """The rollout once the order was taken up, or carried out where that ends it; None when nobody drives any more.
+
+    Raises RemoteFault if a driver never takes it up.
+    """
     deadline = world.clock.monotonic() + TAKEN_WITHIN
     while world.clock.monotonic() < deadline:
         found = store.read()
@@ -82,6 +87,8 @@ def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, u
             return rollout
         if found.outcome is not None or (order in found.orders and not until_ended):
             return found
+        if not is_driven(world):
+            return None
         world.clock.sleep(LOOK)
     raise RemoteFault(
         f"nobody took the order up within {TAKEN_WITHIN:.0f} s",

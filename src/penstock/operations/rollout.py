@@ -23,6 +23,7 @@ from penstock.operations.steps import note, step, warn
 from penstock.operations.switch import go_live
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import follow, moves_at_once, warm
+from penstock.operations.watchdog import call_off, watch_over
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import UNEVEN, Shared, weight
 from penstock.rollout.advance import advance, judgement_of, to_judge
@@ -90,23 +91,38 @@ def judge_policy(policy: RolloutPolicy) -> JudgePolicy:
     )
 
 
-def drive(world: World, session: Session, rollout: Rollout, release: Release, applied: Applied) -> None:
-    """Walk to the end.
+def set_out(world: World, session: Session, rollout: Rollout, release: Release) -> tuple[Rollout, Measures]:
+    """Write down that the release is on its way, and what it is to be measured by; moves no traffic yet.
+
+    A rollout that was under way before keeps what it is measured by.
+    """
+    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    observed = session.observe(names)
+    measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed), rollout.slow)
+    if rollout.slow is None:
+        rollout = replace(_informed(world, rollout, measures), slow=measures.slow)
+    RolloutStore(world.objects).save(rollout)  # first, so that a mark without a rollout is never left behind
+    mark(world, release.id)
+    return rollout, measures
+
+
+def drive(
+    world: World, session: Session, rollout: Rollout, release: Release, applied: Applied, *, waits: bool = True
+) -> Rollout:
+    """Walk to the end; the rollout as it is then. Without `waits` only until nothing is to be done for a moment.
 
     Raises CameBack when the candidate was found bad and traffic is back, Inconclusive when nobody could tell in time
     and it is back, too. Ctrl-C takes traffic back before it is passed on; a second one leaves everything as it is.
     """
     store = RolloutStore(world.objects)
-    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
-    observed = session.observe(names)
-    measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed))
-    if rollout.at == 0 and not rollout.evidence.series:
-        rollout = _informed(world, rollout, measures)
-    store.save(rollout)  # first, so that a mark without a rollout is never left behind
-    mark(world, release.id)
-    driver = _Driver(world=world, session=session, store=store, release=release, applied=applied, told=rollout)
+    rollout, measures = set_out(world, session, rollout, release)
+    if waits:
+        watch_over(world, rollout)
+    driver = _Driver(
+        world=world, session=session, store=store, release=release, applied=applied, told=rollout, waits=waits
+    )
     try:
-        while not driver.has_ended:
+        while not driver.has_ended and not driver.rests:
             session.hold()  # a machine that slept past its lease must not act on what it knew before
             rollout = driver.turn(rollout, measures)
     except CameBack:
@@ -123,7 +139,11 @@ def drive(world: World, session: Session, rollout: Rollout, release: Release, ap
         follow(world)
         ended = _ended_badly(rollout)
         tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
+        call_off(world, rollout.id)
         raise ended
+    if rollout.outcome is not None:
+        call_off(world, rollout.id)
+    return rollout
 
 
 @dataclass
@@ -141,9 +161,12 @@ class _Driver:
     release: Release
     applied: Applied
     told: Rollout
+    waits: bool = True
+    """Whether it stays while nothing is to be done; who does not has `rests` set instead, and comes back later."""
     refusals: int = 0
     checked: tuple[int, str] | None = None
     has_ended: bool = False
+    rests: bool = False
     _seen: Observation | None = None
 
     def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
@@ -160,6 +183,9 @@ class _Driver:
                 _tell(self.world, self.session, self.told, rollout, self._seen)
             self.told = rollout
             self.has_ended = rollout.outcome is not None
+            if isinstance(action, Wait) and not self.waits:
+                self.rests = True
+                return rollout
             done = _act(self.world, self.session, action, rollout, self.release, self.applied)
             self.checked = done or self.checked
             if not isinstance(action, Wait):
@@ -184,6 +210,7 @@ def _gone_back(world: World, store: RolloutStore, rollout: Rollout) -> None:
     unmark(world)
     store.save(rollout.ended("reverted"))
     follow(world)
+    call_off(world, rollout.id)
 
 
 def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:

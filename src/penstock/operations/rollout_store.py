@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 KEY = "rollout.json"
 ORDERS = "rollout/orders/"
+BRIEF = "rollout/brief.json"
+"""What the controller function works from."""
 
 
 def mark(world: World, release: str) -> None:

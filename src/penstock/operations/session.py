@@ -28,9 +28,15 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
     from penstock.release.effects import Effect
     from penstock.release.observed import Observed
+    from penstock.rollout.state import Rollout
 
 HEARTBEAT = 15.0
 """Seconds between two looks at the lease while a step takes long: Terraform, a person at the prompt, a smoke test."""
+
+TICK = "look after the rollout of release "
+"""How the purpose of the controller's visits begins, which take seconds."""
+VISIT, VISIT_LOOK = 30.0, 0.5
+"""Seconds that a command waits for the end of such a visit, and between two looks."""
 
 FRESH = 2.0
 """Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease."""
@@ -91,26 +97,28 @@ class Session:
 
 
 @contextmanager
-def exclusive(world: World, purpose: str, *, resuming: str | None = None) -> Iterator[Session]:
+def exclusive(
+    world: World, purpose: str, *, resuming: str | None = None, withdraws: bool = False, story: str | None = None
+) -> Iterator[Session]:
     """Hold the environment's lease, with everything repaired that an interrupted run left behind.
 
     A rollout that lost its driver goes back to the stable release, unless it is the one of the release `resuming`.
-    Raises Locked, naming the holder, when somebody else is at it.
+    One that the controller drives is nobody's to end but who says so, by `withdraws`. Raises Locked, naming the
+    holder, when somebody else is at it. With a `story` the ledger tells what is done as a part of the run of that id,
+    and nothing when nothing is done.
     """
     actor = world.identity.caller()
-    leases = leases_of(world)
-    environment = world.workspace.environment.name
-    try:
-        held = leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
-    except Locked as locked:
-        hint = locked.hint.replace("penstock unlock", f"penstock unlock -e {environment}")
-        raise Locked(locked.what, where=f"{environment}: {locked.where}", hint=hint) from locked
-    ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=world.run)
+    held = _acquire(world, actor, purpose)
+    ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=story or world.run)
     ended = threading.Event()
     threading.Thread(target=_keep, args=(held, ended), daemon=True, name="lease").start()
     try:
         session = Session(world, actor=actor, lease=held, ledger=ledger)
-        session.record("began", {"purpose": purpose, "fence": held.lease.fence})
+        rollout = RolloutStore(world.objects).under_way()
+        if rollout is not None and rollout.detached and rollout.release != resuming and not withdraws:
+            raise _on_its_way(rollout)
+        if story is None:
+            session.record("began", {"purpose": purpose, "fence": held.lease.fence})
         if held.over is not None:
             left = describe(held.over, now=world.clock.now())
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
@@ -123,13 +131,41 @@ def exclusive(world: World, purpose: str, *, resuming: str | None = None) -> Ite
             what = error.what.partition("\n")[0]
             session.record("failed", {"error": type(error).__name__, "what": what, "purpose": purpose})
             raise
-        session.record("ended", {"purpose": purpose})
+        if story is None:
+            session.record("ended", {"purpose": purpose})
         ledger.close()
     finally:
         ended.set()
         # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
         with suppress(RemoteFault):
             held.give_back()
+
+
+def _acquire(world: World, actor: str, purpose: str) -> HeldLease:
+    """The environment's lease; a visit of the controller is waited for."""
+    leases = leases_of(world)
+    environment = world.workspace.environment.name
+    deadline = world.clock.monotonic() + VISIT
+    while True:
+        try:
+            return leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
+        except Locked as locked:
+            stored = leases.read()
+            visited = stored is not None and stored.is_held and stored.lease.purpose.startswith(TICK)
+            if visited and not purpose.startswith(TICK) and world.clock.monotonic() < deadline:
+                world.clock.sleep(VISIT_LOOK)
+                continue
+            hint = locked.hint.replace("penstock unlock", f"penstock unlock -e {environment}")
+            raise Locked(locked.what, where=f"{environment}: {locked.where}", hint=hint) from locked
+
+
+def _on_its_way(rollout: Rollout) -> Locked:
+    name = rollout.environment
+    return Locked(
+        f"release {rollout.release} is on its way, at {rollout.weight} %; the controller in the account drives it",
+        where=name,
+        hint=f"penstock status -e {name} --watch; to end it: penstock promote or penstock abort -e {name}",
+    )
 
 
 def require_deployed(world: World) -> None:

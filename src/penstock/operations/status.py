@@ -76,6 +76,10 @@ class RolloutStatus:
     sentence: str
     traffic: tuple[str, ...] = ()
     """What the traffic check found: functions whose calls are not shared by the weight."""
+    detached: bool = False
+    """Whether the controller in the account drives it."""
+    outcome: str | None = None
+    """promoted or reverted, None while it is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,9 +162,10 @@ def status(world: World) -> Status:
     )
 
 
-def rollout_status(world: World) -> RolloutStatus | None:
-    """The rollout under way; nothing is changed."""
-    found = RolloutStore(world.objects).under_way()
+def rollout_status(world: World, *, ended: bool = False) -> RolloutStatus | None:
+    """The rollout under way, or with `ended` the last one that was; nothing is changed."""
+    store = RolloutStore(world.objects)
+    found = store.read() if ended else store.under_way()
     if found is None:
         return None
     judgement = judgement_of(found)
@@ -173,6 +178,8 @@ def rollout_status(world: World) -> RolloutStatus | None:
         verdict=judgement.verdict.name,
         sentence=judgement.sentence,
         traffic=tuple(finding.sentence for finding in findings(found.traffic)),
+        detached=found.detached,
+        outcome=found.outcome,
     )
 
 

@@ -32,6 +32,8 @@ class DeployRequest:
     """The environment whose live release is promoted; None builds from the files."""
     allow_destroy: tuple[str, ...] = ()
     """Addresses of data-bearing resources that may go."""
+    detach: bool = False
+    """Leave the walk to the controller in the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,8 @@ class Deployed:
     live: bool
     url: str | None
     plan: Plan | None = None
+    detached: bool = False
+    """Whether the controller in the account takes it to traffic."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Notices,
         ObjectStore,
         Parameters,
+        Schedules,
         Secrets,
         Signer,
         Terraform,
@@ -82,6 +83,7 @@ class World:
     functions: Functions
     gateway: Gateway
     parameters: Parameters
+    schedules: Schedules
     secrets: Secrets
     signer: Signer
     health: Health
@@ -95,6 +97,8 @@ class World:
     """Asked for only when something is built: a rollback must not wait for builders to be loaded."""
     modules: Callable[[], Mapping[str, bytes]]
     """The HCL modules that ship with Penstock, by path below `infra/modules`."""
+    controller: Callable[[], bytes]
+    """The code of the controller function that goes with this version of Penstock: a ZIP."""
     process_alive: Callable[[int], bool]
     """Whether a process of this host, by id, is still there."""
 

@@ -6,7 +6,16 @@
 All writes set absolute state, so that doing one twice is doing it once.
 """
 
-from penstock.ports.account import FunctionHealth, Health, Identity, Notices, Parameters, Secrets, TableHealth
+from penstock.ports.account import (
+    FunctionHealth,
+    Health,
+    Identity,
+    Notices,
+    Parameters,
+    Schedules,
+    Secrets,
+    TableHealth,
+)
 from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation, Provisioned
 from penstock.ports.gateway import CanaryState, Gateway, HttpAnswer, StageState
 from penstock.ports.machine import Clock, Command, CommandResult, Commands, EventSink, Files
@@ -43,6 +52,7 @@ __all__ = [
     "ObjectStore",
     "Parameters",
     "Provisioned",
+    "Schedules",
     "Secrets",
     "Signature",
     "Signer",

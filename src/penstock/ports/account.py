@@ -53,6 +53,21 @@ class Notices(Protocol):
         """Tell a topic of this account and region, by its physical name. Raises NotFound when there is none."""
 
 
+@runtime_checkable
+class Schedules(Protocol):
+    """EventBridge Scheduler: what calls a function every minute for as long as there is something to do."""
+
+    def start(self, name: str, *, group: str, function: str, role: str, payload: str, until: float) -> None:
+        """Call a function of this account and region every minute until then (seconds since the epoch).
+
+        Function, group and role by their names; the role is the one that calls. A schedule of that name is replaced.
+        Raises NotFound when there is no such group.
+        """
+
+    def stop(self, name: str, *, group: str) -> None:
+        """Call it no more; done when there is no such schedule."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionHealth:
     """Lambda's metrics of one function over a window: counts, and p95 in milliseconds (None without calls)."""

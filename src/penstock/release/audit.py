@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from penstock.model.ledger import LedgerEntry
 
@@ -27,7 +26,8 @@ class Run:
     """One command that held the environment. Times are ISO 8601, UTC; `seconds` is how long it held it.
 
     `release` got traffic, or was to; `previous` had it before. `outcome` is promoted, rolled back, came back, failed,
-    done (nothing moved) or unfinished; `evidence` is the judge's last sentence or the first line of the error.
+    done (nothing moved), on its way (the controller drives it) or unfinished; `evidence` is the judge's last sentence
+    or the first line of the error.
     """
 
     at: str
@@ -56,7 +56,11 @@ class Figures:
 def runs(entries: Iterable[LedgerEntry]) -> tuple[Run, ...]:
     """Every command that held the environment, oldest first."""
     ordered = sorted(entries, key=lambda entry: entry.number)
-    return tuple(_run(list(group)) for _, group in groupby(ordered, key=lambda entry: entry.run))
+    found: dict[str, list[LedgerEntry]] = {}
+    for entry in ordered:  # the controller goes on telling a command's story when others have spoken in between
+        found.setdefault(entry.run, []).append(entry)
+    aborted = {str(entry.data["release"]): entry.number for entry in ordered if entry.kind == "aborting"}
+    return tuple(_run(group, aborted) for group in found.values())
 
 
 def figures(entries: Iterable[LedgerEntry]) -> Figures:
@@ -93,7 +97,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
     )
 
 
-def _run(entries: Sequence[LedgerEntry]) -> Run:
+def _run(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
     first, last = entries[0], entries[-1]
     moves = [entry for entry in entries if entry.kind == "traffic-moved"]
     judged = [entry for entry in entries if entry.kind == "rollout" and "evidence" in entry.data]
@@ -108,20 +112,32 @@ def _run(entries: Sequence[LedgerEntry]) -> Run:
         release=str(moves[-1].data["release"] if moves else judged[-1].data["release"] if judged else ""),
         previous=str(moves[-1].data.get("previous") or "") if moves else "",
         approved_by=tuple(sorted({str(by) for entry in approvals for by in entry.data["by"]})),
-        outcome=_outcome(moves, failures, last),
+        outcome=_outcome(moves, failures, last, _on_its_way(entries, aborted)),
         seconds=round(_seconds(last.at) - _seconds(first.at), 1),
         evidence=evidence or (str(failures[-1].data["what"]) if failures else ""),
     )
 
 
-def _outcome(moves: Sequence[LedgerEntry], failures: Sequence[LedgerEntry], last: LedgerEntry) -> str:
+def _outcome(
+    moves: Sequence[LedgerEntry], failures: Sequence[LedgerEntry], last: LedgerEntry, detached: str | None
+) -> str:
     if failures:
         return "came back" if failures[-1].data["error"] in ("CameBack", "Inconclusive") else "failed"
+    if detached is not None and not moves:
+        return detached
     if last.kind != "ended":
         return "unfinished"
     if not moves:
         return "done"
     return "promoted" if moves[-1].data.get("why") == PROMOTION else "rolled back"
+
+
+def _on_its_way(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> str | None:
+    """What became of a release that was left to the controller, as long as it has not been promoted; else None."""
+    handed = next((entry for entry in entries if entry.kind == "detached"), None)
+    if handed is None:
+        return None
+    return "came back" if aborted.get(str(handed.data["release"]), 0) > handed.number else "on its way"
 
 
 def _seconds(at: str) -> float:

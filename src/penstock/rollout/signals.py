@@ -49,6 +49,13 @@ class Side:
 
     dimensions: tuple[tuple[str, str], ...]
 
+    @property
+    def name(self) -> str:
+        """`shop-dev-users:blue`, or `shop-dev-worker:live/7`."""
+        values = dict(self.dimensions)
+        version = values.get("ExecutedVersion")
+        return values["Resource"] + (f"/{version}" if version else "")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:

@@ -69,6 +69,13 @@ class Rollout:
     began: float
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms that stop it when they ring: those that were quiet when it began."""
+    slow: Mapping[str, float] | None = None
+    """From when on a call is slow, in milliseconds, by the name of its stable side; None until that is fixed.
+
+    Kept, because a driver that takes over must not set other limits in the light of what it is to judge.
+    """
+    detached: bool = False
+    """Whether the controller in the account drives it, so that a moment without a driver is nothing unusual."""
     at: int = 0
     entered: float = 0.0
     weight: int = 0

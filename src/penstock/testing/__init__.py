@@ -18,6 +18,7 @@ from penstock.testing.local_aws import FakeLocalAws
 from penstock.testing.metrics import FakeAlarms, FakeMetrics
 from penstock.testing.notices import FakeNotices
 from penstock.testing.parameters import FakeParameters
+from penstock.testing.schedules import FakeSchedules
 from penstock.testing.secrets import FakeSecrets
 from penstock.testing.signer import FakeSigner
 from penstock.testing.store import FakeObjectStore
@@ -38,6 +39,7 @@ __all__ = [
     "FakeNotices",
     "FakeObjectStore",
     "FakeParameters",
+    "FakeSchedules",
     "FakeSecrets",
     "FakeSigner",
     "FakeTerraform",

@@ -59,6 +59,7 @@ PORTS: Mapping[str, type] = {
     "notices": ports.Notices,
     "objects": ports.ObjectStore,
     "parameters": ports.Parameters,
+    "schedules": ports.Schedules,
     "secrets": ports.Secrets,
     "signer": ports.Signer,
     "terraform": ports.Terraform,

@@ -43,6 +43,7 @@ ENVIRONMENT_DEFAULTS: Mapping[str, Any] = MappingProxyType(
             "clusters": 1,
             "delay": "2m",
             "on_inconclusive": "extend",
+            "controller": True,
         },
         "after": {"smoke": [], "notify": []},
     }

@@ -357,6 +357,7 @@ def _rollout(values: Document) -> RolloutPolicy:
         delay=float(seconds(values["delay"])),
         alarms=tuple(values.get("alarms", ())),
         on_inconclusive=values["on_inconclusive"],
+        controller=values["controller"],
         deadline=_optional_seconds(values, "deadline"),
     )
 

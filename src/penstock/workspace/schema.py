@@ -256,6 +256,9 @@ class RolloutTable(TypedDict):
         Annotated[Literal["extend", "raise", "synthetic", "ask"], Field(description="Default `extend`.")]
     ]
     deadline: NotRequired[Annotated[Duration, Field(description="When an undecided rollout comes back.")]]
+    controller: NotRequired[
+        Annotated[bool, Field(description="A function in the account watches over rollouts. Default true.")]
+    ]
 
 
 @with_config(STRICT)

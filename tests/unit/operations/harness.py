@@ -98,6 +98,9 @@ class Verbs:
         self.applies += 1
         for function in self.workspace.functions:
             self.shop.functions.configure(function.physical, memory=function.memory)
+        if self.workspace.environment.rollout.has_controller:
+            self.shop.functions.configure(self.workspace.controller_name)
+            self.shop.schedules.configure(self.workspace.controller_name)
         for name, stage in (("shop-dev", "live"), ("shop-dev-preview", "preview")):
             self.shop.gateway.configure(name, api_digest(self.workspace), stage=stage)
 

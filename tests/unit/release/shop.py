@@ -30,6 +30,7 @@ from penstock.testing import (
     FakeNotices,
     FakeObjectStore,
     FakeParameters,
+    FakeSchedules,
     FakeSecrets,
     FakeSigner,
     FakeTerraform,
@@ -66,6 +67,7 @@ class Shop:
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
     notices: FakeNotices = field(default_factory=FakeNotices)
+    schedules: FakeSchedules = field(default_factory=FakeSchedules)
     api: str = field(init=False)
     preview: str = field(init=False)
     applied: Release | None = None
@@ -110,6 +112,7 @@ class Shop:
             functions=self.functions,
             gateway=self.gateway,
             parameters=self.parameters,
+            schedules=self.schedules,
             secrets=FakeSecrets(),
             signer=self.signer,
             health=FakeHealth(),
@@ -120,6 +123,7 @@ class Shop:
             terraform=FakeTerraform(),
             builds=NoBuilds,
             modules=dict,
+            controller=lambda: b"the controller",
             process_alive=lambda _pid: False,
         )
         return faults.wrap_fields(world)

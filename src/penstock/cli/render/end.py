@@ -28,6 +28,12 @@ def last_words(reached: Deployed | Moved, took: float, *, with_url: bool) -> str
     name, release = reached.environment, reached.release
     what = f"; {_published(plan)}" if plan and _published(plan) else ""
     at = f" at {reached.url}" if with_url and reached.url else ""
+    if isinstance(reached, Deployed) and reached.detached:
+        return (
+            f"{name}: release {release} is on its way, driven in the account{what} ({seconds(took)})\n"
+            f"  → to follow it: penstock status -e {name} --watch\n"
+            f"  → to take it back: penstock abort -e {name}"
+        )
     if isinstance(reached, Deployed) and not reached.live:
         beside = f" beside {before}" if before else ""
         return (

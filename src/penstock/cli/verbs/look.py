@@ -109,15 +109,24 @@ def _follow(settings: Settings) -> None:
     settings.events.close()
     if told is None:
         talk(f"no rollout is under way in {penstock.environment}")
-    elif not settings.json:
+        return
+    last = penstock.rollout(ended=True)
+    if last is None or last.release != told.release or last.outcome is None:
         talk(f"it has ended: penstock releases -e {penstock.environment}")
+    elif settings.json:
+        put({"event": "rollout", **asdict(last)})
+    elif last.outcome == "promoted":
+        talk(f"release {last.release} was promoted: all traffic goes to it")
+    else:
+        talk(f"release {last.release} went back: {last.reverting or 'its driver was gone'}")
 
 
 def _rollout(rollout: RolloutStatus) -> str:
     what = rollout.reverting and f"goes back: {rollout.reverting}"
     what = what or (rollout.held and f"held: {rollout.held}") or rollout.step
     lines = [f"{rollout.verdict.lower()}: {rollout.sentence}", *(f"traffic check: {one}" for one in rollout.traffic)]
-    return "\n      ".join([f"{rollout.weight:>3} % to {rollout.release}: {what}", *lines])
+    driver = " (driven in the account)" if rollout.detached else ""
+    return "\n      ".join([f"{rollout.weight:>3} % to {rollout.release}{driver}: {what}", *lines])
 
 
 def _toml(value: Any) -> str:

@@ -159,6 +159,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
     "--slot", type=click.Choice(["staging", "production"]), help="staging: load the idle slot and stop there."
 )
 @click.option("--from", "source", metavar="ENVIRONMENT", help="Take that environment's release: the same bytes.")
+@click.option("--detach", is_flag=True, help="Leave the rollout to the controller in the account, and return.")
 @click.option("--allow-destroy", multiple=True, metavar="ADDRESS", help="Let this resource go, with the data in it.")
 @click.pass_obj
 def deploy(
@@ -170,6 +171,7 @@ def deploy(
     strategy: str | None,
     slot: str | None,
     source: str | None,
+    detach: bool,
     allow_destroy: tuple[str, ...],
 ) -> None:
     """Make an environment what the files say.
@@ -185,6 +187,7 @@ def deploy(
         slot=slot,
         source=source,
         allow_destroy=allow_destroy,
+        detach=detach,
         confirm=_asking(settings),
     )
     if plan_only:

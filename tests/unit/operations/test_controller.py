@@ -1,0 +1,242 @@
+"""Rollouts that the controller function drives, over the fakes: detached ones, and those whose driver has died."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.operations.harness import TARGETS, Verbs, yes
+from unit.operations.traffic import Busy, Traffic, with_rollout
+
+from penstock.model.errors import Locked, UsageError
+from penstock.model.workspace import RolloutPolicy
+from penstock.operations.abort import abort
+from penstock.operations.audit import audit
+from penstock.operations.deploy import deploy
+from penstock.operations.orders import tell
+from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.status import rollout_status
+from penstock.operations.tick import tick
+from penstock.operations.wanted import DeployRequest
+from penstock.operations.watchdog import read_brief
+from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
+from penstock.testing import Faults, Killed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.operations.world import World
+
+CONTROLLER = "penstock-shop-dev"
+MINUTE = 60.0
+LONG = TTL + CALL_TIMEOUT + MARGIN + 1
+
+
+@pytest.fixture
+def verbs(tmp_path: Path) -> Verbs:
+    return a_shop(tmp_path)
+
+
+def a_shop(root: Path) -> Verbs:
+    root.mkdir(exist_ok=True)
+    found = Verbs(root=root)
+    found.shop.clock = clock = Busy()
+    found.workspace = with_rollout(found, RolloutPolicy(strategy="canary", weights=(10, 50), bake=300.0))
+    clock.traffic = Traffic(found)
+    found.deploy()
+    found.code["users"] = 2
+    return found
+
+
+def in_the_account(verbs: Verbs, faults: Faults | None = None) -> World:
+    """The ports as the controller has them: the brief instead of the checkout, and another host."""
+    brief = read_brief(verbs.shop.objects)
+    assert brief is not None
+    world = replace(verbs.world(), workspace=brief.workspace, host="in the account")
+    return faults.wrap_fields(world) if faults else world
+
+
+def minutes(verbs: Verbs, count: int = 60) -> list[str]:
+    """What the controller says while Scheduler calls it, minute by minute, until nobody calls it any more."""
+    said = []
+    for _ in range(count):
+        verbs.shop.clock.sleep(MINUTE)
+        calls = verbs.shop.schedules.scheduled(CONTROLLER)
+        if not calls:
+            break
+        said += [tick(in_the_account(verbs), json.loads(one.payload)["rollout"]) for one in calls.values()]
+    return said
+
+
+def weight(verbs: Verbs) -> float:
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    return stage.canary.percent if stage.canary else 0.0
+
+
+def worse(verbs: Verbs, share: float) -> None:
+    clock = verbs.shop.clock
+    assert isinstance(clock, Busy)
+    assert clock.traffic is not None
+    clock.traffic.bad = {"users": share}
+
+
+def test_a_detached_release_is_promoted_with_nobody_there(verbs: Verbs) -> None:
+    left = verbs.deploy(confirm=yes, detach=True)
+    assert (left.detached, left.live, weight(verbs)) == (True, False, 0)
+    said = minutes(verbs)
+    assert said[0] == "at 10 %"
+    assert "at 50 %" in said
+    assert said[-1].endswith("is promoted")
+    assert verbs.live_code()["users"] == 2
+    assert verbs.shop.schedules.scheduled(CONTROLLER) == {}
+    told = audit(verbs.world())
+    assert [(run.what, run.outcome) for run in told.runs][-1] == (f"deploy release {left.release}", "promoted")
+    assert told.runs[-1].evidence.endswith("→ pass")
+    assert told.breaks == ()
+
+
+def test_a_detached_release_that_fails_comes_back_with_nobody_there(verbs: Verbs) -> None:
+    left = verbs.deploy(confirm=yes, detach=True)
+    worse(verbs, 0.2)
+    assert left.release in minutes(verbs)[-1]
+    assert (verbs.live_code()["users"], weight(verbs)) == (1, 0)
+    assert audit(verbs.world()).runs[-1].outcome == "came back"
+    last = rollout_status(verbs.world(), ended=True)
+    assert last is not None
+    assert last.outcome == "reverted"
+    assert "users" in str(last.reverting)
+
+
+def test_it_does_nothing_while_a_command_drives(verbs: Verbs) -> None:
+    said: list[str] = []
+    clock = verbs.shop.clock
+    assert isinstance(clock, Busy)
+    assert clock.traffic is not None
+
+    def called() -> None:
+        calls = verbs.shop.schedules.scheduled(CONTROLLER)
+        # A driver's lease is renewed by a thread that the fakes' clock does not know.
+        said.extend(tick(in_the_account(verbs), name) for name in calls)
+
+    clock.traffic.meanwhile = called
+    assert verbs.deploy(confirm=yes).live
+    assert set(said) == {"somebody drives it"}
+    assert verbs.shop.schedules.scheduled(CONTROLLER) == {}
+
+
+def test_whatever_a_driver_died_of_the_controller_brings_traffic_to_one_release(tmp_path: Path) -> None:
+    recorded = Faults()
+    deploy(recorded.wrap_fields(a_shop(tmp_path / "recorded").world()), DeployRequest(), TARGETS, yes)
+    points = recorded.points()
+    for at, point in enumerate(points[1 :: max(len(points) // 40, 1)]):
+        verbs = a_shop(tmp_path / f"{at}")
+        with suppress(Killed):
+            deploy(Faults(point).wrap_fields(verbs.world()), DeployRequest(), TARGETS, yes)
+        under_way = RolloutStore(verbs.shop.objects).under_way()
+        if not verbs.shop.schedules.scheduled(CONTROLLER):
+            continue  # it died before traffic had moved, or after everything was over
+        verbs.shop.clock.sleep(LONG)
+        worse(verbs, 0.2 if at % 2 else 0.0)
+        minutes(verbs, 120)
+        where = f"killed at {point}, with {under_way and under_way.weight} %"
+        assert weight(verbs) == 0, where
+        assert RolloutStore(verbs.shop.objects).under_way() is None, where
+        assert verbs.shop.parameters.get("/penstock/shop/dev/rollout") is None, where
+        assert verbs.shop.schedules.scheduled(CONTROLLER) == {}, where
+        assert audit(verbs.world()).breaks == (), where
+
+
+def test_whatever_a_visit_died_of_the_next_one_goes_on(tmp_path: Path) -> None:
+    recorded = Faults()
+    first_visit(a_shop(tmp_path / "recorded"), recorded)
+    for at, point in enumerate(recorded.points()[::2]):
+        verbs = a_shop(tmp_path / f"{at}")
+        with suppress(Killed):
+            first_visit(verbs, Faults(point))
+        verbs.shop.clock.sleep(LONG)
+        assert minutes(verbs, 120)[-1].endswith("is promoted"), point
+        assert verbs.live_code()["users"] == 2, point
+        assert audit(verbs.world()).breaks == (), point
+
+
+def first_visit(verbs: Verbs, faults: Faults) -> None:
+    verbs.deploy(confirm=yes, detach=True)
+    verbs.shop.clock.sleep(MINUTE)
+    (name,) = verbs.shop.schedules.scheduled(CONTROLLER)
+    tick(in_the_account(verbs, faults), name)
+
+
+def test_another_release_waits_for_the_one_on_its_way_and_abort_ends_it(verbs: Verbs) -> None:
+    left = verbs.deploy(confirm=yes, detach=True)
+    verbs.shop.clock.sleep(MINUTE)
+    (name,) = verbs.shop.schedules.scheduled(CONTROLLER)
+    tick(in_the_account(verbs), name)
+    verbs.code["users"] = 3
+    with pytest.raises(Locked, match="on its way, at 10 %") as told:
+        verbs.deploy(confirm=yes)
+    assert "penstock abort" in told.value.hint
+    assert weight(verbs) == 10
+    abort(verbs.world(), why="the next one is better")
+    assert weight(verbs) == 0
+    assert minutes(verbs) == ["it has ended"]
+    rows = {run.what: run.outcome for run in audit(verbs.world()).runs}
+    assert rows[f"deploy release {left.release}"] == "came back"
+    assert verbs.deploy(confirm=yes).live
+
+
+def test_orders_are_left_for_the_next_visit(verbs: Verbs) -> None:
+    verbs.deploy(confirm=yes, detach=True)
+    minutes(verbs, 1)
+    tell(verbs.world(), "pause", why="lunch")
+    assert "lunch" in minutes(verbs, 1)[-1]
+    tell(verbs.world(), "resume")
+    assert minutes(verbs, 1)[-1] == "at 10 %"
+    done = tell(verbs.world(), "promote", why="seen enough")
+    assert done.outcome == "promoted"
+    assert verbs.live_code()["users"] == 2
+
+
+def test_what_is_slow_is_fixed_when_it_begins_and_stays(verbs: Verbs) -> None:
+    verbs.shop.clock.sleep(600)
+    verbs.deploy(confirm=yes, detach=True)
+    minutes(verbs, 1)
+    before = RolloutStore(verbs.shop.objects).under_way()
+    assert before is not None
+    assert before.slow
+    minutes(verbs, 4)
+    after = RolloutStore(verbs.shop.objects).under_way()
+    assert after is not None
+    assert after.slow == before.slow
+
+
+@pytest.mark.parametrize(
+    ("policy", "what"),
+    [
+        (RolloutPolicy(), "nothing to detach"),
+        (RolloutPolicy(strategy="canary", weights=(10,), bake=60.0, controller=False), "no controller function"),
+    ],
+)
+def test_detaching_is_refused_where_nobody_would_drive(verbs: Verbs, policy: RolloutPolicy, what: str) -> None:
+    verbs.workspace = with_rollout(verbs, policy)
+    with pytest.raises(UsageError, match=what):
+        verbs.deploy(confirm=yes, detach=True)
+
+
+def test_the_brief_carries_neither_variables_nor_programs(verbs: Verbs) -> None:
+    services = tuple(
+        replace(service, functions=tuple(replace(one, env={"URL": "http://x"}) for one in service.functions))
+        for service in verbs.workspace.services
+    )
+    after = replace(verbs.workspace.environment.after, smoke=("scripts/smoke.sh",))
+    environment = replace(verbs.workspace.environment, after=after)
+    verbs.workspace = replace(verbs.workspace, services=services, environment=environment)
+    verbs.deploy(confirm=yes, detach=True)
+    brief = read_brief(verbs.shop.objects)
+    assert brief is not None
+    assert brief.workspace.environment.after.smoke == ()
+    assert all(function.env == {} for function in brief.workspace.functions)
+    assert brief.workspace.environment.rollout == verbs.workspace.environment.rollout
