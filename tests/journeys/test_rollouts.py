@@ -251,6 +251,18 @@ def test_a_sleeping_environment_is_never_taken_for_a_healthy_one(quick: Shop) ->
     assert (weight(quick), marked(quick)) == (0, "")
 
 
+def test_a_sleeping_environment_can_be_asked_by_requests_of_our_own(quick: Shop) -> None:
+    quick.edit("penstock.toml", 'deadline = "30m"', 'deadline = "60m"\non_inconclusive = "synthetic"')
+    quick.append(
+        "penstock.toml", '\n[synthetic]\nrate = 120\n[[synthetic.requests]]\nrequest = "GET /users/health?by=us"\n'
+    )
+    mark(quick, "new")
+    ended = well(quick.deploy())
+    assert "too few calls to judge: 120 requests of our own a minute help out" in ended.stderr
+    assert (weight(quick), marked(quick)) == (0, "new")
+    assert quick.plan_status() == 0
+
+
 def test_a_detached_release_is_promoted_by_the_controller_in_the_account(quick: Shop) -> None:
     mark(quick, "new")
     with busy(quick) as customers:

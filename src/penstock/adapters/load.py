@@ -18,7 +18,7 @@ from penstock.rehearsal.report import Asked
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from penstock.rehearsal.requests import Request
+    from penstock.model.rollouts import Request
 
 CALLERS = 16
 """Requests under way at a time, at most."""
@@ -79,7 +79,10 @@ class Load:
 
     def _status(self, connection: http.client.HTTPConnection, request: Request) -> int:
         try:
-            connection.request(request.method, f"{self._prefix}{request.path}")
+            body = request.body.encode() or None
+            connection.request(
+                request.method, f"{self._prefix}{request.path}", body=body, headers=dict(request.headers)
+            )
             answer = connection.getresponse()
             answer.read()
         except (OSError, http.client.HTTPException):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from penstock.build.weight import Weight
     from penstock.model.artifact import Artifact
     from penstock.model.plan import Approval, Objection, Plan
+    from penstock.model.rollouts import Request
     from penstock.model.workspace import Secret, Workspace
     from penstock.operations.abort import Aborted
     from penstock.operations.audit import Audit
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from penstock.ports import EventSink
     from penstock.rehearsal.faults import Fault
     from penstock.rehearsal.report import Seen
-    from penstock.rehearsal.requests import Request
     from penstock.release.retain import Prunable
     from penstock.rollout.state import Verb
 
@@ -219,7 +219,7 @@ class Penstock(Wiring):
 
         Args:
             faults: what goes wrong.
-            requests: what callers ask; none for the health routes.
+            requests: what callers ask; none for what `[synthetic]` says, or else the health routes.
             rate: requests per second.
             scale: how much faster CloudWatch's clock runs.
             before: minutes of CloudWatch's with callers before the candidate comes.
@@ -240,7 +240,7 @@ class Penstock(Wiring):
             own = "canary"
         wanted = Rehearsing(
             faults=tuple(faults),
-            requests=tuple(requests) or healths(self.workspace),
+            requests=tuple(requests) or self.workspace.environment.synthetic.requests or healths(self.workspace),
             rate=rate,
             scale=scale,
             before=before,

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from penstock.model.rollouts import RolloutPolicy, Synthetic
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -283,61 +285,6 @@ class Package:
     packages: tuple[str, ...] = ()
 
 
-StepKind = Literal["verify", "weight", "bake", "pause", "approve"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedStep:
-    """One step of a walk that the configuration spells out. Only what its kind knows is set; times in seconds."""
-
-    kind: StepKind
-    percent: int = 0
-    seconds: float = 0.0
-    why: str = ""
-    people: int = 0
-    deadline: float | None = None
-    """The most that the step may take before traffic goes back; None leaves it to the rollout's deadline."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RolloutPolicy:
-    """How traffic moves. Weights are percent, durations seconds, `margin` and `latency_margin` shares of calls.
-
-    `alpha` is the probability with which the judge may take a release for bad that is not, and the one with which it
-    may pass one that is; `delay` how late measurements may come; `minimum` the canary calls of each changed service
-    that a step needs; `clusters` the most calls that one cause makes bad.
-    """
-
-    strategy: Literal["all-at-once", "linear", "canary", "blue-green", "custom"] = "all-at-once"
-    weights: tuple[int, ...] = ()
-    steps: tuple[PlannedStep, ...] = ()
-    by: int | None = None
-    every: float | None = None
-    bake: float | None = None
-    margin: float = 0.01
-    latency_margin: float = 0.05
-    alpha: float = 0.01
-    minimum: int = 50
-    clusters: int = 1
-    delay: float = 120.0
-    alarms: tuple[str, ...] = ()
-    """CloudWatch alarms of the user's own, by name, that stop a rollout when they begin to ring."""
-    on_inconclusive: Literal["extend", "raise", "synthetic", "ask"] = "extend"
-    deadline: float | None = None
-    controller: bool = True
-    """Whether a function in the account watches over rollouts, and can drive them (`deploy --detach`)."""
-
-    @property
-    def is_judged(self) -> bool:
-        """Whether the environment's own strategy walks under a judge."""
-        return self.strategy in {"canary", "linear"} or any(step.kind == "bake" for step in self.steps)
-
-    @property
-    def has_controller(self) -> bool:
-        """Whether Terraform makes the controller function: only where rollouts take time."""
-        return self.controller and self.is_judged
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalPolicy:
     """How many people must say yes, whether the author's own yes counts, and for how many seconds one is good."""
@@ -366,7 +313,8 @@ class Environment:
     trigger: Trigger = "manual"
     branches: tuple[str, ...] = ()
     approvals: ApprovalPolicy = ApprovalPolicy()
-    rollout: RolloutPolicy = RolloutPolicy()
+    rollout: RolloutPolicy = field(default_factory=RolloutPolicy)
+    synthetic: Synthetic = field(default_factory=Synthetic)
     after: AfterDeploy = AfterDeploy()
     profile: Literal["minimal", "standard", "full"] = "minimal"
     signing: Literal["kms", "local"] = "kms"

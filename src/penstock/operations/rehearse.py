@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
+    from penstock.model.rollouts import Request
     from penstock.model.workspace import Workspace
     from penstock.rehearsal.faults import Fault
     from penstock.rehearsal.report import Asked, Call
-    from penstock.rehearsal.requests import Request
 
 SETTLED = 2.0
 """Seconds that callers go on after the deploy has ended, to see who answers."""

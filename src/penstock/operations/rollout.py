@@ -21,6 +21,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, step, warn
 from penstock.operations.switch import go_live
+from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import follow, moves_at_once, warm
 from penstock.operations.watchdog import call_off, watch_over
@@ -34,7 +35,7 @@ from penstock.rollout.traffic import findings
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
-    from penstock.model.workspace import RolloutPolicy
+    from penstock.model.rollouts import RolloutPolicy
     from penstock.operations.measure import Measures
     from penstock.operations.session import Session
     from penstock.operations.world import World
@@ -45,6 +46,8 @@ DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
 REFUSALS = 5
 """Actions in a row that AWS may refuse before traffic goes back; after as many again the command gives up."""
+VISIT = 40.0
+"""Seconds of the metrics' clock for which a visit of the controller sends requests of our own."""
 LONGEST_PAUSE = 20.0
 """Seconds between two attempts, at most; the SDK has retried each by itself before."""
 
@@ -167,6 +170,7 @@ class _Driver:
     checked: tuple[int, str] | None = None
     has_ended: bool = False
     rests: bool = False
+    asks: bool = False
     _seen: Observation | None = None
 
     def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
@@ -183,6 +187,9 @@ class _Driver:
                 _tell(self.world, self.session, self.told, rollout, self._seen)
             self.told = rollout
             self.has_ended = rollout.outcome is not None
+            if isinstance(action, Wait) and action.synthetic:
+                self._ask(rollout, action.seconds if self.waits else VISIT)
+                action = Wait(0.0)
             if isinstance(action, Wait) and not self.waits:
                 self.rests = True
                 return rollout
@@ -193,6 +200,19 @@ class _Driver:
         except RemoteFault as fault:
             return self._refused(rollout, fault)
         return rollout
+
+    def _ask(self, rollout: Rollout, seconds: float) -> None:
+        """Send requests of our own instead of only waiting; said once by each driver."""
+        if not self.asks:
+            self.asks = True
+            policy = self.world.workspace.environment.synthetic
+            what = f"too few calls to judge: {policy.rate:g} requests of our own a minute help out"
+            if not wanted(self.world, rollout.changed):
+                what = "too few calls to judge, and no route that requests of our own could ask"
+            self.world.events.emit(RolloutMoved(release=rollout.release, weight=rollout.weight, what=what))
+            if self.waits:  # a visit tells it each time, in its log alone
+                self.session.record("rollout", {"release": rollout.release, "weight": rollout.weight, "what": what})
+        ask(self.world, rollout, seconds)
 
     def _refused(self, rollout: Rollout, fault: RemoteFault) -> Rollout:
         self.refusals += 1

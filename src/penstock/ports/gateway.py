@@ -80,7 +80,9 @@ class Gateway(Protocol):
     def clear_canary(self, api_id: str, stage: str) -> StageState:
         """Take the canary away, so that the stage serves every request itself; done when there is none."""
 
-    def call(self, api_id: str, stage: str, method: str, path: str) -> HttpAnswer:
+    def call(
+        self, api_id: str, stage: str, method: str, path: str, *, headers: Mapping[str, str] = {}, body: str = ""
+    ) -> HttpAnswer:
         """Call a route through the stage, signed with the caller's credentials."""
 
     def url(self, api_id: str, api_name: str, stage: str) -> str:

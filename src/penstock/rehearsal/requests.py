@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import UsageError
+from penstock.model.rollouts import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,16 +16,6 @@ if TYPE_CHECKING:
 
 _COMMON = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/\S*) HTTP/[\d.]+"')
 """The request in the Common Log Format (https://httpd.apache.org/docs/current/logs.html#common)."""
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-"""RFC 9110, section 9.2.1. A log has no bodies, so that what changes something cannot be asked again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A method and a path with its query."""
-
-    method: str
-    path: str
 
 
 def healths(workspace: Workspace) -> tuple[Request, ...]:
@@ -34,13 +24,13 @@ def healths(workspace: Workspace) -> tuple[Request, ...]:
 
 
 def from_log(lines: Iterable[str], where: str) -> tuple[Request, ...]:
-    """The safe requests of an access log, in their order.
+    """The safe requests of an access log, in their order: it has no bodies, so others cannot be asked again.
 
     Each line is JSON with `method` (or `httpMethod`) and `path`, as the stages that Penstock makes write it, or the
     Common Log Format. Raises UsageError when no line can be used.
     """
     read = [_one(line) for line in lines if line.strip()]
-    found = tuple(request for request in read if request is not None and request.method in SAFE)
+    found = tuple(request for request in read if request is not None and request.is_safe)
     if not found:
         raise UsageError(
             f"none of its {len(read)} lines is a request that can be asked again",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from penstock.model.workspace import PlannedStep, RolloutPolicy
+    from penstock.model.rollouts import PlannedStep, RolloutPolicy
 
 ALL = 100
 """Percent: the candidate has all traffic, and there is nothing left to compare it with."""

@@ -28,6 +28,8 @@ class Request:
     method: str
     path: str
     canary: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
 
 
 @dataclass(slots=True)
@@ -132,7 +134,9 @@ class FakeGateway:
         with self._lock:
             return self._put(replace(self._stage(api_id, stage), canary=None))
 
-    def call(self, api_id: str, stage: str, method: str, path: str) -> HttpAnswer:
+    def call(
+        self, api_id: str, stage: str, method: str, path: str, *, headers: Mapping[str, str] = {}, body: str = ""
+    ) -> HttpAnswer:
         """Ask `behaviour`; 403 for a stage that is not there, as AWS answers."""
         with self._lock:
             found = self.stage(api_id, stage)
@@ -148,6 +152,8 @@ class FakeGateway:
                 method=method,
                 path=path,
                 canary=canary is not None,
+                headers=dict(headers),
+                body=body,
             )
         return self.behaviour(request)
 

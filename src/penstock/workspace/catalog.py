@@ -45,6 +45,7 @@ ENVIRONMENT_DEFAULTS: Mapping[str, Any] = MappingProxyType(
             "on_inconclusive": "extend",
             "controller": True,
         },
+        "synthetic": {"rate": 60.0, "requests": []},
         "after": {"smoke": [], "notify": []},
     }
 )

@@ -25,6 +25,7 @@ _ROUTE: Final = (
     r"^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|ANY) "
     r"(/|(/(\.?[A-Za-z0-9_~:-][A-Za-z0-9._~:-]*|\{[A-Za-z_][A-Za-z0-9_-]*\}))+(/\{[A-Za-z_][A-Za-z0-9_-]*\+\})?|/\{[A-Za-z_][A-Za-z0-9_-]*\+\})$"
 )
+_ASKED: Final = r"^(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS) /[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]{0,2000}$"
 _REFERENCE: Final = (
     r"^(data\.)?[a-z][a-z0-9_]*\.[A-Za-z_][A-Za-z0-9_-]*"
     r"(\[[0-9]{1,4}\])?(\.[A-Za-z_][A-Za-z0-9_-]*(\[[0-9]{1,4}\])?){0,12}$"
@@ -61,6 +62,7 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         _PLAIN: ("contains control characters, or is empty or too long", "write at most 200 printable characters"),
         _HANDLER: ("is not a handler", 'write the file and the function in it, as "users.app.handler"'),
         _ROUTE: ("is not a route", 'write a method and a path, as "GET /users/{id}"'),
+        _ASKED: ("is not a request", 'write a method and a path, as "GET /users/u-1?full=1"'),
         _REFERENCE: ("is not a Terraform attribute", 'write one as "aws_sqs_queue.jobs.arn"'),
         _ACTION: ("is not an IAM action", 'write a service and an action, as "es:ESHttpGet"'),
         _RESOURCE: ("is not an ARN", 'write an ARN, "*", or { terraform = "…" }'),
@@ -93,6 +95,7 @@ Text = Annotated[str, Field(pattern=_TEXT)]
 Plain = Annotated[str, Field(pattern=_PLAIN)]
 Handler = Annotated[str, Field(pattern=_HANDLER, max_length=128)]
 RouteText = Annotated[str, Field(pattern=_ROUTE, max_length=512)]
+Asked = Annotated[str, Field(pattern=_ASKED)]
 Reference = Annotated[str, Field(pattern=_REFERENCE, max_length=256)]
 Action = Annotated[str, Field(pattern=_ACTION)]
 Resource = Annotated[str, Field(pattern=_RESOURCE)]

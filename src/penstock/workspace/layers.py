@@ -87,7 +87,9 @@ def environment_layers(root: Mapping[str, Any], line: tuple[str, ...]) -> list[L
     own = [Layer(ROOT_FILE, ("environments", name), table(known, name)) for name in line]
     endpoint = next((layer.values["endpoint"] for layer in reversed(own) if "endpoint" in layer.values), None)
     region = {"region": LOCAL_REGION} if endpoint == "local" else {}
-    return [Layer("", (), {**ENVIRONMENT_DEFAULTS, **region}), *own]
+    synthetic = table(root, "synthetic")
+    everywhere = [Layer(ROOT_FILE, (), {"synthetic": synthetic})] if synthetic else []
+    return [Layer("", (), {**ENVIRONMENT_DEFAULTS, **region}), *everywhere, *own]
 
 
 def workspace_layers(root: Mapping[str, Any], line: tuple[str, ...]) -> list[Layer]:

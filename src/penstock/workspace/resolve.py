@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.model.rollouts import PlannedStep, Request, RolloutPolicy, Synthetic
 from penstock.model.workspace import (
     AfterDeploy,
     ApprovalPolicy,
@@ -19,9 +20,7 @@ from penstock.model.workspace import (
     Function,
     Index,
     Parameter,
-    PlannedStep,
     Queue,
-    RolloutPolicy,
     Route,
     Secret,
     Service,
@@ -51,7 +50,8 @@ from penstock.workspace.routes import with_health
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from penstock.model.workspace import EnvValue, EventKind, Package, StepKind
+    from penstock.model.rollouts import StepKind
+    from penstock.model.workspace import EnvValue, EventKind, Package
     from penstock.workspace.tree import ServiceFiles, Tree
 
 EVENT_KINDS: tuple[EventKind, ...] = ("stream", "queue", "schedule", "topic", "bucket", "bus")
@@ -153,6 +153,7 @@ def make_environment(name: str, values: Document) -> Environment:
             expires=float(seconds(approvals["expires"])),
         ),
         rollout=_rollout(values["rollout"]),
+        synthetic=_synthetic(values["synthetic"]),
         after=AfterDeploy(smoke=tuple(after["smoke"]), notify=tuple(after["notify"])),
         profile=values["profile"],
         signing=values["signing"],
@@ -336,6 +337,15 @@ def _parameters(part: Parts, services: tuple[Service, ...], names: Names) -> tup
         Parameter(name=name, value=values.get("value"), **_named(names.parameter(name), values))
         for name, values in sorted({**{one: {} for one in used}, **declared}.items())
     )
+
+
+def _synthetic(values: Document) -> Synthetic:
+    requests = (
+        Request(method, path, dict(one.get("headers", {})), one.get("body", ""))
+        for one in values["requests"]
+        for method, _, path in [one["request"].partition(" ")]
+    )
+    return Synthetic(rate=float(values["rate"]), requests=tuple(requests))
 
 
 def _rollout(values: Document) -> RolloutPolicy:

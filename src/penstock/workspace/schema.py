@@ -13,6 +13,7 @@ from typing_extensions import TypedDict
 
 from penstock.workspace.fields import (
     Account,
+    Asked,
     Branch,
     Day,
     Duration,
@@ -297,6 +298,7 @@ class EnvironmentTable(Resources):
     approvals: NotRequired[Annotated[ApprovalsTable, Field(description="Who must say yes.")]]
     defaults: NotRequired[Annotated[DefaultsTable, Field(description="Over `[defaults]`.")]]
     rollout: NotRequired[Annotated[RolloutTable, Field(description="How traffic moves.")]]
+    synthetic: NotRequired[Annotated[SyntheticTable, Field(description="Over the workspace's.")]]
     after: NotRequired[Annotated[AfterTable, Field(description="What runs afterwards.")]]
     profile: NotRequired[
         Annotated[Literal["minimal", "standard", "full"], Field(description="How much is observed. Default `minimal`.")]
@@ -314,6 +316,31 @@ class EnvironmentTable(Resources):
         Annotated[bool, Field(description="Whether machines share artifacts through the bucket. Default true.")]
     ]
     tags: NotRequired[Annotated[Tags, Field(description="Over the workspace's tags.")]]
+
+
+@with_config(STRICT)
+class SyntheticRequestTable(TypedDict):
+    """One request of our own."""
+
+    request: Annotated[Asked, Field(description="Method and path with its query: `GET /users/u-1?full=1`.")]
+    headers: NotRequired[Annotated[dict[Text, Text], Field(max_length=50, description="Beside the ordinary ones.")]]
+    body: NotRequired[Annotated[Text, Field(max_length=100_000, description="Sent as it is.")]]
+    safe: NotRequired[
+        Annotated[bool, Field(description="Asking it again and again does no harm: for other methods than GET.")]
+    ]
+
+
+@with_config(STRICT)
+class SyntheticTable(TypedDict):
+    """Requests of our own, sent while a rollout has too few others (`on_inconclusive = "synthetic"`)."""
+
+    rate: NotRequired[Annotated[float, Field(gt=0, le=6000, description="A minute, in all. Default 60.")]]
+    requests: NotRequired[
+        Annotated[
+            list[SyntheticRequestTable],
+            Field(max_length=100, description="In turn. Without any: the health routes of what changed."),
+        ]
+    ]
 
 
 @with_config(STRICT)
@@ -342,6 +369,7 @@ class RootFile(Resources):
     workspace: Annotated[WorkspaceTable, Field(description="The workspace itself.")]
     defaults: NotRequired[Annotated[DefaultsTable, Field(description="Of every function.")]]
     build: NotRequired[Annotated[BuildTable, Field(description="How artifacts of every service are made.")]]
+    synthetic: NotRequired[Annotated[SyntheticTable, Field(description="Requests of our own for rollouts.")]]
     environments: Annotated[
         dict[WorkspaceName, EnvironmentTable],
         Field(min_length=1, max_length=50, description="Where releases go."),

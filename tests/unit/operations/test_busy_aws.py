@@ -13,7 +13,7 @@ from unit.operations.traffic import Busy as BusyClock
 from unit.operations.traffic import Traffic, with_rollout
 
 from penstock.model.errors import Busy, CameBack
-from penstock.model.workspace import RolloutPolicy
+from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.rollout_store import RolloutStore
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from unit.operations.harness import TARGETS, Verbs, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import Locked, UsageError
-from penstock.model.workspace import RolloutPolicy
+from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy

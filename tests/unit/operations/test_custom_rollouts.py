@@ -12,7 +12,8 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 from penstock.model.errors import CameBack, NotFound, Refused, UsageError
 from penstock.model.events import PlanReady
 from penstock.model.plan import Approval
-from penstock.model.workspace import ApprovalPolicy, PlannedStep, RolloutPolicy
+from penstock.model.rollouts import PlannedStep, RolloutPolicy
+from penstock.model.workspace import ApprovalPolicy
 from penstock.operations.approve import approve
 from penstock.operations.rollout_store import RolloutStore
 from penstock.ports import HttpAnswer

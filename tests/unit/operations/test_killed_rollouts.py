@@ -11,7 +11,7 @@ from unit.operations.harness import TARGETS, Verbs, no
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Inconclusive
-from penstock.model.workspace import RolloutPolicy
+from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.deploy import deploy
 from penstock.operations.rollout_store import RolloutStore

@@ -12,7 +12,8 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack
 from penstock.model.events import Note
-from penstock.model.workspace import AfterDeploy, RolloutPolicy, Topic
+from penstock.model.rollouts import RolloutPolicy
+from penstock.model.workspace import AfterDeploy, Topic
 from penstock.operations.switch import rollback
 from penstock.ports import HttpAnswer
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from penstock.model.rollouts import Request
     from penstock.model.workspace import Workspace
-    from penstock.rehearsal.requests import Request
 
 UP: list[Mapping[str, Any]] = [
     {"event": "result", "url": "http://127.0.0.1:1/@shop-dev/", "at": 1.0},

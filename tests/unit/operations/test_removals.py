@@ -12,7 +12,8 @@ from unit.operations.harness import Verbs, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Refused
-from penstock.model.workspace import RolloutPolicy, Uses
+from penstock.model.rollouts import RolloutPolicy
+from penstock.model.workspace import Uses
 from penstock.operations.switch import rollback
 
 if TYPE_CHECKING:

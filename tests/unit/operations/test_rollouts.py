@@ -11,7 +11,7 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import RolloutJudged, RolloutMoved
-from penstock.model.workspace import RolloutPolicy
+from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.audit import audit
 from penstock.operations.history import read_history
 from penstock.operations.rollout_store import RolloutStore

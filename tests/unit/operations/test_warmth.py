@@ -12,7 +12,8 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack
 from penstock.model.events import PlanReady, RolloutMoved
-from penstock.model.workspace import Concurrency, EventSource, RolloutPolicy
+from penstock.model.rollouts import RolloutPolicy
+from penstock.model.workspace import Concurrency, EventSource
 from penstock.operations.switch import rollback, switch
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from unit.operations.harness import Verbs
 
-    from penstock.model.workspace import RolloutPolicy, Workspace
+    from penstock.model.rollouts import RolloutPolicy
+    from penstock.model.workspace import Workspace
     from penstock.testing import FakeMetrics
 
 PERCENTS = 100

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from penstock.model.errors import UsageError
-from penstock.rehearsal.requests import Request, from_log
+from penstock.model.rollouts import Request
+from penstock.rehearsal.requests import from_log
 
 LINES = [
     '{"method": "GET", "path": "/live/users?limit=1", "stage": "live", "status": 200}',

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from penstock.model.workspace import PlannedStep, RolloutPolicy
+from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.rollout.advance import advance, deadline, judgement_of, old_enough, to_judge
 from penstock.rollout.judge import JudgePolicy, Verdict
 from penstock.rollout.state import (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from unit.rollout.test_advance import World, a_rollout
 
-from penstock.model.workspace import PlannedStep, RolloutPolicy
+from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.rollout.state import Check, Finished, Order, Promote, Shift, Wait
 from penstock.rollout.strategies import (
     Approve,

@@ -6,7 +6,7 @@ import click
 import pytest
 
 from penstock.cli.verbs.ship import deploy
-from penstock.model.workspace import RolloutPolicy
+from penstock.model.rollouts import RolloutPolicy
 from penstock.rollout.strategies import (
     STRATEGIES,
     Bake,

@@ -130,7 +130,9 @@ class AwsGateway:
             return before
         return self._patch(api_id, stage, [_remove("/canarySettings")])
 
-    def call(self, api_id: str, stage: str, method: str, path: str) -> HttpAnswer:
+    def call(
+        self, api_id: str, stage: str, method: str, path: str, *, headers: Mapping[str, str] = {}, body: str = ""
+    ) -> HttpAnswer:
         """Call a route through the stage, signed with the caller's credentials."""
         access_key, secret_key, token = self._session.credentials()
         signer = Signer(
@@ -142,9 +144,15 @@ class AwsGateway:
         )
         route, _, query = path.partition("?")
         url = f"{self._base(api_id, stage)}{quote(route, safe='/%' + UNRESERVED)}" + (f"?{query}" if query else "")
-        headers = signer.headers(method, url, headers={"accept": "application/json"}, body=b"", at=time.time())
+        sent = {"accept": "application/json", **headers}
+        signed = signer.headers(method, url, headers=sent, body=body.encode(), at=time.time())
         return exchange(
-            method, url, headers=headers, body=b"", timeout=CALL_TIMEOUT, proxies=self._session.endpoint is None
+            method,
+            url,
+            headers=signed,
+            body=body.encode(),
+            timeout=CALL_TIMEOUT,
+            proxies=self._session.endpoint is None,
         )
 
     def url(self, api_id: str, api_name: str, stage: str) -> str:

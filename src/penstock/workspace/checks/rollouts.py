@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.model.rollouts import SAFE
 from penstock.workspace.durations import seconds
 from penstock.workspace.findings import Finding
 from penstock.workspace.layers import table
@@ -38,15 +39,22 @@ def check(scene: Scene) -> Iterator[Finding]:
     for environment in scene.environments:
         values = table(environment.values, "rollout")
         yield from _strategy(scene, environment, values)
-        if values.get("on_inconclusive") == "synthetic":
-            file, path = environment.place("rollout", "on_inconclusive")
-            yield Finding(file, path, "synthetic traffic cannot be made yet", 'write "extend", "raise" or "ask"')
+        yield from _synthetic(environment)
         weights = values.get("weights", [])
         if weights != sorted(set(weights)):
             file, path = environment.place("rollout", "weights")
             yield Finding(file, path, f"weights {weights} do not rise", "write rising percents, as [5, 25, 50]")
         if values.get("strategy") == "custom":
             yield from _steps(environment, values)
+
+
+def _synthetic(environment: EnvironmentScene) -> Iterator[Finding]:
+    for index, one in enumerate(table(environment.values, "synthetic").get("requests", ())):
+        method = one.get("request", "").partition(" ")[0]
+        if method and method not in SAFE and not one.get("safe"):
+            file, path = environment.place("synthetic", "requests", index)
+            what = f"synthetic request {index + 1}, {one.get('request')}, may change something each time"
+            yield Finding(file, path, what, "write safe = true beside it if it may be asked again and again")
 
 
 def _strategy(scene: Scene, environment: EnvironmentScene, values: Mapping[str, Any]) -> Iterator[Finding]:
