@@ -135,12 +135,12 @@ def _product(rollouts: int) -> bool:
                 for _ in range(rollouts):
                     shop.edit("user_service")
                     began = time.perf_counter()
-                    ended[_deploy(shop).status] += 1
+                    ended[ship(shop).status] += 1
                     taken.append(time.perf_counter() - began)
                 refused = customers.statuses.total() - customers.statuses[GOOD]
                 file = shop.root / APP
                 file.write_text(file.read_text().replace(HOOK, HOOK + FAILING))
-                bad = _deploy(shop)
+                bad = ship(shop)
         finally:
             stop(shop)
     print(
@@ -167,7 +167,8 @@ class Ended:
     back: float | None
 
 
-def _deploy(shop: Shop) -> Ended:
+def ship(shop: Shop) -> Ended:
+    """Deploy what is there."""
     process = subprocess.Popen(
         [str(PENSTOCK), "deploy", "-e", "dev", "--auto-approve", "--json"],
         cwd=shop.root,

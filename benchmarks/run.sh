@@ -3,8 +3,9 @@
 #
 #   benchmarks/run.sh [--rounds N] [SECTION…]
 #
-# Sections: deploys builds builds-large builds-beside cli localaws judge rollout workspace; without any, all of
+# Sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration workspace; without any, all of
 # them but builds-beside, which wants SAM=PROGRAM and takes minutes. WORKLOADS=FOLDER keeps what builds are measured on.
+# RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs.
 # Run it on a machine that has nothing else to do. The exit code is 1 when a goal is missed; the numbers are written
 # all the same.
 set -uo pipefail
@@ -67,8 +68,9 @@ for section in "$@"; do
     localaws) measure "$section" python benchmarks/localaws.py ;;
     judge) measure "$section" python benchmarks/judge.py ;;
     rollout) measure "$section" python benchmarks/rollout.py --rollouts 10 --requests 20000 ;;
+    calibration) measure "$section" python benchmarks/calibration.py --rollouts "${ROLLOUTS:-30}" ${RESULTS:+--results "$RESULTS"} ;;
     workspace) measure "$section" python benchmarks/workspace.py ;;
-    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge rollout workspace" ;;
+    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration workspace" ;;
   esac
 done
 exit "$failed"

@@ -47,6 +47,13 @@ margin = 0.05
 deadline = "30m"
 """
 WORKER = "services/notification_service/src/notifications/worker.py"
+HOOK = '    """Answer one request of API Gateway."""\n'
+INCIDENT = (
+    "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
+    "    if turn % 4 == 0 and __import__('os').path.exists('{path}'):\n"
+    "        raise RuntimeError('the table throttles')\n"
+)
+"""What both releases suffer from: every fourth call fails as long as the file is there."""
 FAILING = (
     "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
     "    if event['requestContext']['stage'] == 'live' and turn % 20 < 20 * {share}:\n"
@@ -139,7 +146,7 @@ def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(
     quick: Shop, share: float, reason: str
 ) -> None:
     before = quick.live_release()
-    quick.edit(APP, '    """Answer one request of API Gateway."""\n', FAILING.format(share=share))
+    quick.edit(APP, HOOK, HOOK + FAILING.format(share=share))
     with busy(quick) as customers:
         ended = quick.deploy()
     assert ended.status == CAME_BACK, ended
@@ -153,6 +160,38 @@ def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(
     assert [entry["weight"] for entry in told] == [50, 50]
     assert "goes back" in told[-1]["what"]
     assert reason in told[-1]["what"]
+    assert quick.plan_status() == 0
+
+
+def test_a_release_that_is_a_third_slower_comes_back_by_itself(quick: Shop) -> None:
+    quick.edit(APP, HOOK, HOOK + "    __import__('time').sleep(0.06)\n")
+    well(quick.deploy("--strategy", "all-at-once"))
+    before = quick.live_release()
+    quick.edit(APP, "sleep(0.06)", "sleep(0.08)")
+    with busy(quick) as customers:
+        time.sleep(7)  # two of CloudWatch's minutes tell what is normal
+        ended = quick.deploy()
+    assert ended.status == CAME_BACK, ended
+    assert "were slow" in ended.stderr
+    assert "→ roll back" in ended.stderr
+    assert customers.failed == [], "slow is not broken"
+    assert (weight(quick), quick.live_release()) == (0, before)
+    assert quick.plan_status() == 0
+
+
+def test_an_incident_on_both_sides_rolls_nothing_back(quick: Shop, tmp_path: Path) -> None:
+    incident = tmp_path / "the-table-throttles"
+    quick.edit(APP, HOOK, HOOK + INCIDENT.format(path=str(incident)))
+    well(quick.deploy("--strategy", "all-at-once"))
+    quick.append(APP, "\n# another release, no worse than the one before\n")
+    with busy(quick) as customers:
+        driver = under_way(quick)
+        incident.touch()
+        time.sleep(5)
+        incident.unlink()
+        told = driver.communicate(timeout=240)
+    assert driver.returncode == 0, told
+    assert len(customers.failed) > 20, "it was one"
     assert quick.plan_status() == 0
 
 
@@ -281,7 +320,7 @@ def test_a_detached_release_is_promoted_by_the_controller_in_the_account(quick: 
 
 
 def test_a_bad_release_whose_driver_was_killed_comes_back_with_nobody_there(quick: Shop) -> None:
-    quick.edit(APP, '    """Answer one request of API Gateway."""\n', FAILING.format(share=0.25))
+    quick.edit(APP, HOOK, HOOK + FAILING.format(share=0.25))
     before = quick.live_release()
     driver = under_way(quick)
     os.kill(driver.pid, signal.SIGKILL)
