@@ -49,6 +49,8 @@ class RolloutPolicy:
     """CloudWatch alarms of the user's own, by name, that stop a rollout when they begin to ring."""
     on_inconclusive: Literal["extend", "raise", "synthetic", "ask"] = "extend"
     deadline: float | None = None
+    window: float = 0.0
+    """Seconds after a promotion for which what only the release before needed is kept, so that it can come back."""
     controller: bool = True
     """Whether a function in the account watches over rollouts, and can drive them (`deploy --detach`)."""
 

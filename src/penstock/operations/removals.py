@@ -7,9 +7,11 @@ has all traffic, and a rollback, which does not run Terraform, cannot bring it b
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Refused
+from penstock.operations.history import read_history
 from penstock.operations.pointer import read_pointer
 
 if TYPE_CHECKING:
@@ -31,6 +33,22 @@ def note_removal(world: World, what: Sequence[str]) -> None:
         return
     found = [*_read(world), (pointer.live_release, list(what))]
     world.objects.put(KEY, json.dumps(found[-REMEMBERED:]).encode())
+
+
+def kept_until(world: World) -> float | None:
+    """Until when, in seconds since the epoch, the release before may come back; None when that is over."""
+    window = world.workspace.environment.rollout.window
+    latest = read_history(world.objects).latest
+    if not window or latest is None or latest.by_rollback:
+        return None
+    until = datetime.fromisoformat(latest.at).timestamp() + window
+    return until if world.clock.now() < until else None
+
+
+def told(until: float, what: Sequence[str]) -> str:
+    """What is kept until then, in words."""
+    at = datetime.fromtimestamp(until, tz=UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"kept until {at} for a rollback: {', '.join(what)}"
 
 
 def refuse_what_is_missing(world: World, target: Release, history: History) -> None:

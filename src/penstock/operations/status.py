@@ -14,6 +14,7 @@ from penstock.operations.holder import holder, last_failure
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.store import ReleaseStore
+from penstock.operations.terraform import kept_for_a_rollback
 from penstock.rollout.advance import judgement_of
 from penstock.rollout.strategies import describe
 from penstock.rollout.traffic import findings
@@ -101,6 +102,8 @@ class Status:
     """How the last command that changed the environment failed, in words."""
     rollout: RolloutStatus | None = None
     """The rollout under way, None when there is none."""
+    kept: str | None = None
+    """What is there only so that the release before can come back, in words."""
 
     @property
     def ok(self) -> bool:
@@ -159,6 +162,7 @@ def status(world: World) -> Status:
         holder=holder(world),
         failure=last_failure(world),
         rollout=rollout_status(world),
+        kept=kept_for_a_rollback(world),
     )
 
 

@@ -18,7 +18,7 @@ from penstock.infra.plan import parse_plan
 from penstock.infra.render import STATE_KEY, render_root, root_text
 from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
-from penstock.operations.removals import note_removal
+from penstock.operations.removals import kept_until, note_removal, told
 from penstock.operations.steps import note, step
 from penstock.operations.summary import counted
 
@@ -129,6 +129,15 @@ def is_contracted(world: World, shape: Shape) -> bool:
     return expanded(shape.root, read_applied(world).root) == shape.root
 
 
+def kept_for_a_rollback(world: World) -> str | None:
+    """What waits to be removed until the release before cannot come back any more, in words; None: nothing."""
+    if not world.workspace.environment.rollout.window:
+        return None
+    wanted, until = read_wanted(world), kept_until(world)
+    what = dropped(wanted.root, read_applied(world).root) if wanted is not None and until is not None else ()
+    return told(until, what) if until is not None and what else None
+
+
 def removed_after(shape: Shape, before: Shape) -> tuple[ResourceChange, ...]:
     """What `contract` will remove once the switch is done, so that gates are asked before anything happens."""
     now = shape.root.get("module", {})
@@ -147,7 +156,9 @@ def contract(
     retained: str | None,
     admitted: Callable[[ResourceChange], bool],
 ) -> None:
-    """Remove what only the release before needed; nothing to do when the expanded root had nothing more.
+    """Remove what only the release before needed, once nobody can go back to it any more by `rollout.window`.
+
+    Nothing to do when the expanded root had nothing more.
 
     Args:
         world: the environment; the caller holds its lease.
@@ -160,6 +171,12 @@ def contract(
     before = read_applied(world).root
     if expanded(shape.root, before) == shape.root:
         return
+    what = dropped(shape.root, before)
+    until = kept_until(world) if what else None
+    if until is not None:
+        name = world.workspace.environment.name
+        note(world, f"{told(until, what)}; after that: penstock deploy -e {name} removes it")
+        return
     write_root(world, shape.root)
     with step(world, "remove what is not used any more") as handle:
         plan, changes = make_plan(world, inner=True)
@@ -167,7 +184,7 @@ def contract(
         if refused:
             handle.skip(f"waits for the next deploy, because nobody was asked about: {', '.join(refused)}")
             return
-        note_removal(world, dropped(shape.root, before))  # first: who is killed in between has perhaps removed it
+        note_removal(world, what)  # first: who is killed in between has perhaps removed it
         if plan.changed:
             apply_plan(world, plan, inner=True)
         handle.detail = counted(len(changes), "resource")

@@ -43,6 +43,7 @@ ENVIRONMENT_DEFAULTS: Mapping[str, Any] = MappingProxyType(
             "clusters": 1,
             "delay": "2m",
             "on_inconclusive": "extend",
+            "window": "0s",
             "controller": True,
         },
         "synthetic": {"rate": 60.0, "requests": []},

@@ -367,6 +367,7 @@ def _rollout(values: Document) -> RolloutPolicy:
         delay=float(seconds(values["delay"])),
         alarms=tuple(values.get("alarms", ())),
         on_inconclusive=values["on_inconclusive"],
+        window=float(seconds(values["window"])),
         controller=values["controller"],
         deadline=_optional_seconds(values, "deadline"),
     )

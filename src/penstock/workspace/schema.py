@@ -257,6 +257,15 @@ class RolloutTable(TypedDict):
         Annotated[Literal["extend", "raise", "synthetic", "ask"], Field(description="Default `extend`.")]
     ]
     deadline: NotRequired[Annotated[Duration, Field(description="When an undecided rollout comes back.")]]
+    window: NotRequired[
+        Annotated[
+            Duration,
+            Field(
+                description="How long after a promotion what only the release before needed (an index, a queue, a "
+                "function) is kept for a rollback. Default `0s`."
+            ),
+        ]
+    ]
     controller: NotRequired[
         Annotated[bool, Field(description="A function in the account watches over rollouts. Default true.")]
     ]

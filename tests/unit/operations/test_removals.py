@@ -14,6 +14,7 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 from penstock.model.errors import CameBack, Refused
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Uses
+from penstock.operations.status import status
 from penstock.operations.switch import rollback
 
 if TYPE_CHECKING:
@@ -104,3 +105,36 @@ def test_nothing_removed_is_nothing_refused(verbs: Verbs) -> None:
     verbs.deploy(confirm=yes)
     rollback(verbs.world())
     assert verbs.live_code()["users"] == 1
+
+
+def test_within_the_window_a_rollback_finds_everything(verbs: Verbs) -> None:
+    before = verbs.shop.observe().pointer.live_release
+    with_window(verbs, 3600.0)
+    drops_grant_and_index(verbs)
+    assert verbs.deploy(confirm=yes).live
+    assert "by_email" in table(verbs)["indexes"]
+    kept = status(verbs.world()).kept
+    assert kept is not None
+    assert kept.endswith("for a rollback: index by_email of table_users")
+    assert rollback(verbs.world()).release == before
+    assert status(verbs.world()).kept is None, "it is in use again"
+
+
+def test_after_the_window_the_next_deploy_removes_what_was_kept_and_asks_its_gates(verbs: Verbs) -> None:
+    with_window(verbs, 3600.0)
+    drops_grant_and_index(verbs)
+    verbs.deploy(confirm=yes)
+    verbs.deploy(confirm=yes)
+    assert "by_email" in table(verbs)["indexes"], "too early"
+    verbs.shop.clock.sleep(3601)
+    verbs.deploy(confirm=yes)
+    assert "indexes" not in table(verbs)
+    assert status(verbs.world()).kept is None
+    assert not verbs.deploy(confirm=yes).changed, "nothing is left to do"
+    with pytest.raises(Refused, match="index by_email"):
+        rollback(verbs.world())
+
+
+def with_window(verbs: Verbs, seconds: float) -> None:
+    policy = replace(verbs.workspace.environment.rollout, window=seconds)
+    verbs.workspace = with_rollout(verbs, policy)

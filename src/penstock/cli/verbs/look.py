@@ -150,6 +150,8 @@ def _show(settings: Settings, found: Status) -> None:
         talk(f"! {found.failure}")
     if found.rollout:
         talk(_rollout(found.rollout))
+    if found.kept:
+        talk(found.kept)
     for slot in found.slots:
         if slot.candidate and not found.rollout:
             name = found.environment
