@@ -56,6 +56,10 @@ class Shipped:
     status: int
     seconds: float
     requests: int
+    why: str = ""
+    canary: tuple[int, int] = (0, 0)
+    stable: tuple[int, int] = (0, 0)
+    """Calls, and bad ones, that the judge has counted on either side."""
 
 
 def main() -> int:
@@ -83,7 +87,10 @@ def collect(rollouts: int, results: Path | None) -> list[Shipped]:
             if results is not None:
                 with results.open("a") as file:
                     file.write(json.dumps(asdict(one)) + "\n")
-            print(f"{len(found)}/{rollouts}: {one.shared}: {one.status} after {one.seconds:.0f} s", file=sys.stderr)
+            print(
+                f"{len(found)}/{rollouts}: {one.shared}: {one.status} after {one.seconds:.0f} s {one.why}",
+                file=sys.stderr,
+            )
 
     each = [rollouts // len(SHARED) + (at < rollouts % len(SHARED)) for at in range(len(SHARED))]
     shops = [
@@ -148,7 +155,9 @@ def _one(shop: Shop, shared: str) -> Shipped:
     with Callers(shop.port) as customers:
         ended = ship(shop)
     seconds = round(time.perf_counter() - began, 1)
-    return Shipped(shared=shared, status=ended.status, seconds=seconds, requests=customers.statuses.total())
+    return Shipped(
+        shared=shared, status=ended.status, seconds=seconds, requests=customers.statuses.total(), why=ended.why
+    )
 
 
 def _lines(results: Path | None) -> Iterable[str]:

@@ -165,6 +165,11 @@ class Ended:
 
     status: int
     back: float | None
+    why: str = ""
+    """The judge's sentence where it went back."""
+    canary: tuple[int, int] = (0, 0)
+    stable: tuple[int, int] = (0, 0)
+    """Calls, and bad ones, that the judge has counted on either side."""
 
 
 def ship(shop: Shop) -> Ended:
@@ -180,16 +185,24 @@ def ship(shop: Shop) -> Ended:
     assert process.stdout is not None
     failed: float | None = None
     back: list[float] = []
+    why = ""
+    sides = {"canary": (0, 0), "stable": (0, 0)}
     for line in process.stdout:
         event = json.loads(line)
+        for found in event.get("evidence", {}).get("findings", ()) if event.get("event") == "rollout-judged" else ():
+            if found["signal"] == "errors":
+                sides = {side: (found[side]["calls"], found[side]["bad"]) for side in sides}
         convicted = event.get("event") == "rollout-moved" and str(event.get("what", "")).startswith("goes back")
         if convicted and failed is None:
+            why = str(event["what"])
             failed = time.perf_counter()
             threading.Thread(target=_until_back, args=(shop, back), daemon=True).start()
     _, said = process.communicate()
     if process.returncode not in (PROMOTED, CAME_BACK, INCONCLUSIVE):
         raise SystemExit(f"deploy ended with {process.returncode}:\n{said[-4000:]}")
-    return Ended(status=process.returncode, back=back[0] - failed if back and failed is not None else None)
+    return Ended(
+        status=process.returncode, back=back[0] - failed if back and failed is not None else None, why=why, **sides
+    )
 
 
 def _until_back(shop: Shop, back: list[float]) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from journeys.shop import Shop
 
-CAME_BACK, INCONCLUSIVE, INTERRUPTED = 3, 7, 130
+CAME_BACK, LOCKED, INCONCLUSIVE, INTERRUPTED = 3, 4, 7, 130
 FASTER = "20"
 """How much faster CloudWatch's clock runs: its minute takes three seconds."""
 CANARY = """
@@ -104,13 +104,25 @@ def consumers(shop: Shop) -> Any:
     return shop.client("lambda").get_alias(FunctionName="shop-dev-notification_service-worker", Name="live")
 
 
-def ledger(shop: Shop) -> list[dict[str, Any]]:
-    """The data of everything that the ledger says about rollouts, oldest first."""
-    store = shop.client("s3")
-    (bucket,) = (one["Name"] for one in store.list_buckets()["Buckets"] if one["Name"].startswith("penstock-shop-dev"))
+def bucket_of(shop: Shop) -> str:
+    """The environment's bucket."""
+    named = (one["Name"] for one in shop.client("s3").list_buckets()["Buckets"])
+    return str(next(name for name in named if name.startswith("penstock-shop-dev")))
+
+
+def stale(shop: Shop) -> None:
+    """Let time go by for the lease: it has expired, and whoever held it has no call under way any more."""
+    place: dict[str, Any] = {"Bucket": bucket_of(shop), "Key": "lease.json"}
+    lease = json.loads(shop.client("s3").get_object(**place)["Body"].read())
+    shop.client("s3").put_object(**place, Body=json.dumps({**lease, "expires": time.time() - 3600}).encode())
+
+
+def ledger(shop: Shop, *kinds: str) -> list[dict[str, Any]]:
+    """The data of everything that the ledger says about rollouts (or of these kinds), oldest first."""
+    store, bucket = shop.client("s3"), bucket_of(shop)
     keys = [one["Key"] for one in store.list_objects_v2(Bucket=bucket, Prefix="ledger/")["Contents"]]
     entries = [json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
-    return [entry["data"] for entry in entries if entry["kind"] == "rollout"]
+    return [entry["data"] for entry in entries if entry["kind"] in (kinds or ("rollout",))]
 
 
 def under_way(shop: Shop) -> subprocess.Popen[str]:
@@ -278,6 +290,24 @@ def test_a_canary_whose_driver_was_killed_goes_back_when_another_release_is_ship
     status(driver)
     well(quick.run("abort", "-e", "dev"))
     assert (weight(quick), marked(quick)) == (0, "")
+
+
+def test_a_driver_that_stood_still_past_its_lease_moves_nothing_when_it_wakes_up(quick: Shop) -> None:
+    mark(quick, "new")
+    driver = under_way(quick)
+    os.kill(driver.pid, signal.SIGSTOP)
+    try:
+        stale(quick)
+        well(quick.run("abort", "-e", "dev", "--why", "its laptop is closed"))
+        assert weight(quick) == 0
+    finally:
+        os.kill(driver.pid, signal.SIGCONT)
+    _, told = driver.communicate(timeout=60)
+    assert driver.returncode == LOCKED, told
+    assert "the lease was lost while this command stood still" in told
+    assert (weight(quick), marked(quick)) == (0, "")
+    assert ledger(quick, "took-over"), "and the ledger shows it"
+    assert quick.plan_status() == 0
 
 
 def test_a_sleeping_environment_is_never_taken_for_a_healthy_one(quick: Shop) -> None:

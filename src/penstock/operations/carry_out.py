@@ -174,7 +174,7 @@ def _walk(
 def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
     """Leave the walk to the controller in the account."""
     rollout, _ = set_out(world, session, replace(rollout, detached=True), release)
-    hand_over(world, rollout)
+    hand_over(world, session, rollout)
     session.record("detached", {"release": release.id, "rollout": rollout.id})
     if world.workspace.environment.after.smoke:
         note(world, "it asks the health routes; smoke tests run where a command promotes")

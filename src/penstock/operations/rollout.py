@@ -120,7 +120,7 @@ def drive(
     store = RolloutStore(world.objects)
     rollout, measures = set_out(world, session, rollout, release)
     if waits:
-        watch_over(world, rollout)
+        watch_over(world, session, rollout)
     driver = _Driver(
         world=world, session=session, store=store, release=release, applied=applied, told=rollout, waits=waits
     )

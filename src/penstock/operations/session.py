@@ -88,8 +88,8 @@ class Session:
         return self._seen
 
     def hold(self) -> None:
-        """Make sure that the environment is still ours. Raises Locked when somebody has taken it over meanwhile."""
-        self._lease.keep()
+        """Make sure that the environment is still ours, whatever our clock says. Raises Locked when it is not."""
+        self._lease.check()
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
         """Append an event to the ledger."""

@@ -271,6 +271,25 @@ class HeldLease:
             if not self._given_back and needs_renewal(self.lease, now=self._store.now()):
                 self._renew()
 
+    def check(self) -> None:
+        """Look whether it is still ours, and renew it when it is time. Raises Locked when somebody else has it by now.
+
+        `keep` believes its own clock; somebody may have freed the lease by force, or has another clock.
+        """
+        with self._lock:
+            stored = None if self._given_back else self._store.read()
+            if stored is not None and (stored.lease.run, stored.lease.fence) != (self.lease.run, self.lease.fence):
+                raise self._lost(stored)
+        self.keep()
+
+    def _lost(self, stored: StoredLease | None) -> Locked:
+        who = describe(stored.lease, now=self._store.now()) if stored and stored.is_held else "nobody holds it"
+        return Locked(
+            f"the lease was lost while this command stood still; {who}",
+            where=LEASE,
+            hint="penstock status; then run the command again",
+        )
+
     def _renew(self) -> None:
         longer = renewed(self.lease, now=self._store.now(), ttl=TTL)
         try:
@@ -280,12 +299,7 @@ class HeldLease:
             if stored is not None and stored.lease == longer:  # a repeated write that met itself
                 self._etag = stored.etag
             else:
-                who = describe(stored.lease, now=self._store.now()) if stored else "nobody holds it"
-                raise Locked(
-                    f"the lease was lost while this command stood still; {who}",
-                    where=LEASE,
-                    hint="penstock status; then run the command again",
-                ) from conflict
+                raise self._lost(stored) from conflict
         self.lease = longer
 
     def give_back(self) -> None:

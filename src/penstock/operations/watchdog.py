@@ -21,6 +21,7 @@ from penstock.operations.steps import step, warn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.ports import ObjectStore
     from penstock.rollout.state import Rollout
@@ -66,11 +67,14 @@ def require_controller(world: World) -> None:
     raise UsageError(f"{environment.name} has no controller function that could drive a rollout", hint=hint)
 
 
-def hand_over(world: World, rollout: Rollout) -> None:
-    """Let the controller be called every minute until the rollout has ended. Raises RemoteFault, NotFound."""
+def hand_over(world: World, session: Session, rollout: Rollout) -> None:
+    """Let the controller be called every minute until the rollout has ended.
+
+    Raises RemoteFault, and Locked when the environment is not ours any more.
+    """
     workspace = world.workspace
     with step(world, "tell the controller", inner=True):
-        _update_code(world)
+        _update_code(world, session)
         world.objects.put(BRIEF, brief(world).to_text().encode())
         world.schedules.start(
             rollout.id,
@@ -82,12 +86,12 @@ def hand_over(world: World, rollout: Rollout) -> None:
         )
 
 
-def watch_over(world: World, rollout: Rollout) -> None:
+def watch_over(world: World, session: Session, rollout: Rollout) -> None:
     """The same for a rollout that this process drives: should it die, somebody is there. A fault is only told."""
     if not world.workspace.environment.rollout.has_controller:
         return
     try:
-        hand_over(world, rollout)
+        hand_over(world, session, rollout)
     except RemoteFault as fault:
         warn(world, f"nobody watches over this rollout, should this command die: {fault.what}")
 
@@ -133,7 +137,7 @@ def where(world: World) -> dict[str, str]:
     return {**found, **({"endpoint": environment.endpoint} if environment.endpoint else {})}
 
 
-def _update_code(world: World) -> None:
+def _update_code(world: World, session: Session) -> None:
     name = world.workspace.controller_name
     code = world.controller()
     digest = hashlib.sha256(code).hexdigest()
@@ -145,6 +149,7 @@ def _update_code(world: World) -> None:
     key = f"{CODE}{digest}.zip"
     if not world.objects.has(key):
         world.objects.put(key, code)
+    session.hold()
     world.functions.update_code(
         name, bucket=world.workspace.store_bucket, key=key, architecture=found.architecture, revision=found.revision
     )

@@ -149,7 +149,7 @@ def test_the_threshold_is_what_nine_in_ten_stable_calls_stay_below_in_most_minut
     idle = slot_watch("orders", "shop-dev-orders", stable="blue", canary="green")
     asked = slow_queries([USERS, idle])
     values = traffic.metrics.minutes(asked, start=MINUTE, end=MINUTE + 3600)
-    assert thresholds(values, [USERS, idle]) == {USERS.stable: 20.0}
+    assert thresholds(values, [USERS, idle]) == {USERS.stable: 25.0}
 
 
 def test_a_series_is_asked_for_once_and_only_for_what_is_watched() -> None:
