@@ -214,8 +214,13 @@ def copy(folder: Path) -> Shop:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
+    return place(folder, port)
+
+
+def place(folder: Path, port: int) -> Shop:
+    """A copy that is there already."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PENSTOCK_LOCAL", "TF_"))}
-    return Shop(root=root, environ=kept | {"PENSTOCK_LOCAL_PORT": str(port), "NO_COLOR": "1"}, port=port)
+    return Shop(root=folder / "shop", environ=kept | {"PENSTOCK_LOCAL_PORT": str(port), "NO_COLOR": "1"}, port=port)
 
 
 def stop(shop: Shop) -> None:

@@ -3,9 +3,11 @@
 #
 #   benchmarks/run.sh [--rounds N] [SECTION…]
 #
-# Sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration workspace; without any, all of
-# them but builds-beside, which wants SAM=PROGRAM and takes minutes. WORKLOADS=FOLDER keeps what builds are measured on.
-# RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs.
+# Sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration soak workspace; without any,
+# all of them but calibration and soak, which take long, and builds-beside, which wants SAM=PROGRAM as well.
+# WORKLOADS=FOLDER keeps what builds are measured on.
+# RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs, SOAK=FOLDER the soak's rounds, in parts of
+# MINUTES each.
 # Run it on a machine that has nothing else to do. The exit code is 1 when a goal is missed; the numbers are written
 # all the same.
 set -uo pipefail
@@ -29,6 +31,19 @@ failed=0
 keep=()
 [ -z "${WORKLOADS:-}" ] || keep=(--keep "$WORKLOADS")
 
+# shown COMMAND…: the command for the page, which tells no folders of this machine.
+shown() {
+  local word words=()
+  for word in "$@"; do
+    case $word in
+      "$repo"/*) word=${word#"$repo"/} ;;
+      /*) word=${word##*/} ;;
+    esac
+    words+=("$word")
+  done
+  printf '%s' "${words[*]}"
+}
+
 # measure SECTION COMMAND…: run it, and write what it printed between the section's marks.
 measure() {
   local section=$1 status=0
@@ -39,7 +54,7 @@ measure() {
   cat "$work/out" >&2
   {
     printf '`%s`, exit code %s, on %s, at commit %s\n\n```text\n' \
-      "${*//$repo\//}" "$status" "$(date -u '+%Y-%m-%d %H:%M UTC')" "$(git rev-parse --short HEAD)"
+      "$(shown "$@")" "$status" "$(date -u '+%Y-%m-%d %H:%M UTC')" "$(git rev-parse --short HEAD)"
     cat "$work/out"
     printf '```\n'
   } >"$work/numbers"
@@ -69,8 +84,9 @@ for section in "$@"; do
     judge) measure "$section" python benchmarks/judge.py ;;
     rollout) measure "$section" python benchmarks/rollout.py --rollouts 10 --requests 20000 ;;
     calibration) measure "$section" python benchmarks/calibration.py --rollouts "${ROLLOUTS:-30}" ${RESULTS:+--results "$RESULTS"} ;;
+    soak) measure "$section" python benchmarks/soak.py ${SOAK:+--keep "$SOAK" --minutes "${MINUTES:-60}"} ;;
     workspace) measure "$section" python benchmarks/workspace.py ;;
-    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration workspace" ;;
+    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration soak workspace" ;;
   esac
 done
 exit "$failed"
