@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from penstock.model.errors import CameBack
 from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
 from penstock.operations.engine import reach
@@ -38,7 +40,8 @@ def abort(world: World, *, why: str = "") -> Aborted:
     require_deployed(world)
     rollout = RolloutStore(world.objects).under_way()
     if rollout is not None and is_driven(world):
-        tell(world, "abort", why=why)
+        with suppress(CameBack):  # its driver has let go meanwhile, and we took it back: as was asked
+            tell(world, "abort", why=why)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
     with exclusive(world, "abort", withdraws=True) as session:
         live = (session.pointer() or Pointer()).live_release

@@ -16,8 +16,10 @@ from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
+from penstock.operations.holder import leases_of
 from penstock.operations.orders import tell
 from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.session import TICK
 from penstock.operations.status import rollout_status
 from penstock.operations.tick import tick
 from penstock.operations.wanted import DeployRequest
@@ -26,9 +28,11 @@ from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
 from penstock.testing import Faults, Killed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from penstock.operations.world import World
+    from penstock.ports import Clock
 
 CONTROLLER = "penstock-shop-dev"
 MINUTE = 60.0
@@ -186,6 +190,32 @@ def test_another_release_waits_for_the_one_on_its_way_and_abort_ends_it(verbs: V
     rows = {run.what: run.outcome for run in audit(verbs.world()).runs}
     assert rows[f"deploy release {left.release}"] == "came back"
     assert verbs.deploy(confirm=yes).live
+
+
+def test_an_abort_that_a_visit_leaves_undone_is_carried_out_by_who_asked(verbs: Verbs) -> None:
+    verbs.deploy(confirm=yes, detach=True)
+    minutes(verbs, 1)
+    visitor = in_the_account(verbs)
+    held = leases_of(visitor).acquire(holder="controller", pid=1, run="visit", purpose=f"{TICK}x")
+    world = verbs.world()
+    world = replace(world, clock=GivesBack(verbs.shop.clock, held.give_back), host="a laptop")
+    done = abort(world, why="enough")
+    assert done.changed
+    assert weight(verbs) == 0
+    assert RolloutStore(verbs.shop.objects).under_way() is None
+
+
+class GivesBack:
+    """A clock during whose first sleep a visit of the controller ends."""
+
+    def __init__(self, clock: Clock, give_back: Callable[[], None]) -> None:
+        self._clock = clock
+        self._give_back = give_back
+        self.now, self.monotonic = clock.now, clock.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self._give_back()
+        self._clock.sleep(seconds)
 
 
 def test_orders_are_left_for_the_next_visit(verbs: Verbs) -> None:
