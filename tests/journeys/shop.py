@@ -156,10 +156,10 @@ class Shop:
         """The lines of a command with --json that must work."""
         return well(self.run(*arguments, "--json")).events
 
-    def terraform(self, *arguments: str, environment: str = "dev") -> Ended:
+    def terraform(self, *arguments: str, environment: str = "dev", env: Mapping[str, str] | None = None) -> Ended:
         """Terraform by hand, as the guide says: the environment's variables, in the environment's folder."""
         script = 'set -e; set_up=$("$0" env -e "$1"); eval "$set_up"; cd infra/environments/"$1"; shift; terraform "$@"'
-        return self.command(["bash", "-c", script, str(PENSTOCK), environment, *arguments])
+        return self.command(["bash", "-c", script, str(PENSTOCK), environment, *arguments], env=env)
 
     def plan_status(self, environment: str = "dev") -> int:
         """What `terraform plan -detailed-exitcode` exits with: 0 no changes, 2 changes. Fails on 1."""

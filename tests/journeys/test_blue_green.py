@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,22 @@ def test_traffic_moves_by_terraform_alone_and_twice_is_once(shop: Shop) -> None:
     assert shop.plans_nothing()
 
 
+def test_an_apply_that_fails_half_way_is_finished_by_the_same_apply(shop: Shop) -> None:
+    shop.reword(NEW)
+    shop.shipped("--slot", "staging")
+    by_hand = ("apply", "-auto-approve", "-input=false", "-no-color", "-var", "slot=production")
+
+    failed = shop.terraform(*by_hand, env=_who_may_not_touch_stages(shop))
+
+    assert failed.status == 1, failed
+    assert "UpdateStage" in failed.stderr, failed
+    assert shop.wording() == OLD, "the pointer is written, and no stage has followed it"
+    assert _applied(shop, "production").endswith("0 destroyed.")
+    assert shop.wording() == NEW
+    assert _applied(shop, "production").endswith("0 added, 0 changed, 0 destroyed.")
+    assert shop.plans_nothing()
+
+
 def test_the_next_command_after_a_switch_by_hand_takes_direct_callers_along(shop: Shop) -> None:
     shop.reword(NEW)
     shop.shipped("--slot", "staging")
@@ -113,3 +130,20 @@ def _applied(shop: Shop, slot: str) -> str:
 def _version(shop: Shop, alias: str) -> str:
     found = shop.client("lambda").get_alias(FunctionName="shop-dev-user_service", Name=alias)
     return str(found["FunctionVersion"])
+
+
+def _who_may_not_touch_stages(shop: Shop) -> dict[str, str]:
+    """Credentials of somebody who may do everything but change a stage."""
+    iam = shop.client("iam")
+    iam.create_user(UserName="half")
+    statements = [
+        {"Effect": "Allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Deny", "Action": "apigateway:PATCH", "Resource": "arn:aws:apigateway:*::/restapis/*/stages/*"},
+    ]
+    policy = {"Version": "2012-10-17", "Statement": statements}
+    iam.put_user_policy(UserName="half", PolicyName="half", PolicyDocument=json.dumps(policy))
+    key = iam.create_access_key(UserName="half")["AccessKey"]
+    return {
+        "PENSTOCK_LOCAL_ACCESS_KEY_ID": key["AccessKeyId"],
+        "PENSTOCK_LOCAL_SECRET_ACCESS_KEY": key["SecretAccessKey"],
+    }
