@@ -90,3 +90,10 @@ def test_what_was_dropped_is_told_in_words() -> None:
     )
     assert "function worker of users" in dropped(root(api, tables=(with_index,)), before)
     assert "table_users" in dropped(root(api, fed, tables=()), before)
+
+
+def test_nobody_misses_the_controller() -> None:
+    plain = {"module": {"pointer": {"source": "../../modules/pointer"}}}
+    watched = {"module": {**plain["module"], "controller": {"source": "../../modules/controller"}}}
+    assert dropped(plain, watched) == ()
+    assert expanded(plain, watched) == watched, "it goes with the second plan all the same"
