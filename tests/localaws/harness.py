@@ -15,6 +15,7 @@ import urllib.request
 import zipfile
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,7 +23,6 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 REGION = "eu-west-1"
 SECRET = "penstock-local"
@@ -113,6 +113,12 @@ class Server:
     def restart(self, number: int = signal.SIGKILL) -> float:
         self.end(number)
         return self.start()
+
+    def memory(self) -> int:
+        """What the server holds in memory, in bytes."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS")) << 10
 
     def control(self, method: str, path: str) -> dict[str, Any]:
         request = urllib.request.Request(f"{self.url}/_penstock/{path}", method=method)

@@ -94,6 +94,7 @@ class Place(Protocol):
     def put_alarm(self, name: str, value: AlarmValue) -> None: ...
     def make_schedule_group(self, name: str) -> None: ...
     def fresh_store(self) -> ObjectStore: ...
+    def versions(self, key: str) -> int: ...
     def signer(self, name: str) -> Signer: ...
 
 
@@ -138,6 +139,9 @@ class FakePlace:
 
     def fresh_store(self) -> ObjectStore:
         return FakeObjectStore(created=False)
+
+    def versions(self, key: str) -> int:
+        return int(self.objects.has(key))
 
     def signer(self, name: str) -> Signer:
         return self._signers.setdefault(name, FakeSigner(name, created=False))
@@ -237,6 +241,11 @@ class EmbeddedPlace:
 
     def fresh_store(self) -> ObjectStore:
         return AwsObjectStore(self._session, f"penstock-fresh-{next(NAMES)}")
+
+    def versions(self, key: str) -> int:
+        found = self._session.client("s3").list_object_versions(Bucket=BUCKET, Prefix=key)
+        every = (*found.get("Versions", []), *found.get("DeleteMarkers", []))
+        return sum(one["Key"] == key for one in every)
 
     def signer(self, name: str) -> Signer:
         return AwsSigner(self._session, f"alias/{name}")

@@ -39,6 +39,17 @@ def test_what_is_not_there_is_none_and_deleting_it_is_fine(place: Place, name: s
     place.objects.delete(f"{name}/no")
 
 
+def test_what_is_erased_is_gone_with_all_that_it_was_and_its_neighbours_stay(place: Place, name: str) -> None:
+    for key in ("a", "a", "ab"):
+        place.objects.put(f"{name}/{key}", b"one")
+    place.objects.delete(f"{name}/a")
+    place.objects.put(f"{name}/a", b"another")
+    place.objects.erase(f"{name}/a")
+    place.objects.erase(f"{name}/a")
+    assert list(place.objects.list(name)) == [f"{name}/ab"]
+    assert place.versions(f"{name}/a") == 0
+
+
 def test_keys_are_listed_by_prefix_in_order(place: Place, name: str) -> None:
     for key in ("b", "a/2", "a/1"):
         place.objects.put(f"{name}/{key}", b"")

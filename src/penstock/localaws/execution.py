@@ -14,7 +14,7 @@ from penstock.localaws import sdk
 from penstock.localaws.execution_roles import Roles
 from penstock.localaws.interpreters import Interpreters
 from penstock.localaws.log_writer import write_events
-from penstock.localaws.unpacking import tidy
+from penstock.localaws.unpacking import drop_old, tidy
 from penstock.localaws.workers import Call, FunctionProcess, Host, Line, environment_of, log_group, tail
 
 if TYPE_CHECKING:
@@ -93,9 +93,20 @@ class Execution:
                     else:
                         del runtime._workers[key]
             runtime.kill_workers(idle)
+            drop_old(self._host.code, self._wanted())
             return killed + len(idle)
 
         return reap_idle_workers
+
+    def _wanted(self) -> set[str]:
+        """`CodeSha256` of all code that a function, a version or a process has."""
+        lambdas, runtime = self._ministack.lambdas, self._ministack.lambda_runtime
+        with runtime._lock:
+            configs = [worker.config for workers in runtime._workers.values() for worker in workers]
+        for function in list(lambdas._functions.to_dict().values()):
+            records = (function, *list((function.get("versions") or {}).values()))
+            configs += [record.get("config") or {} for record in records]
+        return {digest for config in configs if (digest := config.get("CodeSha256"))}
 
     def around_execute(self, _original: Callable[..., Any]) -> Callable[..., Any]:
         """Run one invocation; the result has the shape that ministack's callers read."""

@@ -163,7 +163,7 @@ def _raised_instead_of_logged(logger: logging.Logger, failures: list[BaseExcepti
 
 
 def _around_put_object(ministack: Ministack) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """A put that cannot be stored leaves the object of before in memory, as on disk."""
+    """A put that cannot be stored leaves the object of before; one that is stored leaves no bytes in memory."""
 
     def around(original: Callable[..., Any]) -> Callable[..., Any]:
         def put_object(bucket_name: str, key: str, body: bytes, headers: dict[str, str]) -> Any:
@@ -171,7 +171,7 @@ def _around_put_object(ministack: Ministack) -> Callable[[Callable[..., Any]], C
             before = dict(bucket["objects"][key]) if bucket and key in bucket["objects"] else None
             history = list(ministack.s3._object_versions.get((bucket_name, key)) or [])
             try:
-                return original(bucket_name, key, body, headers)
+                answer = original(bucket_name, key, body, headers)
             except StorageError:
                 if bucket is not None:
                     if before is None:
@@ -183,6 +183,11 @@ def _around_put_object(ministack: Ministack) -> Callable[[Callable[..., Any]], C
                     else:
                         ministack.s3._object_versions.pop((bucket_name, key), None)
                 raise
+            # What is on disk is read from there: in memory every version of every object would pile up.
+            if bucket is not None and (bucket["objects"].get(key) or {}).get("body", b"") is None:
+                for version in ministack.s3._object_versions.get((bucket_name, key)) or ():
+                    version["data"] = None
+            return answer
 
         return put_object
 

@@ -8,6 +8,7 @@ its sizes in the ZIP. Files are read-only, as all of a function's folder is on L
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -19,19 +20,20 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 _FIXED_TIME = 315532800  # 1980-01-01, where ZIP's calendar begins
 _NEIGHBOURS = 6
 _KEPT = 40
+_DIGITS = 32
 _ENOUGH = 0.9
 """Share of the files; what is more is not worth a look into one more neighbour."""
 
 
 def unpacked(code: Path, code_zip: bytes) -> Path:
     """The folder with a ZIP's content; it appears whole or not at all."""
-    folder = code / hashlib.sha256(code_zip).hexdigest()[:32]
+    folder = code / hashlib.sha256(code_zip).hexdigest()[:_DIGITS]
     if folder.is_dir():
         # Young is what was used last: old code that is live again must survive `tidy`, on a full disk above all.
         with suppress(OSError):
@@ -55,14 +57,32 @@ def unpacked(code: Path, code_zip: bytes) -> Path:
 
 
 def tidy(code: Path) -> None:
-    """Remove what a killed server left half unpacked, and all but the youngest folders."""
+    """At the start: remove what a killed server left half unpacked, and all but the youngest folders."""
     if not code.is_dir():
         return
     for left in code.glob(".*"):
         shutil.rmtree(left, ignore_errors=True)
+    drop_old(code)
+
+
+def drop_old(code: Path, wanted: Iterable[str] = ()) -> None:
+    """Remove all but the youngest folders and those of code that functions still have.
+
+    Args:
+        code: the folder of folders.
+        wanted: `CodeSha256` of code that a function, a version or a process has.
+    """
+    names = {folder_of(digest) for digest in wanted}
     for old in _youngest_first(code)[_KEPT:]:
-        shutil.rmtree(code / old, ignore_errors=True)
-        (code / f"{old}.json").unlink(missing_ok=True)
+        if old not in names:
+            # The list first: what is not in it is linked from nowhere.
+            (code / f"{old}.json").unlink(missing_ok=True)
+            shutil.rmtree(code / old, ignore_errors=True)
+
+
+def folder_of(digest: str) -> str:
+    """The folder's name of code with that `CodeSha256`."""
+    return base64.b64decode(digest).hex()[:_DIGITS]
 
 
 def _youngest_first(code: Path) -> list[str]:

@@ -87,4 +87,4 @@ def _delete(world: World, session: Session, found: Prunable) -> None:
     for key in sorted(found.artifacts, key=lambda key: not key.endswith(STATEMENT)):
         if key.endswith(STATEMENT):
             forget(world.objects, key)
-        world.objects.delete(key)
+        world.objects.erase(key)  # the bytes of a ZIP can be built again, and would be paid for as old versions

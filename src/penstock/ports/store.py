@@ -41,7 +41,10 @@ class ObjectStore(Protocol):
         """Write only if the object still has that ETag; the new one. Raises Conflict when it has not."""
 
     def delete(self, key: str) -> None:
-        """Delete; done when nothing is there."""
+        """Delete; done when nothing is there. A versioned bucket keeps the bytes as a version."""
+
+    def erase(self, key: str) -> None:
+        """Delete with all versions; done when there are none. Who may not do that deletes."""
 
     def list(self, prefix: str) -> Sequence[str]:
         """All keys that begin with the prefix, sorted."""

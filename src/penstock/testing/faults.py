@@ -38,7 +38,7 @@ EFFECTS: Mapping[str, frozenset[str]] = {
     "Gateway": frozenset({"deploy", "delete_deployment", "set_stage", "set_canary", "clear_canary"}),
     "LocalAws": frozenset({"start", "stop", "reset", "snapshot", "restore"}),
     "Notices": frozenset({"publish"}),
-    "ObjectStore": frozenset({"create", "put", "put_if_absent", "put_if_match", "delete", "upload"}),
+    "ObjectStore": frozenset({"create", "put", "put_if_absent", "put_if_match", "delete", "erase", "upload"}),
     "Parameters": frozenset({"put", "delete"}),
     "Secrets": frozenset({"put"}),
     "Signer": frozenset({"create"}),

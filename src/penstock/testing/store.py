@@ -73,6 +73,10 @@ class FakeObjectStore:
         with self._lock:
             self._content().pop(key, None)
 
+    def erase(self, key: str) -> None:
+        """The same here: nothing keeps versions. Raises AccessDenied for the ledger."""
+        self.delete(key)
+
     def list(self, prefix: str) -> Sequence[str]:
         """All keys that begin with the prefix, sorted."""
         with self._lock:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import compileall
+import hashlib
+import os
 import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from penstock.localaws.unpacking import tidy, unpacked
+from penstock.localaws.unpacking import drop_old, tidy, unpacked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +65,16 @@ def test_code_is_read_only_as_on_lambda_and_can_be_removed(tmp_path: Path) -> No
         unpacked(tmp_path, zipped({"app.py": f"x = {number}\n".encode()}))
     tidy(tmp_path)
     assert len(list(tmp_path.glob("*.json"))) == 40
+
+
+def test_old_code_stays_as_long_as_a_version_has_it(tmp_path: Path) -> None:
+    zips = [zipped({"app.py": f"x = {number}\n".encode()}) for number in range(45)]
+    folders = [unpacked(tmp_path, one) for one in zips]
+    for number, folder in enumerate(folders):
+        os.utime(tmp_path / f"{folder.name}.json", (number, number))
+    drop_old(tmp_path, [base64.b64encode(hashlib.sha256(zips[1]).digest()).decode()])
+    assert [folder.exists() for folder in folders[:6]] == [False, True, False, False, False, True]
+    assert all(folder.exists() for folder in folders[5:])
 
 
 def test_a_damaged_index_of_another_folder_costs_time_only(tmp_path: Path) -> None:

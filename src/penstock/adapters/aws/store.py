@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.adapters.aws.faults import calling, error_code
 from penstock.adapters.aws.light import Unclear
-from penstock.model.errors import Conflict, NotFound, RemoteFault
+from penstock.model.errors import AccessDenied, Conflict, NotFound, RemoteFault
 from penstock.ports import StoredObject
 
 if TYPE_CHECKING:
@@ -115,6 +115,22 @@ class AwsObjectStore:
         """Delete; done when nothing is there."""
         with calling("s3:DeleteObject", self._place(key)):
             self._client.delete_object(Bucket=self._bucket, Key=key)
+
+    def erase(self, key: str) -> None:
+        """Delete with all versions; done when there are none. Who may not do that deletes."""
+        place = self._place(key)
+        try:
+            with calling("s3:ListBucketVersions", place):
+                pages = list(
+                    self._client.get_paginator("list_object_versions").paginate(Bucket=self._bucket, Prefix=key)
+                )
+            for page in pages:
+                for one in (*page.get("Versions", []), *page.get("DeleteMarkers", [])):
+                    if one["Key"] == key:
+                        with calling("s3:DeleteObjectVersion", place):
+                            self._client.delete_object(Bucket=self._bucket, Key=key, VersionId=one["VersionId"])
+        except AccessDenied:
+            self.delete(key)
 
     def list(self, prefix: str) -> Sequence[str]:
         """All keys that begin with the prefix, sorted."""
