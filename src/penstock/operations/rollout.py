@@ -10,14 +10,15 @@ import random
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import CameBack, Inconclusive, RemoteFault, VerificationFailed
-from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
+from penstock.model.events import RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import bring_back, glance, reach
 from penstock.operations.foretell import foretell
 from penstock.operations.measure import Measured, history, measure, watched
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
+from penstock.operations.rollout_news import ended_badly, tell_news
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, step, warn
 from penstock.operations.switch import go_live
@@ -26,12 +27,10 @@ from penstock.operations.verify import verify_release
 from penstock.operations.warmth import follow, moves_at_once, warm
 from penstock.operations.watchdog import call_off, watch_over
 from penstock.release.reconcile import Applied, Settled
-from penstock.release.share import UNEVEN, Shared, weight
-from penstock.rollout.advance import advance, judgement_of, to_judge
+from penstock.release.share import Shared, weight
+from penstock.rollout.advance import advance, to_judge
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
-from penstock.rollout.strategies import Approve, Bake, Pause
-from penstock.rollout.traffic import findings
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
@@ -140,7 +139,7 @@ def drive(
         raise
     if rollout.outcome == "reverted":
         follow(world)
-        ended = _ended_badly(rollout)
+        ended = ended_badly(rollout)
         tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
         call_off(world, rollout.id)
         raise ended
@@ -184,7 +183,7 @@ class _Driver:
                 unmark(self.world)
             self.store.save(rollout)
             if self._seen is not None:
-                _tell(self.world, self.session, self.told, rollout, self._seen)
+                tell_news(self.world, self.session, self.told, rollout, self._seen)
             self.told = rollout
             self.has_ended = rollout.outcome is not None
             if isinstance(action, Wait) and action.synthetic:
@@ -342,65 +341,4 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         until=until,
         alarms=_ringing(world, rollout),
         orders=store.orders(rollout),
-    )
-
-
-def _tell(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:
-    """What is new, to those who watch and to the ledger."""
-    judgement = judgement_of(now)
-    if seen.until > before.judged:
-        world.events.emit(
-            RolloutJudged(
-                release=now.release,
-                weight=seen.weight if seen.weight is not None else UNEVEN,
-                verdict=judgement.verdict.name,
-                sentence=judgement.sentence,
-                evidence=judgement.to_json(),
-            )
-        )
-    for what in _news(before, now):
-        world.events.emit(RolloutMoved(release=now.release, weight=now.weight, what=what))
-        session.record(
-            "rollout", {"release": now.release, "weight": now.weight, "what": what, "evidence": judgement.to_json()}
-        )
-
-
-def _news(before: Rollout, now: Rollout) -> list[str]:
-    """What has happened between two states, one sentence each."""
-    found = []
-    if now.weight != before.weight:
-        found.append(f"{now.weight} % of the traffic goes to it")
-    if now.held != before.held:
-        found.append(f"held: {now.held}" if now.held else "goes on")
-    if _has_passed(now) and not _has_passed(before):
-        asks = any(isinstance(step, Pause | Approve) for step in now.steps[now.at :])
-        found.append("passed: people come next" if asks else "passed: all traffic comes next")
-    known = {(one.function, one.kind) for one in findings(before.traffic)}
-    new = (one for one in findings(now.traffic) if (one.function, one.kind) not in known)
-    found += [f"traffic check: {one.sentence}" for one in new]
-    if now.promoted_by and not before.promoted_by:
-        found.append(f"promoted by {now.promoted_by}")
-    if now.reverting and not before.reverting:
-        found.append(f"goes back: {now.reverting}")
-    return found
-
-
-def _has_passed(rollout: Rollout) -> bool:
-    """Whether nothing is left to judge."""
-    done, left = rollout.steps[: rollout.at], rollout.steps[rollout.at :]
-    return any(isinstance(step, Bake) for step in done) and not any(isinstance(step, Bake) for step in left)
-
-
-def _ended_badly(rollout: Rollout) -> CameBack | Inconclusive:
-    name = rollout.environment
-    if rollout.inconclusive:
-        return Inconclusive(
-            f"release {rollout.release} was {rollout.reverting}; all traffic is back on {rollout.stable}",
-            where=name,
-            hint="give it more traffic, more weight or more time, or promote it yourself: penstock promote",
-        )
-    return CameBack(
-        f"release {rollout.release} went back: {rollout.reverting}; all traffic is on {rollout.stable}",
-        where=name,
-        hint="mend the code and deploy again",
     )

@@ -1,0 +1,79 @@
+"""What a rollout says: to those who watch, to the ledger, and at its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.model.errors import CameBack, Inconclusive
+from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.release.share import UNEVEN
+from penstock.rollout.advance import judgement_of
+from penstock.rollout.strategies import Approve, Bake, Pause
+from penstock.rollout.traffic import findings
+
+if TYPE_CHECKING:
+    from penstock.operations.session import Session
+    from penstock.operations.world import World
+    from penstock.rollout.state import Observation, Rollout
+
+
+def tell_news(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:
+    """What is new, to those who watch and to the ledger."""
+    judgement = judgement_of(now)
+    if seen.until > before.judged:
+        world.events.emit(
+            RolloutJudged(
+                release=now.release,
+                weight=seen.weight if seen.weight is not None else UNEVEN,
+                verdict=judgement.verdict.name,
+                sentence=judgement.sentence,
+                evidence=judgement.to_json(),
+            )
+        )
+    for what in _news(before, now):
+        world.events.emit(RolloutMoved(release=now.release, weight=now.weight, what=what))
+        session.record(
+            "rollout", {"release": now.release, "weight": now.weight, "what": what, "evidence": judgement.to_json()}
+        )
+
+
+def _news(before: Rollout, now: Rollout) -> list[str]:
+    """What has happened between two states, one sentence each."""
+    found = []
+    if now.weight != before.weight:
+        found.append(f"{now.weight} % of the traffic goes to it")
+    if now.held != before.held:
+        found.append(f"held: {now.held}" if now.held else "goes on")
+    if _has_passed(now) and not _has_passed(before):
+        asks = any(isinstance(step, Pause | Approve) for step in now.steps[now.at :])
+        found.append("passed: people come next" if asks else "passed: all traffic comes next")
+    known = {(one.function, one.kind) for one in findings(before.traffic)}
+    new = (one for one in findings(now.traffic) if (one.function, one.kind) not in known)
+    found += [f"traffic check: {one.sentence}" for one in new]
+    if now.promoted_by and not before.promoted_by:
+        found.append(f"promoted by {now.promoted_by}")
+    if now.reverting and not before.reverting:
+        found.append(f"goes back: {now.reverting}")
+    return found
+
+
+def _has_passed(rollout: Rollout) -> bool:
+    """Whether nothing is left to judge."""
+    done, left = rollout.steps[: rollout.at], rollout.steps[rollout.at :]
+    return any(isinstance(step, Bake) for step in done) and not any(isinstance(step, Bake) for step in left)
+
+
+def ended_badly(rollout: Rollout) -> CameBack | Inconclusive:
+    """The error that ends a command whose release went back; Inconclusive when only nobody could tell in time."""
+    name = rollout.environment
+    if rollout.inconclusive:
+        return Inconclusive(
+            f"release {rollout.release} was {rollout.reverting}; all traffic is back on {rollout.stable}",
+            where=name,
+            hint="give it more traffic, more weight or more time, or promote it yourself: penstock promote",
+        )
+    return CameBack(
+        f"release {rollout.release} went back: {rollout.reverting}; all traffic is on {rollout.stable}",
+        where=name,
+        hint="mend the code and deploy again",
+    )
