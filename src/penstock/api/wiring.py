@@ -207,7 +207,6 @@ class Wiring:
         from penstock.adapters.aws.parameters import AwsParameters  # noqa: PLC0415
         from penstock.adapters.aws.schedules import AwsSchedules  # noqa: PLC0415
         from penstock.adapters.aws.secrets import AwsSecrets  # noqa: PLC0415
-        from penstock.adapters.controller_code import controller_code  # noqa: PLC0415
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
         from penstock.adapters.processes import is_alive  # noqa: PLC0415
@@ -250,7 +249,7 @@ class Wiring:
             terraform=self.terraform,
             builds=lambda: self.builder,
             modules=shipped_modules,
-            controller=controller_code,
+            controller=_controller_code,
             process_alive=is_alive,
         )
         if RECORD_VARIABLE not in self._environ and FAULT_VARIABLE not in self._environ:
@@ -259,3 +258,9 @@ class Wiring:
 
         faults = from_environment(self._environ)
         return faults.wrap_fields(world) if faults else world
+
+
+def _controller_code() -> bytes:
+    from penstock.adapters.controller_code import controller_code  # noqa: PLC0415 - only a rollout asks
+
+    return controller_code()
