@@ -1,12 +1,14 @@
 """False rollbacks through the whole product: releases without a regression, shipped by canaries of the shop.
 
-    uv run python benchmarks/calibration.py [--rollouts 30] [--results FILE]
+    uv run python benchmarks/calibration.py [--rollouts 30] [--every 0.1] [--results FILE]
 
 Command line, real Terraform, embedded AWS, callers over HTTP; only CloudWatch's clock runs faster, which is said. Three
 shops at a time, each in an embedded AWS of its own, in which a release and what runs beside it fail alike: never; in
 3 % of all calls; in 0.5 %, and for half of each minute of ours in 3 %, so that shared errors jump while a canary is on
-its way. Goal: at most alpha (1 %) of the rollouts go back, as far as so many can tell: the exact one-sided bound of
-95 % (Clopper and Pearson) is printed beside the share, and the goal is missed when even its lower end lies above alpha.
+its way. `--every` sets the pace of the callers; what they reached is a column, in calls per minute of CloudWatch's.
+Goal: at most alpha (1 %) of the rollouts go back, as far as so many can tell: the exact one-sided bound of 95 %
+(Clopper and Pearson) is printed beside the share. The goal is missed when even its lower end lies above alpha; a share
+above alpha that so few rollouts may show by chance is told as undecided.
 
 With `--results` each rollout is a line of JSON in that file, and what is there already counts: 200 rollouts take about
 half an hour and can be collected in several runs.
@@ -29,7 +31,7 @@ from typing import TYPE_CHECKING
 
 from deploy import Shop, copy, stop
 from measure import aligned, machine
-from rollout import APP, CAME_BACK, CANARY, HOOK, INCONCLUSIVE, PROMOTED, SCALE, Callers, ship
+from rollout import APP, CAME_BACK, CANARY, EVERY, HOOK, INCONCLUSIVE, PROMOTED, SCALE, Callers, ship
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -56,6 +58,8 @@ class Shipped:
     status: int
     seconds: float
     requests: int
+    every: float = EVERY
+    """Seconds between two requests of one caller."""
     why: str = ""
     canary: tuple[int, int] = (0, 0)
     stable: tuple[int, int] = (0, 0)
@@ -66,17 +70,18 @@ def main() -> int:
     """Measure, print; 1 when the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=30, help="releases to ship now, in all")
+    parser.add_argument("--every", type=float, default=EVERY, help="seconds between two requests of one caller")
     parser.add_argument("--results", type=Path, help="where each is written down, and earlier ones are read")
     options = parser.parse_args()
     print(f"begun: {machine()}\n", flush=True)
     shipped = [Shipped(**json.loads(line)) for line in _lines(options.results)]
-    shipped += collect(options.rollouts, options.results)
+    shipped += collect(options.rollouts, options.results, options.every)
     missed = show(shipped)
     print(f"\nended: {machine()}")
     return int(missed)
 
 
-def collect(rollouts: int, results: Path | None) -> list[Shipped]:
+def collect(rollouts: int, results: Path | None, every: float) -> list[Shipped]:
     """Ship so many releases, the shops side by side."""
     found: list[Shipped] = []
     lock = threading.Lock()
@@ -94,7 +99,7 @@ def collect(rollouts: int, results: Path | None) -> list[Shipped]:
 
     each = [rollouts // len(SHARED) + (at < rollouts % len(SHARED)) for at in range(len(SHARED))]
     shops = [
-        threading.Thread(target=_shop, args=(shared, count, told))
+        threading.Thread(target=_shop, args=(shared, count, every, told))
         for shared, count in zip(SHARED, each, strict=True)
         if count
     ]
@@ -107,21 +112,24 @@ def collect(rollouts: int, results: Path | None) -> list[Shipped]:
 
 def show(shipped: Sequence[Shipped]) -> bool:
     """Print the table; whether more went back than alpha allows, as far as so many can tell."""
-    lines: list[Sequence[str]] = [
-        ("releases without a regression", "shipped", "promoted", "rolled back", "undecided", "median", "at most (95 %)")
-    ]
-    for shared in (*SHARED, ""):
-        these = [one for one in shipped if shared in ("", one.shared)]
+    head = ("releases without a regression", "calls/min", "shipped", "promoted", "rolled back", "undecided", "median")
+    lines: list[Sequence[str]] = [(*head, "rolled back at most (95 %)")]
+    cases = [(shared, every) for every in sorted({one.every for one in shipped}) for shared in SHARED]
+    for shared, every in (*cases, ("", 0.0)):
+        these = [one for one in shipped if not shared or (one.shared, one.every) == (shared, every)]
+        if not these:
+            continue
         ended = Counter(one.status for one in these)
         lines.append(
             (
                 shared or "all",
+                f"{median(one.requests / one.seconds * 60 / SCALE for one in these):.0f}",
                 str(len(these)),
                 str(ended[PROMOTED]),
                 str(ended[CAME_BACK]),
                 str(ended[INCONCLUSIVE]),
-                f"{median(one.seconds for one in these):.0f} s" if these else "",
-                f"{_upper(ended[CAME_BACK], len(these)):.1%}" if these else "",
+                f"{median(one.seconds for one in these):.0f} s",
+                f"{_upper(ended[CAME_BACK], len(these)):.1%}",
             )
         )
     print(aligned(lines))
@@ -129,11 +137,12 @@ def show(shipped: Sequence[Shipped]) -> bool:
     print(f"\none of CloudWatch's minutes in {60 / SCALE:g} s; {requests:,} requests by callers meanwhile")
     is_missed = bool(shipped) and _at_least(back, len(shipped), ALPHA) < 1 - CONFIDENCE
     share = back / max(len(shipped), 1)
-    print(f"rolled back: {share:.1%}, goal at most {ALPHA:.0%}: {'MISSED' if is_missed else 'met'}")
+    verdict = "MISSED" if is_missed else "met" if share <= ALPHA else "undecided, too few to tell"
+    print(f"rolled back: {share:.1%}, goal at most {ALPHA:.0%}: {verdict}")
     return is_missed
 
 
-def _shop(shared: str, count: int, told: Callable[[Shipped], None]) -> None:
+def _shop(shared: str, count: int, every: float, told: Callable[[Shipped], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shop = copy(Path(folder))
         shop.environ = {**shop.environ, "PENSTOCK_LOCAL_TIME_SCALE": str(SCALE)}
@@ -144,19 +153,26 @@ def _shop(shared: str, count: int, told: Callable[[Shipped], None]) -> None:
         try:
             shop.penstock("deploy", "-e", "dev", "--auto-approve")
             for _ in range(count):
-                told(_one(shop, shared))
+                told(_one(shop, shared, every))
         finally:
             stop(shop)
 
 
-def _one(shop: Shop, shared: str) -> Shipped:
+def _one(shop: Shop, shared: str, every: float) -> Shipped:
     shop.edit("user_service")
     began = time.perf_counter()
-    with Callers(shop.port) as customers:
+    with Callers(shop.port, every=every) as customers:
         ended = ship(shop)
     seconds = round(time.perf_counter() - began, 1)
     return Shipped(
-        shared=shared, status=ended.status, seconds=seconds, requests=customers.statuses.total(), why=ended.why
+        shared=shared,
+        every=every,
+        status=ended.status,
+        seconds=seconds,
+        requests=customers.statuses.total(),
+        why=ended.why,
+        canary=ended.canary,
+        stable=ended.stable,
     )
 
 

@@ -91,6 +91,8 @@ class Callers:
 
     port: int
     statuses: Counter[int] = field(default_factory=Counter)
+    every: float = EVERY
+    """Seconds between two requests of one of them."""
 
     def __enter__(self) -> Self:
         self._end = threading.Event()
@@ -107,7 +109,7 @@ class Callers:
             thread.join(40)
 
     def _ask_on(self) -> None:
-        while not self._end.wait(EVERY):
+        while not self._end.wait(self.every):
             connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
             try:
                 connection.request("GET", f"/@shop-dev{ROUTE}")
