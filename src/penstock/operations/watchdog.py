@@ -153,3 +153,6 @@ def _update_code(world: World, session: Session) -> None:
     world.functions.update_code(
         name, bucket=world.workspace.store_bucket, key=key, architecture=found.architecture, revision=found.revision
     )
+    for other in world.objects.list(CODE):
+        if other != key:  # of another version of Penstock, which puts its own there again when it comes back
+            world.objects.delete(other)

@@ -256,6 +256,15 @@ def test_detaching_is_refused_where_nobody_would_drive(verbs: Verbs, policy: Rol
         verbs.deploy(confirm=yes, detach=True)
 
 
+def test_of_the_controllers_code_only_what_runs_is_kept(verbs: Verbs) -> None:
+    verbs.shop.objects.put(f"controller/{'0' * 64}.zip", b"an older Penstock's")
+    verbs.deploy(confirm=yes, detach=True)
+    (key,) = verbs.shop.objects.list("controller/")
+    running = verbs.shop.functions.get(CONTROLLER)
+    assert running is not None
+    assert key == f"controller/{running.code_sha256}.zip"
+
+
 def test_the_brief_carries_neither_variables_nor_programs(verbs: Verbs) -> None:
     services = tuple(
         replace(service, functions=tuple(replace(one, env={"URL": "http://x"}) for one in service.functions))
