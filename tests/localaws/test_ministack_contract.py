@@ -24,13 +24,14 @@ import pytest
 RECORDED = Path(__file__).with_name("ministack_contract.json")
 READ = """
 import inspect, json, pathlib, sys, tempfile
-from penstock.localaws import ministack_api, server
+from penstock.localaws import ministack_api, rehearsal, server
 from penstock.localaws.settings import Settings
 
 settings = Settings(port=1, state=pathlib.Path(tempfile.mkdtemp()))
 ministack = ministack_api.load(settings)
 for install in server.EXTENSIONS.values():
     install(ministack, settings)
+rehearsal.Rehearsal().install(ministack)
 found = {}
 for wrapped in ministack.wrapped:
     function = getattr(sys.modules[wrapped.module], wrapped.name)

@@ -88,6 +88,7 @@ class Scene:
             node_sdk=link_node_sdk(modules, modules / ".penstock" / "node-sdk"),
         )
         self._driver: subprocess.Popen[str] | None = None
+        self._calls: tuple[Call, ...] = ()
 
     def clear(self) -> None:
         """End what a killed rehearsal left, and begin with an empty folder that builds from the workspace's cache."""
@@ -149,10 +150,21 @@ class Scene:
         if answer.status != 200:  # noqa: PLR2004 - HTTP's own
             raise PenstockError(f"the embedded AWS took no faults: {answer.body[:200]}", where=PATH)
 
+    def ringing(self) -> tuple[str, ...]:
+        """The names of the alarms that ring."""
+        return tuple(self._told()["alarms"])
+
     def calls(self) -> tuple[Call, ...]:
         """The invocations since the last time they were asked for."""
-        found = json.loads(ask("GET", self._port, PATH, timeout=TIMEOUT).body)["calls"]
-        return tuple(Call(*one) for one in found)
+        self._told()
+        found, self._calls = self._calls, ()
+        return found
+
+    def _told(self) -> Mapping[str, Any]:
+        """What the embedded AWS tells; it tells each call once."""
+        told: dict[str, Any] = json.loads(ask("GET", self._port, PATH, timeout=TIMEOUT).body)
+        self._calls = (*self._calls, *(Call(*one) for one in told["calls"]))
+        return told
 
 
 def _empty(folder: Path) -> None:

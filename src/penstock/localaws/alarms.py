@@ -34,9 +34,7 @@ def install(ministack: Ministack, settings: Settings) -> None:
     """Keep what PutMetricAlarm is given, describe it in full, evaluate it properly."""
     cloudwatch = ministack.cloudwatch
     signature = "(params, cbor_data, is_cbor, is_json=)"
-    ministack.wrap(
-        cloudwatch, "_put_metric_alarm", signature, lambda original: _around_put(ministack, settings, original)
-    )
+    ministack.wrap(cloudwatch, "_put_metric_alarm", signature, lambda original: _around_put(ministack, original))
     ministack.wrap(cloudwatch, "_describe_alarms", signature, lambda original: _around_describe(ministack, original))
     ministack.wrap(
         cloudwatch, "_evaluate_alarm", "(alarm)", lambda _: lambda alarm: evaluate(ministack, alarm, known(settings))
@@ -51,7 +49,7 @@ async def watch(ministack: Ministack, settings: Settings) -> None:
             with ministack.responses.request_scope(account, region):
                 for alarm in ministack.cloudwatch._alarms.values():
                     try:
-                        evaluate(ministack, alarm, known(settings))
+                        ministack.cloudwatch._evaluate_alarm(alarm)
                     except Exception:
                         log.exception("could not evaluate the alarm %s", alarm.get("AlarmName"))
 
@@ -179,7 +177,7 @@ def _series(
     return values
 
 
-def _around_put(ministack: Ministack, settings: Settings, original: Callable[..., Any]) -> Callable[..., Any]:
+def _around_put(ministack: Ministack, original: Callable[..., Any]) -> Callable[..., Any]:
     """Keep the members that ministack drops: metric math, percentiles' low samples, actions on missing data."""
 
     def put(params: dict[str, Any], cbor_data: Any, is_cbor: bool, is_json: bool = False) -> Response:  # noqa: FBT001, FBT002
@@ -189,7 +187,7 @@ def _around_put(ministack: Ministack, settings: Settings, original: Callable[...
         if answer[0] != _OK or alarm is None:
             return answer
         _complete(alarm, given)
-        evaluate(ministack, alarm, known(settings))
+        ministack.cloudwatch._evaluate_alarm(alarm)
         return answer
 
     return put

@@ -1,7 +1,8 @@
 """Faults on request, and a record of who answered what: only in a server that was started with ``--rehearsal``.
 
 A candidate is told from the stable release by a file in its ZIP, ``PENSTOCK_REHEARSAL``, so functions of any language
-can be made to fail without their sources being touched. Faults are what the server does around a call of theirs.
+can be made to fail without their sources being touched. Faults are what the server does around a call of theirs, around
+the calls that they make themselves, around alarms, and around what drivers ask of control planes.
 """
 
 from __future__ import annotations
@@ -13,14 +14,26 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from penstock.localaws.api_faults import control_plane, refusal
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from penstock.localaws.api_faults import Answer
     from penstock.localaws.ministack_api import Ministack
 
 MARK = b"PENSTOCK_REHEARSAL"
 PATH = "/_penstock/rehearsal"
-KINDS = ("errors", "latency", "cold-start", "init-crash")
+KINDS = (
+    "errors",
+    "latency",
+    "cold-start",
+    "init-crash",
+    "throttling",
+    "dependency-denied",
+    "alarm-ringing",
+    "aws-errors",
+)
 SIDES = ("candidate", "stable", "both")
 _MOST = 1000.0
 _DIRECTORY = 1 << 20
@@ -29,7 +42,10 @@ _DIRECTORY = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``value`` is a share for errors, a factor for latency, seconds for a cold start; nothing for a crash."""
+    """``value`` is a share, a factor for latency, seconds for a cold start; the other kinds have none.
+
+    ``alarm-ringing`` and ``aws-errors`` are of no side: they take either for both.
+    """
 
     kind: str
     side: str
@@ -53,11 +69,26 @@ class Rehearsal:
         self._faults: tuple[Fault, ...] = ()
         self._sides: dict[str, str] = {}
         self._warm: set[tuple[str, str]] = set()
+        self._sessions: dict[str, tuple[str, str]] = {}
+        self._ringing: Callable[[], Iterator[str]] = lambda: iter(())
+        self._refused = 0
         self._calls: list[tuple[float, str, str, float, bool]] = []
 
     def install(self, ministack: Ministack) -> None:
-        """Around everything else that surrounds an invocation."""
+        """Around everything else that surrounds an invocation, a decision about a grant, and an alarm."""
         ministack.wrap(ministack.lambdas, "_execute_function_warm", "(func, event, request_id)", self.around_execute)
+        ministack.wrap(ministack.lambda_runtime, "execution_credentials", "(config)", self.around_credentials)
+        ministack.wrap(
+            ministack.evaluator,
+            "enforce",
+            "(access_key_id, iam_action, service, region, resource_arn=, service_context=)",
+            lambda original: self.around_enforce(original, ministack.evaluator.EvalResult),
+        )
+        ministack.wrap(ministack.cloudwatch, "_evaluate_alarm", "(alarm)", self.around_evaluate)
+        alarms = ministack.cloudwatch._alarms
+        self._ringing = lambda: (
+            str(alarm["AlarmName"]) for alarm in alarms.to_dict().values() if alarm.get("StateValue") == "ALARM"
+        )
 
     def around_execute(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """Let calls fail, be late, or both, as the faults say; write down each."""
@@ -66,7 +97,7 @@ class Rehearsal:
             config = func.get("config") or func
             side = self._side(config, func.get("code_zip") or b"")
             began, at = time.monotonic(), time.time()
-            result = self._failed(config, side) or original(func, event, request_id)
+            result = self._kept_off(config, side) or self._broken(original(func, event, request_id), side)
             for fault in self._of("latency", side):
                 time.sleep(max(fault.value - 1, 0) * (time.monotonic() - began))
             failed = bool(result.get("error")) or _is_5xx(result.get("body"))
@@ -76,12 +107,57 @@ class Rehearsal:
 
         return execute
 
+    def around_credentials(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """Credentials of their own for each version, by which the calls that it makes are told from others'."""
+
+        def credentials(config: Mapping[str, Any]) -> dict[str, str]:
+            *unqualified, name = str(config["FunctionArn"]).split(":")[:7]
+            arn = ":".join((*unqualified, name, str(config.get("Version") or "$LATEST")))
+            found: dict[str, str] = original({**config, "FunctionArn": arn})
+            role = str(config.get("Role", "")).rpartition("/")[2]
+            session = f"arn:aws:sts::{unqualified[4]}:assumed-role/{role}/{name}"
+            side = self._sides.get(str(config.get("CodeSha256")), "stable")
+            self._sessions[found["AWS_ACCESS_KEY_ID"]] = (side, session)
+            return found
+
+        return credentials
+
+    def around_enforce(self, original: Callable[..., Any], refused: Callable[..., Any]) -> Callable[..., Any]:
+        """What a side is denied, its role is: the signature is checked before, and nothing is more allowed."""
+
+        def enforce(access_key_id: str, *arguments: Any, **keywords: Any) -> Any:
+            decision = original(access_key_id, *arguments, **keywords)
+            side, session = self._sessions.get(access_key_id, ("", ""))
+            if decision is None and side and self._of("dependency-denied", side):
+                return refused("ImplicitDeny", principal_arn=session)
+            return decision
+
+        return enforce
+
+    def around_evaluate(self, original: Callable[..., Any]) -> Callable[..., Any]:
+        """An alarm that rings goes on ringing, also in a moment in which its metric looks well."""
+
+        def evaluate(alarm: dict[str, Any]) -> None:
+            if alarm.get("StateValue") != "ALARM" or not self._of("alarm-ringing", "both"):
+                original(alarm)
+
+        return evaluate
+
+    def refusal(self, scope: Mapping[str, Any]) -> Answer | None:
+        """What a control plane answers instead of doing what a driver asks: busy one time, broken the other."""
+        for fault in self._of("aws-errors", "both"):
+            service = control_plane(scope)
+            if service is not None and self._chance() < fault.value:
+                self._refused += 1
+                return refusal(scope, service, throttled=self._refused % 2 == 1)
+        return None
+
     def answer(self, method: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """``PUT`` the faults that hold from now on; ``GET`` the calls since the last time they were asked for."""
+        """``PUT`` the faults that hold from now on; ``GET`` the calls since the last time, and the alarms that ring."""
         if method == "GET":
             with self._lock:
                 calls, self._calls = self._calls, []
-            return 200, {"calls": calls}
+            return 200, {"calls": calls, "alarms": sorted(self._ringing()), "refused": self._refused}
         if method == "PUT":
             try:
                 self._faults = tuple(Fault.of(found) for found in json.loads(body)["faults"])
@@ -90,8 +166,11 @@ class Rehearsal:
             return 200, {"faults": len(self._faults)}
         return 404, {"message": f"{method} {PATH} is not one of: GET, PUT"}
 
-    def _failed(self, config: Mapping[str, Any], side: str) -> dict[str, Any] | None:
-        """The failure of a call that does not get as far as the function, or None."""
+    def _kept_off(self, config: Mapping[str, Any], side: str) -> dict[str, Any] | None:
+        """What becomes of a call that does not get as far as the function, or None."""
+        for fault in self._of("throttling", side):
+            if self._chance() < fault.value:
+                return _throttle()
         if self._of("init-crash", side):
             return _failure("Runtime.ImportModuleError", "rehearsal: the candidate crashes while it starts")
         for fault in self._of("cold-start", side):
@@ -101,13 +180,19 @@ class Rehearsal:
                 self._warm.add(key)
             if cold:
                 time.sleep(fault.value)
+        return None
+
+    def _broken(self, result: dict[str, Any], side: str) -> dict[str, Any]:
+        """The result, or a failure that took as long: one that came at once would tell the sides by their latency."""
         for fault in self._of("errors", side):
             if self._chance() < fault.value:
                 return _failure("RuntimeError", "rehearsal: broken in some calls")
-        return None
+        return result
 
     def _of(self, kind: str, side: str) -> list[Fault]:
-        return [fault for fault in self._faults if fault.kind == kind and fault.side in (side, "both")]
+        return [
+            fault for fault in self._faults if fault.kind == kind and (side == "both" or fault.side in (side, "both"))
+        ]
 
     def _side(self, config: Mapping[str, Any], code_zip: bytes) -> str:
         code = str(config.get("CodeSha256"))
@@ -126,3 +211,14 @@ def _failure(kind: str, text: str) -> dict[str, Any]:
     log = f"[ERROR] {kind}: {text}"
     body = {"errorType": kind, "errorMessage": text}
     return {"body": body, "error": True, "function_error": "Unhandled", "log": log, "log_source": "penstock"}
+
+
+def _throttle() -> dict[str, Any]:
+    """As a function without concurrency left answers: https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html."""
+    body = {
+        "Reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+        "__type": "TooManyRequestsException",
+        "message": "Rate Exceeded.",
+        "retryAfterSeconds": "1",
+    }
+    return {"body": body, "throttle": True, "error": True, "log": "", "log_source": "penstock"}

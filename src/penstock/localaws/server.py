@@ -39,6 +39,7 @@ from penstock.localaws import (
     streams,
     versions,
 )
+from penstock.localaws.api_faults import Answer
 from penstock.localaws.control import PREFIX, Control, encode
 from penstock.localaws.ministack_api import PINNED, load
 from penstock.localaws.objects import finish_interrupted_writes
@@ -133,10 +134,9 @@ class Application:
                 return
             # The raw path stays as sent: it is what the caller signed.
             scope = {**scope, "raw_path": scope.get("raw_path") or path.encode(), "path": target}
-        size = full_disk.needs_room(scope)
-        if size is not None and not self._keeper.room_for(size):
-            content_type, refusal = full_disk.refusal(scope)
-            await _send(send, full_disk.STATUS, refusal, content_type)
+        refused = await self._refusal(scope, receive)
+        if refused is not None:
+            await _send(send, refused.status, refused.body, refused.content_type)
             return
         if scope["method"] in _READING:
             await self._ministack.app.app(scope, receive, send)
@@ -144,6 +144,18 @@ class Application:
         self._keeper.touch()
         await self._replays(scope, receive, send)
         self._keeper.touch()
+
+    async def _refusal(self, scope: Message, receive: Receive) -> Answer | None:
+        """What is answered instead of doing it: there is no room, or a rehearsal wants it so."""
+        refused = self._rehearsal.refusal(scope) if self._rehearsal is not None else None
+        if refused is not None:
+            await _received(receive)  # whole, so that the connection can be used again
+            return refused
+        size = full_disk.needs_room(scope)
+        if size is None or self._keeper.room_for(size):
+            return None
+        content_type, body = full_disk.refusal(scope)
+        return Answer(full_disk.STATUS, content_type, body)
 
 
 def serve(settings: Settings) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.model.errors import PenstockError, UsageError
-from penstock.rehearsal.faults import DRIVER_KILLED, to_server
+from penstock.rehearsal.faults import ALARM_RINGING, DRIVER_KILLED, to_server
 from penstock.rehearsal.report import MINUTE, Judged, Moved, Seen
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from penstock.rehearsal.faults import Fault
     from penstock.rehearsal.report import Asked, Call
 
+PATIENCE = 300.0
+"""Seconds of CloudWatch's in which an alarm must ring that is to ring before the candidate comes."""
+LOOK = 0.5
 SETTLED = 2.0
 """Seconds that callers go on after the deploy has ended, to see who answers."""
 
@@ -48,6 +51,9 @@ class Place(Protocol):
 
     def calls(self) -> tuple[Call, ...]:
         """The invocations since the last time they were asked for."""
+
+    def ringing(self) -> tuple[str, ...]:
+        """The names of the alarms that ring."""
 
 
 class Callers(Protocol):
@@ -103,7 +109,12 @@ def rehearse(
     if wanted.stable is not None:
         place.bring(None)
     with load(url, wanted.requests, wanted.rate) as callers:
+        incident = [fault for fault in wanted.faults if fault.is_before]
+        if incident:
+            place.fail(to_server(incident))
         sleep(wanted.before * MINUTE / wanted.scale)
+        if incident:
+            tell(f"before the candidate comes there rings: {', '.join(_ringing(place, wanted, sleep))}")
         place.calls()  # of before: nobody judges them
         began = time.time()
         place.fail(to_server(fault for fault in wanted.faults if fault.is_at_start))
@@ -126,6 +137,20 @@ def rehearse(
         judged=tuple(events.judged),
         calls=calls,
         asked=asked,
+    )
+
+
+def _ringing(place: Place, wanted: Rehearsing, sleep: Callable[[float], None]) -> tuple[str, ...]:
+    """The alarms that ring, as soon as one does. Raises PenstockError when none does."""
+    for _ in range(max(int(PATIENCE / wanted.scale / LOOK), 1)):
+        names = place.ringing()
+        if names:
+            return names
+        sleep(LOOK)
+    raise PenstockError(
+        f"no alarm rings after {wanted.before + PATIENCE / MINUTE:g} min in which the stable release failed",
+        where=f"--fault {ALARM_RINGING}",
+        hint="alarms need 20 calls in a minute of CloudWatch's: a higher --rate, or a lower --time-scale",
     )
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DRIVER_KILLED = "driver-killed"
+ALARM_RINGING = "alarm-ringing"
+INCIDENT_BEFORE = 0.9
+"""Share of the stable release's calls that fail where its alarms are to ring: they do at one half."""
 
 
 class Kind(NamedTuple):
@@ -28,6 +31,10 @@ KINDS: dict[str, Kind] = {
     "latency": Kind("factor", 1.0, 1000.0, "the candidate's calls take so many times as long"),
     "cold-start": Kind("seconds", 0.0, 300.0, "the candidate's first call of each function takes so much longer"),
     "init-crash": Kind(None, 0.0, 0.0, "the candidate crashes while it starts"),
+    "throttling": Kind("share of calls", 0.0, 1.0, "this share of the candidate's calls finds no concurrency left"),
+    "dependency-denied": Kind(None, 0.0, 0.0, "the candidate's functions may call nothing of AWS any more"),
+    ALARM_RINGING: Kind(None, 0.0, 0.0, "the stable release fails and its alarms ring when the candidate comes"),
+    "aws-errors": Kind("share of calls", 0.0, 1.0, "AWS's control planes throttle or fail this share of what is asked"),
     DRIVER_KILLED: Kind(None, 0.0, 0.0, "the process that drives the rollout is killed, and started again"),
 }
 
@@ -42,7 +49,12 @@ class Fault:
     @property
     def is_at_start(self) -> bool:
         """Whether it is there before the candidate has traffic."""
-        return self.kind in {"init-crash", "cold-start"}
+        return self.is_before or self.kind in {"init-crash", "cold-start"}
+
+    @property
+    def is_before(self) -> bool:
+        """Whether it is there before the candidate is."""
+        return self.kind == ALARM_RINGING
 
     def describe(self) -> str:
         """As the command line takes it."""
@@ -76,13 +88,24 @@ def usages() -> list[str]:
 
 def to_server(faults: Iterable[Fault]) -> list[dict[str, Any]]:
     """As the embedded AWS takes them; what it has no part in is left out."""
-    sides = {"incident": ("errors", "both")}
-    return [
-        {"kind": kind, "side": side, "value": fault.value}
-        for fault in faults
-        if fault.kind != DRIVER_KILLED
-        for kind, side in [sides.get(fault.kind, (fault.kind, "candidate"))]
-    ]
+    return [part for fault in faults for part in _parts(fault)]
+
+
+def _parts(fault: Fault) -> list[dict[str, Any]]:
+    match fault.kind:
+        case "driver-killed":
+            return []
+        case "incident":
+            return [{"kind": "errors", "side": "both", "value": fault.value}]
+        case "alarm-ringing":
+            return [
+                {"kind": "errors", "side": "stable", "value": INCIDENT_BEFORE},
+                {"kind": fault.kind, "side": "both", "value": 0.0},
+            ]
+        case "aws-errors":
+            return [{"kind": fault.kind, "side": "both", "value": fault.value}]
+        case kind:
+            return [{"kind": kind, "side": "candidate", "value": fault.value}]
 
 
 def _usage(name: str, kind: Kind) -> str:

@@ -10,11 +10,11 @@ import pytest
 
 from penstock.localaws.rehearsal import Rehearsal
 
-CANDIDATE = {
+CANDIDATE: dict[str, Any] = {
     "config": {"FunctionName": "users", "Version": "2", "CodeSha256": "b"},
     "code_zip": b"zPENSTOCK_REHEARSALz",
 }
-STABLE = {"config": {"FunctionName": "users", "Version": "1", "CodeSha256": "a"}, "code_zip": b"zz"}
+STABLE: dict[str, Any] = {"config": {"FunctionName": "users", "Version": "1", "CodeSha256": "a"}, "code_zip": b"zz"}
 
 
 def invoked(rehearsal: Rehearsal, function: dict[str, Any], body: object = None) -> dict[str, Any]:
@@ -66,6 +66,89 @@ def test_only_the_first_call_of_a_version_starts_slowly() -> None:
     invoked(rehearsal, CANDIDATE)
     first, second = (call[3] for call in rehearsal.answer("GET", b"")[1]["calls"])
     assert first > second
+
+
+def test_a_throttled_call_never_reaches_the_function_and_is_no_invocation() -> None:
+    rehearsal = Rehearsal(chance=iter([0.1, 0.9]).__next__)
+    put(rehearsal, "throttling", "candidate", 0.2)
+    refused = invoked(rehearsal, CANDIDATE)
+    assert (refused["throttle"], refused["body"]["__type"]) == (True, "TooManyRequestsException")
+    assert "throttle" not in invoked(rehearsal, CANDIDATE)
+    assert "throttle" not in invoked(rehearsal, STABLE)
+    assert [call[4] for call in rehearsal.answer("GET", b"")[1]["calls"]] == [True, False, False]
+
+
+def test_a_broken_call_takes_as_long_as_a_good_one() -> None:
+    rehearsal = Rehearsal(chance=lambda: 0.0)
+    put(rehearsal, "errors", "both", 1)
+
+    def slow(*_: object) -> dict[str, Any]:
+        time.sleep(0.02)
+        return {"body": None}
+
+    assert rehearsal.around_execute(slow)(STABLE, {}, "id")["error"]
+    assert rehearsal.answer("GET", b"")[1]["calls"][0][3] >= 0.02
+
+
+def test_who_may_not_is_the_candidate_alone_although_both_have_one_role() -> None:
+    rehearsal = Rehearsal()
+    arn = "arn:aws:lambda:eu-west-1:111111111111:function:users"
+    session = rehearsal.around_credentials(lambda config: {"AWS_ACCESS_KEY_ID": config["FunctionArn"]})
+    enforce = rehearsal.around_enforce(lambda *_: None, lambda decision, principal_arn: (decision, principal_arn))
+    keys = {}
+    for side, function in {"candidate": CANDIDATE, "stable": STABLE}.items():
+        invoked(rehearsal, function)
+        found = session({**function["config"], "FunctionArn": f"{arn}:live", "Role": "arn:aws:iam::1:role/shop-users"})
+        keys[side] = found["AWS_ACCESS_KEY_ID"]
+    assert keys == {"candidate": f"{arn}:2", "stable": f"{arn}:1"}
+    assert enforce(keys["candidate"], "dynamodb:GetItem") is None, "not before there is the fault"
+    put(rehearsal, "dependency-denied", "candidate", 0)
+    denied = ("ImplicitDeny", "arn:aws:sts::111111111111:assumed-role/shop-users/users")
+    assert enforce(keys["candidate"], "dynamodb:GetItem") == denied
+    assert enforce(keys["stable"], "dynamodb:GetItem") is None
+    assert enforce("222222222222", "dynamodb:GetItem") is None
+
+
+def test_what_is_denied_anyway_stays_as_it_was() -> None:
+    rehearsal = Rehearsal()
+    put(rehearsal, "dependency-denied", "both", 0)
+    assert rehearsal.around_enforce(lambda *_: "unsigned", lambda *_: "denied")("ASIA") == "unsigned"
+
+
+def test_an_alarm_that_rings_is_not_looked_at_again_while_it_is_to_ring() -> None:
+    rehearsal = Rehearsal()
+    looked: list[str] = []
+    evaluate = rehearsal.around_evaluate(lambda alarm: looked.append(alarm["AlarmName"]))
+    rings, quiet = {"AlarmName": "api", "StateValue": "ALARM"}, {"AlarmName": "users", "StateValue": "OK"}
+    for alarm in (rings, quiet):
+        evaluate(alarm)
+    put(rehearsal, "alarm-ringing", "both", 0)
+    for alarm in (rings, quiet):
+        evaluate(alarm)
+    assert looked == ["api", "users", "users"]
+
+
+def test_a_control_plane_is_busy_one_time_and_broken_the_other_for_drivers_alone() -> None:
+    rehearsal = Rehearsal(chance=lambda: 0.0)
+    asked = {"method": "GET", "path": "/2015-03-31/functions/users", "headers": signed("111111111111", "lambda")}
+    assert rehearsal.refusal(asked) is None
+    put(rehearsal, "aws-errors", "both", 0.3)
+    first, second = rehearsal.refusal(asked), rehearsal.refusal(asked)
+    assert first is not None
+    assert second is not None
+    assert (first.status, second.status) == (429, 500)
+    assert rehearsal.refusal({**asked, "headers": signed("ASIA0123456789ABCDEF", "lambda")}) is None, (
+        "a function's call"
+    )
+    assert rehearsal.refusal({**asked, "path": "/2015-03-31/functions/users/invocations"}) is None
+    assert rehearsal.refusal({**asked, "headers": signed("111111111111", "execute-api")}) is None
+    assert rehearsal.refusal({**asked, "headers": []}) is None
+    assert rehearsal.answer("GET", b"")[1]["refused"] == 2
+
+
+def signed(key: str, service: str) -> list[tuple[bytes, bytes]]:
+    scope = f"{key}/20261123/eu-west-1/{service}/aws4_request"
+    return [(b"authorization", f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0".encode())]
 
 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"faults": [{"kind": "fire", "side": "both", "value": 1}]}'])

@@ -47,6 +47,7 @@ class Script:
     deploys: list[list[Mapping[str, Any]]]
     done: list[str] = field(default_factory=list)
     killed: bool = False
+    rings: list[tuple[str, ...]] = field(default_factory=list)
 
     def bring(self, ref: str | None) -> None:
         self.done.append(f"bring {ref}")
@@ -69,6 +70,10 @@ class Script:
 
     def fail(self, faults: Sequence[Mapping[str, Any]]) -> None:
         self.done.append(f"fail {[fault['kind'] for fault in faults]}")
+
+    def ringing(self) -> tuple[str, ...]:
+        self.done.append("ringing")
+        return self.rings.pop(0) if self.rings else ()
 
     def calls(self) -> tuple[Call, ...]:
         self.done.append("calls")
@@ -136,6 +141,28 @@ def test_a_killed_driver_is_followed_by_the_same_command_once(workspace: Workspa
         f"deploy candidate {workspace.environment.name} canary",
     ]
     assert (seen.status, len(seen.judged)) == (0, 1)
+
+
+def test_the_candidate_comes_when_an_alarm_rings_and_the_stable_release_goes_on_failing(workspace: Workspace) -> None:
+    script = Script([UP, [MOVED, ended(0)]], rings=[(), ("shop-dev-rollout-api",)])
+    run(workspace, script, rehearsing("alarm-ringing"))
+    incident = "fail ['errors', 'alarm-ringing']"
+    assert [step for step in script.done[3:] if not step.startswith("deploy")] == [
+        incident,
+        "ringing",
+        "ringing",
+        "calls",
+        incident,
+        incident,
+        "calls",
+    ]
+
+
+def test_where_no_alarm_rings_nothing_is_shipped(workspace: Workspace) -> None:
+    script = Script([UP])
+    with pytest.raises(PenstockError, match="no alarm rings") as told:
+        run(workspace, script, rehearsing("alarm-ringing"))
+    assert "--rate" in (told.value.hint or "")
 
 
 def test_another_commit_is_live_before(workspace: Workspace) -> None:

@@ -10,7 +10,19 @@ from penstock.rehearsal.faults import KINDS, Fault, parse, to_server, usages
 
 
 @pytest.mark.parametrize(
-    "text", ["errors=0.05", "incident=1", "latency=1.3", "cold-start=2", "init-crash", "driver-killed"]
+    "text",
+    [
+        "errors=0.05",
+        "incident=1",
+        "latency=1.3",
+        "cold-start=2",
+        "init-crash",
+        "throttling=0.2",
+        "dependency-denied",
+        "alarm-ringing",
+        "aws-errors=0.3",
+        "driver-killed",
+    ],
 )
 def test_a_fault_is_what_was_typed(text: str) -> None:
     assert parse(text).describe() == text
@@ -43,6 +55,17 @@ def test_every_kind_is_offered() -> None:
 
 def test_the_server_takes_every_fault_that_it_has_a_part_in() -> None:
     sent = to_server(Fault(kind, kind_.least) for kind, kind_ in KINDS.items())
-    assert [server.Fault.of(one).kind for one in sent] == ["errors", "errors", "latency", "cold-start", "init-crash"]
+    assert {server.Fault.of(one).kind for one in sent} == set(server.KINDS)
     assert {one["side"] for one in to_server([Fault("incident", 0.1)])} == {"both"}
     assert {one["side"] for one in to_server([Fault("errors", 0.1)])} == {"candidate"}
+    assert to_server([Fault("driver-killed")]) == []
+
+
+def test_alarms_ring_because_the_stable_release_fails_before_the_candidate_is_there() -> None:
+    fault = parse("alarm-ringing")
+    assert (fault.is_before, fault.is_at_start) == (True, True)
+    assert [(one["kind"], one["side"]) for one in to_server([fault])] == [
+        ("errors", "stable"),
+        ("alarm-ringing", "both"),
+    ]
+    assert not parse("errors=0.1").is_at_start

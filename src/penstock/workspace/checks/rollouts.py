@@ -49,6 +49,11 @@ def check(scene: Scene) -> Iterator[Finding]:
 
 
 def _synthetic(environment: EnvironmentScene) -> Iterator[Finding]:
+    is_said = any(layer.file and "synthetic" in layer.values for layer in environment.layers)
+    if table(environment.values, "rollout").get("on_inconclusive") == "synthetic" and not is_said:
+        file, path = environment.place("rollout", "on_inconclusive")
+        what = 'on_inconclusive = "synthetic" sends requests, and nothing says which and how many'
+        yield Finding(file, path, what, "add [synthetic] with rate = 60, a minute, and [[synthetic.requests]]")
     for index, one in enumerate(table(environment.values, "synthetic").get("requests", ())):
         method = one.get("request", "").partition(" ")[0]
         if method and method not in SAFE and not one.get("safe"):
