@@ -46,7 +46,10 @@ class Rehearsed(Penstock):
         found = super().workspace
         environment = found.environment
         # People are not there to say yes.
-        steps = tuple(step for step in environment.rollout.steps if step.kind not in {"pause", "approve"})
+        policy = environment.rollout
+        policy = replace(policy, steps=tuple(step for step in policy.steps if step.kind not in {"pause", "approve"}))
+        if not policy.is_judged:  # what a canary is measured by is there, as where it is the environment's strategy
+            policy = replace(policy, strategy="canary", controller=False)
         return replace(
             found,
             environment=replace(
@@ -55,7 +58,7 @@ class Rehearsed(Penstock):
                 approvals=ApprovalPolicy(),
                 branches=(),
                 after=replace(environment.after, notify=()),
-                rollout=replace(environment.rollout, steps=steps),
+                rollout=policy,
                 build_cache=False,
             ),
             secrets=tuple(replace(secret, generate="dev-only") for secret in found.secrets),

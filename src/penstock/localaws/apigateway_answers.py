@@ -1,6 +1,8 @@
-"""Answers of Lambda proxy integrations: a failing or malformed one is 502 and never tells why, as on AWS.
+"""Answers of Lambda proxy integrations: a failing or malformed one is 502, one that Lambda refused 500, as on AWS.
 
-Reference: https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html
+Neither tells why. References:
+https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-lambda-proxy-integrations.html and
+https://docs.aws.amazon.com/lambda/latest/dg/services-apigateway-errors.html
 """
 
 from __future__ import annotations
@@ -20,17 +22,17 @@ _BAD_GATEWAY = {
     "headers": {"Content-Type": "application/json", "x-amzn-ErrorType": "InternalServerErrorException"},
     "statusCode": 502,
 }
+_NOT_INVOKED = {**_BAD_GATEWAY, "statusCode": 500}
 log = logging.getLogger("penstock.localaws")
 
 
 def install(ministack: Ministack, _settings: Settings) -> None:
     """Judge a function's answer before ministack shapes it."""
 
-    def around(original: Callable[..., Any]) -> Callable[..., Any]:
+    def around(_original: Callable[..., Any]) -> Callable[..., Any]:
         def lambda_proxy_response(result: Mapping[str, Any]) -> tuple[Any, Any]:
             if result.get("throttle"):
-                throttled: tuple[Any, Any] = original(result)
-                return throttled
+                return dict(_NOT_INVOKED), None
             if result.get("error"):
                 return dict(_BAD_GATEWAY), None
             problem = malformed(result.get("body"))
