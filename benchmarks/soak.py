@@ -28,6 +28,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from statistics import median
@@ -137,7 +138,7 @@ class Pile:
         keys = [one["Key"] for page in pages for one in page.get("Contents", ())]
         server = int((shop.root / ".penstock" / "local.pid").read_text())
         workers = _children(server)
-        state = [path.stat() for path in (shop.root / ".penstock" / "local").rglob("*") if path.is_file()]
+        state = _sizes(shop.root / ".penstock" / "local")
         return cls(
             versions=sum(
                 len(page["Versions"])
@@ -151,7 +152,7 @@ class Pile:
             processes=len(workers),
             memory=_resident(server),
             files=len(state),
-            size=sum(one.st_size for one in state) / MB,
+            size=sum(state) / MB,
         )
 
 
@@ -293,6 +294,16 @@ def _show(soak: Soak) -> bool:
         lines.append((what, *(f"{value:,.0f}" for value in values), goal, verdict))
     print(aligned(lines))
     return missed
+
+
+def _sizes(folder: Path) -> list[int]:
+    """Bytes of each file below; what is removed meanwhile is not counted."""
+    found = []
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):
+                found.append((Path(place) / name).stat().st_size)
+    return found
 
 
 def _children(pid: int) -> list[int]:
