@@ -299,10 +299,10 @@ def _show(soak: Soak) -> bool:
 def _sizes(folder: Path) -> list[int]:
     """Bytes of each file below; what is removed meanwhile is not counted."""
     found = []
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                found.append((Path(place) / name).stat().st_size)
+                found.append((Path(parent) / name).stat().st_size)
     return found
 
 
