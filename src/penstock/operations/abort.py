@@ -41,14 +41,13 @@ def abort(world: World, *, why: str = "") -> Aborted:
     rollout = RolloutStore(world.objects).under_way()
     if rollout is not None and is_driven(world):
         with suppress(CameBack):  # its driver has let go meanwhile, and we took it back: as was asked
-            tell(world, "abort", why=why)
+            if tell(world, "abort", why=why).outcome == "promoted":
+                return _too_late(world, rollout.release)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
     with exclusive(world, "abort", withdraws=True) as session:
         live = (session.pointer() or Pointer()).live_release
         if rollout is not None and live == rollout.release:
-            reason = f"release {live} has all traffic already; to go back: penstock rollback -e {name}"
-            world.events.emit(NothingToDo(reason=reason))
-            return Aborted(environment=name, release=None, live=live, changed=False)
+            return _too_late(world, live)
         if rollout is not None:  # it has lost its driver, and went back when the lease was taken
             session.record("aborting", {"release": rollout.release, "why": why})
             follow(world)
@@ -62,3 +61,10 @@ def abort(world: World, *, why: str = "") -> Aborted:
         reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
         follow(world)
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)
+
+
+def _too_late(world: World, live: str) -> Aborted:
+    name = world.workspace.environment.name
+    reason = f"release {live} has all traffic already; to go back: penstock rollback -e {name}"
+    world.events.emit(NothingToDo(reason=reason))
+    return Aborted(environment=name, release=None, live=live, changed=False)

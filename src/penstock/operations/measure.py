@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.release import LIVE_ALIAS, other
+from penstock.operations.warmth import moves_at_once
 from penstock.rollout.advance import MINUTE
 from penstock.rollout.signals import (
     RouteWatch,
@@ -97,7 +98,8 @@ def watched(
         if function.routes and not function.on and function.service in changed:
             whole.append(function.physical)
         seen = observed.functions.get(function.physical)
-        if function.on and seen is not None:
+        # One that moves at once has no share to be compared with, and would dilute that of its service's others.
+        if function.on and seen is not None and not moves_at_once(function):
             live, next_one = seen.aliases.get(LIVE_ALIAS), seen.at(slot)  # `live` may be shared already
             if live and next_one and live.version != next_one:
                 watches.append(version_watch(function.service, function.physical, stable=live.version, canary=next_one))

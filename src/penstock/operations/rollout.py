@@ -21,7 +21,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly, tell_news
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, step, warn
-from penstock.operations.switch import go_live
+from penstock.operations.switch import go_live, take_back
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import follow, moves_at_once, warm
@@ -125,7 +125,6 @@ def drive(
     )
     try:
         while not driver.has_ended and not driver.rests:
-            session.hold()  # a machine that slept past its lease must not act on what it knew before
             rollout = driver.turn(rollout, measures)
     except CameBack:
         _gone_back(world, store, rollout)
@@ -134,7 +133,11 @@ def drive(
         warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
         rollout = replace(rollout, reverting="interrupted")
         store.save(rollout)
-        _act(world, session, Revert("interrupted"), rollout, release, applied)
+        session.forget()
+        if (read_pointer(world) or Pointer()).live_release == release.id:  # in the middle of the promotion
+            take_back(world, session, release, rollout.stable, "interrupted")
+        else:
+            _act(world, session, Revert("interrupted"), rollout, release, applied)
         _gone_back(world, store, rollout)
         raise
     if rollout.outcome == "reverted":
@@ -170,15 +173,20 @@ class _Driver:
     has_ended: bool = False
     rests: bool = False
     asks: bool = False
+    is_live: bool = False
+    """Whether this driver has moved all traffic, and looked."""
     _seen: Observation | None = None
 
     def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
         """Observe, ask, write down, tell, act; the rollout as it is then. Raises RemoteFault after many refusals."""
         try:
+            self.session.hold()  # a machine that slept past its lease must not act on what it knew before
             action: Action = Finished()
             if rollout.outcome is None:
                 self._seen = replace(_look(self.world, self.store, rollout, measures), checked=self.checked)
                 rollout, action = advance(rollout, self._seen)
+            if rollout.outcome == "promoted" and not self.is_live:
+                self._finish()
             if rollout.outcome is not None:
                 unmark(self.world)
             self.store.save(rollout)
@@ -194,11 +202,17 @@ class _Driver:
                 return rollout
             done = _act(self.world, self.session, action, rollout, self.release, self.applied)
             self.checked = done or self.checked
-            if not isinstance(action, Wait):
-                self.refusals = 0
+            self.is_live = self.is_live or isinstance(action, Promote)
+            self.refusals = 0
         except RemoteFault as fault:
             return self._refused(rollout, fault)
         return rollout
+
+    def _finish(self) -> None:
+        """The pointer names the candidate, and the move behind it was not ours, or was refused half-way: end it."""
+        self.session.forget()
+        go_live(self.world, self.session, self.release, self.applied)
+        self.is_live = True
 
     def _ask(self, rollout: Rollout, seconds: float) -> None:
         """Send requests of our own instead of only waiting; said once by each driver."""

@@ -64,11 +64,11 @@ class RolloutStore:
             self._objects.put(KEY, json.dumps(rollout.to_json(), sort_keys=True).encode())
             self._saved = rollout
 
-    def order(self, rollout: Rollout, verb: Verb, *, by: str, why: str) -> Order:
-        """Ask something of the rollout under way; whoever drives it takes it up."""
+    def order(self, rollout: Rollout, verb: Verb, *, by: str, why: str, at: float) -> Order:
+        """Ask something of the rollout under way at that moment; whoever drives it takes orders up in their order."""
         from penstock.rollout.state import Order  # noqa: PLC0415 - start-up counts
 
-        order = Order(id=uuid.uuid4().hex[:12], verb=verb, by=by, why=why)
+        order = Order(id=f"{at:017.3f}-{uuid.uuid4().hex[:8]}", verb=verb, by=by, why=why)
         self._objects.put(f"{ORDERS}{rollout.id}/{order.id}.json", json.dumps(asdict(order)).encode())
         return order
 

@@ -146,7 +146,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         if is_rollback or previous is None or previous == release.id:
             raise
         session.forget()
-        _take_back(world, session, release, previous, "AWS did not take the whole move")
+        take_back(world, session, release, previous, "AWS did not take the whole move")
         raise CameBack(
             f"AWS did not take the move to release {release.id}; all traffic is on {previous}\n  {fault}",
             where=world.workspace.environment.name,
@@ -175,7 +175,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
             where=world.workspace.environment.name,
             hint=f"penstock status -e {world.workspace.environment.name}",
         )
-    _take_back(world, session, release, previous, "the new release was not well")
+    take_back(world, session, release, previous, "the new release was not well")
     raise CameBack(
         f"release {release.id} was not well with traffic; all of it is back on {previous}\n" + "\n".join(failures),
         where=world.workspace.environment.name,
@@ -190,6 +190,8 @@ def _from_rollout(world: World) -> Moved | None:
     from penstock.operations.abort import abort  # noqa: PLC0415 - it moves traffic itself, by `go_live`
 
     done = abort(world, why="rollback")
+    if not done.changed:
+        return None  # its driver was quicker, and all traffic is on the candidate: an ordinary rollback
     return Moved(
         environment=done.environment,
         release=done.live or "",
@@ -240,7 +242,8 @@ def _is_unfinished(history: History, live: Release, succeeds: str | None) -> boo
     return latest is not None and latest.by_rollback and latest.release == live.id and latest.run == succeeds
 
 
-def _take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
+def take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
+    """All traffic from a release that the pointer names to the one before, which is told and booked."""
     good = _stored(world, previous)
     move = Move(origin=bad.id, target=previous, rollback=True)
     write_history(world.objects, read_history(world.objects).beginning(move))

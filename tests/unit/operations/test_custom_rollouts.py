@@ -74,7 +74,7 @@ def test_a_release_waits_for_the_yes_of_somebody_else(verbs: Verbs) -> None:
         asked.append(rollout.held)
         with pytest.raises(Refused, match="the author's own yes does not count"):
             says_yes(verbs, "user/alice")
-        RolloutStore(verbs.shop.objects).order(rollout, "approve", by="bob", why="it looks well")
+        RolloutStore(verbs.shop.objects).order(rollout, "approve", by="bob", why="it looks well", at=0.0)
 
     meanwhile(verbs, somebody)
     assert verbs.deploy(confirm=yes).live
@@ -93,7 +93,7 @@ def test_a_rollout_that_waits_for_nobody_cannot_be_approved(verbs: Verbs) -> Non
                 says_yes(verbs, "user/bob")
             tried.append(str(caught.value))
         elif rollout is not None and rollout.held:
-            RolloutStore(verbs.shop.objects).order(rollout, "approve", by="bob", why="")
+            RolloutStore(verbs.shop.objects).order(rollout, "approve", by="bob", why="", at=0.0)
 
     meanwhile(verbs, somebody)
     assert verbs.deploy(confirm=yes).live
