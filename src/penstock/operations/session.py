@@ -14,10 +14,10 @@ from penstock.operations import execute as interpreter
 from penstock.operations.engine import observe
 from penstock.operations.history import read_history, write_history
 from penstock.operations.holder import leases_of
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, unmark, unmark_leftover
 from penstock.operations.steps import timestamp
-from penstock.operations.store import LedgerStore
 from penstock.release.lease import describe
 from penstock.release.reconcile import Settled, reconcile
 
@@ -133,10 +133,11 @@ def exclusive(
             raise
         if story is None:
             session.record("ended", {"purpose": purpose})
-        ledger.close()
     finally:
         ended.set()
         # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
+        with suppress(RemoteFault):
+            ledger.close()
         with suppress(RemoteFault):
             held.give_back()
 

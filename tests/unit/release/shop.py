@@ -11,8 +11,9 @@ from penstock.build.provenance import Envelope, Provenance
 from penstock.model.release import FunctionRelease, Pointer, Release
 from penstock.model.workspace import Environment, Function, Service, Workspace
 from penstock.operations.execute import execute
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.provenance import sign
-from penstock.operations.store import LeaseStore, LedgerStore
+from penstock.operations.store import LeaseStore
 from penstock.operations.world import Origin, World
 from penstock.release.observed import Observed, api_seen, function_seen
 from penstock.release.reconcile import Applied, Desired, Live, Settled, reconcile

@@ -12,7 +12,7 @@ from unit.release.shop import Shop, a_release, content
 
 from penstock.model.errors import NotFound, RemoteFault
 from penstock.model.events import VersionPublished
-from penstock.operations.store import LedgerStore
+from penstock.operations.ledger_store import LedgerStore
 from penstock.release.ledger import unfinished, verify
 from penstock.release.reconcile import Applied, Live, Loaded, Settled, reconcile
 from penstock.testing import Fault, Faults
