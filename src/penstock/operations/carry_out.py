@@ -208,6 +208,7 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
     else:
         with step(world, "terraform") as handle:
             handle.skip("its inputs are those of the last apply")
+    traffic = _traffic(world, wanted, live)
     plan = plans.make(
         wanted.release,
         live,
@@ -216,7 +217,8 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         terraform_digest=document_digest(saved.document) if saved is not None and saved.changed else "",
         allow_destroy=allow_destroy,
         promotions=len(history.promotions),
-        walk=_traffic(world, wanted, live),
+        walk=traffic,
+        rollout=world.workspace.environment.rollout if traffic else None,
     )
     forecast = _forecast(world, wanted, live) if only and plan.walk and not plan.is_empty else None
     text = summary(plan, forecast or "")
