@@ -164,11 +164,11 @@ class Penstock(Wiring):
         )
         return deploy(self.world, request, self.targets, confirm)
 
-    def switch(self) -> Moved:
+    def switch(self, *, why: str = "") -> Moved:
         """Send traffic to the release that waits."""
         from penstock.operations.switch import switch  # noqa: PLC0415
 
-        return switch(self.world)
+        return switch(self.world, why=why)
 
     def tell(self, verb: Verb, *, why: str = "") -> Told:
         """Say something to the rollout under way: pause, resume, promote."""
@@ -182,7 +182,7 @@ class Penstock(Wiring):
         from penstock.operations.rollout_store import RolloutStore  # noqa: PLC0415
 
         if RolloutStore(self.world.objects).under_way() is None:
-            return self.switch()
+            return self.switch(why=why)
         return tell(self.world, "promote", why=why)
 
     def abort(self, *, why: str = "") -> Aborted:
@@ -191,11 +191,11 @@ class Penstock(Wiring):
 
         return abort(self.world, why=why)
 
-    def rollback(self, *, to: str | None = None, services: Sequence[str] = ()) -> Moved:
+    def rollback(self, *, to: str | None = None, services: Sequence[str] = (), why: str = "") -> Moved:
         """Go back to the release before, a named one, or with some services only."""
         from penstock.operations.switch import rollback  # noqa: PLC0415
 
-        return rollback(self.world, to=to, services=services)
+        return rollback(self.world, to=to, services=services, why=why)
 
     def approve(self, what: str, *, why: str = "") -> Approval | Told:
         """Say yes, as the STS caller, to a saved plan or to the step of a release's rollout that waits for it."""

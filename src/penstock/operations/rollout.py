@@ -7,7 +7,7 @@ the effect, and the weight in AWS: the next command goes on from there.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
@@ -175,6 +175,8 @@ class _Driver:
     asks: bool = False
     is_live: bool = False
     """Whether this driver has moved all traffic, and looked."""
+    booked: set[str] = field(default_factory=set)
+    """Orders that are in the ledger."""
     _seen: Observation | None = None
 
     def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
@@ -189,6 +191,7 @@ class _Driver:
                 self._finish()
             if rollout.outcome is not None:
                 unmark(self.world)
+            self._book(rollout)
             self.store.save(rollout)
             if self._seen is not None:
                 tell_news(self.world, self.session, self.told, rollout, self._seen)
@@ -207,6 +210,15 @@ class _Driver:
         except RemoteFault as fault:
             return self._refused(rollout, fault)
         return rollout
+
+    def _book(self, rollout: Rollout) -> None:
+        """Who ordered what and why, in the ledger before it is obeyed: an order that is taken up is not read again."""
+        for order in self._seen.orders if self._seen is not None else ():
+            if order.id in rollout.orders and order.id not in self.booked:
+                self.session.record(
+                    "order", {"release": rollout.release, "verb": order.verb, "by": order.by, "why": order.why}
+                )
+                self.booked.add(order.id)
 
     def _finish(self) -> None:
         """The pointer names the candidate, and the move behind it was not ours, or was refused half-way: end it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.errors import Locked, PenstockError, RemoteFault, UsageError
@@ -98,12 +99,12 @@ class Session:
 
 @contextmanager
 def exclusive(
-    world: World, purpose: str, *, resuming: str | None = None, withdraws: bool = False, story: str | None = None
+    world: World, purpose: str, *, resuming: str | None = None, withdraws: str = "", story: str | None = None
 ) -> Iterator[Session]:
     """Hold the environment's lease, with everything repaired that an interrupted run left behind.
 
     A rollout that lost its driver goes back to the stable release, unless it is the one of the release `resuming`.
-    One that the controller drives is nobody's to end but who says so, by `withdraws`. Raises Locked, naming the
+    One that the controller drives is nobody's to end but who says so and why, by `withdraws`. Raises Locked, naming the
     holder, when somebody else is at it. With a `story` the ledger tells what is done as a part of the run of that id,
     and nothing when nothing is done.
     """
@@ -123,7 +124,7 @@ def exclusive(
             left = describe(held.over, now=world.clock.now())
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
             world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
-        repair(world, session, resuming=resuming)
+        repair(world, session, resuming=resuming, why=withdraws)
         try:
             yield session
         except PenstockError as error:
@@ -176,23 +177,31 @@ def require_deployed(world: World) -> None:
         raise UsageError(f"nothing is deployed in {name} yet", hint=f"penstock deploy -e {name}")
 
 
-def repair(world: World, session: Session, *, resuming: str | None = None) -> None:
-    """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases."""
+def repair(world: World, session: Session, *, resuming: str | None = None, why: str = "") -> None:
+    """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases.
+
+    A rollout that nobody goes on with goes back: `why`, or because its driver is gone.
+    """
     rollouts = RolloutStore(world.objects)
     rollout = rollouts.under_way()
     goes_on = rollout is not None and rollout.release == resuming
     observed = session.observe(function.physical for function in world.workspace.functions)
     effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
+    is_live = rollout is not None and observed.pointer.live_release == rollout.release
+    if rollout is not None and not goes_on:
+        rollout = rollout if is_live else replace(rollout, reverting=why or "its driver was gone")
+        what = "its driver was gone; it has all traffic" if is_live else f"goes back: {rollout.reverting}"
+        session.record("rollout", {"release": rollout.release, "what": what, "weight": rollout.weight})
     if effects:
         session.execute(effects)
         done = "; ".join(effect.describe() for effect in effects)
-        world.events.emit(Recovered(what=f"an earlier run or a change by hand was unfinished: {done}"))
+        told = why if rollout is not None and why else "an earlier run or a change by hand was unfinished"
+        world.events.emit(Recovered(what=f"{told}: {done}"))
     if rollout is None:
         unmark_leftover(world)
     elif not goes_on:
         unmark(world)
-        rollouts.save(rollout.ended("promoted" if observed.pointer.live_release == rollout.release else "reverted"))
-        session.record("rollout", {"release": rollout.release, "what": "its driver was gone", "weight": 0})
+        rollouts.save(rollout.ended("promoted" if is_live else "reverted"))
     live = observed.pointer.live_release
     history = read_history(world.objects)
     if live is not None and (history.latest is None or history.latest.release != live):

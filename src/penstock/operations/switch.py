@@ -57,13 +57,14 @@ class Moved:
     is_rollback: bool = False
 
 
-def switch(world: World) -> Moved:
+def switch(world: World, *, why: str = "") -> Moved:
     """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits."""
     require_deployed(world)
     with exclusive(world, "switch") as session:
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             return _nothing_waits(world, pointer)
+        session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
         release = _stored(world, pointer.slot(pointer.candidate).release)
         go_live(world, session, release, Applied())
         _contract_to_what_was_admitted(world)
@@ -84,14 +85,14 @@ def _contract_to_what_was_admitted(world: World) -> None:
     )
 
 
-def rollback(world: World, *, to: str | None = None, services: Collection[str] = ()) -> Moved:
+def rollback(world: World, *, to: str | None = None, services: Collection[str] = (), why: str = "") -> Moved:
     """Go back to the last promoted release, to a named one, or with some services only.
 
     The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
     """
     require_deployed(world)
-    back = _from_rollout(world) if to is None and not services else None
+    back = _from_rollout(world, why) if to is None and not services else None
     if back is not None:
         return back
     with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
@@ -111,7 +112,7 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
                 environment=target.environment, release=live.id, previous=live.id, changed=False, url=live_url(world)
             )
         ReleaseStore(world.objects).save(target)
-        session.record("rolling-back", {"from": live.id, "to": target.id})
+        session.record("rolling-back", {"from": live.id, "to": target.id, "why": why})
         if pointer.live_release != target.id:
             _make_ready(world, session, target, live, history)
         go_live(world, session, target, Applied(), is_rollback=True)
@@ -183,13 +184,13 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     )
 
 
-def _from_rollout(world: World) -> Moved | None:
+def _from_rollout(world: World, why: str) -> Moved | None:
     """Back from the share of traffic that a rollout has given to a candidate; None when none is under way."""
     if RolloutStore(world.objects).under_way() is None:
         return None
     from penstock.operations.abort import abort  # noqa: PLC0415 - it moves traffic itself, by `go_live`
 
-    done = abort(world, why="rollback")
+    done = abort(world, why=f"rollback: {why}" if why else "rollback")
     if not done.changed:
         return None  # its driver was quicker, and all traffic is on the candidate: an ordinary rollback
     return Moved(
