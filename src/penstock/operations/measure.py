@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.release import LIVE_ALIAS, other
-from penstock.operations.warmth import moves_at_once
+from penstock.operations.warmth import shares_live
 from penstock.rollout.advance import MINUTE
 from penstock.rollout.signals import (
     RouteWatch,
@@ -99,11 +99,11 @@ def watched(
             whole.append(function.physical)
         seen = observed.functions.get(function.physical)
         # One that moves at once has no share to be compared with, and would dilute that of its service's others.
-        if function.on and seen is not None and not moves_at_once(function):
+        if seen is not None and shares_live(function):
             live, next_one = seen.aliases.get(LIVE_ALIAS), seen.at(slot)  # `live` may be shared already
             if live and next_one and live.version != next_one:
                 watches.append(version_watch(function.service, function.physical, stable=live.version, canary=next_one))
-                if function.service in changed:
+                if function.on and function.service in changed:
                     whole.append(function.physical)
     fixed = _thresholds(world, watches) if slow is None else slow
     with_slow = tuple(replace(watch, slow=fixed.get(watch.stable.name)) for watch in watches)

@@ -24,7 +24,7 @@ from penstock.operations.steps import note, step, warn
 from penstock.operations.switch import go_live, take_back
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
-from penstock.operations.warmth import follow, moves_at_once, warm
+from penstock.operations.warmth import follow, shares_live, warm
 from penstock.operations.watchdog import call_off, watch_over
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared, weight
@@ -338,7 +338,7 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
 
 def _callers(world: World) -> frozenset[str]:
     """Functions that something calls through `live`; HTTP callers and other services go to a slot."""
-    return frozenset(f.physical for f in world.workspace.functions if f.on and not moves_at_once(f))
+    return frozenset(f.physical for f in world.workspace.functions if shares_live(f))
 
 
 def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measures) -> Observation:

@@ -142,7 +142,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         warm(world)  # a rollback does not wait
     try:
         with step(world, f"move traffic to release {release.id}", inner=True):
-            reach(session, Live(release=release, applied=applied), names)
+            reach(session, Live(release=release, applied=applied, returns=is_rollback), names)
     except Busy as fault:
         if is_rollback or previous is None or previous == release.id:
             raise
@@ -217,7 +217,8 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
     if not effects and history.was_well(target.id):
         return
     slot = (session.pointer() or Pointer()).idle
-    changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
+    moved = target.changed_from(live)
+    changed = [f for f in world.workspace.functions if f.key in moved]
     with step(world, f"verify slot {slot}"):
         verify_release(world, target.id, slot, changed)
 
@@ -250,7 +251,7 @@ def take_back(world: World, session: Session, bad: Release, previous: str, why: 
     write_history(world.objects, read_history(world.objects).beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
-        reach(session, Live(release=good, applied=Applied()), names)
+        reach(session, Live(release=good, applied=Applied(), returns=True), names)
     arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor, run=world.run)
     write_history(world.objects, arrived.settled())
     _tell(world, session, bad.id, why)

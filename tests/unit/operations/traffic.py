@@ -33,6 +33,8 @@ class Traffic:
     """Share of bad calls on both sides."""
     loyal: float = 0.0
     """Share of callers that name the live slot's alias themselves."""
+    quiet: set[str] = field(default_factory=set)
+    """Functions that nobody calls."""
     meanwhile: Callable[[], object] = bool
     """What else happens while time goes by."""
 
@@ -47,7 +49,7 @@ class Traffic:
         assert stage is not None
         live = stage.variables["slot"]
         share = stage.canary.percent / PERCENTS * (1 - self.loyal) if stage.canary else 0.0
-        for name in NAMES:
+        for name in (name for name in NAMES if name not in self.quiet):
             for slot in ("blue", "green"):
                 canary = slot != live
                 calls = round(self.per_minute * (share if canary else 1 - share))
