@@ -32,9 +32,9 @@ from streams import (
     stratum,
 )
 
-from penstock.rollout.advance import MINUTE, first_clean_minute
 from penstock.rollout.forecast import Traffic, minutes_to_pass
 from penstock.rollout.judge import Evidence, JudgePolicy, Verdict, accumulate, judge
+from penstock.rollout.minutes import MINUTE, first_clean_minute
 from penstock.rollout.state import Rollout, Rules
 from penstock.rollout.strata import SIGNALS
 from penstock.rollout.strategies import Bake, SetWeight

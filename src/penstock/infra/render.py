@@ -175,8 +175,7 @@ def _called_aliases(function: Function) -> tuple[str, ...]:
 
 
 def _access_logs(workspace: Workspace) -> dict[str, Any]:
-    """They cost money: only where they are looked at, by people or by a judge."""
-    if workspace.environment.profile == "minimal" and not workspace.environment.rollout.is_judged:
+    if not workspace.environment.has_access_log:
         return {}
     retention = max(function.log_retention for function in workspace.functions if function.routes)
     return {"access_logs": {"account_role": True, "retention_days": retention}}

@@ -11,8 +11,8 @@ from penstock.operations.engine import observe
 from penstock.operations.measure import HISTORY, history, watched
 from penstock.operations.pointer import read_pointer
 from penstock.operations.steps import warn
-from penstock.rollout.advance import MINUTE
 from penstock.rollout.forecast import Traffic, describe, forecast
+from penstock.rollout.minutes import MINUTE
 from penstock.rollout.strategies import ALL, SetWeight
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from penstock.model.events import RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import bring_back, glance, reach
 from penstock.operations.foretell import foretell
-from penstock.operations.measure import Measured, history, measure, watched
+from penstock.operations.measure import Measured, history, late_thresholds, measure, watched, with_thresholds
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly, tell_news
@@ -28,8 +28,10 @@ from penstock.operations.warmth import follow, moves_at_once, warm
 from penstock.operations.watchdog import call_off, watch_over
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared, weight
-from penstock.rollout.advance import advance, to_judge
+from penstock.rollout.advance import advance
 from penstock.rollout.judge import JudgePolicy, accumulate
+from penstock.rollout.minutes import first_due, old_enough, to_judge
+from penstock.rollout.signals import ENOUGH
 from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from penstock.rollout.state import Action
     from penstock.rollout.strategies import Step
 
+NO_LOG = 'there is no access log; profile = "standard", or a strategy with weights in the configuration, makes one'
 DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
 REFUSALS = 5
@@ -66,6 +69,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
             deadline=policy.deadline or DEADLINE,
             delay=policy.delay,
             slowest=slowest(world, changed),
+            timeouts=_timeouts(world),
         ),
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
@@ -80,6 +84,11 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
 def slowest(world: World, changed: frozenset[str]) -> float:
     """The longest time, in seconds, that a function of these services may run."""
     return float(max((f.timeout for f in world.workspace.functions if f.service in changed), default=0))
+
+
+def _timeouts(world: World) -> dict[str, float]:
+    """The longest time, in seconds, that a function of each service may run."""
+    return {service.name: slowest(world, frozenset({service.name})) for service in world.workspace.services}
 
 
 def judge_policy(policy: RolloutPolicy) -> JudgePolicy:
@@ -253,11 +262,26 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
     except RemoteFault as fault:
         warn(world, f"the last hour cannot be read: {fault.what}")
         return rollout
+    _tell_unjudged(world, rollout, measures)
     said = foretell(before, rollout.changed, rollout.steps, rollout.policy)
     if said:
         note(world, f"forecast: {said}")
     evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))
     return replace(rollout, evidence=evidence)
+
+
+def _tell_unjudged(world: World, rollout: Rollout, measures: Measures) -> None:
+    """What will not be judged, or not from the first minute on: a verdict is silent about it."""
+    changed = frozenset(rollout.changed)
+    late = sorted({watch.service for watch in measures.watches if watch.slow is None} & changed)
+    if late:
+        warn(
+            world,
+            f"latency of {', '.join(late)} is not judged yet: fewer than {ENOUGH} calls in the last hour, so nobody "
+            f"knows what is slow; the first {ENOUGH} beside the release tell it",
+        )
+    if not world.workspace.environment.has_access_log and any(f.routes for f in world.workspace.functions):
+        warn(world, f"5xx that functions answer themselves are not judged: {NO_LOG}")
 
 
 def _check(world: World, rollout: Rollout) -> str:
@@ -283,20 +307,28 @@ def _quiet_alarms(world: World) -> tuple[str, ...]:
     found = world.alarms.states(workspace.environment.rollout.alarms, prefix=prefix)
     ours = (f"-{slot}", f"-{LIVE_ALIAS}", f"{prefix}api")
     watched = {name: state for name, state in found.items() if not name.startswith(prefix) or name.endswith(ours)}
+    for name in workspace.environment.rollout.alarms:
+        if name not in found:
+            warn(world, f"alarm {name} does not exist in {workspace.environment.region}, so it can stop nothing")
     for name, state in watched.items():
         if state.value == "ALARM":
             warn(world, f"alarm {name} rings already: it cannot stop this rollout, which is judged beside what runs")
     return tuple(sorted(name for name, state in watched.items() if state.value != "ALARM"))
 
 
-def _ringing(world: World, rollout: Rollout) -> tuple[str, ...]:
+def _ringing(world: World, rollout: Rollout) -> tuple[str, ...] | None:
+    """The alarms that ring; None when one of them cannot be read, which is no good news."""
     if not rollout.alarms:
         return ()
     try:
         found = world.alarms.states(rollout.alarms)
     except RemoteFault as fault:
-        warn(world, f"the alarms cannot be read: {fault.what}")
-        return ()
+        warn(world, f"the alarms cannot be read, and nothing goes on without them: {fault.what}")
+        return None
+    gone = sorted(set(rollout.alarms) - set(found))
+    if gone:
+        warn(world, f"nothing goes on without the alarms that were there: {', '.join(gone)}")
+        return None
     return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
 
 
@@ -340,11 +372,15 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         percent = None
     minutes = to_judge(rollout, now)
     until = rollout.judged
-    found = Measured()
+    found, late = Measured(), dict[str, float]()
     if minutes:
         try:
-            found = measure(world, measures, minutes)
-            until = float(minutes.stop)
+            known = dict(rollout.slow or {})
+            late |= late_thresholds(
+                world, with_thresholds(measures, known), lambda service: first_due(rollout, service, now)
+            )
+            found = measure(world, with_thresholds(measures, known | late), minutes)
+            until = max(until, old_enough(rollout, now))
         except RemoteFault as fault:
             warn(world, f"the measurements cannot be read: {fault.what}")
     return Observation(
@@ -353,6 +389,7 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         strata=found.strata,
         shares=found.shares,
         until=until,
+        slow=late,
         alarms=_ringing(world, rollout),
         orders=store.orders(rollout),
     )

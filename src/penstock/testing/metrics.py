@@ -7,6 +7,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from penstock.model.errors import RemoteFault
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -63,9 +65,13 @@ class FakeAlarms:
 
     def __init__(self) -> None:
         self.alarms: dict[str, AlarmState] = {}
+        self.broken = ""
+        """Why CloudWatch does not answer; empty when it does."""
 
     def states(self, names: Sequence[str] = (), *, prefix: str | None = None) -> Mapping[str, AlarmState]:
         """The alarms of these names, and those whose names begin with the prefix, by name."""
+        if self.broken:
+            raise RemoteFault(self.broken, where="cloudwatch:DescribeAlarms")
         return {
             name: state
             for name, state in self.alarms.items()

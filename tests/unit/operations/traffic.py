@@ -29,8 +29,14 @@ class Traffic:
     per_minute: int = 600
     bad: dict[str, float] = field(default_factory=dict)
     """Share of bad calls of a function's candidate."""
+    slower: dict[str, float] = field(default_factory=dict)
+    """Milliseconds by which every call of a function's candidate takes longer."""
     everywhere: float = 0.0
     """Share of bad calls on both sides."""
+    logged: bool = True
+    """Whether the stage's access log is written."""
+    timed: bool = True
+    """Whether Lambda tells how long calls took."""
     loyal: float = 0.0
     """Share of callers that name the live slot's alias themselves."""
     meanwhile: Callable[[], object] = bool
@@ -52,14 +58,23 @@ class Traffic:
                 canary = slot != live
                 calls = round(self.per_minute * (share if canary else 1 - share))
                 wrong = self.everywhere + (self.bad.get(name, 0.0) if canary else 0.0)
-                self._calls(f"shop-dev-{name}", slot, calls, round(calls * wrong), at)
+                slower = self.slower.get(name, 0.0) if canary else 0.0
+                self._calls((f"shop-dev-{name}", slot), calls, round(calls * wrong), 20.0 + slower, at)
+                if self.logged and stage.canary:
+                    self._answers(f"GET /{name}/health", canary, calls, at)
 
-    def _calls(self, function: str, slot: str, calls: int, bad: int, at: int) -> None:
+    def _calls(self, alias: tuple[str, str], calls: int, bad: int, milliseconds: float, at: int) -> None:
+        function, slot = alias
         metrics: FakeMetrics = self.verbs.shop.metrics
         dimensions = {"FunctionName": function, "Resource": f"{function}:{slot}"}
         metrics.record("AWS/Lambda", "Invocations", dimensions, 1.0, at=at, count=calls)
         metrics.record("AWS/Lambda", "Errors", dimensions, 1.0, at=at, count=bad)
-        metrics.record("AWS/Lambda", "Duration", dimensions, 20.0, at=at, count=calls)
+        if self.timed:
+            metrics.record("AWS/Lambda", "Duration", dimensions, milliseconds, at=at, count=calls)
+
+    def _answers(self, route: str, canary: bool, calls: int, at: int) -> None:
+        dimensions = {"Route": route, "Canary": "true" if canary else "false"}
+        self.verbs.shop.metrics.record("Penstock/shop-dev", "Requests", dimensions, 1.0, at=at, count=calls)
 
 
 class Busy(FakeClock):
