@@ -64,13 +64,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         release=release.id,
         stable=stable,
         steps=steps,
-        rules=Rules(
-            on_inconclusive=policy.on_inconclusive,
-            deadline=policy.deadline or DEADLINE,
-            delay=policy.delay,
-            slowest=slowest(world, changed),
-            timeouts=_timeouts(world),
-        ),
+        rules=rules_of(world, changed),
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
         author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
@@ -81,14 +75,21 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
     )
 
 
+def rules_of(world: World, changed: frozenset[str]) -> Rules:
+    """How the configuration has a release of these services walked."""
+    policy = world.workspace.environment.rollout
+    return Rules(
+        on_inconclusive=policy.on_inconclusive,
+        deadline=policy.deadline or DEADLINE,
+        delay=policy.delay,
+        slowest=slowest(world, changed),
+        timeouts={service.name: slowest(world, frozenset({service.name})) for service in world.workspace.services},
+    )
+
+
 def slowest(world: World, changed: frozenset[str]) -> float:
     """The longest time, in seconds, that a function of these services may run."""
     return float(max((f.timeout for f in world.workspace.functions if f.service in changed), default=0))
-
-
-def _timeouts(world: World) -> dict[str, float]:
-    """The longest time, in seconds, that a function of each service may run."""
-    return {service.name: slowest(world, frozenset({service.name})) for service in world.workspace.services}
 
 
 def judge_policy(policy: RolloutPolicy) -> JudgePolicy:
@@ -263,7 +264,7 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
         warn(world, f"the last hour cannot be read: {fault.what}")
         return rollout
     _tell_unjudged(world, rollout, measures)
-    said = foretell(before, rollout.changed, rollout.steps, rollout.policy)
+    said = foretell(before, rollout.changed, rollout.steps, rollout.rules, rollout.policy)
     if said:
         note(world, f"forecast: {said}")
     evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))

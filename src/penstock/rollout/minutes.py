@@ -69,7 +69,9 @@ def moved(rollout: Rollout, now: float, *, clean_until: float) -> Rollout:
 
 def _due(rollout: Rollout, behind: int, until: float) -> Iterator[tuple[int, int]]:
     ahead = behind * MINUTE
-    for begin, end in (*rollout.clean, (first_clean_minute(rollout), math.inf)):
+    # When the weight moves on, services that are not slower lose a minute or two, and slower ones would lose them all.
+    earlier = rollout.clean if behind > 0 else ()
+    for begin, end in (*earlier, (first_clean_minute(rollout), math.inf)):
         first, last = max(begin, rollout.judged - ahead), min(end, until - ahead)
         if first < last:
             yield int(first), int(last)

@@ -241,8 +241,11 @@ def test_every_clean_minute_of_every_service_is_judged_once_though_the_weight_ha
     assert {minute < end for minute in judged["users"]} == {True, False}, "of both weights"
     assert begin == judged["users"][0]
     assert len(set(judged["worker"])) == len(judged["worker"])
-    assert judged["worker"] == judged["users"][: len(judged["worker"])]
-    assert judged["worker"][-1] > end
+    last = judged["worker"][-1]
+    assert last > end, "it has come to the second weight"
+    assert {minute for minute in judged["users"] if minute <= last} <= set(judged["worker"])
+    moved = range(int(end), int(first_clean_minute(world.rollout)), 60)
+    assert not set(moved) & set(judged["worker"]), "and left the change of weight out"
 
 
 def test_raising_the_weight_brings_the_evidence_that_was_missing() -> None:
