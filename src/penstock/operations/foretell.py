@@ -5,26 +5,30 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from penstock.model.access_log import by_query, fits_filters
 from penstock.model.errors import RemoteFault
 from penstock.model.release import Pointer
 from penstock.operations.engine import observe
 from penstock.operations.measure import HISTORY, history, watched
 from penstock.operations.pointer import read_pointer
-from penstock.operations.steps import warn
+from penstock.operations.steps import note, warn
 from penstock.rollout.forecast import Traffic, describe, forecast
 from penstock.rollout.horizon import horizon, streams
 from penstock.rollout.minutes import MINUTE
+from penstock.rollout.signals import ENOUGH
 from penstock.rollout.strategies import ALL, SetWeight
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from penstock.operations.measure import Measures
     from penstock.operations.world import World
     from penstock.rollout.judge import JudgePolicy
     from penstock.rollout.state import Rules
     from penstock.rollout.strata import Stratum
     from penstock.rollout.strategies import Step
 
+NO_LOG = 'there is no access log; profile = "standard", or a strategy with weights in the configuration, makes one'
 WEIGHTS = 3
 """Forecasts that are made of one walk, the lowest and the highest weights among them: each takes a moment."""
 
@@ -82,3 +86,19 @@ def foretell(
     by = "" if slowest.signal == "errors" else f" (by {slowest.signal})"
     decides = f" decides{by}" if len(needed) > 1 or by else ""
     return f"{slowest.service}{decides}: {told}; all in all {found.describe(rules)}"
+
+
+def tell_unjudged(world: World, measures: Measures, changed: frozenset[str]) -> None:
+    """Say what will not be judged, or not from the first minute on: a verdict may be silent about it."""
+    late = sorted({watch.service for watch in measures.watches if watch.slow is None} & changed)
+    if late:
+        warn(
+            world,
+            f"latency of {', '.join(late)} is not judged yet: fewer than {ENOUGH} calls in the last hour, so nobody "
+            f"knows what is slow; the first {ENOUGH} beside the release tell it",
+        )
+    if any(f.routes for f in world.workspace.functions):
+        if not world.workspace.environment.has_access_log:
+            warn(world, f"5xx that functions answer themselves are not judged: {NO_LOG}")
+        elif not fits_filters(world.workspace):
+            note(world, by_query(world.workspace))

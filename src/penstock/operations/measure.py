@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from penstock.model.access_log import access_log_group, fits_filters, logged_routes
 from penstock.model.release import LIVE_ALIAS, other
 from penstock.operations.warmth import moves_at_once
 from penstock.rollout.minutes import MINUTE
@@ -12,7 +13,7 @@ from penstock.rollout.signals import (
     RouteWatch,
     Watch,
     access_namespace,
-    access_routes,
+    logged,
     queries,
     shares,
     slot_watch,
@@ -94,7 +95,7 @@ def watched(
                     canary=watches[-1].canary,
                     peers=function.service in peers,
                     routes=tuple(
-                        sorted(name for route in function.routes for name in access_routes(route.method, route.path))
+                        sorted(name for route in function.routes for name in logged_routes(route.method, route.path))
                     ),
                 )
             )
@@ -140,8 +141,14 @@ def late_thresholds(world: World, measures: Measures, before: Callable[[str], in
 
 def measure(world: World, measures: Measures, minutes: range) -> Measured:
     """What these minutes tell (their first seconds, a minute apart). Raises RemoteFault."""
-    asked = (*queries(measures.watches, measures.routes), *whole_queries(measures.whole))
-    values = world.metrics.minutes(asked, start=minutes.start, end=minutes.stop)
+    filtered = measures.routes if fits_filters(world.workspace) else ()
+    asked = (*queries(measures.watches, filtered), *whole_queries(measures.whole))
+    values = dict(world.metrics.minutes(asked, start=minutes.start, end=minutes.stop))
+    routes = tuple(sorted({route for watched in measures.routes for route in watched.routes}))
+    if routes and not filtered:
+        group = access_log_group(world.workspace.api_name)
+        answered = world.metrics.answered(group, routes, start=minutes.start, end=minutes.stop)
+        values |= logged(answered, access_namespace(world.workspace.prefix))
     found = {query: {at: value for at, value in series.items() if at in minutes} for query, series in values.items()}
     return Measured(
         strata=strata(found, measures.watches, measures.routes), shares=shares(found, measures.watches, measures.whole)
@@ -151,7 +158,8 @@ def measure(world: World, measures: Measures, minutes: range) -> Measured:
 def history(world: World, measures: Measures) -> tuple[Stratum, ...]:
     """What the stable release did in the last hour, alone: it tells the judge what is normal, and how much comes."""
     now = int(world.traffic_clock.now()) // MINUTE * MINUTE
-    found = measure(world, replace(measures, whole=()), range(now - HISTORY, now, MINUTE)).strata
+    # Without a canary the access log is not counted.
+    found = measure(world, replace(measures, whole=(), routes=()), range(now - HISTORY, now, MINUTE)).strata
     return tuple(stratum for stratum in found if not stratum.canary.calls)
 
 

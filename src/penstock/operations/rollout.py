@@ -14,7 +14,7 @@ from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import bring_back, glance, reach
-from penstock.operations.foretell import foretell
+from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.measure import Measured, history, late_thresholds, measure, watched, with_thresholds
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
@@ -31,7 +31,6 @@ from penstock.release.share import Shared, weight
 from penstock.rollout.advance import advance
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.minutes import first_due, old_enough, to_judge
-from penstock.rollout.signals import ENOUGH
 from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
 
 if TYPE_CHECKING:
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from penstock.rollout.state import Action
     from penstock.rollout.strategies import Step
 
-NO_LOG = 'there is no access log; profile = "standard", or a strategy with weights in the configuration, makes one'
 DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
 REFUSALS = 5
@@ -263,26 +261,12 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
     except RemoteFault as fault:
         warn(world, f"the last hour cannot be read: {fault.what}")
         return rollout
-    _tell_unjudged(world, rollout, measures)
+    tell_unjudged(world, measures, frozenset(rollout.changed))
     said = foretell(before, rollout.changed, rollout.steps, rollout.rules, rollout.policy)
     if said:
         note(world, f"forecast: {said}")
     evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))
     return replace(rollout, evidence=evidence)
-
-
-def _tell_unjudged(world: World, rollout: Rollout, measures: Measures) -> None:
-    """What will not be judged, or not from the first minute on: a verdict is silent about it."""
-    changed = frozenset(rollout.changed)
-    late = sorted({watch.service for watch in measures.watches if watch.slow is None} & changed)
-    if late:
-        warn(
-            world,
-            f"latency of {', '.join(late)} is not judged yet: fewer than {ENOUGH} calls in the last hour, so nobody "
-            f"knows what is slow; the first {ENOUGH} beside the release tell it",
-        )
-    if not world.workspace.environment.has_access_log and any(f.routes for f in world.workspace.functions):
-        warn(world, f"5xx that functions answer themselves are not judged: {NO_LOG}")
 
 
 def _check(world: World, rollout: Rollout) -> str:

@@ -34,6 +34,7 @@ from penstock.rollout.traffic import Share
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from penstock.ports import Answered
     from penstock.rollout.strata import Signal
 
 LAMBDA = "AWS/Lambda"
@@ -112,12 +113,6 @@ def access_namespace(prefix: str) -> str:
     return f"Penstock/{prefix}"
 
 
-def access_routes(method: str, path: str) -> tuple[str, ...]:
-    """A route of the API as the access log tells it, which knows the verb of every request: `ANY` is all of them."""
-    verbs = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT") if method == "ANY" else (method,)
-    return tuple(f"{verb} {path}" for verb in verbs)
-
-
 def alarm_prefix(prefix: str) -> str:
     """How the names of the alarms begin that Terraform makes for rollouts (module `observability`)."""
     return f"{prefix}-rollout-"
@@ -180,6 +175,16 @@ def strata(
         for (minute, service, signal), (stable, canary) in sorted(found.items())
         if stable.calls or canary.calls or unseen[minute, service, signal]
     )
+
+
+def logged(answered: Iterable[Answered], namespace: str) -> Mapping[MetricQuery, Mapping[int, float]]:
+    """What a query of the access log told, as the series that metric filters would have made of it."""
+    found: dict[MetricQuery, dict[int, float]] = {}
+    for one in answered:
+        counts = (one.requests, one.errors)
+        for query, count in zip(_route(namespace, one.route, canary=one.canary), counts, strict=True):
+            found.setdefault(query, {})[one.minute] = float(count)
+    return found
 
 
 def whole_queries(functions: Iterable[str]) -> tuple[MetricQuery, ...]:

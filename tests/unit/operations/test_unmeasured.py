@@ -9,9 +9,11 @@ import pytest
 from unit.operations.harness import Verbs, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
+from penstock.model.access_log import fits_filters
 from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import Note, RolloutJudged, RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
+from penstock.model.workspace import Function, Route
 from penstock.operations.rollout_store import RolloutStore
 from penstock.ports import AlarmState
 
@@ -54,6 +56,57 @@ def test_a_service_whose_calls_take_nobody_knows_how_long_does_not_pass(verbs: V
     traffic.timed = False
     with pytest.raises(Inconclusive, match="users: its latency was never measured"):
         verbs.deploy(confirm=yes)
+
+
+# ------------------------------------------------------------------------------------------ the access log
+
+
+@pytest.fixture
+def wide(verbs: Verbs, traffic: Traffic) -> Verbs:
+    """An API with more routes than metric filters may count."""
+    traffic.queried = True
+    services = tuple(
+        replace(service, functions=tuple(with_many(one) for one in service.functions))
+        for service in verbs.workspace.services
+    )
+    verbs.workspace = replace(verbs.workspace, services=services)
+    verbs.deploy(confirm=yes, strategy="all-at-once")  # else every service changes with the routes
+    verbs.code["users"] = 3
+    assert not fits_filters(verbs.workspace)
+    return verbs
+
+
+def with_many(function: Function) -> Function:
+    more = tuple(Route("ANY", f"/{function.name}/{number}") for number in range(25))
+    return replace(function, routes=(*function.routes, *more))
+
+
+def test_beyond_the_limit_of_metric_filters_the_log_itself_is_asked(wide: Verbs, traffic: Traffic) -> None:
+    traffic.handled = {"users": 0.05}
+    with pytest.raises(CameBack, match=r"users: .* canary calls answered 5xx"):
+        wide.deploy(confirm=yes)
+    (told,) = (text for text in notes(wide) if text.startswith("5xx are counted by a query of the access log"))
+    assert "1,056 pairs of route and side are more than metric filters may count" in told
+    assert "quota “different name/value pairs for the dimensions of a metric filter within one hour”: 1,000" in told
+
+
+def test_a_log_that_is_asked_lets_a_healthy_release_pass(wide: Verbs, traffic: Traffic) -> None:
+    assert wide.deploy(confirm=yes).live
+    assert traffic.queried
+
+
+def test_a_log_that_is_not_there_lets_nobody_pass(wide: Verbs, traffic: Traffic) -> None:
+    traffic.logged = False
+    with pytest.raises(Inconclusive):
+        wide.deploy(confirm=yes)
+    assert any("there is no log group /aws/apigateway/shop-dev" in text for text in notes(wide))
+
+
+def test_without_an_access_log_it_is_told_what_is_not_judged(verbs: Verbs, traffic: Traffic) -> None:
+    traffic.logged = False
+    verbs.workspace = with_rollout(verbs, RolloutPolicy(weights=(10, 50), bake=300.0))
+    assert verbs.deploy(confirm=yes, strategy="canary").live
+    assert any(text.startswith("5xx that functions answer themselves are not judged") for text in notes(verbs))
 
 
 # ------------------------------------------------------------------------------------------ thresholds of slowness

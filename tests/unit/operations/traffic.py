@@ -35,6 +35,10 @@ class Traffic:
     """Share of bad calls on both sides."""
     logged: bool = True
     """Whether the stage's access log is written."""
+    queried: bool = False
+    """Whether no metric filter counts it."""
+    handled: dict[str, float] = field(default_factory=dict)
+    """Share of calls that a function's candidate answers with 503 itself."""
     timed: bool = True
     """Whether Lambda tells how long calls took."""
     loyal: float = 0.0
@@ -61,7 +65,7 @@ class Traffic:
                 slower = self.slower.get(name, 0.0) if canary else 0.0
                 self._calls((f"shop-dev-{name}", slot), calls, round(calls * wrong), 20.0 + slower, at)
                 if self.logged and stage.canary:
-                    self._answers(f"GET /{name}/health", canary, calls, at)
+                    self._answers(name, canary, calls, at)
 
     def _calls(self, alias: tuple[str, str], calls: int, bad: int, milliseconds: float, at: int) -> None:
         function, slot = alias
@@ -72,9 +76,17 @@ class Traffic:
         if self.timed:
             metrics.record("AWS/Lambda", "Duration", dimensions, milliseconds, at=at, count=calls)
 
-    def _answers(self, route: str, canary: bool, calls: int, at: int) -> None:
+    def _answers(self, name: str, canary: bool, calls: int, at: int) -> None:
+        metrics, route = self.verbs.shop.metrics, f"GET /{name}/health"
+        errors = round(calls * self.handled.get(name, 0.0)) if canary else 0
+        if self.queried:
+            group = "/aws/apigateway/shop-dev"
+            metrics.request(group, route, canary=canary, status=200, at=at, count=calls - errors)
+            metrics.request(group, route, canary=canary, status=503, at=at, count=errors)
+            return
         dimensions = {"Route": route, "Canary": "true" if canary else "false"}
-        self.verbs.shop.metrics.record("Penstock/shop-dev", "Requests", dimensions, 1.0, at=at, count=calls)
+        metrics.record("Penstock/shop-dev", "Requests", dimensions, 1.0, at=at, count=calls)
+        metrics.record("Penstock/shop-dev", "ServerErrors", dimensions, 1.0, at=at, count=errors)
 
 
 class Busy(FakeClock):

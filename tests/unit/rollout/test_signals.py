@@ -12,7 +12,6 @@ from penstock.rollout.signals import (
     RouteWatch,
     Watch,
     access_namespace,
-    access_routes,
     alarm_name,
     queries,
     slot_watch,
@@ -193,12 +192,6 @@ def test_a_series_is_asked_for_once_and_only_for_what_is_watched() -> None:
     assert len(queries([], [ROUTES])) == 8
     assert {query.statistic for query in queries([slow])} == {"Sum", "SampleCount", "TC(250:)"}
     assert access_namespace("shop-dev") == ROUTES.namespace
-
-
-def test_a_route_for_any_verb_is_looked_for_under_every_verb() -> None:
-    assert access_routes("POST", "/users") == ("POST /users",)
-    assert len(access_routes("ANY", "/files/{proxy+}")) == 7
-    assert "PATCH /files/{proxy+}" in access_routes("ANY", "/files/{proxy+}")
 
 
 def test_alarms_are_known_by_their_names() -> None:
