@@ -48,6 +48,7 @@ def foretell_plan(
     except RemoteFault as fault:
         warn(world, f"the last hour cannot be read: {fault.what}")
         return None
+    tell_unjudged(world, measures, changed)
     return foretell(before, changed & {watch.service for watch in measures.watches}, steps, rules, policy)
 
 

@@ -159,6 +159,11 @@ def test_without_a_history_it_is_told_and_the_first_minutes_beside_it_say_what_i
     assert rollout.evidence.series["users", "latency"].canary.calls
 
 
+def test_a_plan_tells_it_as_well(asleep: Verbs) -> None:
+    asleep.deploy(plan_only=True)
+    assert any(text.startswith("latency of users is not judged yet") for text in notes(asleep))
+
+
 def test_a_slower_release_is_found_though_there_was_no_history(asleep: Verbs) -> None:
     traffic = asleep.shop.clock.traffic  # type: ignore[attr-defined]
     traffic.slower = {"users": 30.0}
