@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SLOWEST = 3
 """Services and signals that are played: those that are expected to need longest. The others pass meanwhile."""
+HOPELESS = 0.999
+"""A larger share of bad calls makes no difference: nothing passes."""
 ROUNDED = 60.0
 """Seconds that a change of weight costs on average: until it is everywhere, and to the next whole minute."""
 
@@ -72,7 +74,13 @@ def streams(strata: Iterable[Stratum], minutes: float) -> tuple[Stream, ...]:
         calls[stratum.service, stratum.signal] += stratum.stable.calls
         bad[stratum.service, stratum.signal] += stratum.stable.bad
     return tuple(
-        Stream(service=service, signal=signal, rate=count / minutes, bad=bad[service, signal] / count, known=count)
+        Stream(
+            service=service,
+            signal=signal,
+            rate=count / minutes,
+            bad=min(bad[service, signal] / count, HOPELESS),
+            known=count,
+        )
         for (service, signal), count in sorted(calls.items())
         if count
     )

@@ -11,7 +11,7 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.access_log import fits_filters
 from penstock.model.errors import CameBack, Inconclusive
-from penstock.model.events import Note, RolloutJudged, RolloutMoved
+from penstock.model.events import Note, PlanReady, RolloutJudged, RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Function, Route
 from penstock.operations.rollout_store import RolloutStore
@@ -157,6 +157,14 @@ def test_without_a_history_it_is_told_and_the_first_minutes_beside_it_say_what_i
     assert rollout is not None
     assert rollout.slow == {f"shop-dev-{name}:green": 25.0 for name in ("orders", "users", "worker")}
     assert rollout.evidence.series["users", "latency"].canary.calls
+
+
+def test_a_release_that_answers_nothing_at_all_has_a_forecast_too(verbs: Verbs, traffic: Traffic) -> None:
+    traffic.everywhere = 1.0
+    verbs.shop.clock.sleep(3600.0)
+    verbs.deploy(plan_only=True)
+    (ready,) = verbs.shop.events.of(PlanReady)[-1:]
+    assert "a healthy release is not promoted before the deadline of 1h" in ready.plan["forecast"]
 
 
 def test_a_plan_tells_it_as_well(asleep: Verbs) -> None:
