@@ -32,10 +32,12 @@ from streams import (
     stratum,
 )
 
-from penstock.rollout.advance import MINUTE, first_clean_minute
+from penstock.rollout.advance import advance
 from penstock.rollout.forecast import Traffic, minutes_to_pass
+from penstock.rollout.horizon import Stream, horizon
 from penstock.rollout.judge import Evidence, JudgePolicy, Verdict, accumulate, judge
-from penstock.rollout.state import Rollout, Rules
+from penstock.rollout.minutes import MINUTE, first_clean_minute, old_enough, to_judge
+from penstock.rollout.state import Finished, Observation, Promote, Revert, Rollout, Rules, Shift
 from penstock.rollout.strata import SIGNALS
 from penstock.rollout.strategies import Bake, SetWeight
 
@@ -49,9 +51,11 @@ AWS = Rules(slowest=10.0)
 USUAL = 0.005
 """Share of bad calls of a service that nobody complains about."""
 HALF_HOUR = 30
+BEGAN = 1_700_000_040.0
+LONGEST_WALK = 86_400.0
 SLOWER = 1 - NormalDist().cdf(NormalDist().inv_cdf(0.9) - log(1.3) / 0.5)
 """Share of calls above the 90th percentile of a log-normal latency (sigma 0.5) once all of them take 30 % longer."""
-TABLES = ("calibration", "passes", "power", "promotion", "cost")
+TABLES = ("calibration", "passes", "power", "promotion", "walks", "cost")
 MINUTE_COST, THOUSAND_COST = 5.0, 1.0
 """Goals: milliseconds for a service and minute, seconds for 1,000 services."""
 
@@ -73,6 +77,8 @@ def main() -> None:
             power(workers, options.streams, missed)
         if "promotion" in options.only:
             promotion(workers, max(100, options.streams // 20), missed)
+        if "walks" in options.only:
+            walks(workers, max(20, options.streams // 50), missed)
     if "cost" in options.only:
         cost(missed)
     print(f"ended: {machine()}")
@@ -258,6 +264,48 @@ def promotion(workers: Workers, streams: int, missed: list[str]) -> None:
     print(aligned(lines), "\n")
 
 
+def walks(workers: Workers, streams: int, missed: list[str]) -> None:
+    """When a canary of 10 and 50 %, five minutes each, promotes healthy releases, and what its forecast had said."""
+    lines = [
+        ("healthy releases, 10 % and 50 % for 5 min each", "promoted", "median", "9 in 10", "forecast", "goal", "")
+    ]
+    steps = (SetWeight(10), Bake(300), SetWeight(50), Bake(300), SetWeight(100))
+    for usual in (0.0, USUAL):
+        for rate in (60, 600, 6_000):
+            one = Stream(service="users", signal="errors", rate=rate, bad=usual, known=rate * 60)
+            said = horizon((one,), steps, AWS, POLICY)
+            assert said is not None
+            walk = Rollout(
+                id="",
+                environment="",
+                release="",
+                stable="",
+                steps=steps,
+                rules=replace(AWS, deadline=LONGEST_WALK),
+                policy=POLICY,
+                changed=(one.service,),
+                began=BEGAN,
+                entered=BEGAN,
+                moved=BEGAN,
+            )
+            title = f"{usual:.1%} errors, {rate:,}/min"
+            ends = list(workers.imap(partial(walked, walk, one), range(streams), chunksize=5))
+            promoted_after = sorted(minutes for minutes in ends if minutes is not None)
+            median = statistics.median(promoted_after)
+            lines.append(
+                (
+                    title,
+                    percent(len(promoted_after) / streams),
+                    f"{median:.0f} min",
+                    f"{promoted_after[int(0.9 * len(promoted_after))]:.0f} min",
+                    f"{said.soonest:.0f} to {said.latest:.0f} min",
+                    "median within it, 1 min spared",
+                    met(said.soonest - 1 <= median <= said.latest + 1, f"walk of {title}", missed),
+                )
+            )
+    print(aligned(lines), "\n")
+
+
 def cost(missed: list[str]) -> None:
     """What a minute costs: one service with all signals, a huge one, a thousand."""
     lines = [("cost of a minute", "median", "goal", "")]
@@ -274,6 +322,35 @@ def cost(missed: list[str]) -> None:
 
 
 # ------------------------------------------------------------------------------------------ single streams
+
+
+def walked(walk: Rollout, one: Stream, seed: int) -> float | None:
+    """Minutes until `advance` promotes a healthy release, looked at every ten seconds; None when it goes back."""
+    chance = Random(f"walk {one} {seed}")  # noqa: S311 -- traffic, not secrets
+    known = (0, 0, round(one.known), round(one.known * one.bad))
+    hour = (stratum(int(BEGAN) - 60 * MINUTE, known, one.signal, one.service),)
+    walk = replace(walk, evidence=accumulate(walk.evidence, hour, walk.policy, frozenset(walk.changed)))
+    now, weight = BEGAN + chance.random() * MINUTE, 0
+    began = now
+    while True:
+        minutes = to_judge(walk, now)
+        strata = []
+        for minute in minutes:
+            canary = binomial(chance, round(one.rate), weight / 100)
+            stable = round(one.rate) - canary
+            counts = (canary, binomial(chance, canary, one.bad), stable, binomial(chance, stable, one.bad))
+            strata.append(stratum(minute, counts, one.signal, one.service))
+        until = old_enough(walk, now) if minutes else walk.judged
+        walk, action = advance(walk, Observation(now=now, weight=weight, strata=tuple(strata), until=until))
+        match action:
+            case Shift(percent=weight):
+                pass
+            case Promote():
+                return (now - began) / MINUTE
+            case Revert() | Finished():
+                return None
+            case _:
+                now += 10.0
 
 
 def false_alarms(scenario: Scenario, seed: int, policy: JudgePolicy = POLICY) -> tuple[bool, ...]:

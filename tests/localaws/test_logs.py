@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from penstock.localaws.insights import Event, QueryError, answer, counts
 from penstock.localaws.log_patterns import PatternError, compiled
 
 if TYPE_CHECKING:
@@ -42,6 +43,76 @@ def test_json_patterns(pattern: str, found: bool) -> None:
 def test_patterns_that_cannot_be_read(pattern: str) -> None:
     with pytest.raises(PatternError):
         compiled(pattern)
+
+
+def counted(text: str, *lines: dict[str, object], limit: int | None = None) -> list[dict[str, str]]:
+    events = [
+        Event(at=1_800_000_000_000 + 30_000 * number, message=json.dumps(line)) for number, line in enumerate(lines)
+    ]
+    rows, _ = answer(text, [*events, Event(at=1_800_000_000_000, message="no json")], limit)
+    return [{field["field"]: field["value"] for field in row} for row in rows]
+
+
+REQUESTS: tuple[dict[str, object], ...] = (
+    {"route": "GET /a", "status": 200, "canary": "true"},
+    {"route": "GET /a", "status": 503, "canary": "true"},
+    {"route": "GET /b|c", "status": 500, "canary": "-"},
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("stats count(*)", [{"count(*)": "4"}]),
+        ("filter status >= 500 | stats count(*) as n", [{"n": "2"}]),
+        ("filter canary != '-' and not (status < 500) | stats count(*) as n", [{"n": "1"}]),
+        ('filter route in ["GET /b|c", "GET /x"] | stats count(*) as n by route', [{"route": "GET /b|c", "n": "1"}]),
+        (
+            "filter ispresent(status) | stats count(*) as n by floor(status / 100) as h | limit 1",
+            [{"h": "5", "n": "2"}],
+        ),
+        (
+            "fields floor(status/100) as h | filter h = 2 or status = 999 | stats count(*) as n by h",
+            [{"h": "2", "n": "1"}],
+        ),
+        (
+            "filter route like 1 | stats count(*)",
+            None,
+        ),
+        ("stats avg(status)", None),
+        ("stats count(*) by nothing(", None),
+        ("stats count(*) | sort n", None),
+        ("filter status >= 500 ) | stats count(*)", None),
+        ("filter 1 = 'one | stats count(*)", None),
+    ],
+)
+def test_queries_that_count(text: str, rows: list[dict[str, str]] | None) -> None:
+    assert counts(text)
+    if rows is None:
+        with pytest.raises(QueryError):
+            counted(text, *REQUESTS)
+    else:
+        assert counted(text, *REQUESTS) == rows
+
+
+def test_queries_count_by_minute() -> None:
+    found = counted("filter ispresent(route) | stats count(*) as n by bin(1m)", *REQUESTS)
+    assert found == [
+        {"bin(1m)": "2027-01-15 08:00:00.000", "n": "2"},
+        {"bin(1m)": "2027-01-15 08:01:00.000", "n": "1"},
+    ]
+
+
+def test_a_query_that_cannot_be_read_is_refused_and_one_that_lists_is_left_to_ministack(account: Account) -> None:
+    logs = account.client("logs")
+    logs.create_log_group(logGroupName="/asked")
+    asked = {"logGroupName": "/asked", "startTime": 0, "endTime": 1}
+    with pytest.raises(logs.exceptions.MalformedQueryException):
+        logs.start_query(**asked, queryString="stats median(x)")
+    with pytest.raises(logs.exceptions.ResourceNotFoundException):
+        logs.start_query(**{**asked, "logGroupName": "/absent"}, queryString="stats count(*)")
+    listed = logs.start_query(**asked, queryString="fields @message | limit 1")["queryId"]
+    assert logs.get_query_results(queryId=listed)["status"] == "Complete"
 
 
 def test_filtering_and_metric_filters_see_the_same_events(account: Account) -> None:

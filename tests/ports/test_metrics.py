@@ -3,6 +3,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
+from penstock.model.errors import NotFound
 from penstock.ports import MetricQuery
 
 if TYPE_CHECKING:
@@ -68,6 +71,44 @@ def test_more_queries_than_one_call_takes_are_answered_all_the_same(place: Place
     found = place.metrics.minutes([*queries, *queries], start=MINUTE, end=MINUTE + 60)
     assert len(found) == 504
     assert [asked for asked in queries if found[asked]] == [queries[503]]
+
+
+def test_an_access_log_is_counted_by_route_side_and_minute(place: Place, name: str) -> None:
+    users, orders = "GET /users/{id}", "POST /orders"
+    place.log_requests(
+        name,
+        [
+            (users, "true", 200, MINUTE),
+            (users, "true", 503, MINUTE + 59.999),
+            (users, "false", 404, MINUTE + 1),
+            (users, "false", 499, MINUTE + 60),
+            (users, "-", 500, MINUTE + 2),
+            (orders, "true", 500, MINUTE + 3),
+            ("GET /other", "true", 500, MINUTE + 3),
+            (users, "true", 500, MINUTE + 120),
+            (users, "true", 500, MINUTE - 0.001),
+        ],
+    )
+    found = place.metrics.answered(name, [users, orders], start=MINUTE, end=MINUTE + 120)
+    assert sorted((one.route, one.canary, one.minute - MINUTE, one.requests, one.errors) for one in found) == [
+        (users, False, 0, 1, 0),
+        (users, False, 60, 1, 0),
+        (users, True, 0, 2, 1),
+        (orders, True, 0, 1, 1),
+    ]
+    assert not place.metrics.answered(name, [users], start=MINUTE + 600, end=MINUTE + 660)
+
+
+def test_an_access_log_that_is_not_there_is_a_fault_and_not_an_empty_one(place: Place, name: str) -> None:
+    with pytest.raises(NotFound):
+        place.metrics.answered(f"absent-{name}", ["GET /users"], start=MINUTE, end=MINUTE + 60)
+
+
+def test_routes_too_many_for_the_text_of_a_query_are_counted_all_the_same(place: Place, name: str) -> None:
+    routes = [f"GET /service-{number}/things/{{id}}" for number in range(600)]
+    place.log_requests(name, [(routes[599], "true", 500, MINUTE), ("GET /other", "true", 500, MINUTE)])
+    (found,) = place.metrics.answered(name, routes, start=MINUTE, end=MINUTE + 60)
+    assert (found.route, found.errors) == (routes[599], 1)
 
 
 def test_alarms_are_found_by_name_and_by_prefix(place: Place, name: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.infra.hcl import reference
 from penstock.infra.naming import arn, partition
+from penstock.model.access_log import access_log_group, fits_filters
 
 if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
@@ -44,4 +45,6 @@ def controller_module(workspace: Workspace) -> dict[str, Any]:
             "live": reference("module.rest_api.id"),
             "preview": reference("module.rest_api.preview_id"),
         }
+    if environment.has_access_log and not fits_filters(workspace):
+        found["access_log"] = arn(workspace, "logs", f"log-group:{access_log_group(workspace.api_name)}")
     return found

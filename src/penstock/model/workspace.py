@@ -323,6 +323,11 @@ class Environment:
     """Whether artifacts are shared between machines through the environment's bucket."""
 
     @property
+    def has_access_log(self) -> bool:
+        """Whether the API's requests are logged. That costs money: only where people or a judge look at it."""
+        return self.profile != "minimal" or self.rollout.is_judged
+
+    @property
     def is_local(self) -> bool:
         """True when the environment lives in the embedded AWS of this machine."""
         return self.endpoint == "local"

@@ -22,7 +22,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
-from penstock.operations.rollout import begin, drive, judge_policy, set_out, slowest
+from penstock.operations.rollout import begin, drive, judge_policy, rules_of, set_out, slowest
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive
@@ -263,7 +263,8 @@ def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
     steps = STRATEGIES[wanted.strategy](policy)
     if not is_weighted(steps):
         return None
-    return foretell_plan(world, judged(_changed(world, wanted.release, live)), steps, judge_policy(policy))
+    changed = judged(_changed(world, wanted.release, live))
+    return foretell_plan(world, changed, steps, rules_of(world, changed), judge_policy(policy))
 
 
 # ------------------------------------------------------------------------------------------ small things

@@ -14,8 +14,8 @@ from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer
 from penstock.operations.engine import bring_back, glance, reach
-from penstock.operations.foretell import foretell
-from penstock.operations.measure import Measured, history, measure, watched
+from penstock.operations.foretell import foretell, tell_unjudged
+from penstock.operations.measure import Measured, history, late_thresholds, measure, watched, with_thresholds
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly, tell_news
@@ -28,8 +28,9 @@ from penstock.operations.warmth import follow, shares_live, warm
 from penstock.operations.watchdog import call_off, watch_over
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared, weight
-from penstock.rollout.advance import advance, to_judge
+from penstock.rollout.advance import advance
 from penstock.rollout.judge import JudgePolicy, accumulate
+from penstock.rollout.minutes import first_due, old_enough, to_judge
 from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
 
 if TYPE_CHECKING:
@@ -61,12 +62,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         release=release.id,
         stable=stable,
         steps=steps,
-        rules=Rules(
-            on_inconclusive=policy.on_inconclusive,
-            deadline=policy.deadline or DEADLINE,
-            delay=policy.delay,
-            slowest=slowest(world, changed),
-        ),
+        rules=rules_of(world, changed),
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
         author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
@@ -74,6 +70,18 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         began=now,
         entered=now,
         moved=now,
+    )
+
+
+def rules_of(world: World, changed: frozenset[str]) -> Rules:
+    """How the configuration has a release of these services walked."""
+    policy = world.workspace.environment.rollout
+    return Rules(
+        on_inconclusive=policy.on_inconclusive,
+        deadline=policy.deadline or DEADLINE,
+        delay=policy.delay,
+        slowest=slowest(world, changed),
+        timeouts={service.name: slowest(world, frozenset({service.name})) for service in world.workspace.services},
     )
 
 
@@ -265,7 +273,8 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
     except RemoteFault as fault:
         warn(world, f"the last hour cannot be read: {fault.what}")
         return rollout
-    said = foretell(before, rollout.changed, rollout.steps, rollout.policy)
+    tell_unjudged(world, measures, frozenset(rollout.changed))
+    said = foretell(before, rollout.changed, rollout.steps, rollout.rules, rollout.policy)
     if said:
         note(world, f"forecast: {said}")
     evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))
@@ -295,20 +304,28 @@ def _quiet_alarms(world: World) -> tuple[str, ...]:
     found = world.alarms.states(workspace.environment.rollout.alarms, prefix=prefix)
     ours = (f"-{slot}", f"-{LIVE_ALIAS}", f"{prefix}api")
     watched = {name: state for name, state in found.items() if not name.startswith(prefix) or name.endswith(ours)}
+    for name in workspace.environment.rollout.alarms:
+        if name not in found:
+            warn(world, f"alarm {name} does not exist in {workspace.environment.region}, so it can stop nothing")
     for name, state in watched.items():
         if state.value == "ALARM":
             warn(world, f"alarm {name} rings already: it cannot stop this rollout, which is judged beside what runs")
     return tuple(sorted(name for name, state in watched.items() if state.value != "ALARM"))
 
 
-def _ringing(world: World, rollout: Rollout) -> tuple[str, ...]:
+def _ringing(world: World, rollout: Rollout) -> tuple[str, ...] | None:
+    """The alarms that ring; None when one of them cannot be read, which is no good news."""
     if not rollout.alarms:
         return ()
     try:
         found = world.alarms.states(rollout.alarms)
     except RemoteFault as fault:
-        warn(world, f"the alarms cannot be read: {fault.what}")
-        return ()
+        warn(world, f"the alarms cannot be read, and nothing goes on without them: {fault.what}")
+        return None
+    gone = sorted(set(rollout.alarms) - set(found))
+    if gone:
+        warn(world, f"nothing goes on without the alarms that were there: {', '.join(gone)}")
+        return None
     return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
 
 
@@ -352,11 +369,15 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         percent = None
     minutes = to_judge(rollout, now)
     until = rollout.judged
-    found = Measured()
+    found, late = Measured(), dict[str, float]()
     if minutes:
         try:
-            found = measure(world, measures, minutes)
-            until = float(minutes.stop)
+            known = dict(rollout.slow or {})
+            late |= late_thresholds(
+                world, with_thresholds(measures, known), lambda service: first_due(rollout, service, now)
+            )
+            found = measure(world, with_thresholds(measures, known | late), minutes)
+            until = max(until, old_enough(rollout, now))
         except RemoteFault as fault:
             warn(world, f"the measurements cannot be read: {fault.what}")
     return Observation(
@@ -365,6 +386,7 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         strata=found.strata,
         shares=found.shares,
         until=until,
+        slow=late,
         alarms=_ringing(world, rollout),
         orders=store.orders(rollout),
     )

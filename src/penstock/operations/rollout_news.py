@@ -50,6 +50,10 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
     known = {(one.function, one.kind) for one in findings(before.traffic)}
     new = (one for one in findings(now.traffic) if (one.function, one.kind) not in known)
     found += [f"traffic check: {one.sentence}" for one in new]
+    if now.slow and before.slow is not None and now.slow != before.slow:
+        new_limits = {side: slow for side, slow in now.slow.items() if side not in before.slow}
+        told = ", ".join(f"{side} above {slow:,.0f} ms" for side, slow in sorted(new_limits.items()))
+        found.append(f"what is slow is known now: {told}")
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:

@@ -19,7 +19,7 @@ from penstock.ports.account import (
 from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation, Provisioned
 from penstock.ports.gateway import CanaryState, Gateway, HttpAnswer, StageState
 from penstock.ports.machine import Clock, Command, CommandResult, Commands, EventSink, Files
-from penstock.ports.metrics import Alarms, AlarmState, AlarmValue, MetricQuery, Metrics
+from penstock.ports.metrics import Alarms, AlarmState, AlarmValue, Answered, MetricQuery, Metrics
 from penstock.ports.store import ObjectStore, Signature, Signer, StoredObject
 from penstock.ports.tools import Interpreters, LocalAws, LocalStatus, Terraform, TerraformPlan
 
@@ -28,6 +28,7 @@ __all__ = [
     "AlarmValue",
     "Alarms",
     "AliasState",
+    "Answered",
     "CanaryState",
     "Clock",
     "Command",

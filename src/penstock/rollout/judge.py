@@ -5,20 +5,21 @@
 FAIL comes from a bet against "no worse than what runs beside it" (eprocess.py) over all services and signals, or from
 the hard fast path; PASS from a bet against "worse by more than the margin" (noninferiority.py) in every signal of every
 changed service. Both may be looked at after every minute. Unchanged services can only FAIL. Numbers that contradict
-each other are an ERROR. Too little evidence is INCONCLUSIVE, never good news.
+each other are an ERROR, and so is a signal that is silent about calls which others tell of. Too little evidence is
+INCONCLUSIVE, never good news.
 """
 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING, Any
 
 from penstock.rollout import noninferiority, sentences
 from penstock.rollout.accumulate import accumulate, begin_step, log_e
 from penstock.rollout.evidence import Alarm, Evidence, JudgePolicy, Series
-from penstock.rollout.strata import Sample
+from penstock.rollout.strata import SIGNALS, Sample
 
 if TYPE_CHECKING:
     from penstock.rollout.strata import Signal
@@ -171,7 +172,17 @@ def _changed(service: str, evidence: Evidence, policy: JudgePolicy, whole: float
     if any(
         evidence.series[service, signal].canary.calls or evidence.series[service, signal].fault for signal in signals
     ):
-        return [_finding(service, signal, evidence.series[service, signal], policy, whole) for signal in signals]
+        silent = [signal for signal in SIGNALS if evidence.is_unmeasured(service, signal)]
+        found = [
+            *(_unmeasured(service, signal, evidence, policy) for signal in silent),
+            *(
+                _finding(service, signal, evidence.series[service, signal], policy, whole)
+                for signal in signals
+                if signal not in silent
+            ),
+        ]
+        is_alone = "latency" not in signals and not any(finding.stable.calls for finding in found)
+        return [_with_remark(finding) for finding in found] if is_alone else found
     return [
         Finding(
             service=service,
@@ -185,6 +196,33 @@ def _changed(service: str, evidence: Evidence, policy: JudgePolicy, whole: float
             sentence=sentences.silent(service),
         )
     ]
+
+
+def _with_remark(finding: Finding) -> Finding:
+    """A pass without a baseline says what it does not stand for."""
+    if finding.verdict is not Verdict.PASS:
+        return finding
+    return replace(finding, sentence=f"{finding.sentence}; {sentences.UNTIMED}")
+
+
+def _unmeasured(service: str, signal: Signal, evidence: Evidence, policy: JudgePolicy) -> Finding:
+    """A signal that should have told of calls, and did not: an ERROR, unless these are few and it may only be late.
+
+    Latency is where few call: what is slow is told by what ran beside the canary until then.
+    """
+    one = evidence.series.get((service, signal), Series(changed=True))
+    known = one.canary.calls + one.unseen or evidence.canary_calls(service)
+    return Finding(
+        service=service,
+        signal=signal,
+        verdict=Verdict.INCONCLUSIVE if signal == "latency" or known < policy.minimum else Verdict.ERROR,
+        canary=one.canary,
+        stable=one.stable,
+        log_e=0.0,
+        odds=None,
+        needs=None,
+        sentence=sentences.unmeasured(service, signal, seen=one.canary.calls, known=known),
+    )
 
 
 def _finding(service: str, signal: Signal, one: Series, policy: JudgePolicy, whole: float) -> Finding:

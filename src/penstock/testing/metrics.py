@@ -7,21 +7,26 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from penstock.model.errors import NotFound, RemoteFault
+from penstock.ports import Answered
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from penstock.ports import AlarmState, MetricQuery
 
 MINUTE = 60
+SERVER_ERROR = 500
 _RANGE = re.compile(r"TC\((?P<low>[0-9.]*):(?P<high>[0-9.]*)\)")
 
 Series = tuple[str, str, frozenset[tuple[str, str]]]
 
 
 class FakeMetrics:
-    """Metrics of one account, by the values that were recorded."""
+    """Metrics of one account, by the values that were recorded, and access logs by the requests."""
 
     def __init__(self) -> None:
+        self._requests: dict[str, Counter[tuple[str, bool, int, int]]] = {}
         self._values: dict[Series, dict[int, Counter[float]]] = {}
         self.visible_until = math.inf
         """Seconds since the epoch: minutes that end later are not published yet."""
@@ -57,15 +62,37 @@ class FakeMetrics:
             }
         return found
 
+    def request(self, group: str, route: str, *, canary: bool, status: int, at: float, count: int = 1) -> None:
+        """Write so many requests of a moment into the access log of a stage that has a canary."""
+        minute = int(at // MINUTE) * MINUTE
+        self._requests.setdefault(group, Counter())[route, canary, minute, status] += count
+
+    def answered(self, group: str, routes: Sequence[str], *, start: int, end: int) -> Sequence[Answered]:
+        """What an access log tells of these routes. Raises NotFound for a group that nothing was written to."""
+        if group not in self._requests:
+            raise NotFound(f"there is no log group {group}", where="logs:StartQuery")
+        found: dict[tuple[str, bool, int], Counter[bool]] = {}
+        for (route, canary, minute, status), count in sorted(self._requests[group].items()):
+            if route in routes and start <= minute < min(end, self.visible_until):
+                found.setdefault((route, canary, minute), Counter())[status >= SERVER_ERROR] += count
+        return tuple(
+            Answered(route=route, canary=canary, minute=minute, requests=counts.total(), errors=counts[True])
+            for (route, canary, minute), counts in found.items()
+        )
+
 
 class FakeAlarms:
     """Alarms in a dict that is open to tests."""
 
     def __init__(self) -> None:
         self.alarms: dict[str, AlarmState] = {}
+        self.broken = ""
+        """Why CloudWatch does not answer; empty when it does."""
 
     def states(self, names: Sequence[str] = (), *, prefix: str | None = None) -> Mapping[str, AlarmState]:
         """The alarms of these names, and those whose names begin with the prefix, by name."""
+        if self.broken:
+            raise RemoteFault(self.broken, where="cloudwatch:DescribeAlarms")
         return {
             name: state
             for name, state in self.alarms.items()

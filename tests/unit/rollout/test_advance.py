@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
-from penstock.rollout.advance import advance, deadline, judgement_of, old_enough, to_judge
+from penstock.rollout.advance import advance, deadline, judgement_of
 from penstock.rollout.judge import JudgePolicy, Verdict
+from penstock.rollout.minutes import first_clean_minute, is_due, old_enough, to_judge
 from penstock.rollout.state import (
     Action,
     Check,
@@ -81,16 +83,22 @@ class World:
         self.rollout, self.calls, self.bad = rollout, calls, bad
         self.now, self.weight = BEGAN, 0
         self.wrong = ""
+        self.unlogged = False
+        """Whether the access log tells nothing."""
         self.checked: tuple[int, str] | None = None
         self.walk: list[Action] = []
 
-    def turn(self, *orders: Order, alarms: tuple[str, ...] = (), blind: bool = False) -> Action:
+    def turn(self, *orders: Order, alarms: tuple[str, ...] | None = (), blind: bool = False) -> Action:
         minutes = to_judge(self.rollout, self.now)
+        strata = traffic(minutes, calls=self.calls, bad=self.bad, weight=self.weight)
+        if self.unlogged:
+            unseen = (replace(one, signal="5xx", canary=Sample(), unseen=one.canary.calls) for one in strata)
+            strata = (*strata, *unseen)
         seen = Observation(
             now=self.now,
             weight=None if blind else self.weight,
-            strata=traffic(minutes, calls=self.calls, bad=self.bad, weight=self.weight),
-            until=max(self.rollout.judged, float(minutes.stop) if minutes else 0.0),
+            strata=strata,
+            until=max(self.rollout.judged, old_enough(self.rollout, self.now) if minutes else 0.0),
             alarms=alarms,
             orders=orders,
             checked=self.checked,
@@ -141,10 +149,103 @@ def test_without_traffic_the_deadline_ends_it() -> None:
 
 
 def test_who_is_asked_and_says_nothing_is_not_waited_for_for_ever() -> None:
-    world = World(a_rollout(deadline=1200.0, on_inconclusive="ask"), calls=100, bad=0)
+    world = World(a_rollout(deadline=1200.0, on_inconclusive="ask"), calls=20, bad=0)
     rollout = world.to_the_end()
     assert rollout.outcome == "reverted"
     assert "a person is to decide" in str(rollout.reverting)
+
+
+def test_who_is_asked_is_told_what_to_type_and_until_when() -> None:
+    world = World(a_rollout(deadline=1200.0, on_inconclusive="ask"), calls=20, bad=0)
+    while not world.rollout.held:
+        world.turn()
+    assert str(world.rollout.held).startswith(
+        "a person is to decide until 2023-11-14 22:34 UTC, or it goes back: "
+        "penstock promote -e dev, or penstock abort -e dev; users: "
+    )
+
+
+def test_who_was_asked_is_not_needed_any_more_when_the_evidence_comes() -> None:
+    world = World(a_rollout(on_inconclusive="ask"), calls=20, bad=0)
+    while not world.rollout.held:
+        world.turn()
+    world.calls = 2000
+    assert world.to_the_end().outcome == "promoted"
+
+
+def test_a_pause_that_a_person_ordered_is_not_ended_by_evidence() -> None:
+    world = World(a_rollout(deadline=1200.0), calls=2000, bad=0)
+    while world.weight == 0:
+        world.turn()
+    world.turn(Order(id="1", verb="pause", by="alice"))
+    assert world.to_the_end().outcome == "reverted"
+
+
+def test_more_weight_does_not_mend_a_measurement() -> None:
+    world = World(a_rollout(deadline=1200.0, on_inconclusive="raise"), calls=2000, bad=0)
+    world.unlogged = True
+    assert world.to_the_end().outcome == "reverted"
+    assert Shift(50) not in world.walk
+
+
+def test_nothing_goes_on_while_alarms_cannot_be_read_and_the_deadline_says_so() -> None:
+    world = World(a_rollout(deadline=1200.0), calls=2000, bad=0)
+    while world.rollout.outcome is None:
+        world.turn(alarms=None)
+    assert Shift(10) not in world.walk
+    assert "its alarms cannot be read" in str(world.rollout.reverting)
+
+
+# ------------------------------------------------------------------------------------------ whose minutes, and when
+
+
+def due(rollout: Rollout, service: str, now: float) -> list[int]:
+    return [minute for minute in to_judge(rollout, now) if is_due(rollout, service, minute, old_enough(rollout, now))]
+
+
+def at_ten_percent(**timeouts: float) -> World:
+    world = World(a_rollout(slowest=10.0, timeouts={"users": 10.0, **timeouts}), calls=600, bad=0)
+    while world.rollout.at != 2:
+        world.turn()
+    return world
+
+
+@pytest.mark.parametrize(("timeout", "later"), [(3.0, 0), (10.0, 0), (11.0, 1), (70.0, 1), (900.0, 15)])
+def test_a_minute_of_each_service_is_judged_when_its_own_calls_must_have_ended(timeout: float, later: int) -> None:
+    world = at_ten_percent(worker=timeout)
+    rollout, clean = world.rollout, int(first_clean_minute(world.rollout))
+    first, users = (
+        next(now for now in range(clean, clean + 7200) if due(rollout, service, now)) for service in ("worker", "users")
+    )
+    assert due(rollout, "worker", first) == [clean]
+    complete = clean + 60 + timeout + rollout.rules.delay
+    assert complete <= first <= complete + 60, "never while errors may still come in, and no more than a tick later"
+    assert first == users + 60 * later
+
+
+def test_a_fast_service_does_not_wait_for_a_slow_one_that_changed_too() -> None:
+    world = World(a_rollout(slowest=900.0, timeouts={"users": 10.0, "worker": 900.0}), calls=600, bad=60)
+    assert world.to_the_end().outcome == "reverted"
+    assert world.now - BEGAN < 600, "users is found bad long before the worker's first minute is complete"
+
+
+def test_every_clean_minute_of_every_service_is_judged_once_though_the_weight_has_moved_on() -> None:
+    world = at_ten_percent(worker=900.0)
+    world.calls = 10_000
+    judged: dict[str, list[int]] = {"users": [], "worker": []}
+    while world.now < BEGAN + 3000:
+        for service, minutes in judged.items():
+            minutes.extend(due(world.rollout, service, world.now))
+        world.turn(alarms=None if world.rollout.at == 4 else ())  # it stays at 50 %
+    (*_, (begin, end)) = world.rollout.clean
+    assert {minute < end for minute in judged["users"]} == {True, False}, "of both weights"
+    assert begin == judged["users"][0]
+    assert len(set(judged["worker"])) == len(judged["worker"])
+    last = judged["worker"][-1]
+    assert last > end, "it has come to the second weight"
+    assert {minute for minute in judged["users"] if minute <= last} <= set(judged["worker"])
+    moved = range(int(end), int(first_clean_minute(world.rollout)), 60)
+    assert not set(moved) & set(judged["worker"]), "and left the change of weight out"
 
 
 def test_raising_the_weight_brings_the_evidence_that_was_missing() -> None:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from penstock.adapters.aws.faults import calling
+from penstock.adapters.aws.insights import answered
 from penstock.model.errors import RemoteFault
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricDataResultTypeDef
 
     from penstock.adapters.aws.session import AwsSession
-    from penstock.ports import MetricQuery
+    from penstock.ports import Answered, MetricQuery
 
 QUERIES = 500
 """Queries of one call (CloudWatch quotas)."""
@@ -54,6 +55,10 @@ class AwsMetrics:
                     for moment, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True)
                 )
         return found
+
+    def answered(self, group: str, routes: Sequence[str], *, start: int, end: int) -> Sequence[Answered]:
+        """What an access log tells of these routes, by Logs Insights, which costs by the bytes that it reads."""
+        return answered(self._session, group, routes, start=start, end=end)
 
     def _results(
         self, queries: Sequence[MetricDataQueryTypeDef], first: int, last: int
