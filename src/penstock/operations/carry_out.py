@@ -53,6 +53,7 @@ from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
 from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Verify, is_walked, is_weighted, unshared, walk
+from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from penstock.operations.world import Confirm, World
     from penstock.ports import TerraformPlan
     from penstock.rollout.state import Rollout
+    from penstock.rollout.strategies import Step
 
 
 def plan_only(world: World, wanted: Wanted, request: DeployRequest) -> Deployed:
@@ -150,6 +152,8 @@ def _walk(
             case AwaitSwitch():
                 if not already:
                     name = world.workspace.environment.name
+                    if world.workspace.environment.rollout.webhooks:
+                        warn(world, "no webhook is asked: with blue-green a person decides, by penstock switch")
                     note(
                         world,
                         f"release {release.id} waits beside the live one; to move traffic: penstock switch -e {name}",
@@ -160,6 +164,7 @@ def _walk(
     changed = _changed(world, release, live)
     if not judged(changed):
         steps = unshared(steps)
+    steps = _with_webhooks(world, steps, live)
     if live is None or already or not is_walked(steps):
         go_live(world, session, release, applied)
     else:
@@ -169,6 +174,14 @@ def _walk(
             return False
         drive(world, session, rollout, release, applied)
     return True
+
+
+def _with_webhooks(world: World, steps: tuple[Step, ...], live: Release | None) -> tuple[Step, ...]:
+    """The walk with whoever is to be asked on it. Nobody is asked of the very first release, and that is said."""
+    hooks = world.workspace.environment.rollout.webhooks
+    if hooks and live is None:
+        note(world, "this is the first release: there is no traffic that webhooks could keep from it")
+    return asking(steps, hooks)
 
 
 def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
@@ -233,6 +246,7 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
     at_once = sorted(function.key for function in changed if moves_at_once(function)) if is_weighted(steps) else []
     if not judged(changed):
         steps = unshared(steps)
+    steps = asking(steps, policy.webhooks)
     rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
     if live is None or not is_walked(steps):
         return rest if live is not None else ""

@@ -24,6 +24,20 @@ class MetricQuery:
     statistic: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricQuestion:
+    """One number for each period: a series, metric math over several, or a query of Metrics Insights.
+
+    `terms` are series by their names in the expression; where there is no expression there is exactly one, which is
+    asked for itself. `period` is in seconds.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+    """
+
+    terms: tuple[tuple[str, MetricQuery], ...] = ()
+    expression: str = ""
+    period: int = 60
+
+
 @runtime_checkable
 class Metrics(Protocol):
     """CloudWatch's metrics."""
@@ -35,6 +49,13 @@ class Metrics(Protocol):
 
         A minute that is not whole between them is left out, and so is one without data: a count that nobody published
         is not 0. Values appear late, and change for a while: CloudWatch gives an error its invocation's time.
+        """
+
+    def points(self, question: MetricQuestion, *, start: float, end: float) -> Mapping[int, float]:
+        """The answer for each whole period between two moments, by the period's first second since the epoch.
+
+        Periods without data are left out. Raises RemoteFault when CloudWatch cannot answer, answers in part, or has
+        several series for an answer; a part is never taken for all.
         """
 
 

@@ -17,9 +17,21 @@ import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.rollout.judge import Verdict, accumulate, begin_step, judge
-from penstock.rollout.state import Action, Check, Finished, Promote, Revert, Shift, Wait
-from penstock.rollout.strategies import ALL, Approve, AwaitSwitch, Bake, Pause, SetWeight, Verify, describe, duration
+from penstock.rollout import gates, webhooks
+from penstock.rollout.judge import Verdict, accumulate, begin_step, judge, with_gates
+from penstock.rollout.state import Action, Ask, Check, Finished, Promote, Revert, Shift, Wait
+from penstock.rollout.strategies import (
+    ALL,
+    Approve,
+    AwaitSwitch,
+    Bake,
+    Consult,
+    Pause,
+    SetWeight,
+    Verify,
+    describe,
+    duration,
+)
 from penstock.rollout.traffic import tally
 
 if TYPE_CHECKING:
@@ -57,8 +69,10 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
 
 
 def judgement_of(rollout: Rollout) -> Judgement:
-    """What the judge says of the evidence so far."""
-    return judge(rollout.evidence, rollout.policy, frozenset(rollout.changed))
+    """What the judge and the user's own gates say of what was seen so far."""
+    said = judge(rollout.evidence, rollout.policy, frozenset(rollout.changed))
+    here = (reply.finding for reply in rollout.replies if reply.step == rollout.at)
+    return with_gates(said, (*(gates.finding(gate) for gate in rollout.gates if rollout.weight), *here))
 
 
 def deadline(rollout: Rollout) -> float:
@@ -92,6 +106,13 @@ def to_judge(rollout: Rollout, now: float) -> range:
     return range(begin, int(old_enough(rollout, now)), MINUTE)
 
 
+def to_ask(rollout: Rollout, gate: gates.Gate, now: float) -> range:
+    """The points of a gate that are to be looked at now; none while the candidate has no traffic."""
+    if not rollout.weight:
+        return range(0)
+    return gates.to_ask(gate, clean=first_clean_minute(rollout), now=now, delay=rollout.rules.delay)
+
+
 # ------------------------------------------------------------------------------------------ taking in
 
 
@@ -100,7 +121,23 @@ def _learn(rollout: Rollout, seen: Observation) -> Rollout:
     evidence = accumulate(rollout.evidence, clean, rollout.policy, frozenset(rollout.changed))
     shares = [share for share in seen.shares if rollout.judged <= share.minute < seen.until and rollout.weight]
     traffic = tally(rollout.traffic, shares, rollout.weight)
-    return replace(rollout, evidence=evidence, traffic=traffic, judged=max(rollout.judged, seen.until))
+    return replace(
+        rollout,
+        evidence=evidence,
+        traffic=traffic,
+        judged=max(rollout.judged, seen.until),
+        gates=_looked(rollout, seen),
+        replies=webhooks.learned(rollout.replies, seen.replies),
+    )
+
+
+def _looked(rollout: Rollout, seen: Observation) -> tuple[gates.Gate, ...]:
+    new = {points.name: points for points in seen.points} if rollout.weight else {}
+    clean = first_clean_minute(rollout)
+    return tuple(
+        gates.look(gate, new[gate.metric.name], clean=clean, now=seen.now) if gate.metric.name in new else gate
+        for gate in rollout.gates
+    )
 
 
 def _obey(rollout: Rollout, orders: Iterable[Order]) -> Rollout:
@@ -150,10 +187,11 @@ def _bad(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | Non
 
 def _late(rollout: Rollout, now: float, judgement: Judgement) -> str | None:
     """Which deadline has come, or None: the rollout's, or that of the step under way."""
-    why = rollout.held or judgement.sentence
+    step = step_of(rollout)
+    reply = webhooks.reply_of(rollout.replies, rollout.at, step.webhook) if isinstance(step, Consult) else None
+    why = rollout.held or (reply.sentence if reply else judgement.sentence)
     if now >= deadline(rollout):
         return f"not decided within {duration(rollout.rules.deadline)}: {why}"
-    step = step_of(rollout)
     if step is not None and step.deadline is not None and now >= rollout.entered + step.deadline:
         return f'"{describe(step)}" did not end in time: {why}'
     return None
@@ -162,7 +200,7 @@ def _late(rollout: Rollout, now: float, judgement: Judgement) -> str | None:
 # ------------------------------------------------------------------------------------------ going on
 
 
-def _step(  # noqa: PLR0911 - one per kind of step
+def _step(  # noqa: C901, PLR0911 - one per kind of step
     rollout: Rollout, seen: Observation, judgement: Judgement
 ) -> tuple[Rollout, Action]:
     if rollout.at >= len(rollout.steps):
@@ -175,13 +213,16 @@ def _step(  # noqa: PLR0911 - one per kind of step
             return _people(rollout, step, seen, judgement)
         case AwaitSwitch():
             return replace(rollout, held="it waits for penstock switch"), _look(rollout, seen)
+        case Consult():
+            return _consult(rollout, step, seen, judgement)
         case SetWeight(percent=percent) if percent >= ALL:
             return rollout, Promote()
         case SetWeight(percent=percent):
             if seen.weight != percent:
                 return replace(rollout, weight=percent), Shift(percent)
             settled = replace(_next(rollout, seen.now), weight=percent, moved=seen.now)
-            return _step(replace(settled, evidence=begin_step(settled.evidence)), seen, judgement)
+            anew = tuple(gates.begin_step(gate) for gate in settled.gates)
+            return _step(replace(settled, evidence=begin_step(settled.evidence), gates=anew), seen, judgement)
         case Bake():
             if seen.weight != rollout.weight:
                 # Somebody else changed it: what was measured since does not count.
@@ -217,6 +258,15 @@ def _people(rollout: Rollout, step: Pause | Approve, seen: Observation, judgemen
     return replace(rollout, held=why), _look(rollout, seen)
 
 
+def _consult(rollout: Rollout, step: Consult, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
+    reply = webhooks.reply_of(rollout.replies, rollout.at, step.webhook)
+    if reply is not None and reply.verdict is Verdict.PASS:
+        return _leave(rollout, seen, judgement)
+    if webhooks.is_due(reply, seen.now):
+        return rollout, Ask(step.webhook)
+    return rollout, _look(rollout, seen)
+
+
 def _leave(rollout: Rollout, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
     """Go on behind a step that judges nothing. A pass that was lost in the meantime must be there again before all."""
     has_baked = any(isinstance(step, Bake) for step in rollout.steps[: rollout.at])
@@ -233,7 +283,7 @@ def _bake(rollout: Rollout, step: Bake, seen: Observation, judgement: Judgement)
     if judgement.verdict is Verdict.PASS or (not _is_last(rollout) and judgement.may_go_on):
         return _step(_next(rollout, seen.now), seen, judgement)
     match rollout.rules.on_inconclusive:
-        case "raise" if not _is_last(rollout):
+        case "raise" if not _is_last(rollout) and judgement.verdict <= Verdict.INCONCLUSIVE:
             return _step(_next(rollout, seen.now), seen, judgement)
         case "ask":
             return replace(rollout, held=f"a person is to decide: {judgement.sentence}"), _look(rollout, seen)

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.rollout.gates import Gate
 from penstock.rollout.judge import Evidence, JudgePolicy
 from penstock.rollout.strategies import Step, step_from_json, step_to_json
 from penstock.rollout.traffic import Tally
+from penstock.rollout.webhooks import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.rollout.gates import Points
     from penstock.rollout.strata import Stratum
     from penstock.rollout.traffic import Share
 
@@ -94,6 +97,10 @@ class Rollout:
     """Who has said yes to the step under way."""
     author: str = ""
     """Whose own yes does not count; empty where it does."""
+    gates: tuple[Gate, ...] = ()
+    """The user's own metrics that must stay within limits."""
+    replies: tuple[Reply, ...] = ()
+    """What webhooks have said, the last of each at each step."""
     orders: tuple[str, ...] = ()
     """Ids of the orders that were taken."""
     promoted_by: str | None = None
@@ -116,6 +123,8 @@ class Rollout:
             "orders": list(self.orders),
             "evidence": self.evidence.to_json(),
             "traffic": {function: asdict(tally) for function, tally in self.traffic.items()},
+            "gates": [gate.to_json() for gate in self.gates],
+            "replies": [reply.to_json() for reply in self.replies],
         }
 
     @classmethod
@@ -133,6 +142,8 @@ class Rollout:
                 "orders": tuple(data["orders"]),
                 "evidence": Evidence.from_json(data["evidence"]),
                 "traffic": {function: Tally(**tally) for function, tally in data.get("traffic", {}).items()},
+                "gates": tuple(Gate.from_json(gate) for gate in data.get("gates", ())),
+                "replies": tuple(Reply.from_json(reply) for reply in data.get("replies", ())),
             }
         )
 
@@ -148,7 +159,8 @@ class Observation:
     `weight` is the candidate's percent as AWS says (100 when it is promoted), None when that could not be read.
     `strata` and `shares` are the minutes that became old enough to be judged since the last time, `until` the first
     second of the first minute that is not. `alarms` ring now and were quiet when the rollout began. `checked` is what
-    came of the last `Check`: the index of its step, and what was wrong (empty: nothing).
+    came of the last `Check`: the index of its step, and what was wrong (empty: nothing). `points` are of the gates that
+    were to be looked at, `replies` what webhooks said since the last time.
     """
 
     now: float
@@ -159,6 +171,8 @@ class Observation:
     alarms: tuple[str, ...] = ()
     orders: tuple[Order, ...] = ()
     checked: tuple[int, str] | None = None
+    points: tuple[Points, ...] = ()
+    replies: tuple[Reply, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +186,13 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Check:
     """Verify the candidate once more, in its slot, and say in the next observation what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask this webhook, and say in the next observation what it replied."""
+
+    webhook: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,4 +219,4 @@ class Finished:
     """Nothing is left to do."""
 
 
-Action = Wait | Check | Shift | Promote | Revert | Finished
+Action = Wait | Check | Ask | Shift | Promote | Revert | Finished
