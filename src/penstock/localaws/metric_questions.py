@@ -57,6 +57,7 @@ def _computed(query: Mapping[str, Any], results: Mapping[str, Result]) -> Result
     if _SELECT.match(expression):
         return {**empty, **_refused("Metrics Insights is not understood by the embedded AWS")}
     try:
+        compute(expression, dict.fromkeys(series))  # one that cannot be read is wrong without any data as well
         for at in sorted({at for one in series.values() for at in one}):
             value = compute(expression, {one: points.get(at) for one, points in series.items()})
             if value is not None:
