@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from penstock.workspace.checks.scene import EnvironmentScene, Scene
 
+    Gates = list[tuple[int, Mapping[str, Any]]]
+
 MINUTE, LONGEST_PERIOD, LONGEST_TIMEOUT = 60, 3600, 20
 HERE = "127.0.0.1"
 SERIES = ("namespace", "metric", "statistic")
@@ -39,20 +41,30 @@ def check(scene: Scene) -> Iterator[Finding]:
     """Everything about metrics and webhooks of rollouts."""
     for environment in scene.environments:
         values = table(environment.values, "rollout")
-        metrics, webhooks = values.get("metrics", ()), values.get("webhooks", ())
+        metrics, webhooks = (_sound(scene, environment, values, kind) for kind in ("metrics", "webhooks"))
         yield from _names(environment, metrics, webhooks)
         yield from _asked_by_nobody(environment, values)
-        for index, metric in enumerate(metrics):
+        for index, metric in metrics:
             yield from (_at(environment, ("metrics", index), *said) for said in _metric(metric))
-        for index, hook in enumerate(webhooks):
+        for index, hook in webhooks:
             yield from (_at(environment, ("webhooks", index), *said) for said in _webhook(hook, values))
             yield from _secrets(scene, environment, index, hook)
 
 
-def _names(environment: EnvironmentScene, metrics: Any, webhooks: Any) -> Iterator[Finding]:
+def _sound(scene: Scene, environment: EnvironmentScene, values: Mapping[str, Any], kind: str) -> Gates:
+    """The gates of a kind with their indexes, without those of which the shape check took something away."""
+    found: Gates = []
+    for index, gate in enumerate(values.get(kind, ())):
+        file, place = environment.place("rollout", kind, index)
+        if not any(one == file and path[: len(place)] == place for one, path in scene.broken):
+            found.append((index, gate))
+    return found
+
+
+def _names(environment: EnvironmentScene, metrics: Gates, webhooks: Gates) -> Iterator[Finding]:
     known: set[str] = set()
     for kind, gates in (("metrics", metrics), ("webhooks", webhooks)):
-        for index, gate in enumerate(gates):
+        for index, gate in gates:
             name = gate["name"]
             if name in known:
                 yield _at(environment, (kind, index), f"{name} is the name of another gate, too", "rename one")

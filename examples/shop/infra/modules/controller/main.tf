@@ -91,6 +91,11 @@ locals {
         Resource = ["${local.aws}:execute-api:${local.home}:${var.apis.preview}/preview/*"]
       },
     ],
+    length(var.secrets) == 0 ? [] : [{
+      Sid      = "AskWebhooks"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = sort(var.secrets)
+    }],
     length(var.topics) == 0 ? [] : [{
       Sid      = "TellPeople"
       Action   = ["sns:Publish"]
