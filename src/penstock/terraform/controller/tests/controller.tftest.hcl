@@ -50,10 +50,10 @@ run "it_reads_the_secrets_that_webhooks_are_asked_with_and_no_other" {
   }
 
   assert {
-    condition = [
+    condition = jsonencode([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Resource
       if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
-    ] == [var.secrets]
+    ]) == jsonencode([var.secrets])
     error_message = "Exactly these secrets may be read."
   }
 }
