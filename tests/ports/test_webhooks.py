@@ -194,6 +194,30 @@ def test_https_is_refused_where_nobody_vouches_for_the_server() -> None:
         post(url.replace("http://", "https://"))
 
 
+def test_https_goes_through_the_proxy_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    def refuse(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            asked.append(connection.recv(4096))
+            connection.sendall(b"HTTP/1.1 407 Who are you\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setenv("https_proxy", f"http://me:hunter2@127.0.0.1:{listener.getsockname()[1]}")
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        thread = threading.Thread(target=refuse, args=(listener,))
+        thread.start()
+        with pytest.raises(Busy, match="407") as caught:
+            post("https://qa.example.com/hook?t=path-secret")
+        thread.join()
+    assert asked[0].startswith(b"CONNECT qa.example.com:443")
+    assert b"Proxy-Authorization: Basic bWU6aHVudGVyMg==" in asked[0]
+    assert TOKEN.encode() not in asked[0]
+    assert "hunter2" not in str(caught.value)
+
+
 def test_the_fake_answers_and_keeps_what_it_was_asked() -> None:
     fake = FakeWebhooks()
     webhooks: Webhooks = fake

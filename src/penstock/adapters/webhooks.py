@@ -10,9 +10,10 @@ import http.client
 import socket
 import threading
 import time
+from base64 import b64encode
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from penstock.model.errors import Busy, RemoteFault
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 LARGEST = 64 * 1024
 """Bytes of an answer; a verdict and its reason take some hundred."""
-SECURE = 443
+PLAIN, SECURE = 80, 443
 
 
 class HttpWebhooks:
@@ -73,9 +74,17 @@ def _connection(parts: SplitResult, timeout: float) -> tuple[http.client.HTTPCon
     if not proxy:
         return http.client.HTTPSConnection(host, parts.port, timeout=timeout), target
     through = urlsplit(proxy)
-    connection = http.client.HTTPSConnection(through.hostname or "", through.port, timeout=timeout)
-    connection.set_tunnel(host, parts.port or SECURE)
+    connection = http.client.HTTPSConnection(through.hostname or "", through.port or PLAIN, timeout=timeout)
+    connection.set_tunnel(host, parts.port or SECURE, headers=_introduction(through))
     return connection, target
+
+
+def _introduction(proxy: SplitResult) -> dict[str, str]:
+    """What a proxy wants to know of a user, where its URL has one."""
+    if proxy.username is None:
+        return {}
+    user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}
 
 
 @contextmanager
