@@ -111,9 +111,8 @@ def _asked(world: World, rollout: Rollout, name: str) -> tuple[Verdict, str]:
             if found.status < SERVER_ERROR and found.status not in BUSY:
                 break
     if isinstance(found, RemoteFault):
-        return Verdict.ERROR, _hidden(f"{name} could not be asked: {plain(found.what)} from {host}", values)
-    verdict, sentence = read(name, host, found.status, _hidden(found.body, values))
-    return verdict, sentence
+        return Verdict.ERROR, f"{name} could not be asked: {plain(found.what)} from {host}"
+    return read(name, host, found.status, found.body, hide=lambda text: _hidden(text, values))
 
 
 def _value(world: World, secret: str) -> str:

@@ -15,7 +15,7 @@ from penstock.rollout.strategies import ALL, AwaitSwitch, Bake, Consult, SetWeig
 from penstock.rollout.verdict import GateFinding, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from penstock.model.gates import Webhook
     from penstock.rollout.strategies import Step
@@ -114,9 +114,13 @@ def key_of(rollout: str, step: int, webhook: str) -> str:
     return f"{rollout}/{step}/{webhook}"
 
 
-def read(webhook: str, host: str, status: int, body: str) -> tuple[Verdict, str]:
-    """What an answer means. Its own words are shortened, and made printable."""
+def read(webhook: str, host: str, status: int, body: str, *, hide: Callable[[str], str] = str) -> tuple[Verdict, str]:
+    """What an answer means. Its own words are shortened, and made printable.
+
+    `hide` takes secrets out of them first: as JSON they may be spelled in many ways.
+    """
     said, reason = _body(body)
+    reason = plain(hide(reason))
     tail = f": {reason}" if reason else ""
     is_good, is_refused = status // 100 == 2, status // 100 == 4  # noqa: PLR2004 - HTTP's classes
     if said in NO and (is_good or is_refused):
@@ -148,7 +152,7 @@ def _body(body: str) -> tuple[str, str]:
     if not isinstance(found, dict):
         return "", ""
     said, reason = found.get("status"), found.get("reason")
-    return (said.lower() if isinstance(said, str) else ""), (plain(reason) if isinstance(reason, str) else "")
+    return (said.lower() if isinstance(said, str) else ""), (reason if isinstance(reason, str) else "")
 
 
 def _consult(hooks: tuple[Webhook, ...], moments: tuple[str, ...]) -> list[Step]:

@@ -215,7 +215,8 @@ def test_a_webhook_that_takes_its_time_is_waited_for(verbs: Verbs) -> None:
 
 def test_secrets_are_in_the_request_and_nowhere_else(verbs: Verbs) -> None:
     gated(verbs, webhooks=(hook("before-traffic", deadline=50.0),))
-    echo = json.dumps({"status": "fail", "reason": f"I was sent {TOKEN} and {KEY}"})
+    escaped = TOKEN.replace("t", "\\u0074")
+    echo = f'{{"status": "fail", "reason": "I was sent {escaped} and {KEY}"}}'
     verbs.shop.webhooks.answer = lambda _: answered(409, echo)
     with pytest.raises(CameBack) as caught:
         verbs.deploy(confirm=yes)
