@@ -164,7 +164,7 @@ def _walk(
     changed = _changed(world, release, live)
     if not judged(changed):
         steps = unshared(steps)
-    steps = _with_webhooks(world, steps, live)
+    steps = _with_gates(world, steps, live)
     if live is None or already or not is_walked(steps):
         go_live(world, session, release, applied)
     else:
@@ -176,12 +176,15 @@ def _walk(
     return True
 
 
-def _with_webhooks(world: World, steps: tuple[Step, ...], live: Release | None) -> tuple[Step, ...]:
-    """The walk with whoever is to be asked on it. Nobody is asked of the very first release, and that is said."""
-    hooks = world.workspace.environment.rollout.webhooks
-    if hooks and live is None:
+def _with_gates(world: World, steps: tuple[Step, ...], live: Release | None) -> tuple[Step, ...]:
+    """The walk with whoever is to be asked on it. A gate that nobody will ask is told, and not skipped silently."""
+    policy = world.workspace.environment.rollout
+    if policy.webhooks and live is None:
         note(world, "this is the first release: there is no traffic that webhooks could keep from it")
-    return asking(steps, hooks)
+    if policy.metrics and live is not None and not is_weighted(steps):
+        names = ", ".join(metric.name for metric in policy.metrics)
+        warn(world, f"nobody looks at {names}: this release shares no traffic with the one before")
+    return asking(steps, policy.webhooks)
 
 
 def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
@@ -251,7 +254,8 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
     if live is None or not is_walked(steps):
         return rest if live is not None else ""
     said = walk(steps, policy.delay + slowest(world, judged(changed)))
-    return f"{said}; {rest}" if rest else said
+    gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if is_weighted(steps) else ""
+    return "; ".join(part for part in (said, gates if policy.metrics else "", rest) if part)
 
 
 def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:

@@ -121,7 +121,7 @@ def _value(world: World, secret: str) -> str:
     value = world.secrets.value(physical)
     if not value or not value.strip():
         environment = world.workspace.environment.name
-        raise RemoteFault(f"the secret {secret} has no value: penstock secrets set {secret} -e {environment}")
+        raise RemoteFault(f"the secret {secret} has no value: penstock secrets set -e {environment} {secret}")
     return value.strip()
 
 

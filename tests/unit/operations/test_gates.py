@@ -15,7 +15,7 @@ from unit.operations.traffic import Busy, Traffic
 
 from penstock.model.errors import AccessDenied, CameBack, Inconclusive, RemoteFault
 from penstock.model.errors import Busy as Throttled
-from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.model.events import Note, PlanReady, RolloutJudged, RolloutMoved
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Secret
@@ -229,7 +229,7 @@ def test_secrets_are_in_the_request_and_nowhere_else(verbs: Verbs) -> None:
 
 def test_a_secret_without_a_value_is_named_and_nothing_is_sent(verbs: Verbs) -> None:
     gated(verbs, webhooks=(hook("before-traffic", deadline=50.0, secret="other"),))
-    with pytest.raises(Inconclusive, match="secrets set other -e dev"):
+    with pytest.raises(Inconclusive, match="secrets set -e dev other"):
         verbs.deploy(confirm=yes)
     assert posted(verbs) == []
 
@@ -285,3 +285,19 @@ def test_the_first_release_of_all_asks_nobody_and_says_so(verbs: Verbs) -> None:
     gated(verbs, webhooks=(hook("promotion"),))
     assert posted(verbs) == []
     assert any("there is no traffic that webhooks could keep from it" in str(one) for one in verbs.shop.events.seen)
+
+
+def test_a_release_that_shares_no_traffic_says_that_nobody_looks_at_its_metrics_and_asks_webhooks(verbs: Verbs) -> None:
+    gated(verbs, metrics=(DECLINED,), webhooks=(hook("each-step"),))
+    assert verbs.deploy(confirm=yes, strategy="all-at-once").live
+    said = [note.text for note in verbs.shop.events.of(Note)]
+    assert any("nobody looks at declined: this release shares no traffic" in text for text in said)
+    assert len(posted(verbs)) == 1
+
+
+def test_the_plan_names_who_is_asked(verbs: Verbs) -> None:
+    gated(verbs, metrics=(DECLINED,), webhooks=(hook("each-step"),))
+    verbs.deploy(confirm=yes)
+    walk = verbs.shop.events.of(PlanReady)[-1].plan["walk"]
+    assert "→ 10 % → bake 5m → ask qa (within 10m) → 50 % after" in walk
+    assert walk.endswith("(at the earliest, and webhooks' time); gates: declined")

@@ -156,7 +156,9 @@ def _secrets(scene: Scene, environment: EnvironmentScene, index: int, hook: Mapp
     wanted = [header["secret"] for header in hook.get("headers", {}).values()]
     for name in dict.fromkeys((*wanted, *([hook["secret"]] if "secret" in hook else []))):
         if name not in known and not scene.may_hide(scene.tree.root.file, "secrets"):
-            hint = suggestion(name, known, f"add [secrets.{name}], then: penstock secrets set {name}")
+            hint = suggestion(
+                name, known, f"add [secrets.{name}], then: penstock secrets set -e {environment.name} {name}"
+            )
             yield _at(environment, ("webhooks", index), f"there is no secret {name}", hint)
 
 
