@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.model.errors import NotFound
-from penstock.ports import MetricQuery
+from penstock.model.errors import NotFound, RemoteFault
+from penstock.ports import MetricQuery, MetricQuestion
 
 if TYPE_CHECKING:
-    from ports.places import Place
+    from ports.places import EmbeddedPlace, Place
 
 MINUTE = int(time.time() // 60) * 60 - 1200
 """A minute that is over."""
@@ -127,3 +127,37 @@ def test_alarms_are_found_by_name_and_by_prefix(place: Place, name: str) -> None
     assert before <= ringing.since <= time.time() + 1
     assert place.alarms.states() == {}
     assert set(place.alarms.states([f"mine-{name}"])) == {f"mine-{name}"}
+
+
+def asked(name: str, expression: str = "", period: int = 60, **statistics: str) -> MetricQuestion:
+    terms = tuple((term, query(name, statistic, Term=term)) for term, statistic in statistics.items())
+    return MetricQuestion(terms=terms, expression=expression, period=period)
+
+
+def test_a_question_about_one_series_is_answered_period_by_period(place: Place, name: str) -> None:
+    start = MINUTE // 300 * 300
+    for minute, value in ((0, 1.0), (60, 2.0), (300, 5.0), (600, 7.0)):
+        place.put_metric(name, "Duration", {"Term": "load"}, {value: 1}, start + minute + 7)
+    found = place.metrics.points(asked(name, period=300, load="Sum"), start=start, end=start + 899)
+    assert dict(found) == {start: 3.0, start + 300: 5.0}, "the last period is not over"
+
+
+def test_metric_math_is_answered_where_all_of_its_terms_have_data(place: Place, name: str) -> None:
+    for minute, bad, calls in ((0, 1.0, 4.0), (60, 3.0, 4.0), (180, 1.0, None)):
+        place.put_metric(name, "Duration", {"Term": "bad"}, {bad: 1}, MINUTE + minute)
+        if calls is not None:
+            place.put_metric(name, "Duration", {"Term": "calls"}, {calls: 1}, MINUTE + minute)
+    question = asked(name, "100 * bad / calls", bad="Sum", calls="Sum")
+    found = place.metrics.points(question, start=MINUTE, end=MINUTE + 600)
+    assert dict(found) == {MINUTE: 25.0, MINUTE + 60: 75.0}
+
+
+def test_a_question_without_any_data_has_no_answer_and_that_is_not_0(place: Place, name: str) -> None:
+    for question in (asked(name, load="Sum"), asked(name, "load + 1", load="Sum")):
+        assert dict(place.metrics.points(question, start=MINUTE, end=MINUTE + 600)) == {}
+
+
+def test_what_cloudwatch_cannot_answer_is_a_fault_and_not_a_lack_of_data(embedded: EmbeddedPlace, name: str) -> None:
+    for expression in ("SELECT AVG(Duration) FROM Shop", "load +", "RATE(load)"):
+        with pytest.raises(RemoteFault, match="CloudWatch could not read 1 of"):
+            embedded.metrics.points(asked(name, expression, load="Sum"), start=MINUTE, end=MINUTE + 600)

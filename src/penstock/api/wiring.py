@@ -210,6 +210,7 @@ class Wiring:
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
         from penstock.adapters.processes import is_alive  # noqa: PLC0415
+        from penstock.adapters.webhooks import HttpWebhooks  # noqa: PLC0415
 
         workspace = self.workspace
         environment = workspace.environment
@@ -246,6 +247,7 @@ class Wiring:
             metrics=AwsMetrics(session),
             alarms=AwsAlarms(session),
             notices=AwsNotices(session),
+            webhooks=HttpWebhooks(),
             terraform=self.terraform,
             builds=lambda: self.builder,
             modules=shipped_modules,

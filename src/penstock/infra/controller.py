@@ -40,6 +40,10 @@ def controller_module(workspace: Workspace) -> dict[str, Any]:
     }
     if told:
         found["topics"] = [arn(workspace, "sns", topics.get(topic, topic)) for topic in told]
+    asked = {secret for hook in environment.rollout.webhooks for secret in hook.secrets}
+    if asked:
+        secrets = (secret.physical for secret in workspace.secrets if secret.name in asked)
+        found["secrets"] = [arn(workspace, "secretsmanager", f"secret:{name}-??????") for name in sorted(secrets)]
     if any(function.routes for function in workspace.functions):
         found["apis"] = {
             "live": reference("module.rest_api.id"),

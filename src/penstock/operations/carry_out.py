@@ -53,6 +53,7 @@ from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
 from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Bake, Verify, is_walked, is_weighted, unshared, walk
+from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,6 +152,8 @@ def _walk(
             case AwaitSwitch():
                 if not already:
                     name = world.workspace.environment.name
+                    if world.workspace.environment.rollout.webhooks:
+                        warn(world, "no webhook is asked: with blue-green a person decides, by penstock switch")
                     note(
                         world,
                         f"release {release.id} waits beside the live one; to move traffic: penstock switch -e {name}",
@@ -161,6 +164,7 @@ def _walk(
     changed = _changed(world, release, live)
     if not judged(changed):
         steps = unshared(steps)
+    steps = _with_gates(world, steps, live)
     if live is None or already or not is_walked(steps):
         go_live(world, session, release, applied)
     else:
@@ -185,6 +189,17 @@ def _say_what_is_not_there(world: World, steps: Sequence[Step]) -> None:
         f'{environment.name} has strategy = "{environment.rollout.strategy}"; '
         f"name the strategy in [environments.{environment.name}.rollout] to have all of it",
     )
+
+
+def _with_gates(world: World, steps: tuple[Step, ...], live: Release | None) -> tuple[Step, ...]:
+    """The walk with whoever is to be asked on it. A gate that nobody will ask is told, and not skipped silently."""
+    policy = world.workspace.environment.rollout
+    if policy.webhooks and live is None:
+        note(world, "this is the first release: there is no traffic that webhooks could keep from it")
+    if policy.metrics and live is not None and not is_weighted(steps):
+        names = ", ".join(metric.name for metric in policy.metrics)
+        warn(world, f"nobody looks at {names}: this release shares no traffic with the one before")
+    return asking(steps, policy.webhooks)
 
 
 def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
@@ -251,11 +266,13 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
     at_once = sorted(function.key for function in changed if moves_at_once(function)) if is_weighted(steps) else []
     if not judged(changed):
         steps = unshared(steps)
+    steps = asking(steps, policy.webhooks)
     rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
     if live is None or not is_walked(steps):
         return rest if live is not None else ""
     said = walk(steps, policy.delay + slowest(world, judged(changed)))
-    return f"{said}; {rest}" if rest else said
+    gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if is_weighted(steps) else ""
+    return "; ".join(part for part in (said, gates if policy.metrics else "", rest) if part)
 
 
 def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:

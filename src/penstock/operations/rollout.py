@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
-from penstock.model.release import LIVE_ALIAS, Pointer
+from penstock.model.release import LIVE_ALIAS, Pointer, other
 from penstock.operations.engine import bring_back, glance, reach
 from penstock.operations.foretell import foretell, tell_unjudged
+from penstock.operations.gates import consult, points
 from penstock.operations.measure import Measured, history, late_thresholds, measure, watched, with_thresholds
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
@@ -29,9 +30,10 @@ from penstock.operations.watchdog import call_off, watch_over
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared, weight
 from penstock.rollout.advance import advance
+from penstock.rollout.gates import gates_of
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.minutes import first_due, old_enough, to_judge
-from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
+from penstock.rollout.state import Ask, Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
@@ -41,6 +43,7 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
     from penstock.rollout.state import Action
     from penstock.rollout.strategies import Step
+    from penstock.rollout.webhooks import Reply
 
 DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
@@ -48,6 +51,8 @@ REFUSALS = 5
 """Actions in a row that AWS may refuse before traffic goes back; after as many again the command gives up."""
 VISIT = 40.0
 """Seconds of the metrics' clock for which a visit of the controller sends requests of our own."""
+ENOUGH = 120.0
+"""Seconds after which a visit asks no further webhook: one may take 90, and the function has 300."""
 LONGEST_PAUSE = 20.0
 """Seconds between two attempts, at most; the SDK has retried each by itself before."""
 
@@ -56,6 +61,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
     """The walk of a release that is verified in the idle slot: not a step of it is taken yet."""
     policy = world.workspace.environment.rollout
     now = world.traffic_clock.now()
+    candidate = (read_pointer(world) or Pointer()).idle
     return Rollout(
         id=f"{release.id}-{world.run}",
         environment=world.workspace.environment.name,
@@ -67,6 +73,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         changed=tuple(sorted(changed)),
         author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
         alarms=_quiet_alarms(world),
+        gates=gates_of(policy.metrics, candidate=candidate, stable=other(candidate)),
         began=now,
         entered=now,
         moved=now,
@@ -129,7 +136,14 @@ def drive(
     if waits:
         watch_over(world, session, rollout)
     driver = _Driver(
-        world=world, session=session, store=store, release=release, applied=applied, told=rollout, waits=waits
+        world=world,
+        session=session,
+        store=store,
+        release=release,
+        applied=applied,
+        told=rollout,
+        waits=waits,
+        began=world.clock.monotonic(),
     )
     try:
         while not driver.has_ended and not driver.rests:
@@ -178,6 +192,7 @@ class _Driver:
     """Whether it stays while nothing is to be done; who does not has `rests` set instead, and comes back later."""
     refusals: int = 0
     checked: tuple[int, str] | None = None
+    replies: tuple[Reply, ...] = ()
     has_ended: bool = False
     rests: bool = False
     asks: bool = False
@@ -185,6 +200,8 @@ class _Driver:
     """Whether this driver has moved all traffic, and looked."""
     booked: set[str] = field(default_factory=set)
     """Orders that are in the ledger."""
+    began: float = 0.0
+    """When this driver began, by the clock's `monotonic`."""
     _seen: Observation | None = None
 
     def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
@@ -193,7 +210,8 @@ class _Driver:
             self.session.hold()  # a machine that slept past its lease must not act on what it knew before
             action: Action = Finished()
             if rollout.outcome is None:
-                self._seen = replace(_look(self.world, self.store, rollout, measures), checked=self.checked)
+                seen = _look(self.world, self.store, rollout, measures)
+                self._seen = replace(seen, checked=self.checked, replies=self.replies)
                 rollout, action = advance(rollout, self._seen)
             if rollout.outcome == "promoted" and not self.is_live:
                 self._finish()
@@ -208,6 +226,11 @@ class _Driver:
             if isinstance(action, Wait) and action.synthetic:
                 self._ask(rollout, action.seconds if self.waits else VISIT)
                 action = Wait(0.0)
+            if isinstance(action, Ask):
+                if self._is_spent():
+                    self.rests = True
+                    return rollout
+                self.replies = (consult(self.world, rollout, action.webhook),)
             if isinstance(action, Wait) and not self.waits:
                 self.rests = True
                 return rollout
@@ -227,6 +250,10 @@ class _Driver:
                     "order", {"release": rollout.release, "verb": order.verb, "by": order.by, "why": order.why}
                 )
                 self.booked.add(order.id)
+
+    def _is_spent(self) -> bool:
+        """Whether a visit has lasted so long that a webhook's answer might be too much for it."""
+        return not self.waits and self.world.clock.monotonic() - self.began > ENOUGH
 
     def _finish(self) -> None:
         """The pointer names the candidate, and the move behind it was not ours, or was refused half-way: end it."""
@@ -348,7 +375,7 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
         case Revert():
             bring_back(world, session, _callers(world))
             reach(session, Settled(withdrawn=True), names)
-        case Finished():
+        case Finished() | Ask():
             pass
     return None
 
@@ -389,4 +416,5 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         slow=late,
         alarms=_ringing(world, rollout),
         orders=store.orders(rollout),
+        points=points(world, rollout, now),
     )

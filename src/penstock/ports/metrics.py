@@ -35,6 +35,20 @@ class Answered:
     errors: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricQuestion:
+    """One number for each period: a series, metric math over several, or a query of Metrics Insights.
+
+    `terms` are series by their names in the expression; where there is no expression there is exactly one, which is
+    asked for itself. `period` is in seconds.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+    """
+
+    terms: tuple[tuple[str, MetricQuery], ...] = ()
+    expression: str = ""
+    period: int = 60
+
+
 @runtime_checkable
 class Metrics(Protocol):
     """CloudWatch's metrics, and counts that it makes of logs."""
@@ -57,6 +71,13 @@ class Metrics(Protocol):
             routes: others are left out.
             start: seconds since the epoch, included.
             end: the same, not included.
+        """
+
+    def points(self, question: MetricQuestion, *, start: float, end: float) -> Mapping[int, float]:
+        """The answer for each whole period between two moments, by the period's first second since the epoch.
+
+        Periods without data are left out. Raises RemoteFault when CloudWatch cannot answer, answers in part, or has
+        several series for an answer; a part is never taken for all.
         """
 
 

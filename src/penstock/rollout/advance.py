@@ -18,10 +18,22 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from penstock.rollout.judge import Verdict, accumulate, begin_step, judge
+from penstock.rollout import gates, webhooks
+from penstock.rollout.judge import Verdict, accumulate, begin_step, judge, with_gates
 from penstock.rollout.minutes import MINUTE, first_clean_minute, is_due, moved
-from penstock.rollout.state import Action, Check, Finished, Promote, Revert, Shift, Wait
-from penstock.rollout.strategies import ALL, Approve, AwaitSwitch, Bake, Pause, SetWeight, Verify, describe, duration
+from penstock.rollout.state import Action, Ask, Check, Finished, Promote, Revert, Shift, Wait
+from penstock.rollout.strategies import (
+    ALL,
+    Approve,
+    AwaitSwitch,
+    Bake,
+    Consult,
+    Pause,
+    SetWeight,
+    Verify,
+    describe,
+    duration,
+)
 from penstock.rollout.traffic import tally
 
 if TYPE_CHECKING:
@@ -62,8 +74,10 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
 
 
 def judgement_of(rollout: Rollout) -> Judgement:
-    """What the judge says of the evidence so far."""
-    return judge(rollout.evidence, rollout.policy, frozenset(rollout.changed))
+    """What the judge and the user's own gates say of what was seen so far."""
+    said = judge(rollout.evidence, rollout.policy, frozenset(rollout.changed))
+    here = (reply.finding for reply in rollout.replies if reply.step == rollout.at)
+    return with_gates(said, (*(gates.finding(gate) for gate in rollout.gates if rollout.weight), *here))
 
 
 def deadline(rollout: Rollout) -> float:
@@ -74,6 +88,13 @@ def deadline(rollout: Rollout) -> float:
 def step_of(rollout: Rollout) -> Step | None:
     """The step under way; None when only the promotion is left."""
     return rollout.steps[rollout.at] if rollout.at < len(rollout.steps) else None
+
+
+def to_ask(rollout: Rollout, gate: gates.Gate, now: float) -> range:
+    """The points of a gate that are to be looked at now; none while the candidate has no traffic."""
+    if not rollout.weight:
+        return range(0)
+    return gates.to_ask(gate, clean=first_clean_minute(rollout), now=now, delay=rollout.rules.delay)
 
 
 # ------------------------------------------------------------------------------------------ taking in
@@ -90,6 +111,17 @@ def _learn(rollout: Rollout, seen: Observation) -> Rollout:
         traffic=tally(rollout.traffic, shares, rollout.weight),
         slow=rollout.slow if not seen.slow else {**seen.slow, **(rollout.slow or {})},
         judged=max(rollout.judged, seen.until),
+        gates=_looked(rollout, seen),
+        replies=webhooks.learned(rollout.replies, seen.replies),
+    )
+
+
+def _looked(rollout: Rollout, seen: Observation) -> tuple[gates.Gate, ...]:
+    new = {points.name: points for points in seen.points} if rollout.weight else {}
+    clean = first_clean_minute(rollout)
+    return tuple(
+        gates.look(gate, new[gate.metric.name], clean=clean, now=seen.now) if gate.metric.name in new else gate
+        for gate in rollout.gates
     )
 
 
@@ -140,11 +172,12 @@ def _bad(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | Non
 
 def _late(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | None:
     """Which deadline has come, or None: the rollout's, or that of the step under way."""
-    why = rollout.held or (judgement.sentence if seen.alarms is not None else "its alarms cannot be read")
-    now = seen.now
+    now, step = seen.now, step_of(rollout)
+    reply = webhooks.reply_of(rollout.replies, rollout.at, step.webhook) if isinstance(step, Consult) else None
+    told = reply.sentence if reply else judgement.sentence
+    why = rollout.held or (told if seen.alarms is not None else "its alarms cannot be read")
     if now >= deadline(rollout):
         return f"not decided within {duration(rollout.rules.deadline)}: {why}"
-    step = step_of(rollout)
     if step is not None and step.deadline is not None and now >= rollout.entered + step.deadline:
         return f'"{describe(step)}" did not end in time: {why}'
     return None
@@ -153,7 +186,7 @@ def _late(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | No
 # ------------------------------------------------------------------------------------------ going on
 
 
-def _step(  # noqa: PLR0911 - one per kind of step
+def _step(  # noqa: C901, PLR0911 - one per kind of step
     rollout: Rollout, seen: Observation, judgement: Judgement
 ) -> tuple[Rollout, Action]:
     if rollout.at >= len(rollout.steps):
@@ -166,13 +199,16 @@ def _step(  # noqa: PLR0911 - one per kind of step
             return _people(rollout, step, seen, judgement)
         case AwaitSwitch():
             return replace(rollout, held="it waits for penstock switch"), _look(rollout, seen)
+        case Consult():
+            return _consult(rollout, step, seen, judgement)
         case SetWeight(percent=percent) if percent >= ALL:
             return rollout, Promote()
         case SetWeight(percent=percent):
             if seen.weight != percent:
                 return replace(rollout, weight=percent), Shift(percent)
             settled = replace(_next(moved(rollout, seen.now, clean_until=rollout.entered), seen.now), weight=percent)
-            return _step(replace(settled, evidence=begin_step(settled.evidence)), seen, judgement)
+            anew = tuple(gates.begin_step(gate) for gate in settled.gates)
+            return _step(replace(settled, evidence=begin_step(settled.evidence), gates=anew), seen, judgement)
         case Bake():
             if seen.weight != rollout.weight:
                 # Somebody else changed it: what was measured since does not count.
@@ -208,6 +244,15 @@ def _people(rollout: Rollout, step: Pause | Approve, seen: Observation, judgemen
     return replace(rollout, held=why), _look(rollout, seen)
 
 
+def _consult(rollout: Rollout, step: Consult, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
+    reply = webhooks.reply_of(rollout.replies, rollout.at, step.webhook)
+    if reply is not None and reply.verdict is Verdict.PASS:
+        return _leave(rollout, seen, judgement)
+    if webhooks.is_due(reply, seen.now):
+        return rollout, Ask(step.webhook)
+    return rollout, _look(rollout, seen)
+
+
 def _leave(rollout: Rollout, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
     """Go on behind a step that judges nothing. A pass that was lost in the meantime must be there again before all."""
     has_baked = any(isinstance(step, Bake) for step in rollout.steps[: rollout.at])
@@ -225,7 +270,7 @@ def _bake(rollout: Rollout, step: Bake, seen: Observation, judgement: Judgement)
         return _step(_next(rollout, seen.now), seen, judgement)
     match rollout.rules.on_inconclusive:
         # More traffic does not mend a measurement.
-        case "raise" if not _is_last(rollout) and judgement.verdict is Verdict.INCONCLUSIVE:
+        case "raise" if not _is_last(rollout) and judgement.verdict <= Verdict.INCONCLUSIVE:
             return _step(_next(rollout, seen.now), seen, judgement)
         case "ask":
             return replace(rollout, held=_question(rollout, step, judgement)), _look(rollout, seen)

@@ -11,7 +11,6 @@ INCONCLUSIVE, never good news.
 
 from __future__ import annotations
 
-import enum
 from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from penstock.rollout import noninferiority, sentences
 from penstock.rollout.accumulate import accumulate, begin_step, log_e
 from penstock.rollout.evidence import Alarm, Evidence, JudgePolicy, Series
 from penstock.rollout.strata import SIGNALS, Sample
+from penstock.rollout.verdict import GateFinding, Verdict
 
 if TYPE_CHECKING:
     from penstock.rollout.strata import Signal
@@ -36,16 +36,8 @@ __all__ = [
     "begin_step",
     "judge",
     "unmeasured",
+    "with_gates",
 ]
-
-
-class Verdict(enum.IntEnum):
-    """Four outcomes; the worst wins: max()."""
-
-    PASS = 0
-    INCONCLUSIVE = 1
-    ERROR = 2
-    FAIL = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +84,9 @@ class Judgement:
         findings: of changed services by signal, and of the service that failed; the worst first.
         sentence: the evidence, for a tired person.
         log_e: log of the e-value against "no worse", over everything.
-        short: changed services with fewer canary calls in this step than the policy's minimum.
+        short: changed services with fewer canary calls in this step than the policy's minimum, and gates that have not
+            passed in it.
+        gates: what the user's own gates say, where there are some.
     """
 
     verdict: Verdict
@@ -100,6 +94,7 @@ class Judgement:
     sentence: str
     log_e: float = 0.0
     short: tuple[str, ...] = ()
+    gates: tuple[GateFinding, ...] = ()
 
     @property
     def may_go_on(self) -> bool:
@@ -114,6 +109,7 @@ class Judgement:
             "log10_e": _log10(self.log_e),
             "short": list(self.short),
             "findings": [finding.to_json() for finding in self.findings],
+            **({"gates": [gate.to_json() for gate in self.gates]} if self.gates else {}),
         }
 
 
@@ -144,6 +140,26 @@ def judge(evidence: Evidence, policy: JudgePolicy, changed: frozenset[str]) -> J
         sentence=_overall(findings),
         log_e=whole,
         short=short,
+    )
+
+
+def with_gates(judgement: Judgement, gates: tuple[GateFinding, ...]) -> Judgement:
+    """The verdict with that of the user's own gates: the worst wins, and each must pass in every step."""
+    open_ones = [gate for gate in gates if gate.verdict is not Verdict.PASS]
+    if not open_ones:
+        return replace(judgement, gates=gates)
+    worst = max(open_ones, key=lambda gate: gate.verdict)
+    sentence = judgement.sentence
+    if worst.verdict == judgement.verdict:
+        sentence = f"{sentence}; {worst.sentence}"
+    elif worst.verdict > judgement.verdict:
+        sentence = worst.sentence
+    return replace(
+        judgement,
+        verdict=max(judgement.verdict, worst.verdict),
+        sentence=sentence,
+        short=(*judgement.short, *(gate.name for gate in open_ones)),
+        gates=gates,
     )
 
 

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.rollout.gates import Gate
 from penstock.rollout.judge import Evidence, JudgePolicy
 from penstock.rollout.strategies import Step, step_from_json, step_to_json
 from penstock.rollout.traffic import Tally
+from penstock.rollout.webhooks import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.rollout.gates import Points
     from penstock.rollout.strata import Stratum
     from penstock.rollout.traffic import Share
 
@@ -98,6 +101,10 @@ class Rollout:
     """Who has said yes to the step under way."""
     author: str = ""
     """Whose own yes does not count; empty where it does."""
+    gates: tuple[Gate, ...] = ()
+    """The user's own metrics that must stay within limits."""
+    replies: tuple[Reply, ...] = ()
+    """What webhooks have said, the last of each at each step."""
     orders: tuple[str, ...] = ()
     """Ids of the orders that were taken."""
     promoted_by: str | None = None
@@ -121,6 +128,8 @@ class Rollout:
             "clean": [list(window) for window in self.clean],
             "evidence": self.evidence.to_json(),
             "traffic": {function: asdict(tally) for function, tally in self.traffic.items()},
+            "gates": [gate.to_json() for gate in self.gates],
+            "replies": [reply.to_json() for reply in self.replies],
         }
 
     @classmethod
@@ -139,6 +148,8 @@ class Rollout:
                 "clean": tuple((begin, end) for begin, end in data.get("clean", ())),
                 "evidence": Evidence.from_json(data["evidence"]),
                 "traffic": {function: Tally(**tally) for function, tally in data.get("traffic", {}).items()},
+                "gates": tuple(Gate.from_json(gate) for gate in data.get("gates", ())),
+                "replies": tuple(Reply.from_json(reply) for reply in data.get("replies", ())),
             }
         )
 
@@ -156,6 +167,7 @@ class Observation:
     second of the first minute that is not, of a changed service; `slow` the thresholds of slowness that became known
     before them. `alarms` ring now and were quiet when the rollout began, None when they could not be read. `checked` is
     what came of the last `Check`: the index of its step, and what was wrong (empty: nothing).
+    `points` are of the gates that were to be looked at, `replies` what webhooks said since the last time.
     """
 
     now: float
@@ -167,6 +179,8 @@ class Observation:
     alarms: tuple[str, ...] | None = ()
     orders: tuple[Order, ...] = ()
     checked: tuple[int, str] | None = None
+    points: tuple[Points, ...] = ()
+    replies: tuple[Reply, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +194,13 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Check:
     """Verify the candidate once more, in its slot, and say in the next observation what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask this webhook, and say in the next observation what it replied."""
+
+    webhook: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,4 +227,4 @@ class Finished:
     """Nothing is left to do."""
 
 
-Action = Wait | Check | Shift | Promote | Revert | Finished
+Action = Wait | Check | Ask | Shift | Promote | Revert | Finished

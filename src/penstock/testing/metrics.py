@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -13,10 +15,11 @@ from penstock.ports import Answered
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from penstock.ports import AlarmState, MetricQuery
+    from penstock.ports import AlarmState, MetricQuery, MetricQuestion
 
 MINUTE = 60
 SERVER_ERROR = 500
+_MATH = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
 _RANGE = re.compile(r"TC\((?P<low>[0-9.]*):(?P<high>[0-9.]*)\)")
 
 Series = tuple[str, str, frozenset[tuple[str, str]]]
@@ -30,6 +33,8 @@ class FakeMetrics:
         self._values: dict[Series, dict[int, Counter[float]]] = {}
         self.visible_until = math.inf
         """Seconds since the epoch: minutes that end later are not published yet."""
+        self.fault: RemoteFault | None = None
+        """What `points` raises, if anything."""
 
     def record(
         self,
@@ -80,6 +85,34 @@ class FakeMetrics:
             for (route, canary, minute), counts in found.items()
         )
 
+    def points(self, question: MetricQuestion, *, start: float, end: float) -> Mapping[int, float]:
+        """The answer for each whole period between two moments. Of metric math the fake knows + - * / and brackets."""
+        if self.fault is not None:
+            raise self.fault
+        terms = {name: self._periods(query, question.period, start, end) for name, query in question.terms}
+        if not question.expression:
+            return next(iter(terms.values()))
+        tree = ast.parse(question.expression, mode="eval").body
+        found: dict[int, float] = {}
+        for at in sorted({at for series in terms.values() for at in series}):
+            values = {name: series[at] for name, series in terms.items() if at in series}
+            try:
+                found[at] = _math(tree, values)
+            except (KeyError, ZeroDivisionError):  # a term without data, or no number: no data
+                continue
+        return found
+
+    def _periods(self, query: MetricQuery, period: int, start: float, end: float) -> dict[int, float]:
+        series = self._values.get((query.namespace, query.metric, frozenset(query.dimensions)), {})
+        sums: dict[int, Counter[float]] = {}
+        for minute, values in series.items():
+            sums.setdefault(minute // period * period, Counter()).update(values)
+        return {
+            at: statistic(query.statistic, values)
+            for at, values in sorted(sums.items())
+            if start <= at and at + period <= min(end, self.visible_until)
+        }
+
 
 class FakeAlarms:
     """Alarms in a dict that is open to tests."""
@@ -118,6 +151,17 @@ def statistic(name: str, values: Counter[float]) -> float:
     if re.fullmatch(r"p[0-9.]+", name):
         return _percentile(sorted(values.elements()), float(name[1:]) / 100)
     raise ValueError(f"{name!r} is no statistic that the fake knows")
+
+
+def _math(node: ast.expr, values: Mapping[str, float]) -> float:
+    """The value of an expression. Raises KeyError, ZeroDivisionError, and ValueError for what is not known."""
+    if isinstance(node, ast.BinOp) and type(node.op) in _MATH:
+        return float(_MATH[type(node.op)](_math(node.left, values), _math(node.right, values)))
+    if isinstance(node, ast.Name):
+        return values[node.id]
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return float(node.value)
+    raise ValueError(f"{ast.unparse(node)!r} is no metric math that the fake knows")
 
 
 def _percentile(ordered: Sequence[float], share: float) -> float:

@@ -35,6 +35,7 @@ from penstock.testing import (
     FakeSecrets,
     FakeSigner,
     FakeTerraform,
+    FakeWebhooks,
     Faults,
     Killed,
     RecordedEvents,
@@ -68,6 +69,8 @@ class Shop:
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
     notices: FakeNotices = field(default_factory=FakeNotices)
+    webhooks: FakeWebhooks = field(default_factory=FakeWebhooks)
+    secrets: FakeSecrets = field(default_factory=FakeSecrets)
     schedules: FakeSchedules = field(default_factory=FakeSchedules)
     api: str = field(init=False)
     preview: str = field(init=False)
@@ -114,12 +117,13 @@ class Shop:
             gateway=self.gateway,
             parameters=self.parameters,
             schedules=self.schedules,
-            secrets=FakeSecrets(),
+            secrets=self.secrets,
             signer=self.signer,
             health=FakeHealth(),
             metrics=self.metrics,
             alarms=self.alarms,
             notices=self.notices,
+            webhooks=self.webhooks,
             traffic_clock=self.clock,
             terraform=FakeTerraform(),
             builds=NoBuilds,

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
-from penstock.rollout.advance import advance, deadline, judgement_of
+from penstock.rollout.advance import advance, deadline, judgement_of, to_ask
+from penstock.rollout.gates import Points, gates_of
 from penstock.rollout.judge import JudgePolicy, Verdict
 from penstock.rollout.minutes import first_clean_minute, is_due, old_enough, to_judge
 from penstock.rollout.state import (
     Action,
+    Ask,
     Check,
     Finished,
     Observation,
@@ -29,20 +33,29 @@ from penstock.rollout.state import (
     Wait,
 )
 from penstock.rollout.strata import Sample, Stratum
-from penstock.rollout.strategies import STRATEGIES, SetWeight
+from penstock.rollout.strategies import STRATEGIES, Consult, SetWeight
+from penstock.rollout.webhooks import Reply, asking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BEGAN = 1_700_000_040.0
+LOAD = MetricGate(
+    name="load", terms={"series": MetricTerm(namespace="Shop", metric="Load", statistic="Average")}, max=10.0
+)
 
 
 def a_rollout(steps: RolloutPolicy | None = None, **rules: object) -> Rollout:
     """A canary of users that is verified and has no traffic yet."""
     policy = steps or RolloutPolicy(strategy="canary", weights=(10, 50), bake=120.0)
+    walk = STRATEGIES[policy.strategy](policy)
     return Rollout(
         id="r-1",
         environment="dev",
         release="candidate",
         stable="stable",
-        steps=STRATEGIES[policy.strategy](policy),
+        steps=asking(walk, policy.webhooks),
+        gates=gates_of(policy.metrics, candidate="green", stable="blue"),
         rules=replace(Rules(), **rules),  # type: ignore[arg-type]
         policy=JudgePolicy(),
         changed=("users",),
@@ -87,6 +100,13 @@ class World:
         """Whether the access log tells nothing."""
         self.checked: tuple[int, str] | None = None
         self.walk: list[Action] = []
+        self.number: float | None = 1.0
+        """What a point of every gate says; None for no data."""
+        self.refused = ""
+        """Why CloudWatch does not answer about gates."""
+        self.says = Verdict.PASS
+        """What webhooks reply."""
+        self.replies: tuple[Reply, ...] = ()
 
     def turn(self, *orders: Order, alarms: tuple[str, ...] | None = (), blind: bool = False) -> Action:
         minutes = to_judge(self.rollout, self.now)
@@ -102,6 +122,8 @@ class World:
             alarms=alarms,
             orders=orders,
             checked=self.checked,
+            points=tuple(self.points()),
+            replies=self.replies,
         )
         again = advance(self.rollout, seen)
         self.rollout, action = advance(Rollout.from_json(json.loads(json.dumps(self.rollout.to_json()))), seen)
@@ -112,6 +134,11 @@ class World:
                 self.now += max(seconds, 0.1)
             case Check():
                 self.checked = (self.rollout.at, self.wrong)
+            case Ask(webhook=webhook):
+                said = f"{webhook}: {self.says.name}"
+                self.replies = (
+                    Reply(step=self.rollout.at, webhook=webhook, verdict=self.says, sentence=said, at=self.now),
+                )
             case Shift(percent=percent):
                 self.weight = percent
             case Promote():
@@ -119,6 +146,13 @@ class World:
             case Revert():
                 self.weight = 0
         return action
+
+    def points(self) -> Iterator[Points]:
+        for gate in self.rollout.gates:
+            if due := to_ask(self.rollout, gate, self.now):
+                values = {} if self.number is None else dict.fromkeys(due, self.number)
+                name = gate.metric.name
+                yield Points(name=name, fault=self.refused, until=float(due.stop), values=values)
 
     def to_the_end(self) -> Rollout:
         for _ in range(10_000):
@@ -279,8 +313,9 @@ class Walks(RuleBasedStateMachine):
         policy=st.sampled_from(["extend", "raise", "synthetic", "ask"]),
         strategy=st.sampled_from(["canary", "linear", "custom"]),
         between=st.lists(st.sampled_from(["pause", "approve", "verify"]), max_size=2),
+        hooks=st.lists(st.sampled_from(["before-traffic", "each-step", "promotion"]), max_size=2),
     )
-    def begin(self, weights: set[int], policy: str, strategy: str, between: list[str]) -> None:
+    def begin(self, weights: set[int], policy: str, strategy: str, between: list[str], hooks: list[When]) -> None:
         rising = tuple(sorted(weights))
         steps = RolloutPolicy(
             strategy=strategy,  # type: ignore[arg-type]
@@ -289,6 +324,8 @@ class Walks(RuleBasedStateMachine):
             by=30,
             every=60.0,
             bake=60.0,
+            metrics=(LOAD,),
+            webhooks=tuple(Webhook(name=f"hook{at}", url="", when=when) for at, when in enumerate(hooks)),
         )
         self.world = World(a_rollout(steps, on_inconclusive=policy, deadline=1800.0), calls=300, bad=0)
         self.failed = False
@@ -299,6 +336,14 @@ class Walks(RuleBasedStateMachine):
         self.world.bad, self.world.calls = bad, calls
         for _ in range(turns):
             self._turn()
+
+    @rule(number=st.sampled_from([None, 1.0, 11.0]), refused=st.sampled_from(["", "", "AccessDenied"]))
+    def a_metric_says(self, number: float | None, refused: str) -> None:
+        self.world.number, self.world.refused = number, refused
+
+    @rule(says=st.sampled_from(Verdict))
+    def webhooks_say(self, says: Verdict) -> None:
+        self.world.says = says
 
     @rule(verb=st.sampled_from(["pause", "resume", "approve", "promote", "abort"]))
     def is_told(self, verb: Verb) -> None:
@@ -331,6 +376,12 @@ class Walks(RuleBasedStateMachine):
             assert isinstance(action, Revert | Finished)
         if isinstance(action, Promote):
             assert verdict is Verdict.PASS or world.rollout.promoted_by
+            questions = {(at, one.webhook) for at, one in enumerate(world.rollout.steps) if isinstance(one, Consult)}
+            yes = {(reply.step, reply.webhook) for reply in world.rollout.replies if reply.verdict is Verdict.PASS}
+            assert questions == yes or world.rollout.promoted_by
+        if isinstance(action, Shift) and action.percent > before:
+            assert verdict is not Verdict.FAIL
+            assert verdict is not Verdict.ERROR
         if world.weight < before:
             assert isinstance(action, Revert)
         if asked >= deadline(world.rollout) and over is None:

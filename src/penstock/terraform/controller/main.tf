@@ -104,6 +104,11 @@ locals {
         Resource = ["*"]
       },
     ],
+    length(var.secrets) == 0 ? [] : [{
+      Sid      = "AskWebhooks"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = sort(var.secrets)
+    }],
     length(var.topics) == 0 ? [] : [{
       Sid      = "TellPeople"
       Action   = ["sns:Publish"]

@@ -49,6 +49,12 @@ variable "topics" {
   default     = []
 }
 
+variable "secrets" {
+  description = "ARNs of the secrets that webhooks are asked with."
+  type        = list(string)
+  default     = []
+}
+
 variable "code" {
   description = "What runs: runtime, architecture and handler of the controller's code, which the release engine puts in."
   type = object({
