@@ -30,14 +30,15 @@ from streams import (
     promoted,
     repeated_ranks,
     stratum,
+    walk_of,
+    walked,
 )
 
-from penstock.rollout.advance import advance
 from penstock.rollout.forecast import Traffic, minutes_to_pass
 from penstock.rollout.horizon import Stream, horizon
 from penstock.rollout.judge import Evidence, JudgePolicy, Verdict, accumulate, judge
-from penstock.rollout.minutes import MINUTE, first_clean_minute, old_enough, to_judge
-from penstock.rollout.state import Finished, Observation, Promote, Revert, Rollout, Rules, Shift
+from penstock.rollout.minutes import MINUTE, first_clean_minute
+from penstock.rollout.state import Rules
 from penstock.rollout.strata import SIGNALS
 from penstock.rollout.strategies import Bake, SetWeight
 
@@ -51,7 +52,6 @@ AWS = Rules(slowest=10.0)
 USUAL = 0.005
 """Share of bad calls of a service that nobody complains about."""
 HALF_HOUR = 30
-BEGAN = 1_700_000_040.0
 LONGEST_WALK = 86_400.0
 SLOWER = 1 - NormalDist().cdf(NormalDist().inv_cdf(0.9) - log(1.3) / 0.5)
 """Share of calls above the 90th percentile of a log-normal latency (sigma 0.5) once all of them take 30 % longer."""
@@ -218,18 +218,7 @@ def from_the_move(minutes: float) -> float:
 
     In between are the minutes that a walk leaves out because the canary is cold in them, and the wait for late numbers.
     """
-    walk = Rollout(
-        id="",
-        environment="",
-        release="",
-        stable="",
-        steps=(SetWeight(10), Bake(600)),
-        rules=AWS,
-        policy=POLICY,
-        changed=(),
-        began=0.0,
-        at=1,
-    )
+    walk = replace(walk_of((SetWeight(10), Bake(600)), AWS), at=1)
     waits = [first_clean_minute(replace(walk, moved=float(second))) - second for second in range(MINUTE)]
     return minutes + (statistics.mean(waits) + AWS.slowest + AWS.delay) / MINUTE
 
@@ -275,19 +264,7 @@ def walks(workers: Workers, streams: int, missed: list[str]) -> None:
             one = Stream(service="users", signal="errors", rate=rate, bad=usual, known=rate * 60)
             said = horizon((one,), steps, AWS, POLICY)
             assert said is not None
-            walk = Rollout(
-                id="",
-                environment="",
-                release="",
-                stable="",
-                steps=steps,
-                rules=replace(AWS, deadline=LONGEST_WALK),
-                policy=POLICY,
-                changed=(one.service,),
-                began=BEGAN,
-                entered=BEGAN,
-                moved=BEGAN,
-            )
+            walk = walk_of(steps, replace(AWS, deadline=LONGEST_WALK))
             title = f"{usual:.1%} errors, {rate:,}/min"
             ends = list(workers.imap(partial(walked, walk, one), range(streams), chunksize=5))
             promoted_after = sorted(minutes for minutes in ends if minutes is not None)
@@ -322,35 +299,6 @@ def cost(missed: list[str]) -> None:
 
 
 # ------------------------------------------------------------------------------------------ single streams
-
-
-def walked(walk: Rollout, one: Stream, seed: int) -> float | None:
-    """Minutes until `advance` promotes a healthy release, looked at every ten seconds; None when it goes back."""
-    chance = Random(f"walk {one} {seed}")  # noqa: S311 -- traffic, not secrets
-    known = (0, 0, round(one.known), round(one.known * one.bad))
-    hour = (stratum(int(BEGAN) - 60 * MINUTE, known, one.signal, one.service),)
-    walk = replace(walk, evidence=accumulate(walk.evidence, hour, walk.policy, frozenset(walk.changed)))
-    now, weight = BEGAN + chance.random() * MINUTE, 0
-    began = now
-    while True:
-        minutes = to_judge(walk, now)
-        strata = []
-        for minute in minutes:
-            canary = binomial(chance, round(one.rate), weight / 100)
-            stable = round(one.rate) - canary
-            counts = (canary, binomial(chance, canary, one.bad), stable, binomial(chance, stable, one.bad))
-            strata.append(stratum(minute, counts, one.signal, one.service))
-        until = old_enough(walk, now) if minutes else walk.judged
-        walk, action = advance(walk, Observation(now=now, weight=weight, strata=tuple(strata), until=until))
-        match action:
-            case Shift(percent=weight):
-                pass
-            case Promote():
-                return (now - began) / MINUTE
-            case Revert() | Finished():
-                return None
-            case _:
-                now += 10.0
 
 
 def false_alarms(scenario: Scenario, seed: int, policy: JudgePolicy = POLICY) -> tuple[bool, ...]:
