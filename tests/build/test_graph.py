@@ -48,7 +48,7 @@ def fresh(site: Site) -> set[str]:
     return {unit for unit, made in site.build().items() if not made.cached}
 
 
-@settings(max_examples=ROUNDS, deadline=None)
+@settings(max_examples=ROUNDS)
 @given(GRAPHS, st.sampled_from(PACKAGES), st.integers(2, 9))
 def test_an_edit_of_a_shared_package_rebuilds_exactly_those_who_reach_it(
     graph: dict[str, frozenset[str]], edited: str, value: int

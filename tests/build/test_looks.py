@@ -154,7 +154,7 @@ class Looked:
         )
 
 
-@settings(max_examples=ROUNDS, deadline=None)
+@settings(max_examples=ROUNDS)
 @given(st.lists(EDITS, min_size=1, max_size=4))
 def test_what_is_said_to_be_unchanged_is_what_a_fresh_look_finds(rounds: list[list[tuple[str, str]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

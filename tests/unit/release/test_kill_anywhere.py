@@ -147,7 +147,7 @@ moves = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(st.lists(moves, max_size=6))
 def test_any_history_of_commands_and_crashes_ends_where_the_last_one_wanted(
     history: list[tuple[str, Release, Fault | None]],

@@ -101,7 +101,7 @@ def content(release: Release) -> tuple[str, ...]:
     return (*(release.functions[name.removeprefix("shop-dev-")].artifact for name in FUNCTIONS), release.api)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(verbs, releases, stops), min_size=1, max_size=8))
 def test_traffic_is_always_on_a_release_that_was_asked_for(steps: list[tuple[str, Release, int | None]]) -> None:
     observed = fresh()
@@ -116,7 +116,7 @@ def test_traffic_is_always_on_a_release_that_was_asked_for(steps: list[tuple[str
         assert serving(observed) is None or serving(observed) in known
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(verbs, releases, stops), max_size=6), releases)
 def test_whatever_happened_before_one_run_to_the_end_reaches_what_was_asked(
     steps: list[tuple[str, Release, int | None]], wanted: Release

@@ -405,4 +405,4 @@ class Walks(RuleBasedStateMachine):
 
 
 TestWalks = Walks.TestCase
-TestWalks.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestWalks.settings = settings(max_examples=60, stateful_step_count=25)
