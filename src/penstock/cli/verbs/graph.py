@@ -47,8 +47,8 @@ def why(settings: Settings, service: str) -> None:
 def affected(settings: Settings, since: str) -> None:
     """Name the services that changes since a commit touch.
 
-    From the graph, without building: their sources, the packages they reach, their part of the lock. Changes that are
-    not committed count, and so do untracked and deleted files.
+    From the graph, without building: their sources, the packages they reach, their part of the lock. Compared is with
+    the commit where this branch left REF. Changes that are not committed count, and so do untracked and deleted files.
     """
     found = in_first_environment(settings).affected(since)
     for service in sorted(found):
