@@ -24,7 +24,7 @@ from penstock.adapters.builder_node import NodeBuilder
 from penstock.adapters.builder_node_plan import NodePlanner
 from penstock.adapters.builder_python import PythonBuilder
 from penstock.adapters.builder_python_plan import PythonPlanner
-from penstock.adapters.builder_room import LIMIT, Room, is_short, make_room, room
+from penstock.adapters.builder_room import LIMIT, Freed, Room, is_short, make_room, room
 from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.builder_units import Units
 from penstock.adapters.node_tools import NodeTools
@@ -72,7 +72,7 @@ class Builder:
         self._clock = clock
         self._files = SourceFiles(root, cache / "v1" / "files.json", clock)
         self._cache = ZipCache(cache, self._files)
-        self._looks = Looks(root, self._cache.folder, clock)
+        self._looks = Looks(root, self._cache, clock)
         self._history = History(self._cache, self._files)
         self._python = PythonBuilder(root, commands, self._cache, self._files, interpreters=interpreters, events=events)
         self._pythons = PythonPlanner(root, self._files)
@@ -219,8 +219,8 @@ class Builder:
         """What the cache holds."""
         return room(self._cache.folder)
 
-    def make_room(self, limit: int | None = None) -> tuple[int, int]:
-        """Delete what was used least recently until `limit` bytes are left; how many ZIPs went, and their bytes."""
+    def make_room(self, limit: int | None = None) -> Freed:
+        """Delete what was used least recently until `limit` bytes are left."""
         return make_room(self._cache.folder, self._clock.now(), limit=LIMIT if limit is None else limit)
 
     def forget(self) -> None:

@@ -100,7 +100,10 @@ def info(settings: Settings) -> None:
         put({"event": "cache", **asdict(found)})
         return
     say(f"{found.folder}")
-    say(f"{found.artifacts} artifacts and {found.parts} parts of them: {in_words(found.size)}")
+    say(
+        f"{found.artifacts} artifacts and {found.parts} parts of them: {in_words(found.size)} of the "
+        f"{in_words(found.limit)} that a build leaves"
+    )
     say(f"records, tools and the rest: {in_words(found.other)}")
 
 
@@ -112,8 +115,13 @@ def prune(settings: Settings, limit: int | None) -> None:
 
     What was used within the last hour stays, because another build may be about to read it.
     """
-    gone, freed = in_first_environment(settings).builder.make_room(None if limit is None else limit * _MEBIBYTE)
+    found = in_first_environment(settings).builder.make_room(None if limit is None else limit * _MEBIBYTE)
     if settings.json:
-        put({"event": "cache-pruned", "deleted": gone, "freed": freed})
-    else:
-        talk(f"{gone} deleted, {in_words(freed)} freed" if gone else "nothing to do: what is there fits")
+        put({"event": "cache-pruned", **asdict(found)})
+        return
+    if found.deleted:
+        talk(f"{found.deleted} deleted, {in_words(found.freed)} freed")
+    if found.left > found.limit:
+        talk(f"{in_words(found.left)} stay: all of it was used within the last hour")
+    elif not found.deleted:
+        talk(f"nothing to do: what is there fits, {in_words(found.left)} of {in_words(found.limit)}")
