@@ -153,13 +153,22 @@ class ZipCache:
         """A small JSON value that was kept under the key, or None."""
         return _json(self._record(kind, key))
 
-    def keep_note(self, kind: str, key: str, value: dict[str, Any]) -> None:
-        """Keep a small JSON value."""
+    def keep_note(self, kind: str, key: str, value: dict[str, Any], *, most: int | None = None) -> None:
+        """Keep a small JSON value; of its kind only so many, the latest."""
         with _told():
+            if most is not None:
+                notes = self._record(kind, key).parent.glob("*.json")
+                for old in sorted(notes, key=lambda one: one.stat().st_mtime)[: 1 - most or None]:
+                    old.unlink(missing_ok=True)
             (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
             handle, draft = tempfile.mkstemp(dir=self.folder / "tmp")
             os.close(handle)
             _publish(Path(draft), self._record(kind, key), json.dumps(value, sort_keys=True))
+
+    def drop_note(self, kind: str, key: str) -> None:
+        """Forget one that nobody will ask for any more."""
+        with contextlib.suppress(OSError):
+            self._record(kind, key).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -179,7 +188,11 @@ class ZipCache:
         ZIPs without a record stay until somebody makes room: another process may be reading them. Records go aside
         before they are deleted, so that nobody who writes one meanwhile is in the way.
         """
-        kept = {"node-modules", "recipe"}  # what package managers made is not ours; and what was built is history
+        kept = {
+            "node-modules",
+            "recipe",
+            "lock",
+        }  # what package managers made is not ours; and what was built is history
         with self.scratch() as scratch, _told():
             for path in (self.folder / "index").glob("*"):
                 if path.name not in kept:

@@ -114,7 +114,8 @@ class Penstock(Wiring):
 
     def weigh(self, service: str, depth: int = 2) -> Sequence[tuple[Artifact, Sequence[Weight]]]:
         """What weighs what in a service's artifacts, built when they are not up to date."""
-        return [(artifact, self.builder.weigh(artifact, depth)) for artifact in self.build((service,))]
+        made = self.builder.build(self.workspace, (service,), self.targets)
+        return [(artifact, self.builder.weigh(artifact, depth)) for artifact in made]
 
     def render(self) -> Sequence[Path]:
         """Write the Terraform roots of all environments; the files that changed."""

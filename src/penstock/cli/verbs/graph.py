@@ -13,6 +13,10 @@ from penstock.cli.output import put, say, table, talk
 from penstock.cli.render.sink import size as in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.build.changes import InputChange
+    from penstock.build.weight import Weight
     from penstock.cli.settings import Settings
 
 _MEBIBYTE = 1024**2
@@ -38,7 +42,14 @@ def why(settings: Settings, service: str) -> None:
             since = "; its last build differed from the one before by" if reason.changes else ""
             say(f"{reason.unit} is up to date{since}")
         for change in reason.changes:
-            say(f"  {change.what:8}{change.input}")
+            say(f"  {change.what:9}{change.input}{_values(change)}")
+
+
+def _values(change: InputChange) -> str:
+    if change.before and change.now:
+        return f" {change.before} → {change.now}"
+    value = change.before or change.now
+    return f" {value}" if value else ""
 
 
 @click.command("affected", cls=Verb)
@@ -70,20 +81,40 @@ def size(settings: Settings, service: str, depth: int) -> None:
     Builds it first when it is not up to date. Sizes are those in the ZIP, and those on the function's disk.
     """
     for artifact, weights in in_first_environment(settings).weigh(service, depth):
+        settings.events.close()
+        if settings.json:
+            for one in weights:
+                about = asdict(one)
+                sizes = {"zipped": about.pop("packed"), "unzipped": about.pop("unpacked")}
+                put({"event": "weight", "unit": artifact.unit, **sizes, **about})
+            continue
         rows = [
             {
-                "zipped": one.packed if settings.json else in_words(one.packed),
-                "unzipped": one.unpacked if settings.json else in_words(one.unpacked),
+                "path": f"{branch}{_name(one, artifact.unit)}",
+                "zipped": in_words(one.packed),
+                "share": f"{one.packed / max(weights[0].packed, 1):.0%}",
+                "unzipped": in_words(one.unpacked),
                 "files": one.files,
-                "path": one.path
-                if settings.json
-                else f"{'  ' * one.depth}{one.path.rpartition('/')[2] or artifact.unit}",
-                **({"unit": artifact.unit, "depth": one.depth} if settings.json else {}),
             }
-            for one in weights
+            for one, branch in zip(weights, _branches([one.depth for one in weights]), strict=True)
         ]
-        settings.events.close()
-        table(settings, rows, columns=["zipped", "unzipped", "files", "path"], kind="weight")
+        columns = ["path", "zipped", "share", "unzipped", "files"]
+        table(settings, rows, columns=columns, kind="weight", numbers=columns[1:])
+
+
+def _name(one: Weight, whole: str) -> str:
+    return f"… {one.others} lighter" if one.others else one.path.rpartition("/")[2] or whole
+
+
+def _branches(depths: Sequence[int]) -> list[str]:
+    """What stands before each line of a tree, from how deep each is."""
+    found: list[str] = []
+    goes_on: set[int] = set()
+    for depth in reversed(depths):  # from below: whether a branch goes on is known by what comes after
+        bars = "".join("│  " if level in goes_on else "   " for level in range(1, depth))
+        found.append(f"{bars}{'├─ ' if depth in goes_on else '└─ '}" if depth else "")
+        goes_on = {level for level in goes_on if level < depth} | {depth}
+    return found[::-1]
 
 
 @click.group("cache", cls=VerbGroup)
