@@ -32,8 +32,8 @@ def test_another_version_of_a_locked_package_is_one_change_and_values_in_words_a
         "lock idna 3.10": "d1",
         "lock forked 1": "d",
         "tool uv": "0.9",
-        "source app.py": "d2",
-        "option prune": "x",
+        "source a.py": "d2",
+        "option x": "1",
     }
     now = {"lock idna 3.11": "d3", "lock forked 2": "d", "lock forked 3": "d", "tool uv": "0.10", "source a.py": "d4"}
     assert between(before, now) == (
