@@ -27,6 +27,10 @@ NOTED = 600.0
 _KEPT = IN_USE + 2 * NOTED
 """Seconds since a use was noted. Who remembers that it was may do so at the end of the time in which it need not be."""
 _ZIPS_OF = ("artifact", "wheel", "installation")
+_NOTES_OF = ("chosen", "export", "types", "wheels")
+"""Kinds of notes of which every change of a lock leaves some for each service, and that can be found out again."""
+_NOTES_MAX = 10_000
+"""How many of a kind may be there: some 200 MB of the biggest, and ten changes of the lock of 1,000 services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +111,14 @@ def room(folder: Path) -> Room:
 
 
 def is_short(folder: Path) -> bool:
-    """Whether there is more than the limit allows: a quick look, for every build that makes something."""
-    return sum(one.st_size for one in _zips(folder).values()) > LIMIT
+    """Whether there is more than the limits allow: a quick look, for every build that makes something."""
+    if sum(one.st_size for one in _zips(folder).values()) > LIMIT:
+        return True
+    return any(len(list((folder / "index" / kind).glob("*.json"))) > _NOTES_MAX for kind in _NOTES_OF)
 
 
-def make_room(folder: Path, now: float, *, limit: int = LIMIT) -> Freed:
-    """Delete the ZIPs used least recently until those left fit into `limit` bytes.
+def make_room(folder: Path, now: float, *, limit: int = LIMIT, notes: int = _NOTES_MAX) -> Freed:
+    """Delete the ZIPs used least recently until those left fit into `limit` bytes, and old notes beyond so many.
 
     The records go first, so that a process that is killed in between leaves a ZIP nobody speaks of, which the next
     call deletes, and never a record without its ZIP. What was used within the last hour stays, whatever the limit.
@@ -134,6 +140,8 @@ def make_room(folder: Path, now: float, *, limit: int = LIMIT) -> Freed:
             _delete(folder, digest, uses[digest])
         gone, freed, total = gone + 1, freed + zips[digest].st_size, total - zips[digest].st_size
     _tidy(folder, uses)
+    for kind in _NOTES_OF:
+        _thin_out(folder / "index" / kind, notes)
     return Freed(deleted=gone, freed=freed, left=total, limit=limit)
 
 
@@ -163,6 +171,17 @@ def _tidy(folder: Path, uses: dict[str, list[_Use]]) -> None:
             with _locked(folder, fcntl.LOCK_EX):
                 if not archive.exists():
                     path.unlink(missing_ok=True)
+
+
+def _thin_out(folder: Path, most: int) -> None:
+    """Delete the older half of too many notes, so that there is nothing to do for a while."""
+    found = []
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime, path))
+    if len(found) > most:
+        for _, path in sorted(found)[: -(most // 2)]:
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

@@ -86,6 +86,22 @@ def test_records_and_sboms_whose_zip_somebody_took_away_go_as_well(tmp_path: Pat
     assert [path.name for path in (tmp_path / "index/artifact").iterdir()] == ["whole.json"]
 
 
+def test_of_too_many_notes_the_older_half_goes_but_what_was_built_is_remembered(tmp_path: Path) -> None:
+    for kind in ("export", "recipe", "wheels"):
+        (tmp_path / "index" / kind).mkdir(parents=True)
+        for number in range(6 if kind != "wheels" else 4):
+            note = tmp_path / "index" / kind / f"{number}.json"
+            note.write_text("{}")
+            os.utime(note, (NOW - number, NOW - number))
+    make_room(tmp_path, NOW, notes=4)
+    assert {kind: len(list((tmp_path / "index" / kind).iterdir())) for kind in ("export", "recipe", "wheels")} == {
+        "export": 2,
+        "recipe": 6,
+        "wheels": 4,
+    }
+    assert {path.stem for path in (tmp_path / "index/export").iterdir()} == {"0", "1"}
+
+
 def test_a_record_that_speaks_of_a_file_elsewhere_takes_nothing_along(tmp_path: Path) -> None:
     folder = tmp_path / "v1"
     keep(folder, "a", 10, 2 * DAY)
