@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from build.sites import Site, service, workspace
@@ -142,6 +144,21 @@ def test_a_recipe_of_a_listing_with_archives_is_the_same_in_every_clone(listed: 
     listed.write({"services/s0/requirements.txt": "../../wheels/own-1-py3-none-any.whl\n--find-links ../../wheels\n"})
     clone = Site(shutil.copytree(listed.root, tmp_path / "elsewhere"), listed.workspace)
     assert clone.recipes()["s0"].digest == listed.recipes()["s0"].digest
+
+
+def test_a_zip_is_compared_with_the_one_before_for_the_same_target(plain: Site) -> None:
+    def delta(architecture: Literal["arm64", "x86_64"]) -> int | None:
+        targets = {unit: replace(target, architecture=architecture) for unit, target in plain.targets.items()}
+        (made,) = plain.builder().build(plain.workspace, ("s0",), targets)
+        return made.delta
+
+    plain.build("s0")
+    assert delta("arm64") is None, "the first for that one"
+    plain.write({"services/s0/app.py": HANDLER + "".join(f"word_{number} = {number}\n" for number in range(99))})
+    grown = delta("x86_64")
+    assert grown is not None
+    assert grown > 0
+    assert delta("arm64") == delta("x86_64") == grown
 
 
 def test_a_flipped_byte_and_a_cut_zip_are_noticed_and_built_again(plain: Site) -> None:

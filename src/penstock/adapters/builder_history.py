@@ -32,25 +32,29 @@ class History:
         self._locks: set[str] = set()
 
     def remember(self, recipe: Recipe, digest: str, entry: Entry) -> int | None:
-        """Note what was built last; by how many bytes it outgrew the build before, None for the first.
+        """Note what was built last; by how many bytes it outgrew the build before for its target, None for the first.
 
         `digest` is the recipe's.
         """
-        known = self._files.recall(f"built {recipe.unit}")
-        if known is not None and known["recipe"] == digest:
-            return None if known["size_before"] is None else known["size"] - known["size_before"]
-        before = known or {"recipe": None, "size": None}
-        if self._cache.note("recipe", digest) is None:
-            with contextlib.suppress(BuildFailed):  # a cache that cannot be written: `why` will know less
-                self._cache.keep_note("recipe", digest, {"inputs": changes.parts(recipe)})
-        self._files.remember(
-            f"built {recipe.unit}",
-            {"recipe": digest, "size": entry.size, "before": before["recipe"], "size_before": before["size"]},
-        )
-        oldest = before.get("before")
-        if oldest is not None and oldest not in {digest, before["recipe"]}:
-            self._cache.drop_note("recipe", oldest)
-        return None if before["size"] is None else entry.size - before["size"]
+        known = self._files.recall(f"built {recipe.unit}") or {"recipe": None, "before": None}
+        if known["recipe"] != digest:
+            if self._cache.note("recipe", digest) is None:
+                with contextlib.suppress(BuildFailed):  # a cache that cannot be written: `why` will know less
+                    self._cache.keep_note("recipe", digest, {"inputs": changes.parts(recipe)})
+            self._files.remember(f"built {recipe.unit}", {"recipe": digest, "before": known["recipe"]})
+            if known["before"] not in {None, digest, known["recipe"]}:
+                self._cache.drop_note("recipe", known["before"])
+        return self._growth(recipe, digest, entry.size)
+
+    def _growth(self, recipe: Recipe, digest: str, size: int) -> int | None:
+        key = f"size {recipe.unit} {recipe.target} {recipe.target.platform}"
+        known = self._files.recall(key)
+        if known is None or known["recipe"] != digest:
+            growth = None if known is None else size - known["size"]
+            known = {"recipe": digest, "size": size, "growth": growth}
+            self._files.remember(key, known)
+        found: int | None = known["growth"]
+        return found
 
     def keep_lock(self, path: Path, digest: str) -> None:
         """Keep the text of a lock that counts whole, so that `reason` can name the packages in which two differ."""
