@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from penstock.adapters import builder_node_plan, builder_python_listed, builder_python_plan, builder_seen
 from penstock.adapters.builder import Builder
+from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_node_plan import NodePlanner
@@ -128,7 +129,7 @@ class Looked:
     def units(self, cache: Path) -> Units:
         files = SourceFiles(self.site.root, cache / "files.json", Later())
         planners = PythonPlanner(self.site.root, files), NodePlanner(self.site.root, files)
-        looks = Looks(self.site.root, cache, Later())
+        looks = Looks(self.site.root, ZipCache(cache, files), Later())
         return Units(files, looks, Later(), planners, lambda _: {"tool": "1"}, cache)
 
     def remembered(self) -> dict[str, str]:

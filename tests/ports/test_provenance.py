@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from penstock.build.provenance import Envelope, Unsound
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.errors import Refused
 from penstock.operations.artifacts import upload
-from penstock.operations.build_cache import RemoteBuilds, build_key
+from penstock.operations.build_cache import RemoteBuilds, build_key, is_wanting
 from penstock.operations.provenance import check, sign, statement_key, verified
 
 if TYPE_CHECKING:
@@ -99,6 +100,47 @@ def test_another_machine_takes_it_from_the_shared_cache(
     world.objects.put(build_key(artifact.recipe), b"{}")
     assert remote.fetch(a_recipe(name), tmp_path / "no.zip", tmp_path / "no.json") is None
     assert len(warnings) == 1
+
+
+def test_of_many_who_build_the_same_at_once_all_share_one_sound_entry_whatever_lay_there(
+    world: World, artifact: Artifact, name: str, tmp_path: Path
+) -> None:
+    """As several machines would; they find bytes there that somebody has planted."""
+    world.objects.put(build_key(artifact.recipe), b"{" * 50_000)
+    with ThreadPoolExecutor(6) as pool:
+        for done in [pool.submit(upload, world, [artifact]) for _ in range(6)]:
+            done.result()
+    warnings: list[str] = []
+    remote = RemoteBuilds(world.objects, world.signer, "shop", warnings.append)
+    with ThreadPoolExecutor(4) as pool:
+        fetched = [
+            pool.submit(remote.fetch, a_recipe(name), tmp_path / f"{number}.zip", tmp_path / f"{number}.json")
+            for number in range(4)
+        ]
+        assert {found.artifact for each in fetched if (found := each.result())} == {artifact.digest}
+    assert {(tmp_path / f"{number}.zip").read_bytes() for number in range(4)} == {name.encode()}
+    assert warnings == []
+
+
+def test_an_object_that_is_too_big_to_be_true_is_cut_and_refused(
+    world: World, artifact: Artifact, name: str, tmp_path: Path
+) -> None:
+    upload(world, [artifact])
+    entry = world.objects.get(build_key(artifact.recipe))
+    assert entry is not None
+    warnings: list[str] = []
+    remote = RemoteBuilds(world.objects, world.signer, "shop", warnings.append)
+    world.objects.put(f"artifacts/{artifact.digest}.zip", bytes(3 << 20))
+    assert remote.fetch(a_recipe(name), tmp_path / "a.zip", tmp_path / "a.json") is None
+    assert (tmp_path / "a.zip").stat().st_size == artifact.size
+    world.objects.put(build_key(artifact.recipe), entry.body + b" " * (2 << 20))
+    assert remote.fetch(a_recipe(name), tmp_path / "b.zip", tmp_path / "b.json") is None
+    assert len(warnings) == 2
+    upload(world, [replace(artifact, cached=False)])
+    again = world.objects.get(build_key(artifact.recipe))
+    assert again is not None
+    assert len(again.body) < 1 << 14, "put anew"
+    assert not is_wanting(world, artifact)
 
 
 def test_a_promoted_statement_verifies_with_either_environments_key(place: Place, name: str) -> None:

@@ -126,16 +126,26 @@ class NodePlanner:
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:
         """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
+        lock = self._parsed(plan, text)
+        return None if lock is None else node_lock.part(lock, *self._asking(plan))
+
+    def locked(self, plan: NodePlan, text: str) -> Mapping[str, str]:
+        """The same as versions by name; empty when it is not clear."""
+        lock = self._parsed(plan, text)
+        return (None if lock is None else node_lock.versions(lock, *self._asking(plan))) or {}
+
+    def _parsed(self, plan: NodePlan, text: str) -> node_lock.Lock | None:
         if text not in self._lock_texts:
             self._lock_texts[text] = node_lock.parse(plan.lock_name, text)
-        lock = self._lock_texts[text]
-        if lock is None:
-            return None
+        return self._lock_texts[text]
+
+    def _asking(self, plan: NodePlan) -> tuple[list[str], set[str]]:
+        """The folders that ask for packages, relative to the lock, and what their sources import."""
         parts = (plan.service, *plan.packages)
         top = plan.top.relative_to(self._root).as_posix()
         asked = (node_lock.package_of(module) for part in parts for module in self._imported(part))
         folders = [posixpath.relpath(part.folder, top) for part in parts]
-        return node_lock.part(lock, folders, {name for name in asked if name is not None})
+        return folders, {name for name in asked if name is not None}
 
     def manifest(self, folder: str) -> PackageJson | None:
         """The package.json in that folder, or None. Raises BuildFailed when it cannot be read."""

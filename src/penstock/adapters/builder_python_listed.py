@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,11 +62,12 @@ class ListedPlanner:
             where=where,
             lock_hint=f"poetry lock --directory {folder}",
             archives=archives,
+            files=(where,),
         )
         return PythonPlan(
             service=self._part(folder, folder, manifest),
             packages=tuple(self._part(place, name, self._manifest(place)) for name, place in sorted(places.items())),
-            locked={**locked.packages, "roots": listing.roots},
+            locked={**locked.packages, "roots": self._anywhere(listing.roots)},
             requires={},
             options=options,
             listing=listing,
@@ -76,21 +78,27 @@ class ListedPlanner:
         parsed = self._requirements(folder, options)
         packages = {place: self._part(place, Path(place).name, self._manifest(place)) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
+        files = set(parsed.files)
         queue = [place for place in parsed.folders if place != folder]
         while queue:
             place = queue.pop()
             if not self._files.has(_below(place, "requirements.txt")):
                 continue
-            for further in self._requirements(place, options).folders:
+            inner = self._requirements(place, options)
+            files.update(inner.files)
+            for further in inner.folders:
                 if further not in packages and further not in {place, folder}:
                     packages[further] = self._part(further, Path(further).name, self._manifest(further))
                     queue.append(further)
-        listing = self._listing(folder, parsed, options, tuple(packages.values()))
+        listing = replace(self._listing(folder, parsed, options, tuple(packages.values())), files=tuple(sorted(files)))
         return PythonPlan(
             service=self._part(folder, folder, manifest),
             packages=tuple(packages[place] for place in sorted(packages)),
-            locked={f"{line.where}": line.text for line in parsed.lines}
-            | {"options": "\n".join(parsed.options), "roots": listing.roots, "pins": listing.pins},
+            locked={
+                **self._by_package("", requirements.plain_lines(listing.roots)),
+                **self._by_package("constraint ", (line.text for line in parsed.pins)),
+                "options": self._anywhere("\n".join(parsed.options)),
+            },
             requires={},
             options=options,
             listing=listing,
@@ -123,6 +131,21 @@ class ListedPlanner:
             '[build] resolve = "2026-01-31"',
             archives=archives,
         )
+
+    def _by_package(self, label: str, lines: Iterable[str]) -> dict[str, str]:
+        """Requirements by package and version, as people compare them; where in a file they stand changes nothing."""
+        found: dict[str, str] = {}
+        for line in sorted(lines):
+            plain = requirements.without_hashes(line)
+            name = requirements.normalised(requirements.name_of(plain))
+            if name:
+                key = f"{label}{name} {requirements.pinned_versions(plain).get(name, '')}".rstrip()
+                found[key] = f"{found.get(key, '')}{self._anywhere(line)}\n"
+        return found
+
+    def _anywhere(self, text: str) -> str:
+        """The text as it would be in another folder's clone."""
+        return text.replace(str(self._root), "")
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:
         found = {}

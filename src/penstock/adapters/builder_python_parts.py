@@ -61,6 +61,8 @@ class Listing:
     lock_hint: str = ""
     archives: Mapping[str, SourceFile] = field(default_factory=dict)
     """Wheels and source archives that lie in the workspace."""
+    files: tuple[str, ...] = ()
+    """The files that say all this, relative to the workspace."""
 
 
 NOTHING = Listing()
@@ -95,8 +97,7 @@ class PythonPlan:
     def reach(self, service: str, root: Path) -> Reach:
         """The places of the workspace that it depends on."""
         here = (self.service, *self.packages)
-        files = {path.partition(":")[0] for path in self.locked if path.endswith(".txt") or ".txt:" in path}
-        files |= {f"{self.service.folder}/poetry.lock", *self.listing.archives}
+        files = {*self.listing.files, *self.listing.archives}
         locks = {}
         if self.export is not None:
             above = self.export[0].relative_to(root).as_posix()

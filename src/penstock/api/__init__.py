@@ -101,16 +101,21 @@ class Penstock(Wiring):
         return self.builder.why(self.workspace, names, self.targets)
 
     def affected(self, since: str) -> Mapping[str, Sequence[str]]:
-        """Services that changes since a commit touch, each with the files; builds nothing. Raises UsageError."""
-        from penstock.adapters.git import changed_since, text_at  # noqa: PLC0415 - one verb asks
+        """Services that changes since this branch left a commit touch, each with the files; builds nothing.
+
+        Raises UsageError when git cannot tell.
+        """
+        from penstock.adapters.git import changed_since, left_at, text_at  # noqa: PLC0415 - one verb asks
 
         commands = RealCommands()
-        changed = changed_since(commands, self.root, since)
-        return self.builder.affected(self.workspace, changed, lambda path: text_at(commands, self.root, since, path))
+        commit = left_at(commands, self.root, since)
+        changed = changed_since(commands, self.root, commit)
+        return self.builder.affected(self.workspace, changed, lambda path: text_at(commands, self.root, commit, path))
 
     def weigh(self, service: str, depth: int = 2) -> Sequence[tuple[Artifact, Sequence[Weight]]]:
         """What weighs what in a service's artifacts, built when they are not up to date."""
-        return [(artifact, self.builder.weigh(artifact, depth)) for artifact in self.build((service,))]
+        made = self.builder.build(self.workspace, (service,), self.targets)
+        return [(artifact, self.builder.weigh(artifact, depth)) for artifact in made]
 
     def render(self) -> Sequence[Path]:
         """Write the Terraform roots of all environments; the files that changed."""

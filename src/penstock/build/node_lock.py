@@ -20,6 +20,8 @@ _KINDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDepend
 _TOOLS = frozenset({"esbuild", "typescript"})
 """Packages of the lock's own folder that decide what becomes of every service."""
 _LINE = re.compile(r"(?P<key>'(?:[^']|'')*'|.+?):(?:\s+(?P<value>.*))?")
+_PNPM_KEY = re.compile(r"/?(?P<name>(?:@[^/]+/)?[^/@]+)[@/](?P<version>[^(_]+)")
+"""`zod@3.25.1(peer@1.0.0)`; before version 9 `/zod@3.25.1`, before version 6 `/zod/3.25.1_peer@1.0.0`."""
 _SCALARS = frozenset({"|", "|-", "|+", ">", ">-", ">+"})
 
 
@@ -50,17 +52,35 @@ def part(lock: Lock, folders: Iterable[str], asked: Collection[str]) -> str | No
 
     None when it holds something that is not understood: then all of it counts.
     """
-    try:
-        found = _of_npm(lock["packages"], folders, asked) if "npm" in lock else _of_pnpm(lock, folders, asked)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    found = _reach(lock, folders, asked)
+    return None if found is None else hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def versions(lock: Lock, folders: Iterable[str], asked: Collection[str]) -> dict[str, str] | None:
+    """Versions by name of the packages that these folders reach, as `part` takes them; several with a comma between."""
+    found = _reach(lock, folders, asked)
+    if found is None:
         return None
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    by_name: dict[str, set[str]] = {}
+    for key, about in (found if "npm" in lock else found["packages"]).items():
+        if "npm" in lock:
+            by_name.setdefault(key.rpartition("node_modules/")[2], set()).add(str(about.get("version", "")))
+        elif named := _PNPM_KEY.match(key):
+            by_name.setdefault(named["name"], set()).add(named["version"])
+    return {name: ", ".join(sorted(each)) for name, each in by_name.items()}
 
 
 def package_of(module: str) -> str | None:
     """The package that a module is of: `@a/b` of `@a/b/c.js`; None for a path or one of Node's own."""
     match = re.match(r"(?:@[^/]+/)?[^./@][^/]*", module)
     return None if match is None or module.startswith(("node:", "#")) else match[0]
+
+
+def _reach(lock: Lock, folders: Iterable[str], asked: Collection[str]) -> dict[str, Any] | None:
+    try:
+        return _of_npm(lock["packages"], folders, asked) if "npm" in lock else _of_pnpm(lock, folders, asked)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 # ------------------------------------------------------------------------------------------ pnpm

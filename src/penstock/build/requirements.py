@@ -49,7 +49,8 @@ class Line:
 class Requirements:
     """What a requirements file and those that it includes say.
 
-    `pins` are the lines of constraint files; `folders` and `archives` lie in the workspace, relative to its root.
+    `pins` are the lines of constraint files; `folders` and `archives` lie in the workspace, relative to its root, and
+    so do `files`: those that were read.
     """
 
     lines: tuple[Line, ...]
@@ -57,6 +58,7 @@ class Requirements:
     options: tuple[str, ...]
     folders: tuple[str, ...]
     archives: tuple[str, ...]
+    files: tuple[str, ...]
 
     @property
     def complete(self) -> bool:
@@ -90,7 +92,8 @@ def parse(
     number.
     """
     found = _Found([], [], [], [], [], {})
-    _read(path, files, found, seen=set(), constraining=False, exists=exists)
+    read: set[str] = set()
+    _read(path, files, found, seen=read, constraining=False, exists=exists)
     for places in (found.folders, found.archives):
         places[:] = [_inside(root, place) for place in places]
     pinned = {line.name for line in found.pins if line.pinned}
@@ -109,6 +112,7 @@ def parse(
         options=tuple(dict.fromkeys(_rooted(root, option) for option in found.options)),
         folders=tuple(dict.fromkeys(found.folders)),
         archives=tuple(dict.fromkeys(found.archives)),
+        files=tuple(sorted(read)),
     )
 
 

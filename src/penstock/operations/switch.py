@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import Busy, CameBack, NotFound, PenstockError, Refused, UsageError
 from penstock.model.events import NothingToDo, TrafficMoved
+from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
@@ -357,7 +358,7 @@ def _knows(live: Release, services: Collection[str]) -> None:
     known = {function.service for function in live.functions.values()}
     unknown = sorted(set(services) - known)
     if unknown:
-        raise UsageError(f"there is no service {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(known))}")
+        raise UsageError(f"there is no service {', '.join(unknown)}", hint=instead_of(unknown, known))
 
 
 def _nothing_waits(world: World, pointer: Pointer) -> Moved:

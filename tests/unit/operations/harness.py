@@ -129,7 +129,7 @@ class Builds:
                     digest=digest(name, number),
                     recipe=self._verbs.recipe(name),
                     target=targets[name],
-                    size=1,
+                    size=len(text(name, number)),
                     unzipped=1,
                     path=str(path),
                     sbom=str(sbom),

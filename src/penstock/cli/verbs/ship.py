@@ -111,7 +111,8 @@ def _show_artifacts(settings: Settings, artifacts: Sequence[Artifact]) -> None:
         for artifact in artifacts
     ]
     if rows:
-        table(settings, rows, columns=["unit", "target", "size", "delta", "digest", "from", "time"], kind="artifact")
+        columns = ["unit", "target", "size", "delta", "digest", "from", "time"]
+        table(settings, rows, columns=columns, kind="artifact", numbers=("size", "delta", "time"))
 
 
 def _delta(change: int | None) -> str:
