@@ -95,7 +95,7 @@ class _Search:
     def run(self, handlers: Collection[str]) -> Iterator[Missing]:
         seen: set[str] = set()
         for certain in (True, False):  # first what surely runs, so that a fault there is not called a possible one
-            queue = [*handlers]
+            queue = [package for handler in handlers for package in _with_packages(handler)]
             visited: set[str] = set()
             while queue:
                 name = queue.pop()
@@ -160,12 +160,11 @@ class _Search:
             base = ".".join([*above, base] if base else above)
         if not self.modules.has(base.split(".")[0]):
             return [], self._outside(base, path)
-        parts = base.split(".")
-        reached = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+        reached = _with_packages(base)
         lost = next((one for one in reached if not self.modules.has(one)), None)
         if lost is not None:
             fault = (lost, f"there is no {lost} in the ZIP")
-            return reached, None if self._is_lenient(lost.rpartition(".")[0], path) else fault
+            return reached, None if self._is_lenient(lost, path) else fault
         fault_of_names = None
         for one in statement.names:
             inner = f"{base}.{one}"
@@ -187,14 +186,17 @@ class _Search:
     def _is_provided(self, module: str) -> bool:
         return any(module == one or module.startswith(f"{one}.") for one in self.provided)
 
-    def _is_lenient(self, package: str, path: str) -> bool:
-        """Whether the package may make up modules while it runs; of locked packages nothing is certain."""
+    def _is_lenient(self, lost: str, path: str) -> bool:
+        """Whether its package may make up that module while it runs; of locked packages nothing is certain."""
         if path not in self.ours:
             return True
-        source = self.modules.files.get(package, "")
+        package = lost.rpartition(".")[0]
+        source = self.modules.files.get(package)
+        if source is None:  # a namespace package, which is its folders and nothing else
+            return self._is_provided(lost) or self.modules.elsewhere(lost)
         return (
             not source.endswith(".py")
-            or self._is_provided(package)
+            or self._is_provided(lost)
             or any(trick in self.read(source) for trick in _TRICKS)
         )
 
@@ -214,6 +216,12 @@ class _Search:
         except (SyntaxError, ValueError):
             return None
         return None if names is None else name in names
+
+
+def _with_packages(module: str) -> list[str]:
+    """The packages that a module lies in, which run before it, and itself."""
+    parts = module.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def reasons(found: Iterable[Missing], sources: Mapping[str, str]) -> list[str]:

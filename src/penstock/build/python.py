@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from penstock.build.proof import secret_file
 from penstock.ports import Command
 
 if TYPE_CHECKING:
@@ -146,9 +147,11 @@ def platform_tag(target: Target) -> str:
 
 
 def ships(path: str) -> bool:
-    """Whether an installed file goes into the ZIP: no bytecode, no console scripts, nothing that names this machine."""
+    """Whether an installed file goes into the ZIP: no bytecode, console scripts, `.env`, nothing of this machine."""
     parts = path.split("/")
     if parts[-1].endswith((".pyc", ".pyo")) or "__pycache__" in parts or parts[0] == "bin" or path == ".lock":
+        return False
+    if parts[-1].startswith(".env") and secret_file(path):
         return False
     return not (len(parts) >= 2 and parts[-2].endswith(".dist-info") and parts[-1] in _PER_MACHINE)  # noqa: PLR2004
 

@@ -218,6 +218,9 @@ def test_wheels_are_taken_for_lambdas_own_c_library(version: str, architecture: 
         ("pydantic-2.dist-info/entry_points.txt", True),
         ("pydantic-2.dist-info/RECORD", False),
         ("pydantic-2.dist-info/direct_url.json", False),
+        ("a/.env", False),
+        (".env.production", False),
+        ("a/.env.example", True),
     ],
 )
 def test_nothing_that_names_the_machine_goes_into_the_zip(path: str, *, kept: bool) -> None:
@@ -243,7 +246,7 @@ def test_a_wheels_files_go_where_installers_put_them(path: str, place: str | Non
     "source",
     [
         "def handler(event, context): ...",
-        "async def handler(event, context): ...",
+        "@awaited\nasync def handler(event, context): ...",
         "handler = make()",
         "first, handler = make()",
         "handler: object = make()",
