@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import pytest
 from build.sites import Site, service, workspace
 
-from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
@@ -265,23 +264,6 @@ def test_native_libraries_are_stripped_on_request(tmp_path: Path) -> None:
     heavy = site.build()["plain"].unzipped
     light = plain(tmp_path, "markupsafe==3.0.2\n", strip=True).build()["plain"].unzipped
     assert light < heavy
-
-
-@pytest.mark.parametrize(
-    ("version", "architecture", "tag"),
-    [
-        ("3.11", "x86_64", "cpython-311-x86_64"),
-        ("3.12", "arm64", "cpython-312-aarch64"),
-        ("3.13", "arm64", "cpython-313-aarch64"),
-        ("3.14", "x86_64", "cpython-314-x86_64"),
-    ],
-)
-def test_wheels_are_those_of_the_target(tmp_path: Path, version: str, architecture: str, tag: str) -> None:
-    site = plain(tmp_path, "markupsafe==3.0.3\n")
-    target = Target(language="python", version=version, architecture=architecture)  # type: ignore[arg-type]
-    (built,) = site.builder().build(site.workspace, None, {"plain": target})
-    with zipfile.ZipFile(built.path) as archive:
-        assert f"markupsafe/_speedups.{tag}-linux-gnu.so" in archive.namelist()
 
 
 def test_a_vendored_library_of_another_processor_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_python_earlier import Earlier
 from penstock.build import python, requirements, sbom
+from penstock.build.limits import check_size
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
@@ -213,6 +214,8 @@ class Installations:
             # Which version of which backend built it is no part of what the package is.
             dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
             shipped = [(name, path) for name, path in files.items() if name in kept and name not in dropped]
+            if not plan.options.strip:  # no service could ship that, and to compress it takes long
+                check_size(plan.service.folder, ((name, path.stat().st_size) for name, path in shipped))
             with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:
                 return tuple(pool.map(earlier.packed, shipped))
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.build import archive, lockfile, python, requirements
+from penstock.build import lockfile, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error
 from penstock.build.ignore import skips_file, skips_folder
 from penstock.build.limits import check_size
@@ -302,10 +302,10 @@ def test_files_that_never_reach_a_function(path: str, *, skipped: bool) -> None:
 
 
 def test_code_over_lambdas_quota_is_refused_with_what_weighs_most() -> None:
-    members = [archive.pack("numpy/core.so", b"0" * 3000), archive.pack("app.py", b"0" * 10)]
-    assert check_size("a", members, limit=3010) == 3010
+    files = [("numpy/core.so", 3000), ("app.py", 10)]
+    assert check_size("a", files, limit=3010) == 3010
     with pytest.raises(BuildFailed, match="quota 'Deployment package") as caught:
-        check_size("a", members, limit=3009)
+        check_size("a", files, limit=3009)
     assert "numpy" in caught.value.hint
 
 
