@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -339,3 +340,15 @@ def test_a_handler_in_src_beside_the_package_goes_along_with_one_that_is_in_it(s
     found = names(beside.build("users")["users"].path)
     assert {"side/door.py", "users/app.py"} <= found
     assert not [name for name in found if name.startswith("src/") or name == "notes.txt"]
+
+
+def test_layers_that_no_check_counts_are_named(site: Site) -> None:
+    users = service("users", "users.app.handler")
+    layered = replace(users.functions[0], layers=("arn:aws:lambda:eu-west-1:1:layer:big:3",))
+    site.workspace = workspace(replace(users, functions=(layered,)), packages=site.workspace.packages)
+    site.build()
+    (told,) = [event.to_json()["text"] for event in site.heard.events if event.name == "note"]
+    assert told.startswith("users: its layers count against the 250 MB unzipped as well")
+    assert told.endswith("for arn:aws:lambda:eu-west-1:1:layer:big:3")
+    site.build()
+    assert "note" not in site.heard.names, "once, for a small ZIP"

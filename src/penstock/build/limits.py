@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 UNZIPPED_MAX = 250 * 1024 * 1024
@@ -62,4 +62,19 @@ def direct_upload_note(unit: str, size: int, unzipped: int) -> str:
         f"{unit}: its ZIP of {size / 2**20:.1f} MB is over the {DIRECT_UPLOAD_MAX / 2**20:.0f} MB of a direct upload "
         f"to Lambda. Penstock uploads through S3, where only the {UNZIPPED_MAX / 2**20:.0f} MB unzipped count: "
         f"it has {unzipped / 2**20:.1f} MB"
+    )
+
+
+def layers_note(unit: str, unzipped: int, layers: Collection[str], *, fresh: bool) -> str:
+    """What to tell of layers, which the quota counts and nobody here can: Lambda tells their size as ZIPs only.
+
+    Empty without layers, and for a ZIP that is not `fresh` and leaves them more than half of the quota.
+    """
+    if not layers or (not fresh and unzipped <= UNZIPPED_MAX // 2):
+        return ""
+    room = UNZIPPED_MAX - unzipped
+    return (
+        f"{unit}: its layers count against the {UNZIPPED_MAX / 2**20:.0f} MB unzipped as well, and how big they are is "
+        f"not known here: beside its own {unzipped / 2**20:.1f} MB there are {room / 2**20:.1f} MB "
+        f"for {', '.join(sorted(layers))}"
     )
