@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from penstock.ports import Clock
 
-_FORMAT = 2
+_FORMAT = 3
 
 
 @dataclass(frozen=True, slots=True)

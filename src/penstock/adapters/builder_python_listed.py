@@ -69,6 +69,7 @@ class ListedPlanner:
             requires={},
             options=options,
             listing=listing,
+            conditions={places[name]: markers for name, markers in locked.conditions.items()},
         )
 
     def from_requirements(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
@@ -76,12 +77,14 @@ class ListedPlanner:
         parsed = self._requirements(folder, options)
         packages = {place: self._part(place, Path(place).name, self._manifest(place)) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
+        nested = set()
         queue = [place for place in parsed.folders if place != folder]
         while queue:
             place = queue.pop()
             if not self._files.has(_below(place, "requirements.txt")):
                 continue
             for further in self._requirements(place, options).folders:
+                nested.add(further)
                 if further not in packages and further not in {place, folder}:
                     packages[further] = self._part(further, Path(further).name, self._manifest(further))
                     queue.append(further)
@@ -94,6 +97,8 @@ class ListedPlanner:
             requires={},
             options=options,
             listing=listing,
+            # What another package needs is there for all targets: few say more, and it does no harm.
+            conditions={place: markers for place, markers in parsed.conditions.items() if place not in nested},
         )
 
     def _listing(

@@ -134,9 +134,12 @@ class PythonPlanner:
     ) -> PythonPlan:
         service = self._part(folder, locked.name, manifest)
         packages = []
+        conditions = {}
         for name, inner in sorted(locked.internal.items()):
             place = os.path.normpath(os.path.join(lock_folder, inner))  # noqa: PTH118 - a relative path, as text
             packages.append(self._part(place, name, self._manifest(place)))
+            if name in locked.conditions:
+                conditions[place] = locked.conditions[name]
         parts = (service, *packages)
         requires = {f"{part.folder}/pyproject.toml": part.manifest.requires for part in parts if part.manifest}
         top = self._manifest(lock_folder)
@@ -154,6 +157,7 @@ class PythonPlanner:
             options=options,
             export=(self._root / lock_folder, locked.name),
             edges=locked.edges,
+            conditions=conditions,
         )
 
     def _part(self, folder: str, name: str, manifest: Manifest | None) -> Part:

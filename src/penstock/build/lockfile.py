@@ -1,7 +1,8 @@
 """uv.lock, read without uv: what one project of it reaches, so that a recipe holds its own dependencies only.
 
 Format: https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile (version 1). Markers are not evaluated: every
-dependency that some platform may need is part of the answer, and uv picks from it.
+dependency that some platform may need is part of the answer. uv picks the external ones from it, and with local ones it
+is told when they are meant.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.build.markers import both
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -29,12 +31,14 @@ class Locked:
     """What a project reaches in a lock.
 
     `packages` maps `name version` to a digest of everything that the lock says about it. `internal` maps the names of
-    local packages to their folders, relative to the lock, the project itself left out.
+    local packages to their folders, relative to the lock, the project itself left out; `conditions` has the markers of
+    those that not every target needs, of which one has to apply.
     """
 
     name: str
     packages: Mapping[str, str]
     internal: Mapping[str, str]
+    conditions: Mapping[str, list[str]]
     edges: str
     """Digest of how external packages are asked for. Projects with equal edges get equal requirements from uv."""
 
@@ -44,6 +48,7 @@ class Locked:
             "name": self.name,
             "packages": dict(self.packages),
             "internal": dict(self.internal),
+            "conditions": dict(self.conditions),
             "edges": self.edges,
         }
 
@@ -71,28 +76,36 @@ def reached(
         return None
     external: dict[str, str] = {}
     internal: dict[str, str] = {}
+    conditions: dict[str, set[str]] = {}
     edges: set[str] = set()
-    seen: set[tuple[str, str, str]] = set()
-    queue: deque[tuple[dict[str, Any], str]] = deque([(root, "")])
+    seen: set[tuple[str, str, str, str]] = set()
+    queue: deque[tuple[dict[str, Any], str, str]] = deque([(root, "", "")])
     while queue:
-        package, extra = queue.popleft()
-        key = (package["name"], package.get("version", ""), extra)
+        package, extra, condition = queue.popleft()
+        key = (package["name"], package.get("version", ""), extra, condition)
         if key in seen:
             continue
         seen.add(key)
         local = _folder(package)
         if package is not root and local is not None:
             internal[package["name"]] = local
+            conditions.setdefault(package["name"], set()).add(condition)
         elif package is not root:
             _refuse_archive(package, where)
             external[f"{package['name']} {package.get('version', '')}".strip()] = _digest(package)
         asked = (*groups, *extras) if package is root else ()
         for dependency in (*_dependencies(package, extra), *_asked_for(package, asked)):
             if dependency["name"] not in without:
-                queue.extend(_choices(by_name, dependency))
+                queue.extend(_choices(by_name, dependency, condition))
             if local is not None:
                 edges |= _edge(root["name"], dependency, by_name)
-    return Locked(name=root["name"], packages=external, internal=internal, edges=_digest({"edges": sorted(edges)}))
+    return Locked(
+        name=root["name"],
+        packages=external,
+        internal=internal,
+        conditions={name: sorted(markers) for name, markers in conditions.items() if "" not in markers},
+        edges=_digest({"edges": sorted(edges)}),
+    )
 
 
 def parse(text: str, *, where: str) -> Packages:
@@ -146,15 +159,19 @@ def _asked_for(package: Mapping[str, Any], names: Collection[str]) -> Iterator[M
 
 
 def _choices(
-    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any]
-) -> Iterator[tuple[dict[str, Any], str]]:
-    """The packages that a dependency may mean (a lock can hold several versions), with each extra that it asks for."""
+    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any], condition: str
+) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """The packages that a dependency may mean (a lock can hold several versions), with each extra that it asks for.
+
+    And when a local one is meant: `condition` is that of whoever asks.
+    """
     version = dependency.get("version")
     for package in by_name.get(dependency["name"], ()):
         if version is None or package.get("version") == version:
-            yield package, ""
+            meant = both(condition, dependency.get("marker", "")) if _folder(package) is not None else ""
+            yield package, "", meant
             for extra in dependency.get("extra", ()):
-                yield package, extra
+                yield package, extra, meant
 
 
 def _digest(package: Mapping[str, Any]) -> str:

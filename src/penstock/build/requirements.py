@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from penstock.build.markers import marker_of
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Requirements:
     """What a requirements file and those that it includes say.
 
     `pins` are the lines of constraint files; `folders` and `archives` lie in the workspace, relative to its root.
+    `conditions` has the markers of folders that not every target needs, of which one has to apply.
     """
 
     lines: tuple[Line, ...]
@@ -57,6 +59,7 @@ class Requirements:
     options: tuple[str, ...]
     folders: tuple[str, ...]
     archives: tuple[str, ...]
+    conditions: Mapping[str, tuple[str, ...]]
 
     @property
     def complete(self) -> bool:
@@ -91,8 +94,9 @@ def parse(
     """
     found = _Found([], [], [], [], [], {})
     _read(path, files, found, seen=set(), constraining=False, exists=exists)
-    for places in (found.folders, found.archives):
-        places[:] = [_inside(root, place) for place in places]
+    folders: dict[str, list[str]] = {}
+    for place, marker in found.folders:
+        folders.setdefault(_inside(root, place), []).append(marker)
     pinned = {line.name for line in found.pins if line.pinned}
     loose = next((line for line in found.lines if not line.pinned and line.name not in pinned), None)
     if loose is not None and not resolves:
@@ -107,8 +111,9 @@ def parse(
         lines=tuple(line for line in found.lines if line.name not in dropped),
         pins=tuple(found.pins),
         options=tuple(dict.fromkeys(_rooted(root, option) for option in found.options)),
-        folders=tuple(dict.fromkeys(found.folders)),
-        archives=tuple(dict.fromkeys(found.archives)),
+        folders=tuple(folders),
+        archives=tuple(dict.fromkeys(_inside(root, place) for place in found.archives)),
+        conditions={place: tuple(markers) for place, markers in folders.items() if "" not in markers},
     )
 
 
@@ -196,7 +201,8 @@ class _Found:
     lines: list[Line]
     pins: list[Line]
     options: list[str]
-    folders: list[str]
+    folders: list[tuple[str, str]]
+    """Each with its marker."""
     archives: list[str]
     via: dict[str, tuple[str, ...]]
 
@@ -225,7 +231,10 @@ def _read(
             _read(inner, files, found, seen=seen, constraining=also, exists=exists)
         elif local := _local(line):
             place = _from_above(path, local, exists)
-            (found.archives if place.endswith(_ARCHIVES) else found.folders).append(place)
+            if place.endswith(_ARCHIVES):
+                found.archives.append(place)
+            else:
+                found.folders.append((place, marker_of(line)))
         elif _OPTION.match(line):
             found.options.extend([_option(path, line)] if _FOR_US.match(line) else [])
         else:
