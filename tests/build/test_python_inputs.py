@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -123,6 +125,14 @@ def test_an_archive_of_the_workspace_is_part_of_the_recipe(tmp_path: Path) -> No
     before = site.recipes()["plain"].digest
     sdist(archive, "pure", "description='another'")
     assert site.recipes()["plain"].digest != before
+
+
+def test_so_is_one_in_a_folder_of_links(tmp_path: Path) -> None:
+    site = plain(tmp_path, "--find-links ../../links\npure==1.0\n")
+    sdist(tmp_path / "links/pure-1.0.tar.gz", "pure")
+    before = site.build()["plain"]
+    sdist(tmp_path / "links/pure-1.0.tar.gz", "pure", "description='another'")
+    assert site.build()["plain"].digest != before.digest
 
 
 def test_an_old_package_with_setup_py_is_built_by_it(tmp_path: Path) -> None:
@@ -323,3 +333,21 @@ def test_a_folder_of_a_requirements_file_goes_along_when_its_marker_means_the_ta
     assert {"old.py", "new.py"} & names(site) == {"old.py"}
     site.versions["python"] = "3.13"
     assert {"old.py", "new.py"} & names(site) == {"new.py"}
+
+
+def test_a_package_built_from_its_sources_has_the_same_recipe_and_bytes_in_another_place(tmp_path: Path) -> None:
+    for name in ("pure", "linked"):
+        sdist(tmp_path / f"{name}-1.0.tar.gz", name)
+    made = []
+    for place, umask in (("here", 0o022), ("some where/else", 0o077)):
+        (tmp_path / place).mkdir(parents=True)
+        site = plain(tmp_path / place, "-f ../../links\nidna==3.10\nlinked==1.0\n./wheels/pure-1.0.tar.gz\n")
+        for copy in ("services/plain/wheels/pure-1.0.tar.gz", "links/linked-1.0.tar.gz"):
+            (tmp_path / place / copy).parent.mkdir()
+            shutil.copy(tmp_path / pathlib.Path(copy).name, tmp_path / place / copy)
+        old = os.umask(umask)
+        try:
+            made.append((site.recipes()["plain"].digest, site.build()["plain"].digest))
+        finally:
+            os.umask(old)
+    assert made[0] == made[1]

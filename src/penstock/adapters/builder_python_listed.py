@@ -6,6 +6,7 @@ import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_parts import Listing, PythonPlan
@@ -65,7 +66,7 @@ class ListedPlanner:
         return PythonPlan(
             service=self._part(folder, folder, manifest),
             packages=tuple(self._part(place, name, self._manifest(place)) for name, place in sorted(places.items())),
-            locked={**locked.packages, "roots": listing.roots},
+            locked={**locked.packages, "roots": self._anywhere(listing.roots)},
             requires={},
             options=options,
             listing=listing,
@@ -93,7 +94,11 @@ class ListedPlanner:
             service=self._part(folder, folder, manifest),
             packages=tuple(packages[place] for place in sorted(packages)),
             locked={f"{line.where}": line.text for line in parsed.lines}
-            | {"options": "\n".join(parsed.options), "roots": listing.roots, "pins": listing.pins},
+            | {
+                "options": self._anywhere("\n".join(parsed.options)),
+                "roots": self._anywhere(listing.roots),
+                "pins": listing.pins,
+            },
             requires={},
             options=options,
             listing=listing,
@@ -126,8 +131,22 @@ class ListedPlanner:
             where=f"{folder}/requirements.txt",
             lock_hint=f"uv pip compile requirements.in -o {folder}/requirements.txt; or as of a day, in service.toml: "
             '[build] resolve = "2026-01-31"',
-            archives=archives,
+            archives=archives | self._linked(parsed.options),
         )
+
+    def _anywhere(self, text: str) -> str:
+        """The text without the place of the workspace, of which no recipe may depend."""
+        return text.replace(quote(str(self._root)), "").replace(str(self._root), "")
+
+    def _linked(self, options: Iterable[str]) -> dict[str, SourceFile]:
+        """Archives in folders of the workspace that `--find-links` names: what is installed may come from there."""
+        found = {}
+        for option in options:
+            place = os.path.relpath(option.removeprefix("--find-links "), self._root)
+            if option.startswith("--find-links /") and not place.startswith("..") and self._files.has_folder(place):
+                files = self._files.walk(place)
+                found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
+        return found
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:
         found = {}

@@ -136,6 +136,11 @@ def archive_line(place: str, path: str) -> str:
     return f"{name} @ file://{quote(path)}"
 
 
+def is_archive(path: str) -> bool:
+    """Whether a file's name is that of a wheel or of packed sources."""
+    return path.endswith(_ARCHIVES)
+
+
 def normalised(name: str) -> str:
     """A package's name as indexes compare it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -231,7 +236,7 @@ def _read(
             _read(inner, files, found, seen=seen, constraining=also, exists=exists)
         elif local := _local(line):
             place = _from_above(path, local, exists)
-            if place.endswith(_ARCHIVES):
+            if is_archive(place):
                 found.archives.append(place)
             else:
                 found.folders.append((place, marker_of(line)))
@@ -267,7 +272,7 @@ def _local(line: str) -> str | None:
     if line.startswith("file:"):
         return unquote(re.sub(r"^file:(//(localhost)?(?=/))?(//(?=[^/]))?", "", line).split("#")[0])
     is_path = line.startswith(("./", "../", "/")) or line in {".", ".."} or re.match(r"\.\.?\[", line)
-    if is_path or (line.endswith(_ARCHIVES) and "://" not in line):
+    if is_path or (is_archive(line) and "://" not in line):
         return line.split(";")[0].split("[")[0].strip()
     return line.split("[")[0] if editable and "://" not in line else None
 
