@@ -14,7 +14,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import Site, python_service, service, workspace
+from build.sites import Site, service, workspace
 
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -284,67 +284,15 @@ def test_a_vendored_library_of_another_processor_is_refused(tmp_path: Path) -> N
         site.build()
 
 
-def test_of_two_packages_of_the_workspace_the_target_gets_the_one_that_its_marker_means(tmp_path: Path) -> None:
-    site = Site(tmp_path, workspace(service("plain", "plain.app.handler")))
-    site.write(
-        {
-            "pyproject.toml": (
-                '[project]\nname = "w"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv]\npackage = false\n'
-                '[tool.uv.workspace]\nmembers = ["services/*", "packages/*"]\n'
-            ),
-            **python_service("plain", "old-way ; python_version < '3.13'", "new-way ; python_version >= '3.13'"),
-        }
-    )
-    manifest = tmp_path / "services/plain/pyproject.toml"
-    sources = "old-way = { workspace = true }\nnew-way = { workspace = true }\n"
-    manifest.write_text(manifest.read_text().replace("[tool.uv.sources]\n", f"[tool.uv.sources]\n{sources}"))
-    for name in ("old", "new"):
-        site.write(
-            {
-                f"packages/{name}/pyproject.toml": (
-                    f'[project]\nname = "{name}-way"\nversion = "1"\n'
-                    '[build-system]\nrequires = ["uv_build>=0.9,<1"]\nbuild-backend = "uv_build"\n'
-                    '[tool.uv.build-backend]\nmodule-name = "way"\n'
-                ),
-                f"packages/{name}/src/way/__init__.py": f"WAY = '{name}'\n",
-            }
-        )
-    site.uv_lock()
-    for version, way in (("3.11", "old"), ("3.13", "new")):
-        site.versions["python"] = version
-        made = site.build()["plain"]
-        with zipfile.ZipFile(made.path) as archive:
-            assert archive.read("way/__init__.py").decode() == f"WAY = '{way}'\n"
-        listed = json.loads(pathlib.Path(made.sbom).read_text())["components"]
-        assert [each["name"] for each in listed] == [f"{way}-way"]
-        assert not [
-            one for one in site.recipes()["plain"].inputs if f"{({'old', 'new'} - {way}).pop()}-way: way" in one
-        ]
-
-
-def test_a_folder_of_a_requirements_file_goes_along_when_its_marker_means_the_target(tmp_path: Path) -> None:
-    site = plain(
-        tmp_path, "../../packages/old ; python_version < '3.13'\n../../packages/new ; python_version >= '3.13'\n"
-    )
-    for name in ("old", "new"):
-        site.write(
-            {f"packages/{name}/setup.py": SETUP.format(name=name, more=""), f"packages/{name}/{name}.py": "A = 1\n"}
-        )
-    assert {"old.py", "new.py"} & names(site) == {"old.py"}
-    site.versions["python"] = "3.13"
-    assert {"old.py", "new.py"} & names(site) == {"new.py"}
-
-
 def test_a_package_built_from_its_sources_has_the_same_recipe_and_bytes_in_another_place(tmp_path: Path) -> None:
-    for name in ("pure", "linked"):
-        sdist(tmp_path / f"{name}-1.0.tar.gz", name)
+    sdist(tmp_path / "pure-1.0.tar.gz", "pure")
     made = []
     for place, umask in (("here", 0o022), ("some where/else", 0o077)):
         (tmp_path / place).mkdir(parents=True)
-        site = plain(tmp_path / place, "-f ../../links\nidna==3.10\nlinked==1.0\n./wheels/pure-1.0.tar.gz\n")
-        for copy in ("services/plain/wheels/pure-1.0.tar.gz", "links/linked-1.0.tar.gz"):
+        site = plain(tmp_path / place, "-f ../../links\nidna==3.10\n./wheels/pure-1.0.tar.gz\n")
+        for copy in ("services/plain/wheels/pure-1.0.tar.gz", "links/pure-1.0.tar.gz"):
             (tmp_path / place / copy).parent.mkdir()
-            shutil.copy(tmp_path / pathlib.Path(copy).name, tmp_path / place / copy)
+            shutil.copy(tmp_path / "pure-1.0.tar.gz", tmp_path / place / copy)
         old = os.umask(umask)
         try:
             made.append((site.recipes()["plain"].digest, site.build()["plain"].digest))

@@ -140,7 +140,7 @@ class ListedPlanner:
 
     def _linked(self, options: Iterable[str]) -> dict[str, SourceFile]:
         """Archives in folders of the workspace that `--find-links` names: what is installed may come from there."""
-        found = {}
+        found: dict[str, SourceFile] = {}
         for option in options:
             place = os.path.relpath(option.removeprefix("--find-links "), self._root)
             if option.startswith("--find-links /") and not place.startswith("..") and self._files.has_folder(place):
