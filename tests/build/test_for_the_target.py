@@ -84,7 +84,7 @@ def test_a_folder_of_a_requirements_file_goes_along_when_its_marker_means_the_ta
     for name in ("old", "new"):
         site.write(
             {
-                f"packages/{name}/setup.py": f"import setuptools\nsetuptools.setup(name={name!r}, py_modules=[{name!r}])\n",
+                f"packages/{name}/setup.py": f"from setuptools import setup\nsetup(name={name!r}, py_modules=[{name!r}])",
                 f"packages/{name}/{name}.py": "A = 1\n",
             }
         )
