@@ -82,9 +82,10 @@ def test_a_folder_of_a_requirements_file_goes_along_when_its_marker_means_the_ta
         tmp_path, "../../packages/old ; python_version < '3.13'\n../../packages/new ; python_version >= '3.13'\n"
     )
     for name in ("old", "new"):
+        words = f"name={name!r}, py_modules=[{name!r}]"
         site.write(
             {
-                f"packages/{name}/setup.py": f"from setuptools import setup\nsetup(name={name!r}, py_modules=[{name!r}])",
+                f"packages/{name}/setup.py": f"from setuptools import setup\nsetup({words})\n",
                 f"packages/{name}/{name}.py": "A = 1\n",
             }
         )
