@@ -67,7 +67,10 @@ def quick(content: bytes) -> tuple[Import, ...]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def bound(content: bytes) -> frozenset[str] | None:
-    """Every name that a module binds somewhere; None when it may bind others as well. Raises SyntaxError."""
+    """Every name that a module binds somewhere, `*` for those of other modules; None when it may bind any.
+
+    Raises SyntaxError.
+    """
     if any(mark in content for mark in (b"__getattr__", b"globals()", b"sys.modules", b"setattr(", b"exec(")):
         return None
     names: set[str] = set()
@@ -83,7 +86,7 @@ def bound(content: bytes) -> frozenset[str] | None:
                 names.add(name)
             case _ if type(node).__name__ == "TypeAlias":
                 names.add(node.name.id)  # type: ignore[attr-defined] # Python 3.12's
-    return None if "*" in names else frozenset(names)
+    return frozenset(names)
 
 
 def _statements(body: list[ast.stmt], weight: Weight) -> Iterator[Import]:  # noqa: C901 - one case for each kind

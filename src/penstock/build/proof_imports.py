@@ -83,6 +83,15 @@ def missing(
     return tuple(sorted(set(search.run(handlers))))[:_SHOWN]
 
 
+def undefined(
+    handlers: Collection[str], modules: Modules, read: Callable[[str], bytes], ours: Collection[str], *, version: str
+) -> tuple[str, ...]:
+    """Those of the handlers (`users.app.handler`) whose module does not bind the name, not even by `import *`."""
+    search = _Search(modules, read, frozenset(ours), version, frozenset(), {})
+    halves = ((handler, *handler.rpartition(".")[::2]) for handler in handlers)
+    return tuple(one for one, module, name in halves if modules.has(module) and search.defines(module, name) is False)
+
+
 @dataclass(frozen=True, slots=True)
 class _Search:
     modules: Modules
@@ -150,14 +159,10 @@ class _Search:
 
     def _follow(self, name: str, path: str, statement: Import) -> tuple[list[str], tuple[str, str] | None]:
         """Modules of the ZIP that an import runs, and what it does not find: module and why."""
-        is_package = path.endswith("/__init__.py") or path == "__init__.py"
-        base = statement.module
-        if statement.dots:
-            above = name.split(".") if is_package else name.split(".")[:-1]
-            above = above[: len(above) - statement.dots + 1]
-            if not above:
-                return [], ("." * statement.dots + base, "a relative import, and the module lies in no package")
-            base = ".".join([*above, base] if base else above)
+        base = _base(name, path, statement)
+        if not base:
+            dotted = "." * statement.dots + statement.module
+            return [], (dotted, "a relative import, and the module lies in no package")
         if not self.modules.has(base.split(".")[0]):
             return [], self._outside(base, path)
         reached = _with_packages(base)
@@ -168,7 +173,7 @@ class _Search:
         fault_of_names = None
         for one in statement.names:
             inner = f"{base}.{one}"
-            defined = self._defines(base, one)
+            defined = self.defines(base, one)
             if defined is not True and inner in self.modules.files:
                 reached.append(inner)
             elif defined is False and path in self.ours and not self.modules.has(inner):
@@ -200,8 +205,8 @@ class _Search:
             or any(trick in self.read(source) for trick in _TRICKS)
         )
 
-    def _defines(self, module: str, name: str) -> bool | None:
-        """Whether the module binds the name; None when nobody can tell."""
+    def defines(self, module: str, name: str, seen: frozenset[str] = frozenset()) -> bool | None:
+        """Whether the module binds the name, itself or by `import *`; None when nobody can tell."""
         path = self.modules.files.get(module, "")
         if not path:
             return False  # a namespace package has nothing of its own
@@ -213,9 +218,34 @@ class _Search:
             return re.search(rb"\b" + re.escape(name.encode()) + rb"\b", content) is not None
         try:
             names = imports.bound(content)
+            if names is not None and "*" in names and name not in names:
+                return self._comes_by_star(module, path, name, seen | {module})
         except (SyntaxError, ValueError):
             return None
         return None if names is None else name in names
+
+    def _comes_by_star(self, module: str, path: str, name: str, seen: frozenset[str]) -> bool | None:
+        """Whether one of the modules that it imports everything of has the name."""
+        for statement in imports.exact(self.read(path)):
+            base = _base(module, path, statement)
+            if "*" not in statement.names or base in seen:
+                continue
+            if self.modules.files.get(base, "") not in self.ours:
+                return None
+            found = self.defines(base, name, seen | {base})
+            if found is not False:
+                return found
+        return False
+
+
+def _base(name: str, path: str, statement: Import) -> str:
+    """The full name of what an import in the module `name` begins at; empty when that is above all packages."""
+    if not statement.dots:
+        return statement.module
+    is_package = path.endswith("/__init__.py") or path == "__init__.py"
+    above = name.split(".") if is_package else name.split(".")[:-1]
+    above = above[: len(above) - statement.dots + 1]
+    return ".".join([*above, statement.module] if statement.module else above) if above else ""
 
 
 def _with_packages(module: str) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 from penstock.build import proof
 from penstock.build.archive import ArchiveError, Member, pack, write
 from penstock.build.handlers import check_python_handler
-from penstock.build.proof_imports import Missing, Modules, missing
+from penstock.build.proof_imports import Missing, Modules, missing, undefined
 from penstock.build.stdlib import is_standard
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
@@ -328,3 +328,37 @@ def test_a_coroutine_that_nobody_awaits_is_refused_and_one_that_a_decorator_runs
         check_python_handler("app.handler", {"app.py": b"async def handler(e, c): ..."}, where="s")
     assert "asyncio.run" in caught.value.hint
     check_python_handler("app.handler", {"app.py": b"@awaited\nasync def handler(e, c): ..."}, where="s")
+
+
+@pytest.mark.parametrize(
+    ("core", "is_there"),
+    [
+        ("def handler(e, c): ...\n", True),
+        ("from .deeper import *\n", True),
+        ("from .app import *\nfrom .deeper import handler\n", True),
+        ("__all__ = ['handler']\nhandler = make()\n", True),
+        ("def __getattr__(name): ...\n", True),
+        ("from locked import *\n", True),
+        ("def handle(e, c): ...\n", False),
+        ("from .deeper import other\n", False),
+        ("from .app import *\n", False),
+    ],
+)
+def test_a_handler_that_comes_by_a_star_is_looked_for_behind_it(core: str, *, is_there: bool) -> None:
+    ours = {
+        "api/__init__.py": "",
+        "api/app.py": "from .core import *\n",
+        "api/core.py": core,
+        "api/deeper.py": "def handler(e, c): ...\nother = 1\n",
+    }
+    files = {**ours, "locked.py": "x = 1\n"}
+    found = undefined(
+        ["api.app.handler"], Modules(files), lambda path: files[path].encode(), ours.keys(), version="3.13"
+    )
+    assert found == (() if is_there else ("api.app.handler",))
+
+
+def test_a_name_that_comes_by_a_star_is_no_missing_one() -> None:
+    ours = {"app.py": "from a import one, two\n", "a.py": "from b import *\n", "b.py": "one = 1\n"}
+    (found,) = look(ours)
+    assert found.module == "a.two"
