@@ -8,9 +8,10 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import Site, python_service, service, workspace
+from build.sites import COMMON, Site, python_service, service, workspace
 
 from penstock.model.artifact import Target
+from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
@@ -149,3 +150,50 @@ def test_extras_and_groups_of_the_service_and_of_what_it_needs_go_along(tmp_path
     assert {"six.py", "sniffio/__init__.py", "idna/core.py", "common/data/words.txt"} <= found
     assert "common-1.dist-info/entry_points.txt" in found
     assert not {"toolz/__init__.py", "h11/__init__.py"} & found
+
+
+def test_a_wheel_that_a_uv_lock_names_by_its_path_is_installed_and_part_of_the_recipe(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    site.write(
+        {
+            "services/plain/app.py": "import inside\ndef handler(e, c): ...\n",
+            "services/plain/pyproject.toml": (
+                '[project]\nname = "plain"\nversion = "1"\nrequires-python = ">=3.11"\n'
+                'dependencies = ["in-side", "idna==3.10", "common"]\n[tool.uv]\npackage = false\n[tool.uv.sources]\n'
+                'in-side = { path = "../../vendored/in_side-1.0-py3-none-any.whl" }\n'
+                'common = { path = "../../packages/common", editable = true }\n'
+            ),
+            **COMMON,
+        }
+    )
+    wheel = tmp_path / "vendored/in_side-1.0-py3-none-any.whl"
+    wheel.parent.mkdir()
+    vendored(wheel, "A = 1\n")
+    site.uv_lock("services/plain")
+    made = site.build()["plain"]
+    with zipfile.ZipFile(made.path) as archive:
+        assert archive.read("inside.py") == b"A = 1\n"
+        assert {"idna/core.py", "common/words.txt"} <= set(archive.namelist())
+    assert "in-side" in {one["name"] for one in json.loads(pathlib.Path(made.sbom).read_text())["components"]}
+    before = site.recipes()["plain"].digest
+    vendored(wheel, "A = 2\n")
+    assert site.recipes()["plain"].digest != before
+    with pytest.raises(BuildFailed, match="Hash mismatch"):
+        site.build()
+    (tmp_path / "services/plain/uv.lock").unlink()
+    site.uv_lock("services/plain")
+    with zipfile.ZipFile(site.build()["plain"].path) as archive:
+        assert archive.read("inside.py") == b"A = 2\n"
+
+
+def vendored(path: Path, source: str) -> None:
+    """A wheel of one module."""
+    files = {
+        "inside.py": source,
+        "in_side-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: in-side\nVersion: 1.0\n",
+        "in_side-1.0.dist-info/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    record = "".join(f"{name},,\n" for name in files)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**files, "in_side-1.0.dist-info/RECORD": record}.items():
+            archive.writestr(name, content)

@@ -120,7 +120,8 @@ class Installations:
             text = self._export_once(plan, target) if plan.export else self._resolve(plan, target)
             known = {"text": text}
             self._cache.keep_note("export", key, known)
-        return str(known["text"])
+        text = str(known["text"])
+        return requirements.placed(text, str(plan.export[0])) if plan.export and plan.listing.archives else text
 
     def _export_once(self, plan: PythonPlan, target: Target) -> str:
         """What uv says of the lock, asked once for all projects that reach the same packages in the same way.
@@ -159,7 +160,13 @@ class Installations:
 
         result = self._uv.run(
             lambda offline: python.export_command(
-                self._uv.program, folder, name, plan.options, interpreter=interpreter, offline=offline
+                self._uv.program,
+                folder,
+                name,
+                plan.options,
+                interpreter=interpreter,
+                offline=offline,
+                beside_archives=[part.name for part in plan.packages] if plan.listing.archives else None,
             ),
             what=f"uv could not read the lock for {name}",
             where=where,

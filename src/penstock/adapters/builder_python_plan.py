@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_listed import ListedPlanner
-from penstock.adapters.builder_python_parts import Part, PythonPlan, part_of_lock
+from penstock.adapters.builder_python_parts import Listing, Part, PythonPlan, part_of_lock
 from penstock.build import lockfile, pyproject, python
 from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from penstock.adapters.builder_files import SourceFiles
     from penstock.model.workspace import BuildOptions
 
@@ -117,7 +119,6 @@ class PythonPlanner:
         locked = lockfile.reached(
             self._lock_read[1],
             folder,
-            where=where,
             without=python.supplied(options),
             groups=options.groups,
             extras=options.extras,
@@ -158,7 +159,20 @@ class PythonPlanner:
             export=(self._root / lock_folder, locked.name),
             edges=locked.edges,
             conditions=conditions,
+            listing=Listing(archives=self._archives(lock_folder, locked.archives)),
         )
+
+    def _archives(self, lock_folder: str, archives: Iterable[str]) -> dict[str, SourceFile]:
+        found = {}
+        for inner in archives:
+            place = _below(lock_folder, inner)
+            if place.startswith("..") or not self._files.has(place):
+                raise BuildFailed(
+                    "this archive is not in the workspace", where=place, hint="correct the path, and: uv lock"
+                )
+            path = self._root / place
+            found[place] = SourceFile(str(path), self._files.digest(path), executable=False)
+        return found
 
     def _part(self, folder: str, name: str, manifest: Manifest | None) -> Part:
         path = self._root / folder

@@ -39,6 +39,8 @@ class Locked:
     packages: Mapping[str, str]
     internal: Mapping[str, str]
     conditions: Mapping[str, list[str]]
+    archives: list[str]
+    """Wheels and packed sources that it names by their paths, relative to the lock."""
     edges: str
     """Digest of how external packages are asked for. Projects with equal edges get equal requirements from uv."""
 
@@ -49,6 +51,7 @@ class Locked:
             "packages": dict(self.packages),
             "internal": dict(self.internal),
             "conditions": dict(self.conditions),
+            "archives": list(self.archives),
             "edges": self.edges,
         }
 
@@ -57,7 +60,6 @@ def reached(
     packages: Packages,
     folder: str,
     *,
-    where: str,
     without: Collection[str] = (),
     groups: Collection[str] = (),
     extras: Collection[str] = (),
@@ -66,7 +68,7 @@ def reached(
 
     `groups` and `extras` are those of the project itself that count as well.
 
-    None when the lock has no project there. Raises BuildFailed for what is not understood.
+    None when the lock has no project there.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}
     for package in packages:
@@ -74,7 +76,7 @@ def reached(
     root = next((package for package in packages if _folder(package) == posixpath.normpath(folder)), None)
     if root is None:
         return None
-    external: dict[str, str] = {}
+    external: Packages = []
     internal: dict[str, str] = {}
     conditions: dict[str, set[str]] = {}
     edges: set[str] = set()
@@ -91,8 +93,7 @@ def reached(
             internal[package["name"]] = local
             conditions.setdefault(package["name"], set()).add(condition)
         elif package is not root:
-            _refuse_archive(package, where)
-            external[f"{package['name']} {package.get('version', '')}".strip()] = _digest(package)
+            external.append(package)
         asked = (*groups, *extras) if package is root else ()
         for dependency in (*_dependencies(package, extra), *_asked_for(package, asked)):
             if dependency["name"] not in without:
@@ -101,9 +102,10 @@ def reached(
                 edges |= _edge(root["name"], dependency, by_name)
     return Locked(
         name=root["name"],
-        packages=external,
+        packages={f"{one['name']} {one.get('version', '')}".strip(): _digest(one) for one in external},
         internal=internal,
         conditions={name: sorted(markers) for name, markers in conditions.items() if "" not in markers},
+        archives=sorted({one["source"]["path"] for one in external if "path" in one.get("source", {})}),
         edges=_digest({"edges": sorted(edges)}),
     )
 
@@ -118,16 +120,6 @@ def parse(text: str, *, where: str) -> Packages:
     if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
         raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
     return list(packages)
-
-
-def _refuse_archive(package: Mapping[str, Any], where: str) -> None:
-    """A wheel lying about in the workspace would silently be left out."""
-    if "path" in package.get("source", {}):
-        raise BuildFailed(
-            f"{package['name']} is a local archive ({package['source']['path']}), which is not understood yet",
-            where=where,
-            hint="put it in an index, or make its sources a package of the workspace",
-        )
 
 
 def _folder(package: Mapping[str, Any]) -> str | None:

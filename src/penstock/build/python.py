@@ -50,11 +50,20 @@ def supplied(options: BuildOptions) -> tuple[str, ...]:
 
 
 def export_command(
-    uv: Path, project: Path, name: str, options: BuildOptions, *, interpreter: Path | None, offline: bool
+    uv: Path,
+    project: Path,
+    name: str,
+    options: BuildOptions,
+    *,
+    interpreter: Path | None,
+    offline: bool,
+    beside_archives: Collection[str] | None = None,
 ) -> Command:
     """Print the locked requirements of one project, with hashes, without the SDK; fails when the lock is stale.
 
     Whether it is stale uv only says with an interpreter that the project allows; `interpreter` None does without both.
+    `beside_archives` are the local packages of a lock that names archives by their paths as well: what is local is left
+    out otherwise.
     """
     argv = [
         str(uv),
@@ -64,8 +73,12 @@ def export_command(
         "--package",
         name,
         "--no-default-groups",
-        "--no-emit-local",
     ]
+    if beside_archives is None:
+        argv.append("--no-emit-local")
+    else:
+        argv += ["--no-emit-project", "--no-emit-workspace"]
+        argv += [word for package in sorted(beside_archives) for word in ("--no-emit-package", package)]
     argv += ["--no-header", "--no-annotate", "--format", "requirements.txt"]
     argv += [word for package in supplied(options) for word in ("--prune", package)]
     argv += [word for group in options.groups for word in ("--group", group)]

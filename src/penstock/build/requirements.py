@@ -136,6 +136,20 @@ def archive_line(place: str, path: str) -> str:
     return f"{name} @ file://{quote(path)}"
 
 
+def placed(text: str, folder: str) -> str:
+    """A listing of uv's with the archives that it names by paths from `folder` told by name and place."""
+    lines = []
+    for line in plain_lines(text):
+        path, _, rest = line.partition(" ")
+        is_path = "/" in path and is_archive(path) and "://" not in path
+        lines.append(
+            f"{archive_line(path, posixpath.normpath(posixpath.join(folder, path)))} {rest}".rstrip()
+            if is_path
+            else line
+        )
+    return _text(lines)
+
+
 def is_archive(path: str) -> bool:
     """Whether a file's name is that of a wheel or of packed sources."""
     return path.endswith(_ARCHIVES)
