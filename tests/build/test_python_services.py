@@ -354,3 +354,24 @@ def test_a_handler_beside_the_package_it_uses_goes_along(site: Site) -> None:
     site.write({"services/users/main.py": "from users.app import handler\n", "services/users/config/a.toml": "x = 1\n"})
     beside = Site(site.root, workspace(service("users", "main.handler"), packages=site.workspace.packages))
     assert {"main.py", "config/a.toml", "users/app.py"} <= names(beside.build("users")["users"].path)
+
+
+def test_a_handler_in_src_beside_the_package_goes_along_with_one_that_is_in_it(site: Site) -> None:
+    site.write({"services/users/src/side/door.py": "from users.app import handler\n", "services/users/notes.txt": "x"})
+    both = service("users", {"api": "users.app.handler", "door": "side/door.handler"})
+    beside = Site(site.root, workspace(both, packages=site.workspace.packages))
+    found = names(beside.build("users")["users"].path)
+    assert {"side/door.py", "users/app.py"} <= found
+    assert not [name for name in found if name.startswith("src/") or name == "notes.txt"]
+
+
+def test_layers_that_no_check_counts_are_named(site: Site) -> None:
+    users = service("users", "users.app.handler")
+    layered = replace(users.functions[0], layers=("arn:aws:lambda:eu-west-1:1:layer:big:3",))
+    site.workspace = workspace(replace(users, functions=(layered,)), packages=site.workspace.packages)
+    site.build()
+    (told,) = [event.to_json()["text"] for event in site.heard.events if event.name == "note"]
+    assert told.startswith("users: its layers count against the 250 MB unzipped as well")
+    assert told.endswith("for arn:aws:lambda:eu-west-1:1:layer:big:3")
+    site.build()
+    assert "note" not in site.heard.names, "once, for a small ZIP"

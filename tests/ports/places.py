@@ -22,6 +22,7 @@ from penstock.adapters.aws.schedules import AwsSchedules
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
+from penstock.adapters.file_signer import FileSigner
 from penstock.ports import AlarmState
 from penstock.testing import (
     FakeAlarms,
@@ -39,6 +40,7 @@ from penstock.testing import (
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from penstock.adapters.aws.session import AwsSession
     from penstock.ports import (
@@ -297,3 +299,14 @@ def a_zip(text: str) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(zipfile.ZipInfo("app.py", date_time=(1980, 1, 1, 0, 0, 0)), source)
     return buffer.getvalue()
+
+
+class Keys:
+    """Signers of one kind by name: those of a place, or, without one, local keys in a folder."""
+
+    def __init__(self, place: Place | None, folder: Path) -> None:
+        self._place = place
+        self._folder = folder
+
+    def signer(self, name: str) -> Signer:
+        return self._place.signer(name) if self._place else FileSigner(self._folder / "keys" / f"{name}.pem")

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from unit.operations.harness import TARGETS, Verbs, digest, yes
 from unit.release.shop import Shop, a_provenance
 
 from penstock.build.provenance import Envelope, Unsound
@@ -15,12 +16,14 @@ from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.errors import Refused
 from penstock.operations.artifacts import upload
 from penstock.operations.build_cache import RemoteBuilds, build_key, is_wanting
+from penstock.operations.deploy import deploy
 from penstock.operations.provenance import check, sign, statement_key, verified
+from penstock.operations.wanted import DeployRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ports.places import Place
+    from ports.places import Keys, Place
 
     from penstock.operations.world import World
 
@@ -151,3 +154,67 @@ def test_a_promoted_statement_verifies_with_either_environments_key(place: Place
         assert verified(signer, twice, workspace="shop")[0].artifact == "ab" * 32
     with pytest.raises(Unsound):
         verified(there, once.to_text(), workspace="shop")
+
+
+@pytest.mark.parametrize(
+    ("harm", "said"),
+    [
+        ("byte", "changed after it was signed"),
+        ("swapped", "about another artifact"),
+        ("unsigned", "not signed"),
+        ("foreign", "it was signed by"),
+    ],
+)
+def test_a_deploy_publishes_nothing_that_its_key_did_not_sign(
+    keys: Keys, name: str, tmp_path: Path, harm: str, said: str
+) -> None:
+    verbs = with_key(tmp_path, keys, name)
+    live = verbs.live_code()
+    changed = Envelope(payload=a_provenance(digest("users", 2)).payload())
+    match harm:
+        case "byte":
+            signed = sign(verbs.shop.signer, changed)
+            planted = replace(signed, payload=signed.payload.replace(b"c0ffee", b"c0ffef"))
+        case "swapped":
+            planted = sign(verbs.shop.signer, Envelope(payload=a_provenance(digest("orders", 1)).payload()))
+        case "unsigned":
+            planted = changed
+        case _:
+            planted = sign(keys.signer(f"{name}-foreign"), changed)
+    verbs.code["users"] = 2
+    verbs.shop.objects.put(statement_key(digest("users", 2)), planted.to_text())
+    verbs.shop.objects.put(f"artifacts/{digest('users', 2)}.zip", b"users 2")
+    with pytest.raises(Refused, match=said) as caught:
+        verbs.deploy()
+    assert caught.value.exit_code == 6
+    assert verbs.live_code() == live
+
+
+@pytest.mark.parametrize("harm", ["missing", "foreign", "byte in the ZIP"])
+def test_a_promotion_takes_nothing_that_its_source_did_not_sign(
+    keys: Keys, name: str, tmp_path: Path, harm: str
+) -> None:
+    source, target = (with_key(tmp_path, keys, f"{name}-{one}") for one in ("staging", "production"))
+    source.code["users"] = 2
+    source.deploy()
+    live, key = target.live_code(), statement_key(digest("users", 2))
+    match harm:
+        case "missing":
+            source.shop.objects.delete(key)
+        case "foreign":
+            theirs = Envelope(payload=a_provenance(digest("users", 2)).payload())
+            source.shop.objects.put(key, sign(keys.signer(f"{name}-foreign"), theirs).to_text())
+        case _:
+            source.shop.objects.put(f"artifacts/{digest('users', 2)}.zip", b"users !")
+    with pytest.raises(Refused):
+        deploy(target.world(), DeployRequest(source=source.world()), TARGETS, yes)
+    assert target.live_code() == live
+
+
+def with_key(folder: Path, keys: Keys, name: str) -> Verbs:
+    """An environment that has been deployed, whose key is of that kind."""
+    (folder / name).mkdir()
+    verbs = Verbs(root=folder / name)
+    verbs.shop.signer = keys.signer(name)  # type: ignore[assignment] # any signer will do
+    verbs.deploy()
+    return verbs

@@ -29,13 +29,14 @@ from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.builder_units import Units
 from penstock.adapters.node_tools import NodeTools
 from penstock.build import archive, changes
+from penstock.build.limits import layers_note
 from penstock.build.remedies import remedy
 from penstock.build.units import Unit, select
 from penstock.build.units import units as units_of
 from penstock.build.weight import Weight, tree
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.errors import BuildsFailed, Failure, PenstockError
-from penstock.model.events import ArtifactReady, StepFinished, StepStarted
+from penstock.model.events import ArtifactReady, Note, StepFinished, StepStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -310,6 +311,9 @@ class Builder:
             seconds=seconds,
             delta=delta,
         )
+        layers = {layer for function in unit.functions for layer in function.layers}
+        if note := layers_note(unit.name, entry.unzipped, layers, fresh=not cached):
+            self._events.emit(Note(text=note, level="warning"))
         event = ArtifactReady(
             unit=artifact.unit,
             digest=artifact.digest,

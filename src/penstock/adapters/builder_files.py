@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from penstock.ports import Clock
 
-_FORMAT = 2
+_FORMAT = 4
 _KNOWN_MAX = 400_000
 """Digests and facts that are kept; a workspace of 1,000 services has some 50,000. Beyond it all are found out anew."""
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_parts import Listing, PythonPlan
@@ -71,6 +72,7 @@ class ListedPlanner:
             requires={},
             options=options,
             listing=listing,
+            conditions={places[name]: markers for name, markers in locked.conditions.items()},
         )
 
     def from_requirements(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
@@ -78,7 +80,7 @@ class ListedPlanner:
         parsed = self._requirements(folder, options)
         packages = {place: self._part(place, Path(place).name, self._manifest(place)) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
-        files = set(parsed.files)
+        files, nested = set(parsed.files), set()
         queue = [place for place in parsed.folders if place != folder]
         while queue:
             place = queue.pop()
@@ -87,6 +89,7 @@ class ListedPlanner:
             inner = self._requirements(place, options)
             files.update(inner.files)
             for further in inner.folders:
+                nested.add(further)
                 if further not in packages and further not in {place, folder}:
                     packages[further] = self._part(further, Path(further).name, self._manifest(further))
                     queue.append(further)
@@ -102,6 +105,8 @@ class ListedPlanner:
             requires={},
             options=options,
             listing=listing,
+            # What another package needs is there for all targets: few say more, and it does no harm.
+            conditions={place: markers for place, markers in parsed.conditions.items() if place not in nested},
         )
 
     def _listing(
@@ -129,7 +134,7 @@ class ListedPlanner:
             where=f"{folder}/requirements.txt",
             lock_hint=f"uv pip compile requirements.in -o {folder}/requirements.txt; or as of a day, in service.toml: "
             '[build] resolve = "2026-01-31"',
-            archives=archives,
+            archives=archives | self._linked(parsed.options),
         )
 
     def _by_package(self, label: str, lines: Iterable[str]) -> dict[str, str]:
@@ -144,8 +149,18 @@ class ListedPlanner:
         return found
 
     def _anywhere(self, text: str) -> str:
-        """The text as it would be in another folder's clone."""
-        return text.replace(str(self._root), "")
+        """The text as it would be in another folder's clone: no recipe may depend on where the workspace lies."""
+        return text.replace(quote(str(self._root)), "").replace(str(self._root), "")
+
+    def _linked(self, options: Iterable[str]) -> dict[str, SourceFile]:
+        """Archives in folders of the workspace that `--find-links` names: what is installed may come from there."""
+        found: dict[str, SourceFile] = {}
+        for option in options:
+            place = os.path.relpath(option.removeprefix("--find-links "), self._root)
+            if option.startswith("--find-links /") and not place.startswith("..") and self._files.has_folder(place):
+                files = self._files.walk(place)
+                found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
+        return found
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:
         found = {}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.build import python
 from penstock.build.changes import Reach
+from penstock.build.markers import applies
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFile
     from penstock.build.pyproject import Manifest
+    from penstock.model.artifact import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,17 @@ class PythonPlan:
     edges: str = ""
     """With a uv.lock: plans with equal edges get equal requirements from it."""
     listing: Listing = NOTHING
+    conditions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Markers, of which one has to apply, by the folders of packages that not every target needs."""
+
+    def for_target(self, target: Target) -> PythonPlan:
+        """The plan with the packages that the target needs."""
+        left_out = {
+            folder
+            for folder, alternatives in self.conditions.items()
+            if not any(applies(marker, target) for marker in alternatives)
+        }
+        return replace(self, packages=tuple(part for part in self.packages if part.folder not in left_out))
 
     def inputs(self) -> dict[str, str]:
         """The recipe's inputs that come from the workspace."""
