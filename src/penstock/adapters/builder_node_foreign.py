@@ -52,8 +52,10 @@ class ForeignPackages:
         if locked is None:
             if not node_native.for_target(name, target):
                 return None
+            who = f"{asker.name} {asker.version}".strip()
+            lacks = f"it does not name {name}, which {who} needs on {target}"
             raise BuildFailed(
-                f"it does not name {name}, which {asker.name} {asker.version} needs on {target}",
+                lacks if self._locks[plan.lock] else f"its form is not understood, and {who} needs {name} of it",
                 where=where,
                 hint=_ANEW[plan.lock_name],
             )

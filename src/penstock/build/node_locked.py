@@ -64,10 +64,12 @@ def find(lock: Lock, asker: Asker, name: str, wanted: str) -> Locked | None:
 
 
 def is_what_is_locked(content: bytes, integrity: str) -> bool:
-    """Whether the bytes have the strongest hash that is named, as npm does it; True when none is named."""
+    """Whether the bytes have the strongest hash that is named, as npm looks at it; True when nothing is named."""
     hashes = {name: digest for each in integrity.split() for name, digest in sbom.integrity(each).items()}
     strongest = next((name for name in _STRENGTH if name in hashes), None)
-    return strongest is None or hashlib.new(strongest, content).hexdigest() == hashes[strongest]
+    if strongest is None:
+        return not integrity
+    return hashlib.new(strongest, content).hexdigest() == hashes[strongest]
 
 
 # ------------------------------------------------------------------------------------------ npm
