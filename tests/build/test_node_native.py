@@ -233,6 +233,46 @@ def split_site(manager: str, root: Path) -> tuple[Site, Registry]:
     return site, registry
 
 
+def test_pnpm_hides_what_a_bundled_package_needs_and_the_zip_has_it_nevertheless(tmp_path: Path) -> None:
+    registry = Registry()
+    publish_split(registry, "1.0.0")
+    registry.publish("@t/plain", "1.0.0", {"index.js": "require('@t/split');\n"}, dependencies={"@t/split": "1.0.0"})
+    site = Site(tmp_path / "w", workspace(service("plain", "app.handler", "node")))
+    site.write({"package.json": "{}", ".npmrc": f"@t:registry={registry.url}\n", **MANAGERS["pnpm"][3]})
+    site.write(function("plain"))
+    lock(site, "pnpm", "install", "--lockfile-only")
+    files = built(site, "plain", "arm64")
+    assert b'require("@t/split")' in files["app.js"]
+    assert files["node_modules/@t/split-linux-arm64/a.node"] == addon(ARM64, note="1.0.0")
+    registry.close()
+
+
+def test_of_two_versions_only_one_can_lie_beside_a_bundle(tmp_path: Path) -> None:
+    registry = Registry()
+    for version in ("1.0.0", "2.0.0"):
+        registry.publish("@t/native", version, {"index.js": "", "a.node": addon(note=version)}, main="index.js")
+    registry.publish("@t/plain", "1.0.0", {"index.js": "require('@t/native');\n"}, dependencies={"@t/native": "2.0.0"})
+    site = Site(tmp_path / "w", workspace(service("native", "app.handler", "node")))
+    site.write({"package.json": '{"workspaces": ["services/*"]}', ".npmrc": f"@t:registry={registry.url}\n"})
+    site.write(function("native"))
+    manifest = {"name": "s", "dependencies": {"@t/native": "1.0.0", "@t/plain": "1.0.0"}}
+    code = "require('@t/native'), require('@t/plain');\nexports.handler = async () => 1;\n"
+    site.write({"services/native/package.json": json.dumps(manifest), "services/native/app.js": code})
+    lock(site, "npm", "install", "--package-lock-only", "--no-audit")
+    with pytest.raises(BuildFailed, match=r"@t/native in several versions \(1\.0\.0, 2\.0\.0\)"):
+        built(site, "native")
+    registry.close()
+
+
+def test_a_package_that_is_to_lie_beside_the_bundle_and_is_not_there_is_told(site: Site) -> None:
+    services = (
+        replace(each, build=replace(each.build, unbundled=("@t/mistyped",))) for each in site.workspace.services
+    )
+    site.workspace = replace(site.workspace, services=tuple(services))
+    with pytest.raises(BuildFailed, match="@t/mistyped is not installed"):
+        built(site, "prebuilt")
+
+
 @pytest.mark.parametrize("manager", MANAGERS)
 def test_what_another_platform_needs_comes_as_it_is_locked_from_the_registry_or_the_cache(
     manager: str, tmp_path: Path

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_node_foreign import ForeignPackages
-from penstock.build import archive, elf, node_addon, node_native
+from penstock.build import archive, elf, node, node_addon, node_native
 from penstock.build.node_locked import Asker
 from penstock.model.errors import BuildFailed
 
@@ -102,10 +102,7 @@ class NativePackages:
         """Packages by their places in the ZIP."""
         placed: dict[str, _Placed] = {}
         service = self._root / plan.service.folder
-        queue = [
-            _Asked(name, service, "", optional=bool(files) and all(self._does_without(path, name) for path in files))
-            for name, files in sorted(wanted.items())
-        ]
+        queue = [self._asked_by_bundle(name, files, service) for name, files in sorted(wanted.items())]
         while queue:
             asked = queue.pop(0)
             folder = self._resolve(asked.name, asked.asker) or self._fetch(asked, plan, target, scratch)
@@ -127,14 +124,28 @@ class NativePackages:
             queue += [_Asked(inner, folder, place, asked.optional or inner in optional) for inner in needed]
         return placed
 
-    def _does_without(self, path: str, name: str) -> bool:
-        """Whether the package of a bundled file says that it can do without another one."""
+    def _asked_by_bundle(self, name: str, files: Collection[str], service: Path) -> _Asked:
+        """What a bundle asks for; of several versions there can only be one beside it."""
+        askers = sorted({self._owner(path) for path in files}) or [service]
+        found = {folder: asker for asker in askers if (folder := self._resolve(name, asker))}
+        versions = sorted({str((_manifest(folder) or {}).get("version", "")) for folder in found})
+        if len(versions) > 1:
+            raise BuildFailed(
+                f"the bundle asks for {name} in several versions ({', '.join(versions)}), and one only can be there",
+                where=self._told(service),
+                hint="bring them to one version, by `overrides` (npm, pnpm) or `resolutions` (Yarn) in package.json",
+            )
+        optional = bool(files) and all(_does_without(_manifest(asker) or {}, name) for asker in askers)
+        return _Asked(name, next(iter(found.values()), askers[0]), "", optional)
+
+    def _owner(self, path: str) -> Path:
+        """The folder of the package that a bundled file is of."""
+        for package in node.packages_of([path]):
+            return self._root / package
         folder = (self._root / path).parent
         while not (folder / "package.json").is_file() and folder != self._root:
             folder = folder.parent
-        manifest = _manifest(folder) or {}
-        about = (manifest.get("peerDependenciesMeta") or {}).get(name) or {}
-        return name in _kind(manifest, "optional") or (name not in _kind(manifest, "") and bool(about.get("optional")))
+        return folder
 
     def _resolve(self, name: str, asker: Path) -> Path | None:
         """Where Node.js would find the package from a folder."""
@@ -152,7 +163,7 @@ class NativePackages:
         manifest = _manifest(asked.asker) or {}
         wanted = _kind(manifest, "optional").get(asked.name)
         if wanted is None:
-            if asked.name in _kind(manifest, "") and not asked.optional:
+            if not asked.optional and (asked.name in _kind(manifest, "") or not asked.above):
                 raise BuildFailed(
                     f"{asked.name} is not installed",
                     where=self._told(asked.asker),
@@ -233,6 +244,12 @@ def _walk(folder: Path) -> Iterator[Path]:
     for above, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "node_modules"]
         yield from (Path(above) / name for name in files)
+
+
+def _does_without(manifest: Mapping[str, Any], name: str) -> bool:
+    """Whether a package says that it can do without another one."""
+    about = (manifest.get("peerDependenciesMeta") or {}).get(name) or {}
+    return name in _kind(manifest, "optional") or (name not in _kind(manifest, "") and bool(about.get("optional")))
 
 
 def _kind(manifest: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
