@@ -162,7 +162,7 @@ class BuildTable(TypedDict):
         Annotated[bool, Field(description="Run `tsc --noEmit` where there is a tsconfig.json. Default true.")]
     ]
     provided: NotRequired[
-        Annotated[list[Plain], Field(description="Modules (Python) or native packages (Node.js) that something else brings, a layer say.")]
+        Annotated[list[Plain], Field(description="Modules or native packages that something else brings, a layer say.")]
     ]
     reviewed: NotRequired[
         Annotated[list[RelativePath], Field(description="Files that only look as if they held a secret.")]
