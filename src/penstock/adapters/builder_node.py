@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "2"
+BUILDER = "3"
 """Raised whenever the same inputs would give other bytes than before."""
 
 
@@ -139,17 +139,21 @@ class NodeBuilder:
         )
         while True:
             made = made or self._alone(command(), one)
+            addons = node.addons_in(made.meta)
             native = self._natives.found(node.packages_in(made.meta)) - beside
             if not native:
                 break
             beside |= native
             made = None
+        if addons:
+            raise node.stray_addon(addons[0], {part.folder: part.name for part in plan.packages}, where=one.source)
         node.check_inputs(made.meta, [part.folder for part in (plan.service, *plan.packages)], where=one.source)
         code = made.code
         maps = self._source_map(made, one, unit, plan)
         if plan.options.source_maps == "inside":
             code += f"//# sourceMappingURL={posixpath.basename(one.place)}.map\n".encode()
-        beside_members = self._natives.members(beside, self._root / plan.service.folder, target) if beside else ()
+        asked = node.asked_of(made.meta, beside) | dict.fromkeys(plan.options.unbundled, ())
+        beside_members = self._natives.members(asked, plan, target) if asked else ()
         return (archive.pack(one.place, code), *maps, *beside_members), made.meta
 
     def _alone(self, command: Command, one: _Bundle) -> Bundled:

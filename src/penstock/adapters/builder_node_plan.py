@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from penstock.build.units import Unit
     from penstock.model.workspace import Workspace
 
-_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "reviewed")
+_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
 _USUAL = BuildOptions()
 _NO_MANIFEST = package_json.package_json("{}", where="")
 

@@ -220,6 +220,7 @@ class NodeTools:
         """The pnpm on the path when it is of the wanted major version, else one of our own in the cache."""
         found = self._commands.find("pnpm")
         if found is not None:
+            self._cache.folder.mkdir(parents=True, exist_ok=True)  # outside of any workspace that asks for another one
             result = self._commands.run(Command(argv=(str(found), "--version"), cwd=self._cache.folder, timeout=60))
             if result.status == 0 and result.stdout.strip().partition(".")[0] == wanted.partition(".")[0]:
                 return Tool(program=(str(found),), env={})
@@ -267,20 +268,36 @@ class NodeTools:
         return Tool(program=(str(self._node()), str(script)), env={"PATH": path})
 
     def _fetch(self, name: str, package: str, home: Path) -> None:
-        with self.step(f"fetch {name}", package.rpartition("@")[2]):
-            self.fetch_package(("install", "--no-save", "--no-audit", "--no-fund"), package, home)
-
-    def fetch_package(self, words: tuple[str, ...], package: str, home: Path) -> None:
-        """Let npm put a package (`name@version`) below `home`. Raises BuildFailed with its words."""
-        npm = self._npm()
-        with self._cache.scratch() as scratch:
-            argv = (*npm.program, *words, "--prefix", str(scratch / "home"), package)
-            result = self._commands.run(Command(argv=argv, cwd=scratch, timeout=_INSTALL_PATIENCE))
-            if result.status != 0:
-                raise BuildFailed(f"npm could not fetch {package}:\n{said(result)}", hint="is the registry in reach?")
+        """Let npm put a package (`name@version`) below `home`."""
+        with self.step(f"fetch {name}", package.rpartition("@")[2]), self._cache.scratch() as scratch:
+            words = ("install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(scratch / "home"))
+            self._npm_fetches(package, words, scratch)
             home.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # another process was first, and its copy is as good
                 (scratch / "home").rename(home)
+
+    def pack(self, package: str, folder: Path, into: Path, *, fresh: bool) -> Path:
+        """Bring a package's archive (`name@version`) from the registry that `folder` is set to; where it lies.
+
+        npm takes what it has kept, unless it is to be `fresh`.
+        """
+        name, _, version = package.rpartition("@")
+        words = (
+            "pack",
+            "--prefer-online" if fresh else "--prefer-offline",
+            "--ignore-scripts",
+            "--workspaces=false",
+            f"--pack-destination={into}",
+        )
+        with self.step(f"fetch {name}", version):
+            self._npm_fetches(package, words, folder)
+        return next(into.glob("*.tgz"))
+
+    def _npm_fetches(self, package: str, words: tuple[str, ...], folder: Path) -> None:
+        argv = (*self._npm().program, *words, package)
+        result = self._commands.run(Command(argv=argv, cwd=folder, timeout=_INSTALL_PATIENCE))
+        if result.status != 0:
+            raise BuildFailed(f"npm could not fetch {package}:\n{said(result)}", hint="is the registry in reach?")
 
     @contextlib.contextmanager
     def step(self, step: str, detail: str) -> Iterator[None]:

@@ -8,11 +8,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.build import node_addon, node_lock
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from penstock.model.artifact import Target
@@ -171,13 +172,47 @@ def asked_for(source: bytes) -> list[str]:
 
 def packages_in(meta: str) -> frozenset[str]:
     """Folders of the packages (relative to the workspace) that a bundle took something from."""
+    return packages_of(json.loads(meta)["inputs"])
+
+
+def packages_of(paths: Iterable[str]) -> frozenset[str]:
+    """Folders of the packages that these files are of, as far as they lie in a node_modules."""
     found = set()
-    for path in json.loads(meta)["inputs"]:
+    for path in paths:
         head, mark, tail = path.rpartition("node_modules/")
         if mark:
             parts = tail.split("/")
             found.add(head + mark + "/".join(parts[: 2 if parts[0].startswith("@") else 1]))
     return frozenset(found)
+
+
+def asked_of(meta: str, beside: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Packages of `beside` that a bundle asks for when it runs, with the files (from the workspace) that do."""
+    asked: dict[str, tuple[str, ...]] = {}
+    for path, about in json.loads(meta)["inputs"].items():
+        for one in about["imports"]:
+            name = node_lock.package_of(one["path"]) if one.get("external") else None
+            if name is not None and name in beside:
+                asked[name] = (*asked.get(name, ()), path)
+    return asked
+
+
+def addons_in(meta: str) -> list[str]:
+    """Files with native code that a bundle asks for, and that cannot be in it."""
+    return sorted(path for path in json.loads(meta)["inputs"] if node_addon.is_addon(path))
+
+
+def stray_addon(path: str, packages: Mapping[str, str], *, where: str) -> BuildFailed:
+    """The refusal of native code that is in no package of its own; `packages` are those of the workspace, by folder."""
+    owner = next((name for folder, name in packages.items() if path.startswith(f"{folder}/")), None)
+    (package,) = packages_of([path]) or (None,)
+    if package is not None:
+        hint = "name the package by its own name in package.json, not by an alias"
+    elif owner is not None:
+        hint = f'in service.toml: [build] unbundled = ["{owner}"], if what {owner} exports is JavaScript'
+    else:
+        hint = 'make it a package of the workspace (JavaScript), and in service.toml: [build] unbundled = ["its name"]'
+    return BuildFailed(f"the bundle takes in {path}, and native code cannot be in a bundle", where=where, hint=hint)
 
 
 def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Command:

@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 _KINDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _TOOLS = frozenset({"esbuild", "typescript"})
@@ -95,7 +95,7 @@ def _of_pnpm(lock: dict[str, Any], folders: Iterable[str], asked: Collection[str
 
     def keys(name: str, version: str) -> Iterator[str]:
         if not version.startswith("link:"):
-            found = [each for each in _pnpm_keys(name, version) if each in known]
+            found = [each for each in pnpm_keys(name, version) if each in known]
             yield found[0]
 
     seeds = [key for versions in direct.values() for name, version in versions.items() for key in keys(name, version)]
@@ -109,7 +109,8 @@ def _of_pnpm(lock: dict[str, Any], folders: Iterable[str], asked: Collection[str
     return {"version": lock["lockfileVersion"], "direct": direct, "packages": packages}
 
 
-def _pnpm_keys(name: str, version: str) -> tuple[str, ...]:
+def pnpm_keys(name: str, version: str) -> tuple[str, ...]:
+    """What a package may be called in pnpm's locks, by version of the format and with or without an alias."""
     return (f"{name}@{version}", version, f"/{name}@{version}", f"/{name}/{version}")
 
 
@@ -162,7 +163,7 @@ def _of_npm(packages: dict[str, Any], folders: Iterable[str], asked: Collection[
     ours = ["" if folder == "." else folder for folder in folders]
     tools = {name for kind in _KINDS for name in packages.get("", {}).get(kind, {}) if _decides(name)}
     seeds = {found for folder in ours for found in _asked_by(packages, folder)}
-    seeds |= {found for folder in ours for name in {*asked, *tools} for found in _installed(packages, name, folder)}
+    seeds |= {found for folder in ours for name in {*asked, *tools} for found in installed(packages, name, folder)}
     return {key: packages[key] for key in _reached(seeds, lambda key: _asked_by(packages, key))}
 
 
@@ -171,10 +172,10 @@ def _asked_by(packages: dict[str, Any], key: str) -> Iterator[str]:
     for kind in _KINDS:
         if kind != "devDependencies" or "node_modules" not in key:
             for name in packages[key].get(kind, {}):
-                yield from _installed(packages, name, key)
+                yield from installed(packages, name, key)
 
 
-def _installed(packages: dict[str, Any], name: str, start: str) -> Iterator[str]:
+def installed(packages: Mapping[str, Any], name: str, start: str) -> Iterator[str]:
     """Where Node finds a package from a folder upwards; nothing for one that is not there, or is a folder of ours."""
     above = start
     while (found := posixpath.join(above, "node_modules", name)) not in packages:

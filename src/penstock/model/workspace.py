@@ -256,7 +256,7 @@ class BuildOptions:
     typecheck: bool = True
     """Check types before bundling, where there is a TypeScript and a tsconfig.json."""
     provided: tuple[str, ...] = ()
-    """Modules that something else brings at run time, a layer say."""
+    """Modules that something else brings at run time, a layer say; native packages to do without (Node.js)."""
     reviewed: tuple[str, ...] = ()
     """Files with what looks like a secret that a person has looked at."""
 

@@ -163,7 +163,7 @@ class BuildTable(TypedDict):
         Annotated[bool, Field(description="Run `tsc --noEmit` where there is a tsconfig.json. Default true.")]
     ]
     provided: NotRequired[
-        Annotated[list[Plain], Field(description="Modules that something else brings at run time, a layer say.")]
+        Annotated[list[Plain], Field(description="Modules or native packages that something else brings, a layer say.")]
     ]
     reviewed: NotRequired[
         Annotated[list[RelativePath], Field(description="Files that only look as if they held a secret.")]
