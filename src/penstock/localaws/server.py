@@ -80,6 +80,7 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "Application Auto Scaling": autoscaling.install,
     "saved Logs Insights queries": logs_queries.install,
     "secrets without a value have none": secrets.install,
+    "schedules and rules called by CloudWatch's clock": scheduler.install,
     "JSON log patterns, metric filters that publish": log_patterns.install,
 }
 
@@ -169,16 +170,21 @@ def serve(settings: Settings) -> int:
     if rehearsing is not None:
         rehearsing.install(ministack)
     keeper = Keeper(ministack, settings)
+    schedules = scheduler.Scheduler(ministack, settings)
     keeper.load()
     try:
-        asyncio.run(_serve(ministack, keeper, settings, rehearsing))
+        asyncio.run(_serve(ministack, keeper, settings, rehearsing, schedules))
     finally:
         keeper.stop()
     return 0
 
 
 async def _serve(
-    ministack: Ministack, keeper: Keeper, settings: Settings, rehearsing: rehearsal.Rehearsal | None
+    ministack: Ministack,
+    keeper: Keeper,
+    settings: Settings,
+    rehearsing: rehearsal.Rehearsal | None,
+    schedules: scheduler.Scheduler,
 ) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after ministack set it up
     from hypercorn.asyncio.tcp_server import TCPServer  # noqa: PLC0415
@@ -202,7 +208,7 @@ async def _serve(
         print(told, file=sys.stderr, flush=True)  # noqa: T201
     watching = [
         asyncio.create_task(alarms.watch(ministack, settings)),
-        asyncio.create_task(scheduler.Scheduler(ministack, settings).watch()),
+        asyncio.create_task(schedules.watch()),
     ]
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]
