@@ -26,6 +26,7 @@ from penstock.localaws import (
     execution_roles,
     full_disk,
     iam,
+    log_events,
     log_patterns,
     logs_queries,
     metric_reads,
@@ -81,6 +82,7 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "saved Logs Insights queries": logs_queries.install,
     "secrets without a value have none": secrets.install,
     "schedules and rules called by CloudWatch's clock": scheduler.install,
+    "log events packed, expired by retention": log_events.install,
     "JSON log patterns, metric filters that publish": log_patterns.install,
 }
 
