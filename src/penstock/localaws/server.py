@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from penstock.localaws import (
+    alarm_actions,
     alarms,
     aliases,
     apigateway_answers,
@@ -68,6 +69,7 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "trimmed counts, means and sums, percentile ranks": statistics.install,
     "metrics read by series and minute, late on request": metric_reads.install,
     "alarms in full, evaluated by dimensions, periods and missing data": alarms.install,
+    "functions as actions of alarms": alarm_actions.install,
     "a resource policy for each qualifier of a function": policies.install,
     "PutRestApi and ImportRestApi": apigateway_put.install,
     "every signature checked, qualifiers in the ARNs that policies are asked about": iam.install,
