@@ -74,6 +74,19 @@ def test_patterns_that_cannot_be_read(pattern: str) -> None:
         compiled(pattern)
 
 
+@pytest.mark.parametrize("pattern", ["{ $.a }", "[!status]", "%[%", "[a, b"])
+def test_a_metric_filter_whose_pattern_cannot_be_read_is_refused(account: Account, pattern: str) -> None:
+    logs = account.client("logs")
+    logs.create_log_group(logGroupName="/access")
+    with pytest.raises(logs.exceptions.InvalidParameterException, match="Invalid metric filter pattern"):
+        logs.put_metric_filter(
+            logGroupName="/access",
+            filterName="f",
+            filterPattern=pattern,
+            metricTransformations=[{"metricName": "m", "metricNamespace": "Own", "metricValue": "1"}],
+        )
+
+
 LINE = '10.0.0.1 - frank [10/Oct/2026:13:25:15 -0700] "GET /users/7 HTTP/1.1" 404 1534'
 
 

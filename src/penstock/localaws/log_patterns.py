@@ -20,7 +20,7 @@ from penstock.localaws import text_patterns
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from penstock.localaws.ministack_api import Ministack
+    from penstock.localaws.ministack_api import Ministack, Response
     from penstock.localaws.settings import Settings
 
     Test = Callable[[Any], bool]
@@ -55,11 +55,21 @@ def install(ministack: Ministack, _settings: Settings) -> None:
     logs = ministack.logs
 
     def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
-        pattern = (raw or "").strip()
         try:
-            return compiled(pattern) if pattern.startswith("{") else text_patterns.compiled(pattern)
+            return _test(raw or "")
         except (ValueError, re.error):
             return lambda _message: False
+
+    def around_put(original: Callable[..., Any]) -> Callable[..., Any]:
+        def put_metric_filter(data: dict[str, Any]) -> Response:
+            try:
+                _test(data.get("filterPattern") or "")
+            except (ValueError, re.error) as error:
+                return ministack.error("InvalidParameterException", f"Invalid metric filter pattern: {error}", 400)
+            answer: Response = original(data)
+            return answer
+
+        return put_metric_filter
 
     def around_fanout(original: Callable[..., Any]) -> Callable[..., Any]:
         def fanout(group_name: str, stream_name: str, events: list[dict[str, Any]]) -> None:
@@ -70,8 +80,14 @@ def install(ministack: Ministack, _settings: Settings) -> None:
 
         return fanout
 
+    ministack.wrap(logs, "_put_metric_filter", "(data)", around_put)
     ministack.wrap(logs, "_compile_filter_pattern", "(raw)", lambda _: compile_filter_pattern)
     ministack.wrap(logs, "_fanout_to_subscription_filters", "(group_name, stream_name, events)", around_fanout)
+
+
+def _test(raw: str) -> Callable[[str], bool]:
+    pattern = raw.strip()
+    return compiled(pattern) if pattern.startswith("{") else text_patterns.compiled(pattern)
 
 
 def _publish(ministack: Ministack, metric_filter: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> None:

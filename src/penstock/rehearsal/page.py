@@ -63,7 +63,8 @@ def page(seen: Seen, found: Report, alpha: float) -> str:
     chart = _Chart(begin, last, tuple(minute(move.at) for move in moves))
     curves = _curves(with_traffic(seen), minute, begin, last)
     weights = [(begin, 0.0), *((minute(move.at), float(move.weight)) for move in seen.moves)]
-    weights.append((minute(seen.ended), 100.0 if found.outcome == "promoted" else 0.0))
+    final = 100.0 if found.outcome == "promoted" else 0.0
+    weights += [(minute(seen.ended), final), (last, final)]
     evidence = [(minute(one.at), one.log10_e) for one in seen.judged]
     outcome = found.outcome.replace("-", " ")
     told = [*((m.at, m.what, "moved") for m in seen.moves), *((one.at, one.sentence, "judged") for one in seen.judged)]
@@ -113,7 +114,7 @@ def _curves(
     curves: dict[tuple[str, str], list[Point]] = {(side, what): [] for side in COLOURS for what in ("failed", "p90")}
     for (side, number), some in sorted(bins.items()):
         of = figures(some)
-        middle = min(begin + (number + 0.5) * width, last)
+        middle = min(max(begin + (number + 0.5) * width, begin), last)
         curves[side, "failed"].append((middle, 100 * of.failed / of.calls))
         curves[side, "p90"].append((middle, of.p90 or 0.0))
     return curves
