@@ -51,16 +51,20 @@ def pnpm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Site(tmp_path_factory.mktemp("pnpm"), workspace(service("web", "src/app.handler", "node")))
     site.write(
         {
-            "package.json": json.dumps({"name": "w", "private": True, "packageManager": "pnpm@10.34.9"}),
+            "package.json": json.dumps(
+                {"name": "w", "version": "1.0.0", "private": True, "packageManager": "pnpm@10.34.9"}
+            ),
             "pnpm-workspace.yaml": 'packages: ["services/*"]\ncatalog:\n  esbuild: 0.28.2\n  typescript: 5.9.3\n',
             "tsconfig.json": "// paths are for all\n" + json.dumps(TSCONFIG),
             "libs/greeting/src/index.ts": "export const greet = (whom: string): string => `hello ${whom}`;\n",
             "unused/file.ts": "export {};\n",
+            "commons/words/one.ts": 'export { two as one } from "../numbers";\n',
+            "commons/numbers.ts": "export const two: number = 2;\n",
             "services/web/package.json": json.dumps(
                 {
                     "name": "web",
                     "type": "module",
-                    "dependencies": {"@node-rs/crc32": "1.10.6"},
+                    "dependencies": {"@node-rs/crc32": "1.10.6", "w": "workspace:^"},
                     "devDependencies": {"esbuild": "catalog:", "typescript": "catalog:"},
                 }
             ),
@@ -143,6 +147,14 @@ def test_only_aliases_that_the_sources_speak_of_are_part_of_the_recipe(web: Site
     assert not any("unused" in name for name in inputs)
     web.write({"libs/greeting/src/index.ts": "export const greet = (whom: string): string => whom;\n"})
     assert not web.build()["web"].cached
+
+
+def test_a_service_may_depend_on_the_workspaces_root_as_a_package(web: Site, tmp_path: Path) -> None:
+    app = 'import { one } from "w/commons/words/one";\nexport const handler = async (): Promise<unknown> => one;\n'
+    web.write({"services/web/src/app.ts": app})
+    assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "out") == 2
+    web.write({"commons/numbers.ts": "export const two: number = 22;\n"})
+    assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "again") == 22
 
 
 def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:

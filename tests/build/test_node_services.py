@@ -157,6 +157,80 @@ def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
     assert built(node_site) == 2
 
 
+COMPILED = {
+    "tsconfig.lib.json": '{ "compilerOptions": { "composite": true, "module": "commonjs" } }',
+    "packages/plain/package.json": json.dumps(
+        {"name": "@w/plain", "version": "1.0.0", "main": "dist/index.js", "types": "dist/index.d.ts"}
+    ),
+    "packages/plain/tsconfig.json": (
+        '{ "extends": "../../tsconfig.lib.json", "compilerOptions": { "outDir": "dist", "rootDir": "src" } }'
+    ),
+    "packages/plain/src/index.ts": 'export { used } from "./used";\n',
+    "packages/plain/src/used.ts": "export const used = (x: number): number => x + 10;\n",
+}
+"""The shared package, as `tsc -b` of the whole workspace would make it into dist."""
+
+
+def test_a_package_that_only_tsc_at_the_root_would_make_is_bundled_from_its_sources(
+    node_site: Site, tmp_path: Path
+) -> None:
+    node_site.write(COMPILED)
+    before = node_site.build("catalog")["catalog"]
+    code = "async () => (await import('./src/app.mjs')).handler({ x: 4 })"
+    assert run_from(before.path, tmp_path / "task", code) == [14, "made by its script", "function"]
+    node_site.write({"packages/plain/dist/index.js": "exports.used = () => 'STALE';\n"})
+    after = node_site.build("catalog")["catalog"]
+    assert (after.digest, after.cached) == (before.digest, True), "what somebody's tsc left there counts for nothing"
+
+
+def test_an_alias_leads_to_a_package_that_only_tsc_would_make(node_site: Site) -> None:
+    """Its package.json says what is taken, so it is part of the recipe like any other."""
+    libs = {path.replace("packages/plain", "libs/deep"): text for path, text in COMPILED.items()}
+    lib = json.loads(libs["libs/deep/package.json"])
+    node_site.write(
+        {
+            **libs,
+            "libs/deep/src/other.ts": "export const used = (): string => 'THE OTHER';\n",
+            "services/catalog/tsconfig.json": '{ "compilerOptions": { "paths": { "@deep": ["../../libs/deep"] } } }',
+            "services/catalog/src/app.ts": (
+                'import { used } from "@deep";\nexport const handler = async () => used(1);\n'
+            ),
+        }
+    )
+    assert "THE OTHER" not in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    node_site.write({"libs/deep/package.json": json.dumps({**lib, "main": "dist/other.js"})})
+    assert "THE OTHER" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
+def test_a_folder_of_such_packages_is_found_by_one_alias_for_all(node_site: Site) -> None:
+    libs = {path.replace("packages/plain", "libs/deep"): text for path, text in COMPILED.items()}
+    node_site.write(
+        {
+            **libs,
+            "services/catalog/tsconfig.json": '{ "compilerOptions": { "paths": { "@libs/*": ["../../libs/*"] } } }',
+            "services/catalog/src/app.ts": (
+                'import { used } from "@libs/deep";\nexport const handler = async () => used(1);\n'
+            ),
+        }
+    )
+    assert "+10" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
+def test_names_that_begin_at_baseurl_lead_to_folders_that_are_part_of_the_recipe(node_site: Site) -> None:
+    node_site.write(
+        {
+            "libs/words/one.ts": "export const one = 'FIRST';\n",
+            "services/catalog/tsconfig.json": '{ "compilerOptions": { "baseUrl": "../.." } }',
+            "services/catalog/src/app.ts": (
+                'import { one } from "libs/words/one";\nexport const handler = async () => one;\n'
+            ),
+        }
+    )
+    assert "FIRST" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    node_site.write({"libs/words/one.ts": "export const one = 'SECOND';\n"})
+    assert "SECOND" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
 def test_a_tsconfig_above_the_service_is_part_of_the_recipe(node_site: Site) -> None:
     before = node_site.recipes()
     node_site.write({"tsconfig.base.json": '{ "compilerOptions": { "target": "es2023" } }'})

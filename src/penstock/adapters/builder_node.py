@@ -74,7 +74,8 @@ class NodeBuilder:
         groups: dict[tuple[object, ...], dict[str, str]] = {}
         for unit, target, plan in units:
             options = plan.options
-            words = (options.external, options.unbundled, options.source_maps, options.bundle_sdk)
+            instead = tuple(sorted(plan.instead.items()))
+            words = (options.external, options.unbundled, options.source_maps, options.bundle_sdk, instead)
             with contextlib.suppress(BuildFailed):
                 source = posixpath.join(plan.service.folder, entry(unit, plan).source)
                 key = (plan.top, target.version, plan.service.manifest.format, *words)
@@ -101,7 +102,7 @@ class NodeBuilder:
             names = self._exported(esbuild, source, scratch) if names is None else names
             node.check_export(begins, names, self._files.text(self._root / source) or "", where=manifest)
             for part in (plan.service, *plan.packages):
-                if self._planner.part(part.folder, part.name, part.manifest).files != part.files:
+                if self._planner.part(part.folder, part.name, part.manifest, part.compiled).files != part.files:
                     raise changed_meanwhile(part.folder)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
@@ -129,6 +130,7 @@ class NodeBuilder:
                 form=plan.service.manifest.format,
                 options=plan.options,
                 beside=sorted(beside),
+                instead=plan.instead,
             )
 
         made = self._together.take(

@@ -6,6 +6,7 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.model.errors import BuildFailed
@@ -100,15 +101,18 @@ def bundle_command(
     form: Literal["esm", "cjs"],
     options: BuildOptions,
     beside: Collection[str] = (),
+    instead: Mapping[str, str] = MappingProxyType({}),
 ) -> Command:
     """Bundle a source file (relative to the workspace) into one minified, tree-shaken file without the SDK.
 
-    `beside` names packages that lie in the ZIP's node_modules instead.
+    `beside` names packages that lie in the ZIP's node_modules instead; `instead` are sources by the modules whose place
+    they take.
     """
     argv = [str(esbuild), source, "--bundle", "--minify", "--tree-shaking=true", "--platform=node"]
     argv += [f"--target=node{target.version}", f"--format={form}", f"--outfile={into / 'bundle'}"]
     argv += [f"--metafile={into / 'meta.json'}", "--log-level=warning", "--color=false", "--charset=utf8"]
     argv += [f"--external:{pattern}" for pattern in (*supplied(options), *options.external, *beside)]
+    argv += [f"--alias:{module}=./{path}" for module, path in sorted(instead.items())]
     argv += [f"--loader:{suffix}=text" for suffix in _TEXTS] + ["--loader:.node=empty"]
     argv += [] if options.source_maps == "none" else ["--sourcemap=external"]
     argv += ["--sources-content=false"] if options.source_maps == "inside" else []

@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.build import node_sources
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class PackageJson:
     package_manager: str | None
     entries: tuple[str, ...]
     """Relative paths that `main`, `module` and `exports` lead to; may hold `*`."""
+    given: Mapping[str, tuple[str, ...]]
+    """The same by what is asked for: `.`, `./x`, `./*`."""
 
 
 def package_json(text: str, *, where: str) -> PackageJson:
@@ -56,6 +59,7 @@ def package_json(text: str, *, where: str) -> PackageJson:
         build_script=script,
         package_manager=content.get("packageManager"),
         entries=tuple(sorted(entries)),
+        given=node_sources.entries(content.get("exports"), (content.get("module"), content.get("main"))),
     )
 
 
