@@ -64,7 +64,7 @@ def pnpm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 {
                     "name": "web",
                     "type": "module",
-                    "dependencies": {"@node-rs/crc32": "1.10.6", "w": "workspace:^"},
+                    "dependencies": {"@node-rs/crc32": "1.10.6", "reflect-metadata": "0.2.2", "w": "workspace:^"},
                     "devDependencies": {"esbuild": "catalog:", "typescript": "catalog:"},
                 }
             ),
@@ -155,6 +155,88 @@ def test_a_service_may_depend_on_the_workspaces_root_as_a_package(web: Site, tmp
     assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "out") == 2
     web.write({"commons/numbers.ts": "export const two: number = 22;\n"})
     assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "again") == 22
+
+
+INJECTED = """\
+import "reflect-metadata";
+import { one } from "w/commons/words/one";
+import { Clock, Level, type Shape, Named } from "./types";
+
+const Injectable = (): ClassDecorator => () => undefined;
+const Column = (): PropertyDecorator => () => undefined;
+
+@Injectable()
+export class Service {
+  @Column() level: Level = Level.high;
+  constructor(readonly clock: Clock, readonly shape: Shape, readonly named: Named, readonly text: string) {}
+}
+
+export const handler = async (): Promise<unknown> => {
+  const types = [...Reflect.getMetadata("design:paramtypes", Service) as Function[]];
+  const level = Reflect.getMetadata("design:type", Service.prototype, "level") as Function;
+  return [...types, level].map((one) => one.name).concat(String(types[0] === Clock), String(one));
+};
+"""
+TYPES = """\
+export class Clock {}
+export enum Level { low, high }
+export interface Shape { sides: number }
+export interface Named { name: string }
+"""
+"""`Named` is not imported as a type: only who knows the types can tell that it is none of the values."""
+
+
+@pytest.fixture
+def injected(web: Site) -> Site:
+    """The service, with decorators whose metadata are wanted."""
+    extended = {
+        "extends": "../../tsconfig.json",
+        "compilerOptions": {"emitDecoratorMetadata": True, "target": "es2022"},
+    }
+    web.write(
+        {
+            "services/web/src/app.ts": INJECTED,
+            "services/web/src/types.ts": TYPES,
+            "services/web/tsconfig.json": json.dumps({**extended, "include": ["src"]}),
+        }
+    )
+    return web
+
+
+def test_decorators_have_the_metadata_that_the_types_give(injected: Site, tmp_path: Path) -> None:
+    built = injected.build()["web"]
+    told = ["Clock", "Object", "Object", "String", "Number", "true", "2"]
+    answer = call(built.path, "src/app.mjs", tmp_path / "out")
+    assert [str(one) for one in answer][1:] == told[1:]  # type: ignore[attr-defined] # names of classes are minified
+    copy = Site(shutil.copytree(injected.root, tmp_path / "elsewhere", symlinks=True), injected.workspace)
+    shutil.rmtree(copy.cache / "v1/index/artifact")
+    assert copy.build()["web"].digest == built.digest
+    injected.write({"services/web/src/types.ts": TYPES.replace("interface Named { name: string }", "class Named {}")})
+    types = call(injected.build()["web"].path, "src/app.mjs", tmp_path / "again")
+    assert types[2] != "Object", "a type of another file changes the metadata"  # type: ignore[index]
+
+
+def test_source_maps_of_files_with_metadata_lead_to_the_sources(injected: Site) -> None:
+    injected.build()
+    found = json.loads((injected.root / ".penstock/source-maps/web/src/app.mjs.map").read_text())
+    at = found["sources"].index("services/web/src/app.ts")
+    assert found["sourcesContent"][at] == INJECTED
+
+
+def test_an_error_in_a_file_with_metadata_is_told_with_its_line(injected: Site) -> None:
+    web = options(injected, typecheck=False)
+    web.write({"services/web/src/app.ts": INJECTED.replace('"reflect-metadata"', '"not-there"')})
+    with pytest.raises(BuildFailed, match="Could not resolve") as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:1"
+    web.write({"services/web/src/app.ts": f'{INJECTED}\nexport * from "./nowhere";\n'})
+    with pytest.raises(BuildFailed) as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:20"
+    web.write({"services/web/src/app.ts": INJECTED.replace("async ()", "async (")})
+    with pytest.raises(BuildFailed) as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:14"
 
 
 def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:

@@ -231,6 +231,24 @@ def test_names_that_begin_at_baseurl_lead_to_folders_that_are_part_of_the_recipe
     assert "SECOND" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
 
 
+def test_metadata_of_decorators_comes_from_a_typescript_of_ours_when_there_is_none(node_site: Site) -> None:
+    node_site.write(
+        {
+            "tsconfig.base.json": (
+                '{ "compilerOptions": { "experimentalDecorators": true, "emitDecoratorMetadata": true } }'
+            ),
+            "services/catalog/src/app.ts": (
+                "const at = (c: object, name: string): void => {};\nclass A { @at x: Date = new Date(); }\n"
+                "export const handler = async (): Promise<A> => new A();\n"
+            ),
+        }
+    )
+    text = contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    assert '"design:type",Date' in text.replace("`", '"')
+    node_site.write({"tsconfig.base.json": '{ "compilerOptions": { "experimentalDecorators": true } }'})
+    assert "design:type" not in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
 def test_a_tsconfig_above_the_service_is_part_of_the_recipe(node_site: Site) -> None:
     before = node_site.recipes()
     node_site.write({"tsconfig.base.json": '{ "compilerOptions": { "target": "es2023" } }'})

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import changed_meanwhile
+from penstock.adapters.builder_node_decorators import Decorators
 from penstock.adapters.builder_node_native import NativePackages
 from penstock.adapters.builder_node_packages import NodePackages
 from penstock.adapters.builder_node_plan import entry
 from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
-from penstock.adapters.node_tools import ESBUILD
+from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
 from penstock.build import archive, node, proof
 from penstock.model.errors import BuildFailed, PenstockError
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "2"
+BUILDER = "3"
 """Raised whenever the same inputs would give other bytes than before."""
 
 
@@ -59,6 +60,7 @@ class NodeBuilder:
         self._planner = plans
         self.packages = NodePackages(root, cache, files, tools, plans)
         self._types = TypeCheck(root, commands, cache, tools)
+        self._decorators = Decorators(root, files, tools)
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
         self._together = Together(commands.run)
@@ -66,13 +68,17 @@ class NodeBuilder:
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
-        return {**self._packer, "tool esbuild": f"{ESBUILD}, unless the lock has one", "tool penstock": BUILDER}
+        ours = {"esbuild": ESBUILD, "typescript": TYPESCRIPT}
+        fetched = {f"tool {name}": f"{version}, unless the lock has one" for name, version in ours.items()}
+        return {**self._packer, **fetched, "tool penstock": BUILDER}
 
     def expect(self, units: Sequence[tuple[Unit, Target, NodePlan]]) -> None:
         """Say which units are about to be built, so that esbuild is asked for all of them at once."""
         self._plans = {unit.name: (unit, target, plan) for unit, target, plan in units}
         groups: dict[tuple[object, ...], dict[str, str]] = {}
         for unit, target, plan in units:
+            if self._decorators.may_need(plan):
+                continue
             options = plan.options
             instead = tuple(sorted(plan.instead.items()))
             words = (options.external, options.unbundled, options.source_maps, options.bundle_sdk, instead)
@@ -121,7 +127,7 @@ class NodeBuilder:
         beside: frozenset[str] = frozenset(plan.options.unbundled)
 
         def command() -> Command:
-            return node.bundle_command(
+            single = node.bundle_command(
                 one.esbuild,
                 self._root,
                 one.source,
@@ -132,6 +138,7 @@ class NodeBuilder:
                 beside=sorted(beside),
                 instead=plan.instead,
             )
+            return self._decorators.command(single, plan)
 
         made = self._together.take(
             unit.name,

@@ -43,28 +43,28 @@ class TypeCheck:
         Nothing is checked without a tsconfig.json there, or without a TypeScript among the packages.
         """
         config = self._root / folder / "tsconfig.json"
-        compiler = self._compiler(folder) if config.is_file() else None
-        if compiler is None:
+        found = compiler(self._root, folder) if config.is_file() else None
+        if found is None:
             return
-        key = python.key("types", {**inputs, "folder": folder, "compiler": str(compiler.stat().st_size)})
+        key = python.key("types", {**inputs, "folder": folder, "compiler": str(found.stat().st_size)})
         with self._guard:
             lock = self._running.setdefault(key, threading.Lock())
         with lock:  # functions of one service are checked once
             if key in self._wrong:
                 raise self._wrong[key]
             if self._cache.note("types", key) is None:
-                self._run(compiler, folder, key)
+                self._run(found, folder, key)
                 self._cache.keep_note("types", key, {"sound": True})
 
-    def _run(self, compiler: Path, folder: str, key: str) -> None:
+    def _run(self, program: Path, folder: str, key: str) -> None:
         node = self._commands.find("node")
         content = tsconfig.read((self._root / folder / "tsconfig.json").read_text(encoding="utf-8"))
         how = ("--project", "tsconfig.json")
         if content.get("references"):
-            if _version(compiler) < _BUILDS_WITHOUT_OUTPUT:
+            if _version(program) < _BUILDS_WITHOUT_OUTPUT:
                 return  # an older one wants to write what the other projects are made into, all over the workspace
             how = ("--build", "tsconfig.json")
-        argv = (str(node or "node"), str(compiler), *how, "--noEmit", "--pretty", "false")
+        argv = (str(node or "node"), str(program), *how, "--noEmit", "--pretty", "false")
         with self._tools.step("check types", folder):
             result = self._commands.run(
                 Command(argv=argv, cwd=self._root / folder, env={"NO_COLOR": "1"}, timeout=_PATIENCE)
@@ -80,16 +80,17 @@ class TypeCheck:
             self._wrong[key] = BuildFailed(lines, where=place, hint="correct it; [build] typecheck = false skips this")
             raise self._wrong[key]
 
-    def _compiler(self, folder: str) -> Path | None:
-        """The TypeScript that the service at `folder` gets."""
-        place = self._root / folder
-        for above in [place, *place.parents]:
-            program = above / "node_modules" / "typescript" / "bin" / "tsc"
-            if program.is_file():
-                return Path(os.path.realpath(program))
-            if above == self._root:
-                break
-        return None
+
+def compiler(root: Path, folder: str) -> Path | None:
+    """`bin/tsc` of the TypeScript that the service at `folder`, relative to the workspace, gets."""
+    place = root / folder
+    for above in [place, *place.parents]:
+        program = above / "node_modules" / "typescript" / "bin" / "tsc"
+        if program.is_file():
+            return Path(os.path.realpath(program))
+        if above == root:
+            break
+    return None
 
 
 def _version(compiler: Path) -> tuple[int, ...]:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 ESBUILD = "0.28.2"
 """What bundles the code of a workspace that has no esbuild of its own."""
+TYPESCRIPT = "6.0.3"
+"""What knows the types of a workspace that has no TypeScript which can be called: 7 cannot."""
 _NEWEST_YARN_1 = "1.22.22"
 _NEWEST_YARN = "4"
 _INSTALL_PATIENCE = 600.0
@@ -151,6 +153,13 @@ class NodeTools:
                 break
         return self._own_esbuild(wanted)
 
+    @staticmethod
+    def esbuild_library(program: Path) -> Path:
+        """What Node.js loads of the esbuild that a program belongs to."""
+        packages = program.parents[3]  # <packages>/@esbuild/<machine>/bin/esbuild
+        inner = packages.parent / "lib" / "main.js"
+        return inner if inner.is_file() else packages / "esbuild" / "lib" / "main.js"
+
     def _own_esbuild(self, binary: str) -> Path:
         """An esbuild of ours, for a workspace that has none among its packages."""
         home = self._cache.folder / "tools" / f"esbuild-{ESBUILD}"
@@ -159,6 +168,15 @@ class NodeTools:
             if not program.is_file():
                 self._fetch("esbuild", f"esbuild@{ESBUILD}", home)
         return program
+
+    def typescript(self) -> Path:
+        """A TypeScript of ours, as Node.js loads it."""
+        home = self._cache.folder / "tools" / f"typescript-{TYPESCRIPT}"
+        library = home / "node_modules" / "typescript" / "lib" / "typescript.js"
+        with self._lock:
+            if not library.is_file():
+                self._fetch("typescript", f"typescript@{TYPESCRIPT}", home)
+        return library
 
     def _fits(self, folder: Path, lock_name: str, requires: str) -> bool:
         """Whether we saw these packages installed from this lock, and nobody has touched them since."""
@@ -242,12 +260,13 @@ class NodeTools:
         env = {"PENSTOCK_YARN": "berry", "YARN_ENABLE_TELEMETRY": "0"}
         own = re.search(r"^yarnPath:\s*[\"']?([^\s\"']+)", text, re.MULTILINE)
         if own is not None and (folder / own[1]).is_file():
-            return Tool(program=(str(self._node()), str(folder / own[1])), env=env)
+            return Tool(program=(str(self.node()), str(folder / own[1])), env=env)
         version = wanted if re.match(r"[2-9]", wanted) else _NEWEST_YARN
         tool = self._fetched("yarn", "@yarnpkg/cli-dist", version, "bin/yarn.js")
         return Tool(program=tool.program, env={**tool.env, **env})
 
-    def _node(self) -> Path:
+    def node(self) -> Path:
+        """Node.js itself. Raises ToolMissing."""
         found = self._commands.find("node")
         if found is None:
             raise ToolMissing("node is not on this machine", hint="install Node.js 20 or later: https://nodejs.org")
@@ -264,7 +283,7 @@ class NodeTools:
             self._fetch(name, f"{package}@{version}", home)
         script = next((script for script in scripts if script.is_file()), scripts[0])
         path = f"{home / 'node_modules/.bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-        return Tool(program=(str(self._node()), str(script)), env={"PATH": path})
+        return Tool(program=(str(self.node()), str(script)), env={"PATH": path})
 
     def _fetch(self, name: str, package: str, home: Path) -> None:
         with self.step(f"fetch {name}", package.rpartition("@")[2]):
