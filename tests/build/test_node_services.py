@@ -10,18 +10,14 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import alive, eventually
+from build.sites import Site, alive, eventually, service, workspace
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
 from penstock.model.workspace import Package
 from penstock.ports import Command
-
-if TYPE_CHECKING:
-    from build.sites import Site
 
 
 def contents(path: str) -> dict[str, str]:
@@ -303,6 +299,12 @@ def test_a_failing_build_script_tells_its_own_story(node_site: Site) -> None:
     with pytest.raises(BuildFailed, match="the compiler is unhappy") as caught:
         node_site.build("catalog")
     assert caught.value.where == "packages/made/package.json"
+
+
+def test_a_service_without_any_dependency_needs_no_lock(tmp_path: Path) -> None:
+    alone = Site(tmp_path, workspace(service("one", "app.handler", "node")))
+    alone.write({"services/one/app.js": "exports.handler = () => 1;\n"})
+    assert list(contents(alone.build()["one"].path)) == ["app.js"]
 
 
 def test_a_missing_lock_says_what_to_type(node_site: Site) -> None:
