@@ -1,4 +1,4 @@
-"""The promises of the graph for TypeScript, with the real esbuild and npm: random workspaces, compared by their bytes."""
+"""The promises of the graph for TypeScript, with the real esbuild and npm: random workspaces, compared by bytes."""
 
 from __future__ import annotations
 

@@ -153,6 +153,28 @@ def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
     assert built(node_site) == 2
 
 
+def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(node_site: Site) -> None:
+    manifest = node_site.root / "packages/made/package.json"
+    script = "test -f tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"
+    node_site.write(
+        {
+            "packages/made/package.json": json.dumps(
+                {**json.loads(manifest.read_text()), "scripts": {"build": script}}
+            ),
+            "packages/made/tsconfig.tsbuildinfo": "{}",
+        }
+    )
+    node_site.build("catalog")
+
+
+def test_a_lock_that_npm_itself_ignores_in_a_member_of_a_workspace_counts_for_nothing(node_site: Site) -> None:
+    before = node_site.recipes()["catalog"]
+    node_site.write({"services/catalog/package-lock.json": '{ "lockfileVersion": 3, "packages": {} }'})
+    after = node_site.recipes()["catalog"]
+    lock = {"lock package-lock.json": before.inputs["lock package-lock.json"]}
+    assert {name: value for name, value in after.inputs.items() if name.startswith("lock ")} == lock
+
+
 COMPILED = {
     "tsconfig.lib.json": '{ "compilerOptions": { "composite": true, "module": "commonjs" } }',
     "packages/plain/package.json": json.dumps(

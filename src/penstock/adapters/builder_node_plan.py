@@ -201,7 +201,7 @@ class NodePlanner:
         """Where the lock lies and what it is called; nothing of the kind for a service without any dependency."""
         for above in upwards(folder):
             for name in node.LOCKS:
-                if self._files.has(posixpath.join(above, name)):
+                if self._files.has(posixpath.join(above, name)) and not self._is_member(above, name):
                     return self._root / above, name
             for name in node.OTHER_LOCKS:
                 if self._files.has(posixpath.join(above, name)):
@@ -217,6 +217,14 @@ class NodePlanner:
             where=folder,
             hint="pnpm install (or npm install, or yarn install)",
         )
+
+    def _is_member(self, folder: str, lock_name: str) -> bool:
+        """Whether npm or Yarn ignore a lock in that folder, because of a workspace above that it is a member of."""
+        for above in upwards(folder)[1:]:
+            manifest = self.manifest(above or ".")
+            if manifest is not None and manifest.holds(posixpath.relpath(folder, above or ".")):
+                return lock_name != "pnpm-lock.yaml" and self._files.has(posixpath.join(above, lock_name))
+        return False
 
     def _members(self, workspace: Workspace, shared: Sequence[NodePart]) -> tuple[str, ...]:
         folders = tuple(part.folder for part in shared)

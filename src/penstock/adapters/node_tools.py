@@ -135,28 +135,30 @@ class NodeTools:
 
     def esbuild(self, folder: Path) -> Path:
         """The esbuild program that the service at `folder` gets: the workspace's own, or else ours."""
-        wanted = node.binary_package(sys.platform, platform.machine())
+        wanted = node.binary_packages(sys.platform, platform.machine())
         for above in [folder, *folder.parents]:
             package = above / "node_modules" / "esbuild"
             if package.is_dir():
                 real = Path(os.path.realpath(package))
-                candidates = (real.parent / wanted, real / "node_modules" / wanted, above / "node_modules" / wanted)
-                for candidate in candidates:
-                    if (candidate / "bin" / "esbuild").is_file():
-                        return candidate / "bin" / "esbuild"
+                holders = (real.parent, real / "node_modules", above / "node_modules")
+                programs = (holder / name / "bin" / "esbuild" for name in wanted for holder in holders)
+                found = next((program for program in programs if program.is_file()), None)
+                if found is not None:
+                    return found
                 raise BuildFailed(
-                    f"esbuild is there, but not its program for this machine ({wanted})",
+                    f"esbuild is there, but not its program for this machine ({' or '.join(wanted)})",
                     where=self._told(package),
                     hint="pnpm install (or npm install), with optional dependencies",
                 )
             if above == self._root:
                 break
-        return self._own_esbuild(wanted)
+        return self._own_esbuild(wanted[0])
 
     @staticmethod
     def esbuild_library(program: Path) -> Path:
         """What Node.js loads of the esbuild that a program belongs to."""
-        packages = program.parents[3]  # <packages>/@esbuild/<machine>/bin/esbuild
+        package = program.parents[1]
+        packages = package.parents[1] if package.parent.name.startswith("@") else package.parent
         inner = packages.parent / "lib" / "main.js"
         return inner if inner.is_file() else packages / "esbuild" / "lib" / "main.js"
 

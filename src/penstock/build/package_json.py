@@ -7,6 +7,7 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.build import node_sources
@@ -37,6 +38,13 @@ class PackageJson:
     """Relative paths that `main`, `module` and `exports` lead to; may hold `*`."""
     given: Mapping[str, tuple[str, ...]]
     """The same by what is asked for: `.`, `./x`, `./*`."""
+    workspaces: tuple[str, ...]
+    """Patterns of the folders that npm and Yarn take for members of its workspace."""
+
+    def holds(self, folder: str) -> bool:
+        """Whether a folder, relative to this package, is a member of its workspace."""
+        plain = (posixpath.normpath(pattern) for pattern in self.workspaces)
+        return any(fnmatch(folder, pattern.replace("**", "*")) for pattern in plain)
 
 
 def package_json(text: str, *, where: str) -> PackageJson:
@@ -59,6 +67,7 @@ def package_json(text: str, *, where: str) -> PackageJson:
         build_script=script,
         package_manager=content.get("packageManager"),
         entries=tuple(sorted(entries)),
+        workspaces=_workspaces(content.get("workspaces")),
         given=node_sources.entries(content.get("exports"), (content.get("module"), content.get("main"))),
     )
 
@@ -103,6 +112,11 @@ def extended_by(path: str, text: str, packages: Mapping[str, str]) -> tuple[str,
                 place = posixpath.join(packages[owner], name[len(owner) + 1 :])
             found.append(place if place.endswith(".json") else f"{place}.json")
     return tuple(found)
+
+
+def _workspaces(value: Any) -> tuple[str, ...]:
+    listed = value.get("packages") if isinstance(value, dict) else value
+    return tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
 
 
 def _paths(value: Any) -> Iterator[str]:
