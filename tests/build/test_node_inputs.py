@@ -248,6 +248,28 @@ def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:
     assert "check types" not in steps(web)
 
 
+def test_types_of_a_package_that_only_tsc_at_the_root_would_make_are_those_of_its_sources(web: Site) -> None:
+    app = 'import { one } from "@made/one";\nexport const handler = async (): Promise<{}> => one.toFixed(2);\n'
+    options = {"outDir": "dist", "rootDir": "src", "composite": True}
+    references = {"extends": "../../tsconfig.json", "references": [{"path": "../../made/one"}], "include": ["src"]}
+    paths = {"baseUrl": "../..", "paths": {"@made/*": ["made/*"]}}
+    web.write(
+        {
+            "made/one/package.json": '{ "name": "@made/one", "main": "dist/index.js", "types": "dist/index.d.ts" }',
+            "made/one/tsconfig.json": json.dumps({"extends": "../../tsconfig.json", "compilerOptions": options}),
+            "made/one/src/index.ts": "export const one: number = 1;\n",
+            "services/web/src/app.ts": app,
+            "services/web/tsconfig.json": json.dumps({**references, "compilerOptions": {"rootDir": "src", **paths}}),
+        }
+    )
+    web.build()
+    assert "check types" in steps(web)
+    web.write({"made/one/src/index.ts": 'export const one: string = "1";\n'})
+    with pytest.raises(BuildFailed, match=r"TS\d+: Property 'toFixed' does not exist on type 'string'") as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:2"
+
+
 def test_an_error_of_types_is_told_with_file_and_line(web: Site) -> None:
     web.write({"services/web/src/app.ts": APP + "export const wrong: number = greet('x');\n"})
     with pytest.raises(BuildFailed, match="TS2322") as caught:

@@ -153,6 +153,15 @@ def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
     assert built(node_site) == 2
 
 
+def test_an_esbuild_that_is_too_old_for_what_is_asked_of_it_is_left_alone(node_site: Site) -> None:
+    """Its program has another package's name, and it knows neither `--alias` nor empty files."""
+    manifest = node_site.root / "node_modules/esbuild/package.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": "0.15.18"}))
+    shutil.rmtree(node_site.root / "node_modules/@esbuild")
+    node_site.build("legacy")
+    assert (node_site.cache / "v1/tools").is_dir()
+
+
 def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(node_site: Site) -> None:
     manifest = node_site.root / "packages/made/package.json"
     script = "test -f tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"

@@ -99,7 +99,7 @@ class NodeBuilder:
         for part in (plan.service, *plan.packages):
             check_secrets(part.folder, part.files, plan.options)
         if plan.options.typecheck:
-            self._types.check(plan.service.folder, plan.type_inputs())
+            self._types.check(plan.service.folder, plan.type_inputs(), plan.paths)
         esbuild = self._tools.esbuild(self._root / plan.service.folder)
         source = posixpath.join(plan.service.folder, begins.source)
         with self._cache.scratch() as scratch:

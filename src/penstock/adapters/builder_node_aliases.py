@@ -102,6 +102,13 @@ class NodeAliases:
             if name is not None and name == package.manifest.name:
                 yield package, f".{module[len(name) :]}"
 
+    def paths(self, part: NodePart, folders: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+        """`paths` and `baseUrl` of the part's tsconfigs: patterns of modules' names to patterns of places."""
+        found: dict[str, tuple[str, ...]] = {}
+        for path in self.tsconfigs(part.folder, folders):
+            found |= tsconfig.aliases(path, self._files.setting(path) or "")
+        return found
+
     def imported(self, part: NodePart) -> Iterator[str]:
         """Names of modules, outside of the part, that its sources ask for."""
         for path, file in part.files.items():
@@ -152,9 +159,7 @@ class NodeAliases:
         if root is not None and root.name in part.manifest.depends_on:
             main = (posixpath.normpath(posixpath.join(top, path)) for path in root.given.get(".", ()))
             found |= {root.name: tuple(main), f"{root.name}/*": (posixpath.normpath(posixpath.join(top, "*")),)}
-        for path in self.tsconfigs(part.folder, folders):
-            found |= tsconfig.aliases(path, self._files.setting(path) or "")
-        return found
+        return found | self.paths(part, folders)
 
     def _is_new(self, folder: str, known: Iterable[str]) -> bool:
         inside = any(folder == one or folder.startswith(f"{one}/") for one in known)

@@ -60,6 +60,8 @@ class NodePlan:
     """Digests of files outside the service that change what esbuild does."""
     instead: Mapping[str, str]
     """Sources, relative to the workspace, by the modules whose place they take."""
+    paths: Mapping[str, tuple[str, ...]] | None
+    """Where TypeScript is to look for modules, when it is not to look for what nobody makes."""
     options: BuildOptions = _USUAL
 
     def inputs(self) -> dict[str, str]:
@@ -113,6 +115,7 @@ class NodePlanner:
         above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
+        instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
             service=service,
             packages=packages,
@@ -121,7 +124,10 @@ class NodePlanner:
             lock=self._files.digest(top / lock_name) if lock_name else "",
             members=members,
             settings=self.settings(parts, folders, top),
-            instead=self._aliases.instead(parts, above, folders),
+            instead=instead,
+            paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
+            if instead
+            else None,
             options=options or BuildOptions(),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import platform
 import re
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from penstock.ports import Clock, CommandResult, Commands, EventSink
 
 ESBUILD = "0.28.2"
-"""What bundles the code of a workspace that has no esbuild of its own."""
+"""What bundles the code of a workspace that has no esbuild of its own, or one that is too old."""
+_OLDEST_ESBUILD = (0, 17)
+"""It knows all that is asked of it; `alias` came with 0.16.5: https://github.com/evanw/esbuild/blob/main/CHANGELOG-2022.md
+"""
 TYPESCRIPT = "6.0.3"
 """What knows the types of a workspace that has no TypeScript which can be called: 7 cannot."""
 _NEWEST_YARN_1 = "1.22.22"
@@ -64,6 +68,7 @@ class NodeTools:
         self._lock = threading.RLock()
         self._tools: dict[tuple[Manager, str], Tool] = {}
         self._installed: set[tuple[Path, str]] = set()
+        self._refused: dict[tuple[Path, str], BuildFailed] = {}
         self._held: tuple[int, ...] = ()
 
     def install(self, folder: Path, lock_name: str, requires: str) -> None:
@@ -76,9 +81,15 @@ class NodeTools:
             if (folder, requires) in self._installed or self._fits(folder, lock_name, requires):
                 self._installed.add((folder, requires))
                 return
+            if (folder, requires) in self._refused:  # whoever asks next would wait for the same answer
+                raise self._refused[folder, requires]
             with self.alone():
                 if not self._fits(folder, lock_name, requires):
-                    self._install(folder, manager)
+                    try:
+                        self._install(folder, manager)
+                    except BuildFailed as error:
+                        self._refused[folder, requires] = error
+                        raise
                     self._cache.keep_note("node-modules", requires, {"times": self._marks(folder)})
             self._installed.add((folder, requires))
 
@@ -135,30 +146,30 @@ class NodeTools:
 
     def esbuild(self, folder: Path) -> Path:
         """The esbuild program that the service at `folder` gets: the workspace's own, or else ours."""
-        wanted = node.binary_packages(sys.platform, platform.machine())
+        wanted = node.binary_package(sys.platform, platform.machine())
         for above in [folder, *folder.parents]:
             package = above / "node_modules" / "esbuild"
             if package.is_dir():
                 real = Path(os.path.realpath(package))
-                holders = (real.parent, real / "node_modules", above / "node_modules")
-                programs = (holder / name / "bin" / "esbuild" for name in wanted for holder in holders)
-                found = next((program for program in programs if program.is_file()), None)
-                if found is not None:
-                    return found
+                if version(real) < _OLDEST_ESBUILD:
+                    break
+                candidates = (real.parent / wanted, real / "node_modules" / wanted, above / "node_modules" / wanted)
+                for candidate in candidates:
+                    if (candidate / "bin" / "esbuild").is_file():
+                        return candidate / "bin" / "esbuild"
                 raise BuildFailed(
-                    f"esbuild is there, but not its program for this machine ({' or '.join(wanted)})",
+                    f"esbuild is there, but not its program for this machine ({wanted})",
                     where=self._told(package),
                     hint="pnpm install (or npm install), with optional dependencies",
                 )
             if above == self._root:
                 break
-        return self._own_esbuild(wanted[0])
+        return self._own_esbuild(wanted)
 
     @staticmethod
     def esbuild_library(program: Path) -> Path:
         """What Node.js loads of the esbuild that a program belongs to."""
-        package = program.parents[1]
-        packages = package.parents[1] if package.parent.name.startswith("@") else package.parent
+        packages = program.parents[3]  # <packages>/@esbuild/<machine>/bin/esbuild
         inner = packages.parent / "lib" / "main.js"
         return inner if inner.is_file() else packages / "esbuild" / "lib" / "main.js"
 
@@ -343,8 +354,18 @@ def _wanted_version(folder: Path, manager: Manager) -> str:
     return node.pnpm_for(lock.read_text(encoding="utf-8")) if lock.is_file() else node.NEWEST_KNOWN_PNPM
 
 
+def version(package: Path) -> tuple[int, ...]:
+    """The first two numbers of a package's version; zero when its package.json does not say."""
+    try:
+        text = json.loads((package / "package.json").read_bytes())["version"]
+        return tuple(int(part) for part in str(text).split(".")[:2])
+    except (OSError, ValueError, KeyError):
+        return (0,)
+
+
 def said(result: CommandResult) -> str:
     """The last lines of what a program said."""
     told = f"{result.stdout}\n{result.stderr}".splitlines()
     lines = [line.rstrip() for line in told if line.strip() and not _ITS_OWN.match(line)]
+    lines = [line for line in lines if not line.startswith("npm warn")] or lines
     return "\n".join(lines[-40:]) or "it said nothing"

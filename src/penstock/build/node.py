@@ -207,10 +207,9 @@ def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str
     )
 
 
-def binary_packages(platform: str, machine: str) -> tuple[str, str]:
-    """The npm package that holds esbuild's program for a machine: `@esbuild/linux-x64`, and its name before 0.16."""
-    arm = machine.lower() in {"arm64", "aarch64"}
-    return f"@esbuild/{platform}-{'arm64' if arm else 'x64'}", f"esbuild-{platform}-{'arm64' if arm else '64'}"
+def binary_package(platform: str, machine: str) -> str:
+    """The npm package that holds esbuild's program for a machine: `@esbuild/linux-x64`."""
+    return f"@esbuild/{platform}-{'arm64' if machine.lower() in {'arm64', 'aarch64'} else 'x64'}"
 
 
 def check_inputs(meta: str, folders: Collection[str], *, where: str) -> None:

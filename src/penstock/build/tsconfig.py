@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
@@ -67,6 +70,24 @@ def means(module: str, alias: str, place: str) -> str | None:
 
 def _folder(place: str) -> str:
     return posixpath.dirname(place) if re.search(r"\.[cm]?[jt]sx?$|\.json$", place) else place
+
+
+def with_sources(root: str, folder: str, paths: Mapping[str, Sequence[str]], types: Sequence[str] | None) -> str:
+    """A tsconfig for the project in a folder of the workspace, that takes modules from where `paths` lead.
+
+    It may lie anywhere: `types` are the folders in which packages of types are found from the project's; None for a
+    project that names them.
+    """
+    options = {
+        "paths": {name: [f"{root}/{place}" for place in places] for name, places in sorted(paths.items())},
+        # Sources of several projects are looked at as one, and nothing is written.
+        "rootDir": root,
+        "composite": False,
+        "incremental": False,
+        "tsBuildInfoFile": None,
+    }
+    named = {} if types is None else {"typeRoots": list(types)}
+    return json.dumps({"extends": f"{root}/{folder}/tsconfig.json", "compilerOptions": options | named})
 
 
 def type_errors(output: str, root: str, folder: str) -> list[str]:
