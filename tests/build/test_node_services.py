@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from build.sites import Site, alive, eventually, service, workspace
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
-from penstock.model.workspace import Package
+from penstock.model.workspace import BuildOptions, Package
 from penstock.ports import Command
 
 
@@ -55,6 +56,49 @@ def test_an_es_module_service_becomes_one_minified_tree_shaken_file_without_the_
     assert 'from"@aws-sdk/client-s3"' in text
     answer = run_from(artifact.path, tmp_path / "task", "async () => (await import('./src/app.mjs')).handler({ x: 4 })")
     assert answer == [5, "made by its script", "function"]
+
+
+SDKS = {
+    "node_modules/@aws-sdk/client-s3/package.json": '{ "name": "@aws-sdk/client-s3", "version": "3.1.0" }',
+    "node_modules/@aws-sdk/client-s3/index.js": "exports.S3Client = 'OF VERSION 3';\n",
+    "node_modules/@smithy/core/package.json": '{ "name": "@smithy/core", "version": "3.1.0" }',
+    "node_modules/@smithy/core/index.js": "exports.core = 'SMITHY';\n",
+    "node_modules/aws-sdk/package.json": '{ "name": "aws-sdk", "version": "2.1.0" }',
+    "node_modules/aws-sdk/index.js": "exports.S3 = 'OF VERSION 2';\n",
+    "services/legacy/app.js": (
+        "const { S3Client } = require('@aws-sdk/client-s3'), { core } = require('@smithy/core');\n"
+        "const AWS = require('aws-sdk');\n"
+        "exports.handler = exports.jobs = () => [S3Client, core, AWS.S3];\n"
+    ),
+}
+
+
+def test_of_the_sdks_only_that_which_the_runtime_has_stays_out(node_site: Site) -> None:
+    """Lambda's nodejs18.x and later have version 3, and not version 2 any more."""
+    node_site.write(SDKS)
+    text = contents(node_site.build("legacy")["legacy-api"].path)["app.js"]
+    assert [mark in text for mark in ("OF VERSION 3", "SMITHY", "OF VERSION 2")] == [False, False, True]
+    own = (replace(one, build=BuildOptions(bundle_sdk=True)) for one in node_site.workspace.services)
+    node_site.workspace = replace(node_site.workspace, services=tuple(own))
+    text = contents(node_site.build("legacy")["legacy-api"].path)["app.js"]
+    assert [mark in text for mark in ("OF VERSION 3", "SMITHY", "OF VERSION 2")] == [True, True, True]
+
+
+def test_aliases_may_come_from_a_tsconfig_that_a_package_of_the_workspace_gives(node_site: Site) -> None:
+    manifest = json.loads((node_site.root / "packages/plain/package.json").read_text())
+    given_out = {".": "./src/index.ts", "./paths.json": "./paths.json"}
+    node_site.write(
+        {
+            "packages/plain/package.json": json.dumps({**manifest, "exports": given_out}),
+            "packages/plain/paths.json": '{ "compilerOptions": { "paths": { "@aside": ["../../aside/x.ts"] } } }',
+            "aside/x.ts": "export const x = 'FROM ASIDE';\n",
+            "services/catalog/tsconfig.json": '{ "extends": "@w/plain/paths.json" }',
+            "services/catalog/src/app.ts": 'import { x } from "@aside";\nexport const handler = async () => x;\n',
+        }
+    )
+    assert "FROM ASIDE" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    node_site.write({"aside/x.ts": "export const x = 'CHANGED ASIDE';\n"})
+    assert "CHANGED ASIDE" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
 
 
 def test_the_sbom_names_what_is_bundled_and_what_the_runtime_adds(node_site: Site) -> None:
@@ -298,6 +342,25 @@ def test_a_compilers_error_is_told_once_with_file_and_line(node_site: Site) -> N
         node_site.build("catalog")
     assert caught.value.where == "services/catalog/src/app.ts:2"
     assert str(caught.value).count("Could not resolve") == 1
+
+
+def test_what_a_package_can_do_without_may_be_missing(node_site: Site, tmp_path: Path) -> None:
+    """NestJS's packages ask for many others when they are there; esbuild alone would refuse all of it."""
+    needs = {"peerDependencies": {"absent": "*"}, "peerDependenciesMeta": {"absent": {"optional": True}}}
+    node_site.write(
+        {
+            "node_modules/frame/package.json": json.dumps({"name": "frame", "version": "1.0.0", **needs}),
+            "node_modules/frame/index.js": "exports.find = (load) => load ? require('absent/deep') : 'without';\n",
+            "services/legacy/app.js": "exports.handler = exports.jobs = () => require('frame').find();\n",
+        }
+    )
+    built_without = node_site.build("legacy")["legacy-api"]
+    assert run_from(built_without.path, tmp_path / "t", "async () => require('./app.js').handler()") == "without"
+    node_site.write({"node_modules/frame/package.json": json.dumps({"name": "frame", "version": "1.0.0"})})
+    node_site.write({"services/legacy/more.js": ""})
+    told = 'node_modules/frame/index.js:1: esbuild refused it: Could not resolve "absent/deep"'
+    with pytest.raises(BuildFailed, match=re.escape(told)):
+        node_site.build("legacy")
 
 
 def test_a_handler_that_is_not_exported_is_refused(node_site: Site) -> None:

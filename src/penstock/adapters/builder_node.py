@@ -16,11 +16,11 @@ from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
-from penstock.build import archive, node, proof
+from penstock.build import archive, node, node_lock, package_json, proof
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
@@ -125,6 +125,7 @@ class NodeBuilder:
     def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], str]:
         """The bundle and what lies beside it, and esbuild's metafile."""
         beside: frozenset[str] = frozenset(plan.options.unbundled)
+        absent: set[str] = set()
 
         def command() -> Command:
             single = node.bundle_command(
@@ -135,7 +136,7 @@ class NodeBuilder:
                 target=target,
                 form=plan.service.manifest.format,
                 options=plan.options,
-                beside=sorted(beside),
+                beside=sorted(beside | absent),
                 instead=plan.instead,
             )
             return self._decorators.command(single, plan)
@@ -147,7 +148,7 @@ class NodeBuilder:
             self._can_join,
         )
         while True:
-            made = made or self._alone(command(), one)
+            made = made or self._alone(command, one, absent)
             native = self._natives.found(node.packages_in(made.meta)) - beside
             if not native:
                 break
@@ -161,10 +162,15 @@ class NodeBuilder:
         beside_members = self._natives.members(beside, self._root / plan.service.folder, target) if beside else ()
         return (archive.pack(one.place, code), *maps, *beside_members), made.meta
 
-    def _alone(self, command: Command, one: _Bundle) -> Bundled:
-        result = self._commands.run(command)
-        if result.status != 0:
-            raise node.bundle_failure(result.stderr, one.source)
+    def _alone(self, command: Callable[[], Command], one: _Bundle, absent: set[str]) -> Bundled:
+        """One bundle of its own; to `absent` it adds packages that are not there and that others can do without."""
+        result = self._commands.run(command())
+        while result.status != 0:
+            found = self._not_needed(result.stderr) - absent
+            if not found:
+                raise node.bundle_failure(result.stderr, one.source)
+            absent |= found
+            result = self._commands.run(command())
         source_map = one.scratch / "bundle.map"
         return Bundled(
             code=(one.scratch / "bundle").read_bytes(),
@@ -172,6 +178,17 @@ class NodeBuilder:
             meta=read_meta(one.scratch / "meta.json"),
             made_in=one.scratch.as_posix(),
         )
+
+    def _not_needed(self, stderr: str) -> frozenset[str]:
+        """The packages that esbuild did not find, when all who ask for them say that they need not be there."""
+        found = set()
+        for module, path in node.unresolved(stderr):
+            name, folder = node_lock.package_of(module), node.package_folder(path)
+            text = self._files.text(self._root / folder / "package.json") if folder else None
+            if name is None or text is None or not package_json.can_do_without(text, name):
+                return frozenset()
+            found.add(name)
+        return frozenset(found)
 
     def _source_map(self, made: Bundled, one: _Bundle, unit: Unit, plan: NodePlan) -> tuple[Member, ...]:
         """The map as a file of the ZIP, or nothing when it is kept apart: it weighs more than the code."""

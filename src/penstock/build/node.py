@@ -39,6 +39,7 @@ _REQUIRE = "import{createRequire as penstockRequire}from'node:module';const requ
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
 _ERROR = re.compile(r"^✘ \[ERROR\] ", re.MULTILINE)
 _NO_ERROR = re.compile(r"^▲ \[WARNING\] ", re.MULTILINE)
+_UNRESOLVED = re.compile(r'Could not resolve "([^"]+)"')
 _COUNT = re.compile(r"\d+ (of \d+ )?(errors?|warnings?)( and \d+ errors?)?")
 
 _ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
@@ -175,13 +176,15 @@ def asked_for(source: bytes) -> list[str]:
 
 def packages_in(meta: str) -> frozenset[str]:
     """Folders of the packages (relative to the workspace) that a bundle took something from."""
-    found = set()
-    for path in json.loads(meta)["inputs"]:
-        head, mark, tail = path.rpartition("node_modules/")
-        if mark:
-            parts = tail.split("/")
-            found.add(head + mark + "/".join(parts[: 2 if parts[0].startswith("@") else 1]))
-    return frozenset(found)
+    found = (package_folder(path) for path in json.loads(meta)["inputs"])
+    return frozenset(folder for folder in found if folder is not None)
+
+
+def package_folder(path: str) -> str | None:
+    """The folder of the package that a file of node_modules is of; None for any other file."""
+    head, mark, tail = path.rpartition("node_modules/")
+    parts = tail.split("/")
+    return head + mark + "/".join(parts[: 2 if parts[0].startswith("@") else 1]) if mark else None
 
 
 def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Command:
@@ -260,6 +263,17 @@ def bundle_failure(stderr: str, unit: str) -> BuildFailed:
     (place, first), *further = errors
     more = [f"{where}: {what}" if where else what for where, what in further]
     return BuildFailed("\n".join([f"esbuild refused it: {first}", *more]), where=place or unit)
+
+
+def unresolved(stderr: str) -> tuple[tuple[str, str], ...]:
+    """Modules that esbuild did not find and the files that ask for them; nothing when something else is wrong, too."""
+    found = []
+    for block in _ERROR.split(stderr)[1:]:
+        module, place = _UNRESOLVED.match(block), _PLACE.search(block)
+        if module is None or place is None:
+            return ()
+        found.append((module[1], place["where"].rpartition(":")[0]))
+    return tuple(found)
 
 
 def _esbuild_error(block: str) -> tuple[str, str]:

@@ -88,6 +88,16 @@ def reached(first: PackageJson, packages: Mapping[str, PackageJson]) -> tuple[st
     return tuple(order)
 
 
+def can_do_without(text: str, name: str) -> bool:
+    """Whether a package's package.json says that another need not be there."""
+    try:
+        content = json.loads(text)
+        peers, optional = content.get("peerDependenciesMeta") or {}, content.get("optionalDependencies") or {}
+        return name in optional or bool((peers.get(name) or {}).get("optional"))
+    except (ValueError, AttributeError):
+        return False
+
+
 def outputs(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, ...]:
     """Entries that are not among the sources, so that the package's build script must make them."""
     if manifest.build_script is None:
