@@ -363,6 +363,21 @@ def test_what_a_package_can_do_without_may_be_missing(node_site: Site, tmp_path:
         node_site.build("legacy")
 
 
+def test_a_package_that_looks_for_a_file_of_its_own_lies_beside_the_bundle(node_site: Site, tmp_path: Path) -> None:
+    node_site.write(
+        {
+            "node_modules/works/package.json": json.dumps({"name": "works", "version": "1.0.0"}),
+            "node_modules/works/index.js": "exports.file = require.resolve('./worker.js');\n",
+            "node_modules/works/worker.js": "exports.x = 1;\n",
+            "services/legacy/app.js": (
+                "exports.handler = exports.jobs = async () => require('path').basename(require('works').file);\n"
+            ),
+        }
+    )
+    made = node_site.build("legacy")["legacy-api"]
+    assert run_from(made.path, tmp_path / "t", "async () => require('./app.js').handler()") == "worker.js"
+
+
 def test_a_handler_that_is_not_exported_is_refused(node_site: Site) -> None:
     node_site.write({"services/catalog/src/app.ts": "export const handle = 1;\n"})
     with pytest.raises(BuildFailed, match=r"src/app\.ts does not export handler"):

@@ -149,7 +149,8 @@ class NodeBuilder:
         )
         while True:
             made = made or self._alone(command, one, absent)
-            native = self._natives.found(node.packages_in(made.meta)) - beside
+            native = self._natives.found(node.packages_in(made.meta)) | node.looking_for_files(made.meta)
+            native -= beside
             if not native:
                 break
             beside |= native

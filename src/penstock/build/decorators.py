@@ -25,7 +25,10 @@ def used(source: str) -> bool:
 
 
 def bundle_command(single: Command, node: Path, script: Path, library: Path, typescript: Path) -> Command:
-    """What `single` asks of esbuild's program, asked of its library, with TypeScript for the files with decorators."""
+    """What `single` asks of esbuild's program, asked of its library, with TypeScript for the files with decorators.
+
+    Classes keep their names, because such frameworks call tables, models and routes after them.
+    """
     program, *words = single.argv
-    argv = (str(node), str(script), str(library), str(typescript), *words)
+    argv = (str(node), str(script), str(library), str(typescript), *words, "--keep-names")
     return replace(single, argv=argv, env={**single.env, "ESBUILD_BINARY_PATH": program})

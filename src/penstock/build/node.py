@@ -180,6 +180,17 @@ def packages_in(meta: str) -> frozenset[str]:
     return frozenset(folder for folder in found if folder is not None)
 
 
+def looking_for_files(meta: str) -> frozenset[str]:
+    """Names of the packages that ask by `require.resolve` for files beside their own: they cannot be in one file."""
+    found = set()
+    for path, about in json.loads(meta)["inputs"].items():
+        asked = (one for one in about["imports"] if one.get("kind") == "require-resolve" and one.get("external"))
+        folder = package_folder(path)
+        if folder is not None and any(one["path"].startswith(".") for one in asked):
+            found.add(folder.rpartition("node_modules/")[2])
+    return frozenset(found)
+
+
 def package_folder(path: str) -> str | None:
     """The folder of the package that a file of node_modules is of; None for any other file."""
     head, mark, tail = path.rpartition("node_modules/")
