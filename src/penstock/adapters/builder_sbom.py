@@ -157,6 +157,8 @@ class SbomReader:
         return "", (*found, *(sbom.Component(name=name, index="npm", supplied=True) for name in supplied))
 
     def _integrities(self, plan: NodePlan) -> Mapping[str, str]:
+        if not plan.lock_name:
+            return {}
         with self._guard:
             if plan.lock not in self._locks:
                 self._locks[plan.lock] = sbom.npm_integrities((plan.top / plan.lock_name).read_text(encoding="utf-8"))
