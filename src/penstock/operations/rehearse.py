@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from penstock.model.errors import PenstockError, UsageError
 from penstock.rehearsal.faults import ALARM_RINGING, DRIVER_KILLED, to_server
 from penstock.rehearsal.report import MINUTE, Judged, Moved, Seen
+from penstock.rollout.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -192,7 +193,8 @@ class _Candidate:
             case "rollout-judged":
                 log10_e = float(event["evidence"].get("log10_e") or 0.0)
                 self.judged.append(Judged(event["at"], event["verdict"], event["sentence"], log10_e))
-                self._tell(event["sentence"])
+                if event["verdict"] != Verdict.FAIL.name:  # of one that fails, the move back says why
+                    self._tell(event["sentence"])
             case "error":
                 self.words = str(event["what"])
             case "ended":
