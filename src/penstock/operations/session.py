@@ -147,7 +147,7 @@ def exclusive(
     held = _acquire(world, actor, purpose)
     ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=story or world.run)
     ended = threading.Event()
-    threading.Thread(target=_keep, args=(held, ended), daemon=True, name="lease").start()
+    threading.Thread(target=heartbeat, args=(held, ended), daemon=True, name="lease").start()
     try:
         session = Session(world, actor=actor, lease=held, ledger=ledger)
         rollout = RolloutStore(world.objects).under_way()
@@ -175,6 +175,20 @@ def exclusive(
         # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
         with suppress(RemoteFault):
             held.give_back()
+
+
+def heartbeat(held: HeldLease, ended: threading.Event) -> None:
+    """Renew the lease while the process lives; when it is lost, the next effect's own look at it says so.
+
+    A bucket that does not answer is asked again at the next beat: a hiccup must not cost a working command its lease.
+    """
+    while not ended.wait(HEARTBEAT):
+        try:
+            held.keep()
+        except RemoteFault:
+            continue
+        except PenstockError:
+            return
 
 
 def _acquire(world: World, actor: str, purpose: str) -> HeldLease:
@@ -263,17 +277,3 @@ def _can_go_on(rollout: Rollout, pointer: Pointer) -> bool:
     """
     waits = pointer.candidate is not None and pointer.slot(pointer.candidate).release == rollout.release
     return waits or pointer.live_release == rollout.release or rollout.reverting is not None
-
-
-def _keep(held: HeldLease, ended: threading.Event) -> None:
-    """Renew the lease while the process lives; when it is lost, the next effect's own look at it says so.
-
-    A bucket that does not answer is asked again at the next beat: a hiccup must not cost a working command its lease.
-    """
-    while not ended.wait(HEARTBEAT):
-        try:
-            held.keep()
-        except RemoteFault:
-            continue
-        except PenstockError:
-            return

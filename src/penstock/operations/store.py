@@ -184,7 +184,7 @@ class LeaseStore:
     Args:
         objects: the bucket.
         clock: whose time counts.
-        host: this machine's name.
+        host: this machine; see `model.ledger.machine`.
         process_alive: whether a process of this machine is still there.
     """
 
