@@ -128,6 +128,26 @@ def ends_well(verbs: Verbs, where: str, *, may_come_back: bool) -> None:
     assert audit(verbs.world()).breaks == (), where
 
 
+@pytest.mark.parametrize("mended_by", ["the controller's last visit", "the next deploy"])
+def test_a_share_that_lands_late_is_told_and_taken_back(tmp_path: Path, mended_by: str) -> None:
+    verbs, recorded = shop(tmp_path / "recorded"), Faults()
+    ship(verbs, recorded)
+    (shift, *_) = [call.effect for call in recorded.effects() if call.method == "set_canary"]
+    assert shift is not None
+    verbs = shop(tmp_path / "paused")
+    paused(verbs, Fault(effect=shift, when="before"), another_machine_aborts)
+    assert not is_settled(verbs), "the withdrawn release has its share again"
+    assert not status(verbs.world()).ok
+    if mended_by == "the next deploy":
+        verbs.code["users"] = 1
+        verbs.deploy()
+    else:
+        assert minutes(verbs) == ["it has ended"]
+    assert is_settled(verbs)
+    assert status(verbs.world()).ok
+    assert verbs.live_code()["users"] == 1
+
+
 def marked(verbs: Verbs) -> bool:
     return verbs.shop.parameters.get("/penstock/shop/dev/rollout") is not None
 
