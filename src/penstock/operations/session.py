@@ -44,7 +44,7 @@ OVERDUE = 600.0
 controller have not ended it, or its schedule is gone."""
 
 REWRITES = 5
-"""Attempts to replace an object that somebody else changes at the same moment: nobody does who holds no lease."""
+"""Attempts to replace an object that changes at the same moment: by a late write of who held the lease before."""
 
 FRESH = 2.0
 """Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease."""

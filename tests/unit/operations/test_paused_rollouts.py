@@ -120,7 +120,7 @@ def ends_well(verbs: Verbs, where: str, *, may_come_back: bool) -> None:
             assert verbs.live_code() == live, f"{where}: {said}"
     now = status(verbs.world())
     assert is_settled(verbs) or not now.agrees or now.rollout or marked(verbs), where
-    verbs.deploy()
+    verbs.deploy(strategy="all-at-once")  # unless that release is on its way already
     assert is_settled(verbs), where
     assert verbs.live_code() == verbs.code, where
     assert status(verbs.world()).agrees, where
