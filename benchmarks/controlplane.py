@@ -39,6 +39,7 @@ from penstock.testing import (
     FakeSecrets,
     FakeSigner,
     FakeTerraform,
+    FakeWebhooks,
     Faults,
     RecordedEvents,
 )
@@ -172,6 +173,7 @@ class Place:
             functions=self.functions,
             gateway=self.gateway,
             schedules=FakeSchedules(),
+            webhooks=FakeWebhooks(),
             controller=bytes,
             parameters=self.parameters,
             secrets=FakeSecrets(),

@@ -30,12 +30,15 @@ from streams import (
     promoted,
     repeated_ranks,
     stratum,
+    walk_of,
+    walked,
 )
 
-from penstock.rollout.advance import MINUTE, first_clean_minute
 from penstock.rollout.forecast import Traffic, minutes_to_pass
+from penstock.rollout.horizon import Stream, horizon
 from penstock.rollout.judge import Evidence, JudgePolicy, Verdict, accumulate, judge
-from penstock.rollout.state import Rollout, Rules
+from penstock.rollout.minutes import MINUTE, first_clean_minute
+from penstock.rollout.state import Rules
 from penstock.rollout.strata import SIGNALS
 from penstock.rollout.strategies import Bake, SetWeight
 
@@ -49,9 +52,10 @@ AWS = Rules(slowest=10.0)
 USUAL = 0.005
 """Share of bad calls of a service that nobody complains about."""
 HALF_HOUR = 30
+LONGEST_WALK = 86_400.0
 SLOWER = 1 - NormalDist().cdf(NormalDist().inv_cdf(0.9) - log(1.3) / 0.5)
 """Share of calls above the 90th percentile of a log-normal latency (sigma 0.5) once all of them take 30 % longer."""
-TABLES = ("calibration", "passes", "power", "promotion", "cost")
+TABLES = ("calibration", "passes", "power", "promotion", "walks", "cost")
 MINUTE_COST, THOUSAND_COST = 5.0, 1.0
 """Goals: milliseconds for a service and minute, seconds for 1,000 services."""
 
@@ -73,6 +77,8 @@ def main() -> None:
             power(workers, options.streams, missed)
         if "promotion" in options.only:
             promotion(workers, max(100, options.streams // 20), missed)
+        if "walks" in options.only:
+            walks(workers, max(20, options.streams // 50), missed)
     if "cost" in options.only:
         cost(missed)
     print(f"ended: {machine()}")
@@ -212,18 +218,7 @@ def from_the_move(minutes: float) -> float:
 
     In between are the minutes that a walk leaves out because the canary is cold in them, and the wait for late numbers.
     """
-    walk = Rollout(
-        id="",
-        environment="",
-        release="",
-        stable="",
-        steps=(SetWeight(10), Bake(600)),
-        rules=AWS,
-        policy=POLICY,
-        changed=(),
-        began=0.0,
-        at=1,
-    )
+    walk = replace(walk_of((SetWeight(10), Bake(600)), AWS), at=1)
     waits = [first_clean_minute(replace(walk, moved=float(second))) - second for second in range(MINUTE)]
     return minutes + (statistics.mean(waits) + AWS.slowest + AWS.delay) / MINUTE
 
@@ -255,6 +250,36 @@ def promotion(workers: Workers, streams: int, missed: list[str]) -> None:
                 met(right, f"forecast of {title}", missed),
             )
         )
+    print(aligned(lines), "\n")
+
+
+def walks(workers: Workers, streams: int, missed: list[str]) -> None:
+    """When a canary of 10 and 50 %, five minutes each, promotes healthy releases, and what its forecast had said."""
+    lines = [
+        ("healthy releases, 10 % and 50 % for 5 min each", "promoted", "median", "9 in 10", "forecast", "goal", "")
+    ]
+    steps = (SetWeight(10), Bake(300), SetWeight(50), Bake(300), SetWeight(100))
+    for usual in (0.0, USUAL):
+        for rate in (60, 600, 6_000):
+            one = Stream(service="users", signal="errors", rate=rate, bad=usual, known=rate * 60)
+            said = horizon((one,), steps, AWS, POLICY)
+            assert said is not None
+            walk = walk_of(steps, replace(AWS, deadline=LONGEST_WALK))
+            title = f"{usual:.1%} errors, {rate:,}/min"
+            ends = list(workers.imap(partial(walked, walk, one), range(streams), chunksize=5))
+            promoted_after = sorted(minutes for minutes in ends if minutes is not None)
+            median = statistics.median(promoted_after)
+            lines.append(
+                (
+                    title,
+                    percent(len(promoted_after) / streams),
+                    f"{median:.0f} min",
+                    f"{promoted_after[int(0.9 * len(promoted_after))]:.0f} min",
+                    f"{said.soonest:.0f} to {said.latest:.0f} min",
+                    "median within it, 1 min spared",
+                    met(said.soonest - 1 <= median <= said.latest + 1, f"walk of {title}", missed),
+                )
+            )
     print(aligned(lines), "\n")
 
 

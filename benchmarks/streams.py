@@ -7,16 +7,22 @@ from math import erf, exp, inf, log, log1p, sqrt
 from random import Random
 from typing import TYPE_CHECKING
 
+from penstock.rollout.advance import advance
 from penstock.rollout.hypergeometric import log_probability
 from penstock.rollout.judge import Evidence, JudgePolicy, Verdict, accumulate, judge
+from penstock.rollout.minutes import MINUTE, old_enough, to_judge
+from penstock.rollout.state import Finished, Observation, Promote, Revert, Rollout, Rules, Shift
 from penstock.rollout.strata import Sample, Stratum
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from penstock.rollout.horizon import Stream
     from penstock.rollout.strata import Signal
+    from penstock.rollout.strategies import Step
 
 ALPHA = 0.01
+BEGAN = 1_700_000_040.0
 CHANGED = frozenset({"users"})
 
 Minute = tuple[int, int, int, int]
@@ -124,6 +130,52 @@ def promoted(scenario: Scenario, seed: int, policy: JudgePolicy) -> tuple[Verdic
         if verdict is not Verdict.INCONCLUSIVE:
             return verdict, minute
     return Verdict.INCONCLUSIVE, minute
+
+
+def walk_of(steps: tuple[Step, ...], rules: Rules) -> Rollout:
+    """A rollout of users that is verified and has no traffic yet."""
+    return Rollout(
+        id="",
+        environment="",
+        release="",
+        stable="",
+        steps=steps,
+        rules=rules,
+        policy=JudgePolicy(),
+        changed=tuple(CHANGED),
+        began=BEGAN,
+        entered=BEGAN,
+        moved=BEGAN,
+    )
+
+
+def walked(walk: Rollout, one: Stream, seed: int) -> float | None:
+    """Minutes until `advance` promotes a healthy release, looked at every ten seconds; None when it goes back."""
+    chance = Random(f"walk {one} {seed}")  # noqa: S311 -- traffic, not secrets
+    known = (0, 0, round(one.known), round(one.known * one.bad))
+    hour = (stratum(int(BEGAN) - 60 * MINUTE, known, one.signal, one.service),)
+    walk = replace(walk, evidence=accumulate(walk.evidence, hour, walk.policy, frozenset(walk.changed)))
+    now, weight = BEGAN + chance.random() * MINUTE, 0
+    began = now
+    while True:
+        minutes = to_judge(walk, now)
+        strata = []
+        for minute in minutes:
+            canary = binomial(chance, round(one.rate), weight / 100)
+            stable = round(one.rate) - canary
+            counts = (canary, binomial(chance, canary, one.bad), stable, binomial(chance, stable, one.bad))
+            strata.append(stratum(minute, counts, one.signal, one.service))
+        until = old_enough(walk, now) if minutes else walk.judged
+        walk, action = advance(walk, Observation(now=now, weight=weight, strata=tuple(strata), until=until))
+        match action:
+            case Shift(percent=weight):
+                pass
+            case Promote():
+                return (now - began) / MINUTE
+            case Revert() | Finished():
+                return None
+            case _:
+                now += 10.0
 
 
 def stratum(minute: int, one: Minute, signal: Signal = "errors", service: str = "users") -> Stratum:

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import signal
 
+from hypothesis import settings
+
 
 def pytest_configure() -> None:
-    """Ctrl-C reaches what tests start, also when the shell began us in the background, where it is ignored."""
+    """Ctrl-C reaches what tests start, also when the shell began us in the background, where it is ignored.
+
+    How long an example takes says nothing on a machine that does other things as well.
+    """
+    settings.register_profile("any machine", deadline=None)
+    settings.load_profile("any machine")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import penstock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+BOOTSTRAP = Path(penstock.__file__).parent / "localaws/bootstrap/node_bootstrap.mjs"
 ARN = "arn:aws:lambda:eu-west-1:111111111111:function:f"
 
 
@@ -30,10 +34,54 @@ def answer_of(
     """
     with zipfile.ZipFile(artifact) as archive:
         archive.extractall(into)
+    # As Lambda does it: the function's own code comes before what the runtime supplies.
+    return _answer((str(python), "-m", "awslambdaric", handler), event, into, {"PYTHONPATH": str(into), **(more or {})})
+
+
+def node_answer_of(client: Path, handler: str, event: object, root: Path) -> dict[str, Any]:
+    """The same of `aws-lambda-ric`, the client of Lambda's Node.js, which lies in `client`, for code in `root`.
+
+    Only what posts its answers is not its own: see rapid_client.cjs.
+    """
+    node = shutil.which("node")
+    assert node is not None
+    argv = (
+        node,
+        "--require",
+        str(Path(__file__).with_name("rapid_client.cjs")),
+        str(client / "bin/index.mjs"),
+        handler,
+    )
+    return _answer(argv, event, root, {"AWS_LAMBDA_NODEJS_USE_ALTERNATIVE_CLIENT_1": "true"})
+
+
+def bootstrap_answer_of(handler: str, event: object, root: Path) -> dict[str, Any]:
+    """The same of the embedded AWS's own bootstrap for Node.js."""
+    node = shutil.which("node")
+    assert node is not None
+    commands, ours = os.pipe()
+    answers, theirs = os.pipe()
+    argv = [node, str(BOOTSTRAP), str(commands), str(theirs)]
+    runtime = subprocess.Popen(argv, cwd=root, pass_fds=(commands, theirs), stderr=subprocess.DEVNULL)
+    os.close(commands)
+    os.close(theirs)
+    call = {"event": event, "request_id": "1", "arn": ARN, "deadline": 9e9, "trace_id": ""}
+    with os.fdopen(ours, "w") as ask, os.fdopen(answers) as answer:
+        print(json.dumps({"task_root": str(root), "handler": handler}), file=ask, flush=True)
+        said = json.loads(answer.readline())
+        if "ready" in said:
+            print(json.dumps(call), file=ask, flush=True)
+            said = json.loads(answer.readline())
+    runtime.wait(30)
+    return {"response": said["result"]} if "result" in said else {"error": said.get("init_error") or said["error"]}
+
+
+def _answer(argv: tuple[str, ...], event: object, into: Path, more: Mapping[str, str]) -> dict[str, Any]:
+    """Start a client on the code in `into` and give it one event."""
     server = _Server(event)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     env = {
-        **(more or {}),
+        **more,
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{server.server_port}",
         "LAMBDA_TASK_ROOT": str(into),
         "AWS_LAMBDA_FUNCTION_NAME": "f",
@@ -46,22 +94,17 @@ def answer_of(
         "PATH": os.environ["PATH"],
         "HOME": str(into),
     }
-    # As Lambda does it: the function's own code comes before what the runtime supplies.
-    env["PYTHONPATH"] = str(into)
     client = subprocess.Popen(
-        [str(python), "-m", "awslambdaric", handler],
-        cwd=into, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        argv, cwd=into, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
-        if not server.answered.wait(30):
-            client.kill()
-            return {"error": f"no answer: {client.communicate()[0]}"}
-        return server.answer
+        answered = server.answered.wait(30)
     finally:
         client.kill()
-        client.communicate()
+        said = client.communicate()[0]
         server.shutdown()
         server.server_close()
+    return server.answer if answered else {"error": f"no answer: {said}"}
 
 
 class _Server(HTTPServer):

@@ -41,6 +41,31 @@ def test_timings_are_lines_of_json_as_well(mixed: Mixed) -> None:
     assert timings[0]["seconds"] >= timings[-1]["seconds"] > 0
 
 
+def test_the_table_says_by_how_much_a_zip_has_grown_since_the_build_before(mixed: Mixed) -> None:
+    app = mixed.root / "services/orders/src/orders/app.py"
+    first = app.read_text()
+
+    def delta() -> tuple[str, int | None]:
+        """As people read it, and as programs do."""
+        title, row = said(mixed, "orders").stdout.splitlines()
+        (artifact,) = (one for one in mixed.build("orders").events if one["event"] == "artifact")
+        at = title.index("delta") + len("delta")
+        _unit, _target, _size, _of, *shown = row[:at].split()
+        return "".join(shown), artifact["delta"]
+
+    assert delta() == ("", None), "it was built once"
+    size = mixed.build("orders").events[-1]["size"]
+    app.write_text(first + "".join(f"word_{number} = {number}\n" for number in range(2000)))
+    assert delta()[0].startswith("+")
+    grown = mixed.build("orders").events[-1]
+    assert grown["delta"] == grown["size"] - size > 0
+    app.write_text(first)
+    assert delta()[0].startswith("-")
+    assert mixed.build("orders").events[-1]["delta"] == -grown["delta"]
+    app.write_text(first.replace("'ok'", "'ko'"))
+    assert delta() == ("=", 0)
+
+
 def test_what_fails_does_not_stop_the_rest_and_is_listed_once_with_its_places(mixed: Mixed) -> None:
     (mixed.root / "packages/common/pyproject.toml").write_text(
         (mixed.root / "packages/common/pyproject.toml").read_text().replace("uv_build>=", "no-such-backend>=")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from build.sites import Site, service, workspace
@@ -12,6 +15,7 @@ from disks import read_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from penstock.build.changes import InputChange, between
 from penstock.model.errors import BuildFailed
 
 HANDLER = "def handler(e, c): return {}\n"
@@ -48,7 +52,7 @@ def fresh(site: Site) -> set[str]:
     return {unit for unit, made in site.build().items() if not made.cached}
 
 
-@settings(max_examples=ROUNDS, deadline=None)
+@settings(max_examples=ROUNDS)
 @given(GRAPHS, st.sampled_from(PACKAGES), st.integers(2, 9))
 def test_an_edit_of_a_shared_package_rebuilds_exactly_those_who_reach_it(
     graph: dict[str, frozenset[str]], edited: str, value: int
@@ -87,6 +91,74 @@ def test_why_names_the_inputs_and_remembers_them_after_the_build(plain: Site) ->
     assert told() == ("stale", changed)
     plain.build()
     assert told() == ("current", changed)
+
+
+@pytest.fixture
+def listed(tmp_path: Path) -> Site:
+    """One service of a requirements.txt that takes its constraints from the workspace."""
+    site = small(tmp_path / "w", {})
+    site.write(
+        {
+            "services/s0/requirements.txt": "-r ../../base.txt\n-c ../../constraints.txt\nidna==3.10\nattrs\n",
+            "base.txt": "-e packages/p0\n",
+            "constraints.txt": "attrs==25.3.0 --hash=sha256:aa\n",
+        }
+    )
+    return site
+
+
+def test_every_file_that_a_listing_is_made_of_touches_its_service(listed: Site) -> None:
+    for path in ("services/s0/requirements.txt", "base.txt", "constraints.txt"):
+        assert set(listed.builder().affected(listed.workspace, [path], lambda _: None)) == {"s0"}, path
+
+
+def test_of_a_listing_the_requirements_count_and_not_where_they_stand(listed: Site) -> None:
+    before = listed.recipes()["s0"]
+    assert {name for name in before.inputs if name.startswith("lock ")} == {
+        "lock idna 3.10",
+        "lock attrs",
+        "lock constraint attrs 25.3.0",
+        "lock options",
+    }
+    listed.write(
+        {
+            "services/s0/requirements.txt": (
+                "# ours\n\n-c ../../constraints.txt\n-r ../../base.txt\nattrs\nidna==3.10  # via us\n"
+            )
+        }
+    )
+    # Without a build backend it is shipped as well, and so one of the sources.
+    changed = between(before.inputs, listed.recipes()["s0"].inputs)
+    assert changed == (InputChange(input="source requirements.txt", what="changed"),)
+    before = listed.recipes()["s0"]
+    listed.write({"constraints.txt": "attrs==25.3.0 --hash=sha256:bb\n"})
+    changed = between(before.inputs, listed.recipes()["s0"].inputs)
+    assert changed == (InputChange(input="lock constraint attrs 25.3.0", what="changed"),)
+    listed.write({"constraints.txt": "attrs==25.4.0 --hash=sha256:bb\n"})
+    changed = between(before.inputs, listed.recipes()["s0"].inputs)
+    assert changed == (InputChange(input="lock constraint attrs", what="changed", before="25.3.0", now="25.4.0"),)
+
+
+def test_a_recipe_of_a_listing_with_archives_is_the_same_in_every_clone(listed: Site, tmp_path: Path) -> None:
+    listed.write({"wheels/own-1-py3-none-any.whl": "x"})
+    listed.write({"services/s0/requirements.txt": "../../wheels/own-1-py3-none-any.whl\n--find-links ../../wheels\n"})
+    clone = Site(shutil.copytree(listed.root, tmp_path / "elsewhere"), listed.workspace)
+    assert clone.recipes()["s0"].digest == listed.recipes()["s0"].digest
+
+
+def test_a_zip_is_compared_with_the_one_before_for_the_same_target(plain: Site) -> None:
+    def delta(architecture: Literal["arm64", "x86_64"]) -> int | None:
+        targets = {unit: replace(target, architecture=architecture) for unit, target in plain.targets.items()}
+        (made,) = plain.builder().build(plain.workspace, ("s0",), targets)
+        return made.delta
+
+    plain.build("s0")
+    assert delta("arm64") is None, "the first for that one"
+    plain.write({"services/s0/app.py": HANDLER + "".join(f"word_{number} = {number}\n" for number in range(99))})
+    grown = delta("x86_64")
+    assert grown is not None
+    assert grown > 0
+    assert delta("arm64") == delta("x86_64") == grown
 
 
 def test_a_flipped_byte_and_a_cut_zip_are_noticed_and_built_again(plain: Site) -> None:

@@ -96,11 +96,10 @@ def test_names_that_would_mean_something_else_elsewhere_are_refused(tmp_path: Pa
     said.encode()  # can be shown
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [("Words.txt", "words.txt"), ("stra\u00dfe.txt", "strasse.txt"), ("\u00e9.txt", "e\u0301.txt")],
-    ids=["case", "sharp s", "accent"],
-)
+COLLISIONS = [("Words.txt", "words.txt"), ("stra\u00dfe.txt", "strasse.txt"), ("\u00e9.txt", "e\u0301.txt")]
+
+
+@pytest.mark.parametrize(("one", "other"), COLLISIONS, ids=["case", "sharp s", "accent"])
 def test_names_that_are_one_on_another_system_are_refused(tmp_path: Path, one: str, other: str) -> None:
     site = plain(tmp_path)
     site.write({f"services/plain/{one}": "1", f"services/plain/{other}": "2"})
@@ -154,6 +153,13 @@ def wheel(path: Path, members: Mapping[str, tuple[int, str]]) -> None:
         ("/tmp/escaped-by-an-absolute-path.py", 0o100644, "A = 1\n"),
         ("evil_link", 0o120777, "/etc/passwd"),
         ("evil_link", 0o120777, "../../../../../../../../etc/passwd"),
+        ("evil_device", 0o020666, ""),
+        ("evil_pipe", 0o010666, ""),
+        ("evil/..\\..\\escaped.py", 0o100644, "A = 1\n"),
+        ("C:\\escaped.py", 0o100644, "A = 1\n"),
+        ("evil/bell\a.py", 0o100644, "A = 1\n"),
+        ("evil-1.0.data/data/../../../../escaped.py", 0o100644, "A = 1\n"),
+        ("evil-1.0.data/scripts/../../escaped.py", 0o100644, "A = 1\n"),
     ],
 )
 def test_a_hostile_wheel_gets_nowhere(tmp_path: Path, name: str, mode: int, content: str) -> None:
@@ -164,6 +170,41 @@ def test_a_hostile_wheel_gets_nowhere(tmp_path: Path, name: str, mode: int, cont
     except BuildFailed:
         path = ""
     assert_nothing_escaped(tmp_path, path)
+
+
+@pytest.mark.parametrize(("one", "other"), COLLISIONS, ids=["case", "sharp s", "accent"])
+@pytest.mark.parametrize("form", ["wheel", "sources"])
+def test_names_that_are_one_on_another_system_are_refused_in_archives(
+    tmp_path: Path, form: str, one: str, other: str
+) -> None:
+    if form == "wheel":
+        site = plain(tmp_path, "./evil-1.0-py3-none-any.whl\n")
+        members = {f"evil/{name}": (0o100644, name) for name in (one, other)}
+        wheel(tmp_path / "services/plain/evil-1.0-py3-none-any.whl", members)
+    else:
+        site = plain(tmp_path, "./evil-1.0.tar.gz\n")
+        setup = "setup(name='evil', version='1.0', packages=['evil'], package_data={'evil': ['*.txt']})\n"
+        files = {
+            "evil-1.0/setup.py": f"from setuptools import setup\n{setup}",
+            "evil-1.0/evil/__init__.py": "",
+            f"evil-1.0/evil/{one}": "1",
+            "evil-1.0/PKG-INFO": "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n",
+        }
+        tarball(tmp_path / "services/plain/evil-1.0.tar.gz", files, entry(f"evil-1.0/evil/{other}"))
+    said = refused(site)
+    assert "would be one file where case or accents do not count" in said
+    assert f"evil/{one}" in said
+    assert f"evil/{other}" in said
+
+
+def test_a_wheel_of_a_hundred_thousand_files_is_refused() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:  # noqa: PTH112
+        site = plain(pathlib.Path(folder), "./evil-1.0-py3-none-any.whl\n")
+        members = {f"evil/many/{number}.txt": (0o100644, "") for number in range(100_000)}
+        wheel(pathlib.Path(folder) / "services/plain/evil-1.0-py3-none-any.whl", members)
+        said = refused(site)
+        assert "are more than a ZIP holds (65,535)" in said
+        assert "evil 100,000" in said
 
 
 def tarball(path: Path, files: Mapping[str, str], odd: tarfile.TarInfo) -> None:

@@ -29,7 +29,7 @@ def edit(site: Site, place: str, content: str | None) -> None:
         (site.root / place).unlink(missing_ok=True)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.lists(EDITS, min_size=2, max_size=4))
 def test_an_incremental_build_equals_a_clean_one(rounds: list[list[tuple[str, str | None]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:

@@ -15,8 +15,15 @@ from build.sites import HANDLER_PY, Heard, Site, Wall, service, workspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.adapters import builder_node_plan, builder_python_listed, builder_python_plan, builder_seen
+from penstock.adapters import (
+    builder_node_aliases,
+    builder_node_plan,
+    builder_python_listed,
+    builder_python_plan,
+    builder_seen,
+)
 from penstock.adapters.builder import Builder
+from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_node_plan import NodePlanner
@@ -55,10 +62,19 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "services/ts/tsconfig.json": (
         '{"extends": "../../tsconfig.base.json"}',
         '{"compilerOptions": {"paths": {"~/*": ["../../aside/*"]}}}',
+        '{"compilerOptions": {"baseUrl": "../..", "paths": {"~/x": ["aside"]}}}',
     ),
     "services/ts/dist/made.js": ("1", "2"),
-    "packages/kit/package.json": ('{"name": "kit"}', '{"name": "kit", "scripts": {"build": "tsc"}}'),
+    "packages/kit/package.json": (
+        '{"name": "kit"}',
+        '{"name": "kit", "main": "dist/index.js"}',
+        '{"name": "kit", "scripts": {"build": "tsc"}}',
+    ),
     "packages/kit/index.ts": ("1", "2"),
+    "packages/kit/tsconfig.json": ('{"compilerOptions": {"outDir": "dist", "rootDir": "."}}', "{}"),
+    "package.json": ('{"name": "root"}', '{"workspaces": ["services/*"]}'),
+    "aside/package.json": ('{"main": "out/x.js"}', '{"main": "x.ts"}'),
+    "aside/tsconfig.json": ('{"compilerOptions": {"outDir": "out"}}',),
     "packages/kit/dist/index.js": ("1", "2"),
     "aside/x.ts": ("1", "2"),
     "tsconfig.base.json": ("{}", '{"extends": "./further.json"}'),
@@ -128,7 +144,7 @@ class Looked:
     def units(self, cache: Path) -> Units:
         files = SourceFiles(self.site.root, cache / "files.json", Later())
         planners = PythonPlanner(self.site.root, files), NodePlanner(self.site.root, files)
-        looks = Looks(self.site.root, cache, Later())
+        looks = Looks(self.site.root, ZipCache(cache, files), Later())
         return Units(files, looks, Later(), planners, lambda _: {"tool": "1"}, cache)
 
     def remembered(self) -> dict[str, str]:
@@ -154,7 +170,7 @@ class Looked:
         )
 
 
-@settings(max_examples=ROUNDS, deadline=None)
+@settings(max_examples=ROUNDS)
 @given(st.lists(EDITS, min_size=1, max_size=4))
 def test_what_is_said_to_be_unchanged_is_what_a_fresh_look_finds(rounds: list[list[tuple[str, str]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -172,7 +188,9 @@ def test_what_is_said_to_be_unchanged_is_what_a_fresh_look_finds(rounds: list[li
                 assert recipe == planned.get(unit), unit
 
 
-@pytest.mark.parametrize("module", [builder_node_plan, builder_python_plan, builder_python_listed])
+@pytest.mark.parametrize(
+    "module", [builder_node_aliases, builder_node_plan, builder_python_plan, builder_python_listed]
+)
 def test_planners_touch_files_only_where_it_is_noted(module: ModuleType) -> None:
     source = inspect.getsource(module)
     for call in (

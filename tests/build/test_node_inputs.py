@@ -51,16 +51,20 @@ def pnpm_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Site(tmp_path_factory.mktemp("pnpm"), workspace(service("web", "src/app.handler", "node")))
     site.write(
         {
-            "package.json": json.dumps({"name": "w", "private": True, "packageManager": "pnpm@10.34.9"}),
+            "package.json": json.dumps(
+                {"name": "w", "version": "1.0.0", "private": True, "packageManager": "pnpm@10.34.9"}
+            ),
             "pnpm-workspace.yaml": 'packages: ["services/*"]\ncatalog:\n  esbuild: 0.28.2\n  typescript: 5.9.3\n',
             "tsconfig.json": "// paths are for all\n" + json.dumps(TSCONFIG),
             "libs/greeting/src/index.ts": "export const greet = (whom: string): string => `hello ${whom}`;\n",
             "unused/file.ts": "export {};\n",
+            "commons/words/one.ts": 'export { two as one } from "../numbers";\n',
+            "commons/numbers.ts": "export const two: number = 2;\n",
             "services/web/package.json": json.dumps(
                 {
                     "name": "web",
                     "type": "module",
-                    "dependencies": {"@node-rs/crc32": "1.10.6"},
+                    "dependencies": {"@node-rs/crc32": "1.10.6", "reflect-metadata": "0.2.2", "w": "workspace:^"},
                     "devDependencies": {"esbuild": "catalog:", "typescript": "catalog:"},
                 }
             ),
@@ -145,6 +149,95 @@ def test_only_aliases_that_the_sources_speak_of_are_part_of_the_recipe(web: Site
     assert not web.build()["web"].cached
 
 
+def test_a_service_may_depend_on_the_workspaces_root_as_a_package(web: Site, tmp_path: Path) -> None:
+    app = 'import { one } from "w/commons/words/one";\nexport const handler = async (): Promise<unknown> => one;\n'
+    web.write({"services/web/src/app.ts": app})
+    assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "out") == 2
+    web.write({"commons/numbers.ts": "export const two: number = 22;\n"})
+    assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "again") == 22
+
+
+INJECTED = """\
+import "reflect-metadata";
+import { one } from "w/commons/words/one";
+import { Clock, Level, type Shape, Named } from "./types";
+
+const Injectable = (): ClassDecorator => () => undefined;
+const Column = (): PropertyDecorator => () => undefined;
+
+@Injectable()
+export class Service {
+  @Column() level: Level = Level.high;
+  constructor(readonly clock: Clock, readonly shape: Shape, readonly named: Named, readonly text: string) {}
+}
+
+export const handler = async (): Promise<unknown> => {
+  const types = [...Reflect.getMetadata("design:paramtypes", Service) as Function[]];
+  const level = Reflect.getMetadata("design:type", Service.prototype, "level") as Function;
+  return [...types, level].map((one) => one.name).concat(String(types[0] === Clock), String(one));
+};
+"""
+TYPES = """\
+export class Clock {}
+export enum Level { low, high }
+export interface Shape { sides: number }
+export interface Named { name: string }
+"""
+"""`Named` is not imported as a type: only who knows the types can tell that it is none of the values."""
+
+
+@pytest.fixture
+def injected(web: Site) -> Site:
+    """The service, with decorators whose metadata are wanted."""
+    extended = {
+        "extends": "../../tsconfig.json",
+        "compilerOptions": {"emitDecoratorMetadata": True, "target": "es2022"},
+    }
+    web.write(
+        {
+            "services/web/src/app.ts": INJECTED,
+            "services/web/src/types.ts": TYPES,
+            "services/web/tsconfig.json": json.dumps({**extended, "include": ["src"]}),
+        }
+    )
+    return web
+
+
+def test_decorators_have_the_metadata_that_the_types_give(injected: Site, tmp_path: Path) -> None:
+    built = injected.build()["web"]
+    told = ["Clock", "Object", "Object", "String", "Number", "true", "2"]
+    assert call(built.path, "src/app.mjs", tmp_path / "out") == told
+    copy = Site(shutil.copytree(injected.root, tmp_path / "elsewhere", symlinks=True), injected.workspace)
+    shutil.rmtree(copy.cache / "v1/index/artifact")
+    assert copy.build()["web"].digest == built.digest
+    injected.write({"services/web/src/types.ts": TYPES.replace("interface Named { name: string }", "class Named {}")})
+    told[2] = "Named"  # a type of another file changes the metadata
+    assert call(injected.build()["web"].path, "src/app.mjs", tmp_path / "again") == told
+
+
+def test_source_maps_of_files_with_metadata_lead_to_the_sources(injected: Site) -> None:
+    injected.build()
+    found = json.loads((injected.root / ".penstock/source-maps/web/src/app.mjs.map").read_text())
+    at = found["sources"].index("services/web/src/app.ts")
+    assert found["sourcesContent"][at] == INJECTED
+
+
+def test_an_error_in_a_file_with_metadata_is_told_with_its_line(injected: Site) -> None:
+    web = options(injected, typecheck=False)
+    web.write({"services/web/src/app.ts": INJECTED.replace('"reflect-metadata"', '"not-there"')})
+    with pytest.raises(BuildFailed, match="Could not resolve") as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:1"
+    web.write({"services/web/src/app.ts": f'{INJECTED}\nexport * from "./nowhere";\n'})
+    with pytest.raises(BuildFailed) as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:20"
+    web.write({"services/web/src/app.ts": INJECTED.replace("async ()", "async (")})
+    with pytest.raises(BuildFailed) as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:14"
+
+
 def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:
     web.write({"services/web/src/app.ts": f"{APP}// a word\n"})
     web.build()
@@ -152,6 +245,28 @@ def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:
     shutil.rmtree(web.cache / "v1/index/artifact")
     web.build()
     assert "check types" not in steps(web)
+
+
+def test_types_of_a_package_that_only_tsc_at_the_root_would_make_are_those_of_its_sources(web: Site) -> None:
+    app = 'import { one } from "@made/one";\nexport const handler = async (): Promise<{}> => one.toFixed(2);\n'
+    options = {"outDir": "dist", "rootDir": "src", "composite": True}
+    references = {"extends": "../../tsconfig.json", "references": [{"path": "../../made/one"}], "include": ["src"]}
+    paths = {"baseUrl": "../..", "paths": {"@made/*": ["made/*"]}}
+    web.write(
+        {
+            "made/one/package.json": '{ "name": "@made/one", "main": "dist/index.js", "types": "dist/index.d.ts" }',
+            "made/one/tsconfig.json": json.dumps({"extends": "../../tsconfig.json", "compilerOptions": options}),
+            "made/one/src/index.ts": "export const one: number = 1;\n",
+            "services/web/src/app.ts": app,
+            "services/web/tsconfig.json": json.dumps({**references, "compilerOptions": {"rootDir": "src", **paths}}),
+        }
+    )
+    web.build()
+    assert "check types" in steps(web)
+    web.write({"made/one/src/index.ts": 'export const one: string = "1";\n'})
+    with pytest.raises(BuildFailed, match=r"TS\d+: Property 'toFixed' does not exist on type 'string'") as caught:
+        web.build()
+    assert caught.value.where == "services/web/src/app.ts:2"
 
 
 def test_an_error_of_types_is_told_with_file_and_line(web: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -10,18 +11,14 @@ import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import alive, eventually
+from build.sites import Site, alive, eventually, service, workspace
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
-from penstock.model.workspace import Package
+from penstock.model.workspace import BuildOptions, Package
 from penstock.ports import Command
-
-if TYPE_CHECKING:
-    from build.sites import Site
 
 
 def contents(path: str) -> dict[str, str]:
@@ -59,6 +56,49 @@ def test_an_es_module_service_becomes_one_minified_tree_shaken_file_without_the_
     assert 'from"@aws-sdk/client-s3"' in text
     answer = run_from(artifact.path, tmp_path / "task", "async () => (await import('./src/app.mjs')).handler({ x: 4 })")
     assert answer == [5, "made by its script", "function"]
+
+
+SDKS = {
+    "node_modules/@aws-sdk/client-s3/package.json": '{ "name": "@aws-sdk/client-s3", "version": "3.1.0" }',
+    "node_modules/@aws-sdk/client-s3/index.js": "exports.S3Client = 'OF VERSION 3';\n",
+    "node_modules/@smithy/core/package.json": '{ "name": "@smithy/core", "version": "3.1.0" }',
+    "node_modules/@smithy/core/index.js": "exports.core = 'SMITHY';\n",
+    "node_modules/aws-sdk/package.json": '{ "name": "aws-sdk", "version": "2.1.0" }',
+    "node_modules/aws-sdk/index.js": "exports.S3 = 'OF VERSION 2';\n",
+    "services/legacy/app.js": (
+        "const { S3Client } = require('@aws-sdk/client-s3'), { core } = require('@smithy/core');\n"
+        "const AWS = require('aws-sdk');\n"
+        "exports.handler = exports.jobs = () => [S3Client, core, AWS.S3];\n"
+    ),
+}
+
+
+def test_of_the_sdks_only_that_which_the_runtime_has_stays_out(node_site: Site) -> None:
+    """Lambda's nodejs18.x and later have version 3, and not version 2 any more."""
+    node_site.write(SDKS)
+    text = contents(node_site.build("legacy")["legacy-api"].path)["app.js"]
+    assert [mark in text for mark in ("OF VERSION 3", "SMITHY", "OF VERSION 2")] == [False, False, True]
+    own = (replace(one, build=BuildOptions(bundle_sdk=True)) for one in node_site.workspace.services)
+    node_site.workspace = replace(node_site.workspace, services=tuple(own))
+    text = contents(node_site.build("legacy")["legacy-api"].path)["app.js"]
+    assert [mark in text for mark in ("OF VERSION 3", "SMITHY", "OF VERSION 2")] == [True, True, True]
+
+
+def test_aliases_may_come_from_a_tsconfig_that_a_package_of_the_workspace_gives(node_site: Site) -> None:
+    manifest = json.loads((node_site.root / "packages/plain/package.json").read_text())
+    given_out = {".": "./src/index.ts", "./paths.json": "./paths.json"}
+    node_site.write(
+        {
+            "packages/plain/package.json": json.dumps({**manifest, "exports": given_out}),
+            "packages/plain/paths.json": '{ "compilerOptions": { "paths": { "@aside": ["../../aside/x.ts"] } } }',
+            "aside/x.ts": "export const x = 'FROM ASIDE';\n",
+            "services/catalog/tsconfig.json": '{ "extends": "@w/plain/paths.json" }',
+            "services/catalog/src/app.ts": 'import { x } from "@aside";\nexport const handler = async () => x;\n',
+        }
+    )
+    assert "FROM ASIDE" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    node_site.write({"aside/x.ts": "export const x = 'CHANGED ASIDE';\n"})
+    assert "CHANGED ASIDE" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
 
 
 def test_the_sbom_names_what_is_bundled_and_what_the_runtime_adds(node_site: Site) -> None:
@@ -157,6 +197,129 @@ def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
     assert built(node_site) == 2
 
 
+def test_an_esbuild_that_is_too_old_for_what_is_asked_of_it_is_left_alone(node_site: Site) -> None:
+    """Its program has another package's name, and it knows neither `--alias` nor empty files."""
+    manifest = node_site.root / "node_modules/esbuild/package.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": "0.15.18"}))
+    shutil.rmtree(node_site.root / "node_modules/@esbuild")
+    node_site.build("legacy")
+    assert (node_site.cache / "v1/tools").is_dir()
+
+
+def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(node_site: Site) -> None:
+    manifest = node_site.root / "packages/made/package.json"
+    script = "test -f tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"
+    node_site.write(
+        {
+            "packages/made/package.json": json.dumps(
+                {**json.loads(manifest.read_text()), "scripts": {"build": script}}
+            ),
+            "packages/made/tsconfig.tsbuildinfo": "{}",
+        }
+    )
+    node_site.build("catalog")
+
+
+def test_a_lock_that_npm_itself_ignores_in_a_member_of_a_workspace_counts_for_nothing(node_site: Site) -> None:
+    before = node_site.recipes()["catalog"]
+    node_site.write({"services/catalog/package-lock.json": '{ "lockfileVersion": 3, "packages": {} }'})
+    after = node_site.recipes()["catalog"]
+    lock = {"lock package-lock.json": before.inputs["lock package-lock.json"]}
+    assert {name: value for name, value in after.inputs.items() if name.startswith("lock ")} == lock
+
+
+COMPILED = {
+    "tsconfig.lib.json": '{ "compilerOptions": { "composite": true, "module": "commonjs" } }',
+    "packages/plain/package.json": json.dumps(
+        {"name": "@w/plain", "version": "1.0.0", "main": "dist/index.js", "types": "dist/index.d.ts"}
+    ),
+    "packages/plain/tsconfig.json": (
+        '{ "extends": "../../tsconfig.lib.json", "compilerOptions": { "outDir": "dist", "rootDir": "src" } }'
+    ),
+    "packages/plain/src/index.ts": 'export { used } from "./used";\n',
+    "packages/plain/src/used.ts": "export const used = (x: number): number => x + 10;\n",
+}
+"""The shared package, as `tsc -b` of the whole workspace would make it into dist."""
+
+
+def test_a_package_that_only_tsc_at_the_root_would_make_is_bundled_from_its_sources(
+    node_site: Site, tmp_path: Path
+) -> None:
+    node_site.write(COMPILED)
+    before = node_site.build("catalog")["catalog"]
+    code = "async () => (await import('./src/app.mjs')).handler({ x: 4 })"
+    assert run_from(before.path, tmp_path / "task", code) == [14, "made by its script", "function"]
+    node_site.write({"packages/plain/dist/index.js": "exports.used = () => 'STALE';\n"})
+    after = node_site.build("catalog")["catalog"]
+    assert (after.digest, after.cached) == (before.digest, True), "what somebody's tsc left there counts for nothing"
+
+
+def test_an_alias_leads_to_a_package_that_only_tsc_would_make(node_site: Site) -> None:
+    """Its package.json says what is taken, so it is part of the recipe like any other."""
+    libs = {path.replace("packages/plain", "libs/deep"): text for path, text in COMPILED.items()}
+    lib = json.loads(libs["libs/deep/package.json"])
+    node_site.write(
+        {
+            **libs,
+            "libs/deep/src/other.ts": "export const used = (): string => 'THE OTHER';\n",
+            "services/catalog/tsconfig.json": '{ "compilerOptions": { "paths": { "@deep": ["../../libs/deep"] } } }',
+            "services/catalog/src/app.ts": (
+                'import { used } from "@deep";\nexport const handler = async () => used(1);\n'
+            ),
+        }
+    )
+    assert "THE OTHER" not in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    node_site.write({"libs/deep/package.json": json.dumps({**lib, "main": "dist/other.js"})})
+    assert "THE OTHER" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
+def test_a_folder_of_such_packages_is_found_by_one_alias_for_all(node_site: Site) -> None:
+    libs = {path.replace("packages/plain", "libs/deep"): text for path, text in COMPILED.items()}
+    node_site.write(
+        {
+            **libs,
+            "services/catalog/tsconfig.json": '{ "compilerOptions": { "paths": { "@libs/*": ["../../libs/*"] } } }',
+            "services/catalog/src/app.ts": (
+                'import { used } from "@libs/deep";\nexport const handler = async () => used(1);\n'
+            ),
+        }
+    )
+    assert "+10" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
+def test_names_that_begin_at_baseurl_lead_to_folders_that_are_part_of_the_recipe(node_site: Site) -> None:
+    node_site.write(
+        {
+            "libs/words/one.ts": "export const one = 'FIRST';\n",
+            "services/catalog/tsconfig.json": '{ "compilerOptions": { "baseUrl": "../.." } }',
+            "services/catalog/src/app.ts": (
+                'import { one } from "libs/words/one";\nexport const handler = async () => one;\n'
+            ),
+        }
+    )
+    assert "FIRST" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    node_site.write({"libs/words/one.ts": "export const one = 'SECOND';\n"})
+    assert "SECOND" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
+def test_metadata_of_decorators_comes_from_a_typescript_of_ours_when_there_is_none(node_site: Site) -> None:
+    node_site.write(
+        {
+            "tsconfig.base.json": (
+                '{ "compilerOptions": { "experimentalDecorators": true, "emitDecoratorMetadata": true } }'
+            ),
+            "services/catalog/src/app.ts": (
+                "const at = (c: object, name: string): void => {};\nclass A { @at x: Date = new Date(); }\n"
+                "export const handler = async (): Promise<A> => new A();\n"
+            ),
+        }
+    )
+    text = contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    assert '"design:type",Date' in text.replace("`", '"')
+    node_site.write({"tsconfig.base.json": '{ "compilerOptions": { "experimentalDecorators": true } }'})
+    assert "design:type" not in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
 def test_a_tsconfig_above_the_service_is_part_of_the_recipe(node_site: Site) -> None:
     before = node_site.recipes()
     node_site.write({"tsconfig.base.json": '{ "compilerOptions": { "target": "es2023" } }'})
@@ -179,6 +342,40 @@ def test_a_compilers_error_is_told_once_with_file_and_line(node_site: Site) -> N
         node_site.build("catalog")
     assert caught.value.where == "services/catalog/src/app.ts:2"
     assert str(caught.value).count("Could not resolve") == 1
+
+
+def test_what_a_package_can_do_without_may_be_missing(node_site: Site, tmp_path: Path) -> None:
+    """NestJS's packages ask for many others when they are there; esbuild alone would refuse all of it."""
+    needs = {"peerDependencies": {"absent": "*"}, "peerDependenciesMeta": {"absent": {"optional": True}}}
+    node_site.write(
+        {
+            "node_modules/frame/package.json": json.dumps({"name": "frame", "version": "1.0.0", **needs}),
+            "node_modules/frame/index.js": "exports.find = (load) => load ? require('absent/deep') : 'without';\n",
+            "services/legacy/app.js": "exports.handler = exports.jobs = () => require('frame').find();\n",
+        }
+    )
+    built_without = node_site.build("legacy")["legacy-api"]
+    assert run_from(built_without.path, tmp_path / "t", "async () => require('./app.js').handler()") == "without"
+    node_site.write({"node_modules/frame/package.json": json.dumps({"name": "frame", "version": "1.0.0"})})
+    node_site.write({"services/legacy/more.js": ""})
+    told = 'node_modules/frame/index.js:1: esbuild refused it: Could not resolve "absent/deep"'
+    with pytest.raises(BuildFailed, match=re.escape(told)):
+        node_site.build("legacy")
+
+
+def test_a_package_that_looks_for_a_file_of_its_own_lies_beside_the_bundle(node_site: Site, tmp_path: Path) -> None:
+    node_site.write(
+        {
+            "node_modules/works/package.json": json.dumps({"name": "works", "version": "1.0.0"}),
+            "node_modules/works/index.js": "exports.file = require.resolve('./worker.js');\n",
+            "node_modules/works/worker.js": "exports.x = 1;\n",
+            "services/legacy/app.js": (
+                "exports.handler = exports.jobs = async () => require('path').basename(require('works').file);\n"
+            ),
+        }
+    )
+    made = node_site.build("legacy")["legacy-api"]
+    assert run_from(made.path, tmp_path / "t", "async () => require('./app.js').handler()") == "worker.js"
 
 
 def test_a_handler_that_is_not_exported_is_refused(node_site: Site) -> None:
@@ -211,6 +408,12 @@ def test_a_failing_build_script_tells_its_own_story(node_site: Site) -> None:
     with pytest.raises(BuildFailed, match="the compiler is unhappy") as caught:
         node_site.build("catalog")
     assert caught.value.where == "packages/made/package.json"
+
+
+def test_a_service_without_any_dependency_needs_no_lock(tmp_path: Path) -> None:
+    alone = Site(tmp_path, workspace(service("one", "app.handler", "node")))
+    alone.write({"services/one/app.js": "exports.handler = () => 1;\n"})
+    assert list(contents(alone.build()["one"].path)) == ["app.js"]
 
 
 def test_a_missing_lock_says_what_to_type(node_site: Site) -> None:

@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +62,28 @@ def test_the_sbom_lies_beside_the_zip_and_tells_what_is_in_it(site: Site) -> Non
     Path(users.sbom).unlink()
     assert not site.build("users")["users"].cached
     assert Path(users.sbom).read_bytes() == before
+
+
+def test_the_sdk_is_in_the_zip_and_a_component_of_its_sbom_on_request(site: Site, tmp_path: Path) -> None:
+    users = replace(site.workspace.services[1], build=BuildOptions(bundle_sdk=True))
+    assert users.name == "users"
+    site.workspace = replace(site.workspace, services=(site.workspace.services[0], users))
+    made = site.build("users")["users"]
+    sdk = {"boto3", "botocore", "s3transfer", "jmespath"}
+    assert sdk <= {name.split("/")[0] for name in names(made.path)}
+    content = json.loads(Path(made.sbom).read_text())
+    about = {each["name"]: each for each in content["components"]}
+    assert sdk | {"common", "idna", "python-dateutil", "six", "urllib3"} == about.keys()
+    lock = tomllib.loads((site.root / "uv.lock").read_text())
+    locked = {package["name"]: package["version"] for package in lock["package"]}
+    for name in sdk:
+        assert about[name]["purl"] == f"pkg:pypi/{name}@{locked[name]}"
+        assert about[name]["hashes"]
+        assert not [one for one in about[name].get("properties", []) if "supplied-by" in one["name"]]
+    code = "import boto3; print(boto3.session.Session().get_available_resources())"
+    assert "s3" in run_from(made.path, code, tmp_path / "task"), "it brings its data files"
+    (reason,) = site.builder().why(site.workspace, ("users",), site.targets)
+    assert reason.state == "current"
 
 
 def test_all_functions_of_a_service_share_one_zip(site: Site) -> None:
@@ -330,3 +354,24 @@ def test_a_handler_beside_the_package_it_uses_goes_along(site: Site) -> None:
     site.write({"services/users/main.py": "from users.app import handler\n", "services/users/config/a.toml": "x = 1\n"})
     beside = Site(site.root, workspace(service("users", "main.handler"), packages=site.workspace.packages))
     assert {"main.py", "config/a.toml", "users/app.py"} <= names(beside.build("users")["users"].path)
+
+
+def test_a_handler_in_src_beside_the_package_goes_along_with_one_that_is_in_it(site: Site) -> None:
+    site.write({"services/users/src/side/door.py": "from users.app import handler\n", "services/users/notes.txt": "x"})
+    both = service("users", {"api": "users.app.handler", "door": "side/door.handler"})
+    beside = Site(site.root, workspace(both, packages=site.workspace.packages))
+    found = names(beside.build("users")["users"].path)
+    assert {"side/door.py", "users/app.py"} <= found
+    assert not [name for name in found if name.startswith("src/") or name == "notes.txt"]
+
+
+def test_layers_that_no_check_counts_are_named(site: Site) -> None:
+    users = service("users", "users.app.handler")
+    layered = replace(users.functions[0], layers=("arn:aws:lambda:eu-west-1:1:layer:big:3",))
+    site.workspace = workspace(replace(users, functions=(layered,)), packages=site.workspace.packages)
+    site.build()
+    (told,) = [event.to_json()["text"] for event in site.heard.events if event.name == "note"]
+    assert told.startswith("users: its layers count against the 250 MB unzipped as well")
+    assert told.endswith("for arn:aws:lambda:eu-west-1:1:layer:big:3")
+    site.build()
+    assert "note" not in site.heard.names, "once, for a small ZIP"

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 import signal
+import threading
 import time
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
 import pytest
@@ -190,3 +192,17 @@ def read_up_to(process: subprocess.Popen[str], step: str) -> bool:
     """Read what the build tells until it begins that step; whether it did."""
     assert process.stdout is not None
     return any(f'"step": "{step}"' in line for line in iter(process.stdout.readline, ""))
+
+
+def test_a_build_goes_on_whoever_sits_at_the_port_of_the_embedded_aws(mixed: Mixed) -> None:
+    """Another workspace's embedded AWS, say: ours does not run, so there is nobody who could have built it."""
+    settings = mixed.root / "penstock.toml"
+    settings.write_text(settings.read_text().replace("build_cache = false", 'endpoint = "local"'))
+    mixed.edit("after")
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as stranger:
+        threading.Thread(target=stranger.serve_forever, daemon=True).start()
+        mixed.environ["PENSTOCK_LOCAL_PORT"] = str(stranger.server_port)
+        ended = mixed.build("orders")
+        stranger.shutdown()
+    assert ended.status == 0, ended
+    assert set(ended.digests) == {"orders"}

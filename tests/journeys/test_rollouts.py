@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import signal
+import threading
 import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from journeys.conftest import SNAPSHOT, Baseline
+from journeys.leaks import holds, log_lines, objects_with
 from journeys.shop import keep, until, well
+from journeys.test_secrets import value_of
 from journeys.traffic import Client
 from journeys.trouble import APP, ROUTE, mark, marked
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from journeys.shop import Shop
@@ -45,6 +52,22 @@ steps = [
 delay = "5s"
 margin = 0.05
 deadline = "30m"
+"""
+GATED = """
+[[environments.dev.rollout.metrics]]
+name = "declined"
+namespace = "Shop"
+metric = "Declined"
+statistic = "Sum"
+max = 5
+"""
+ASKED = """
+[[environments.dev.rollout.webhooks]]
+name = "qa"
+url = "{url}"
+when = "before-traffic"
+headers = {{ Authorization = {{ secret = "notification_token" }} }}
+secret = "notification_token"
 """
 WORKER = "services/notification_service/src/notifications/worker.py"
 HOOK = '    """Answer one request of API Gateway."""\n'
@@ -363,3 +386,90 @@ def test_a_bad_release_whose_driver_was_killed_comes_back_with_nobody_there(quic
     assert customers.failed[-1].at < customers.asked[-1].at
     assert "user_service" in ledger(quick)[-1]["what"]
     assert quick.plan_status() == 0
+
+
+@contextmanager
+def published(shop: Shop, value: Callable[[], float]) -> Iterator[None]:
+    """A number of the shop's own in CloudWatch, all the time."""
+    over = threading.Event()
+    cloudwatch = shop.client("cloudwatch")
+
+    def publish() -> None:
+        while not over.wait(0.5):
+            cloudwatch.put_metric_data(Namespace="Shop", MetricData=[{"MetricName": "Declined", "Value": value()}])
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_metric_of_the_users_own_that_goes_bad_brings_the_release_back_and_the_ledger_says_why(quick: Shop) -> None:
+    quick.append("penstock.toml", GATED)
+    before = quick.live_release()
+    mark(quick, "new")
+    with busy(quick) as customers, published(quick, lambda: 9.0 if weight(quick) else 0.0):
+        ended = quick.deploy()
+    assert ended.status == CAME_BACK, ended
+    assert "declined: " in ended.stderr
+    assert "is more than 5, 2 times in a row → roll back" in ended.stderr
+    assert customers.failed == [], "nothing else was wrong with it"
+    assert (weight(quick), quick.live_release()) == (0, before)
+    last = ledger(quick)[-1]
+    assert last["what"].startswith("goes back: declined: ")
+    (gate,) = last["evidence"]["gates"]
+    assert (gate["name"], gate["verdict"]) == ("declined", "FAIL")
+    assert quick.plan_status() == 0
+
+
+def test_a_webhook_is_asked_by_the_function_in_the_account_which_may_read_its_secret(quick: Shop) -> None:
+    with receiver() as (url, asked):
+        quick.append("penstock.toml", ASKED.format(url=url))
+        mark(quick, "new")
+        well(quick.run("deploy", "-e", "dev", "--detach"))
+        until(lambda: weight(quick) == 50, "it has said yes", within=60)
+        well(quick.run("promote", "-e", "dev"))
+    secret = value_of(quick)
+    assert len(asked) >= 2, "not yet, and then yes"
+    for headers, body in asked:
+        assert headers["authorization"] == secret
+        signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+        assert headers["x-hub-signature-256"] == f"sha256={signature}"
+        assert json.loads(body)["weight"] == 0
+    assert len({headers["idempotency-key"] for headers, _ in asked}) == 1
+    said = [entry["what"] for entry in ledger(quick)]
+    assert "webhook qa has not decided yet" in said
+    assert "webhook qa says yes: 12 of 12 checks are green" in said
+    assert objects_with(quick, "dev", secret) == set()
+    assert [line for line in log_lines(quick, "dev") if holds(line.encode(), secret)] == []
+    assert quick.plan_status() == 0
+
+
+@contextmanager
+def receiver() -> Iterator[tuple[str, list[tuple[dict[str, str], bytes]]]]:
+    """Somebody else's server, that thinks once before it says yes; its URL, and headers and body of what came."""
+    asked: list[tuple[dict[str, str], bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            asked.append(({name.lower(): value for name, value in self.headers.items()}, body))
+            self.send_response(202 if len(asked) == 1 else 200)
+            self.end_headers()
+            self.wfile.write(b'{"reason": "12 of 12 checks are green"}' if len(asked) > 1 else b"")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/penstock", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -30,6 +30,16 @@ def handler(event, context):
         return getattr(error, "response", {}).get("Error", {}).get("Code", repr(error))
     return "done"
 """
+ASKER = """
+import boto3
+def handler(group, context):
+    logs = boto3.client("logs")
+    try:
+        started = logs.start_query(logGroupName=group, startTime=0, endTime=60, queryString="stats count(*)")
+        return logs.get_query_results(queryId=started["queryId"])["status"]
+    except Exception as error:
+        return getattr(error, "response", {}).get("Error", {}).get("Code", repr(error))
+"""
 
 
 def try_as(account: Account, service: str, operation: str, **parameters: Any) -> str:
@@ -298,3 +308,17 @@ def test_a_log_stream_is_named_in_a_policy_below_its_group(account: Account) -> 
     assert try_as(account, "logs", "filter_log_events", logGroupName="/mine") == "done"
     refused = try_as(account, "logs", "create_log_stream", logGroupName="/theirs", logStreamName="s")
     assert refused == "AccessDeniedException"
+
+
+def test_the_access_log_that_a_policy_names_may_be_queried_and_no_other(account: Account) -> None:
+    group = f"arn:aws:logs:{REGION}:{account.number}:log-group:/aws/apigateway/shop"
+    role = account.role(
+        "controller",
+        {"Effect": "Allow", "Action": ["logs:StartQuery"], "Resource": [group, f"{group}:*"]},
+        {"Effect": "Allow", "Action": ["logs:GetQueryResults"], "Resource": ["*"]},
+    )
+    account.function("f", ASKER, role)
+    for name in ("/aws/apigateway/shop", "/aws/apigateway/other"):
+        account.client("logs").create_log_group(logGroupName=name)
+    assert account.invoke("f", "/aws/apigateway/shop")[0] == "Complete"
+    assert account.invoke("f", "/aws/apigateway/other")[0] == "AccessDeniedException"

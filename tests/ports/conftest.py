@@ -10,7 +10,7 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 import pytest
-from ports.places import ACCOUNT, NAMES, REGION, EmbeddedPlace, Endpoint, FakePlace, Place
+from ports.places import ACCOUNT, NAMES, REGION, EmbeddedPlace, Endpoint, FakePlace, Keys, Place
 
 from penstock.adapters.aws.session import AwsSession
 
@@ -47,6 +47,14 @@ def place(request: pytest.FixtureRequest) -> Place:
         return FakePlace()
     found: EmbeddedPlace = request.getfixturevalue("embedded")
     return found
+
+
+@pytest.fixture(params=["fake", "embedded", "file"])
+def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Keys:
+    """A fake, the embedded AWS's KMS, and local keys."""
+    if request.param == "file":
+        return Keys(None, tmp_path)
+    return Keys(request.getfixturevalue("embedded") if request.param == "embedded" else FakePlace(), tmp_path)
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from penstock.adapters.aws.schedules import AwsSchedules
 from penstock.adapters.aws.secrets import AwsSecrets
 from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
+from penstock.adapters.file_signer import FileSigner
 from penstock.ports import AlarmState
 from penstock.testing import (
     FakeAlarms,
@@ -38,7 +39,8 @@ from penstock.testing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from penstock.adapters.aws.session import AwsSession
     from penstock.ports import (
@@ -92,6 +94,7 @@ class Place(Protocol):
         self, namespace: str, metric: str, dimensions: Mapping[str, str], values: Mapping[float, int], at: float
     ) -> None: ...
     def put_alarm(self, name: str, value: AlarmValue) -> None: ...
+    def log_requests(self, group: str, requests: Sequence[tuple[str, str, int, float]]) -> None: ...
     def make_schedule_group(self, name: str) -> None: ...
     def fresh_store(self) -> ObjectStore: ...
     def versions(self, key: str) -> int: ...
@@ -133,6 +136,11 @@ class FakePlace:
 
     def put_alarm(self, name: str, value: AlarmValue) -> None:
         self._alarms.alarms[name] = AlarmState(name=name, value=value, since=time.time(), reason="by hand")
+
+    def log_requests(self, group: str, requests: Sequence[tuple[str, str, int, float]]) -> None:
+        for route, canary, status, at in requests:
+            if canary != "-":
+                self._metrics.request(group, route, canary=canary == "true", status=status, at=at)
 
     def make_schedule_group(self, name: str) -> None:
         self._schedules.configure(name)
@@ -236,6 +244,22 @@ class EmbeddedPlace:
         )
         client.set_alarm_state(AlarmName=name, StateValue=value, StateReason="by hand")
 
+    def log_requests(self, group: str, requests: Sequence[tuple[str, str, int, float]]) -> None:
+        client = self._session.client("logs")
+        client.create_log_group(logGroupName=group)
+        client.create_log_stream(logGroupName=group, logStreamName="s")
+        client.put_log_events(
+            logGroupName=group,
+            logStreamName="s",
+            logEvents=[
+                {
+                    "timestamp": int(at * 1000),
+                    "message": json.dumps({"route": route, "canary": canary, "status": status}),
+                }
+                for route, canary, status, at in requests
+            ],
+        )
+
     def make_schedule_group(self, name: str) -> None:
         self._session.client("scheduler").create_schedule_group(Name=name)
 
@@ -275,3 +299,14 @@ def a_zip(text: str) -> bytes:
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(zipfile.ZipInfo("app.py", date_time=(1980, 1, 1, 0, 0, 0)), source)
     return buffer.getvalue()
+
+
+class Keys:
+    """Signers of one kind by name: those of a place, or, without one, local keys in a folder."""
+
+    def __init__(self, place: Place | None, folder: Path) -> None:
+        self._place = place
+        self._folder = folder
+
+    def signer(self, name: str) -> Signer:
+        return self._place.signer(name) if self._place else FileSigner(self._folder / "keys" / f"{name}.pem")

@@ -27,6 +27,7 @@ from penstock.adapters.files import RealFiles
 from penstock.adapters.interpreters import RealInterpreters
 from penstock.adapters.local_aws import LocalAwsProcess
 from penstock.adapters.terraform import TerraformCli
+from penstock.adapters.webhooks import HttpWebhooks
 
 WAYS: dict[type, tuple[type, ...]] = {
     ports.Alarms: (testing.FakeAlarms, AwsAlarms),
@@ -48,6 +49,7 @@ WAYS: dict[type, tuple[type, ...]] = {
     ports.Secrets: (testing.FakeSecrets, AwsSecrets),
     ports.Signer: (testing.FakeSigner, AwsSigner, FileSigner),
     ports.Terraform: (testing.FakeTerraform, TerraformCli),
+    ports.Webhooks: (testing.FakeWebhooks, HttpWebhooks),
 }
 
 

@@ -11,33 +11,9 @@ from penstock.model.errors import NotFound, PenstockError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ports.places import Place
-
-    from penstock.ports import Signer
+    from ports.places import Keys
 
 LONG = b"longer than KMS takes" * 1000
-
-
-class Keys:
-    """Signers of one kind, by name."""
-
-    def __init__(self, place: Place | None, folder: Path) -> None:
-        self._place = place
-        self._folder = folder
-
-    def signer(self, name: str) -> Signer:
-        return self._place.signer(name) if self._place else FileSigner(self._folder / "keys" / f"{name}.pem")
-
-
-@pytest.fixture(params=["fake", "embedded", "file"])
-def keys(request: pytest.FixtureRequest, tmp_path: Path) -> Keys:
-    if request.param == "file":
-        return Keys(None, tmp_path)
-    if request.param == "embedded":
-        return Keys(request.getfixturevalue("embedded"), tmp_path)
-    from ports.places import FakePlace  # noqa: PLC0415
-
-    return Keys(FakePlace(), tmp_path)
 
 
 def test_without_a_key_nothing_is_signed_and_nothing_verifies(keys: Keys, name: str) -> None:

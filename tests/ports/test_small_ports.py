@@ -49,6 +49,8 @@ def test_a_secret_has_a_value_once_it_is_put(place: Place, name: str) -> None:
     place.secrets.put(f"shop/dev/{name}", "sesame")
     place.secrets.put(f"shop/dev/{name}", "open sesame")
     assert place.secrets.has_value(f"shop/dev/{name}")
+    assert place.secrets.value(f"shop/dev/{name}") == "open sesame"
+    assert place.secrets.value(f"shop/dev/{name}-other") is None
 
 
 def test_the_caller_is_known_by_arn_and_account(place: Place) -> None:

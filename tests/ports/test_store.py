@@ -111,6 +111,16 @@ def test_files_go_up_and_come_down(place: Place, name: str, tmp_path: Path) -> N
     assert (tmp_path / "folder" / "down").read_bytes() == content
 
 
+def test_no_more_is_read_than_is_asked_for(place: Place, name: str, tmp_path: Path) -> None:
+    place.objects.put(f"{name}/big", bytes(3 << 20))
+    found = place.objects.get(f"{name}/big", at_most=5)
+    assert found is not None
+    assert (found.body, len(place.objects.get(f"{name}/big").body)) == (bytes(5), 3 << 20)  # type: ignore[union-attr]
+    for at_most, size in ((7, 7), ((1 << 20) + 1, (1 << 20) + 1), (4 << 20, 3 << 20), (None, 3 << 20)):
+        place.objects.download(f"{name}/big", tmp_path / "down", at_most=at_most)
+        assert (tmp_path / "down").stat().st_size == size
+
+
 def test_a_download_of_nothing_leaves_nothing(place: Place, name: str, tmp_path: Path) -> None:
     with pytest.raises(NotFound):
         place.objects.download(f"{name}/no", tmp_path / "folder" / "down")

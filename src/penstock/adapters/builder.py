@@ -21,27 +21,29 @@ from penstock.adapters.builder_history import History
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_make import Maker
 from penstock.adapters.builder_node import NodeBuilder
-from penstock.adapters.builder_node_plan import NodePlanner
+from penstock.adapters.builder_node_plan import NodePlan, NodePlanner
 from penstock.adapters.builder_python import PythonBuilder
 from penstock.adapters.builder_python_plan import PythonPlanner
-from penstock.adapters.builder_room import LIMIT, Room, is_short, make_room, room
+from penstock.adapters.builder_room import LIMIT, Freed, Room, is_short, make_room, room
 from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.builder_units import Units
 from penstock.adapters.node_tools import NodeTools
 from penstock.build import archive, changes
+from penstock.build.limits import layers_note
 from penstock.build.remedies import remedy
 from penstock.build.units import Unit, select
 from penstock.build.units import units as units_of
 from penstock.build.weight import Weight, tree
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.errors import BuildsFailed, Failure, PenstockError
-from penstock.model.events import ArtifactReady, StepFinished, StepStarted
+from penstock.model.events import ArtifactReady, Note, StepFinished, StepStarted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from penstock.adapters.builder_cache import Entry
     from penstock.adapters.builder_make import Elsewhere
+    from penstock.adapters.builder_python_parts import PythonPlan
     from penstock.adapters.builder_units import Prepared
     from penstock.build.changes import Reason
     from penstock.model.errors import Problem
@@ -72,7 +74,7 @@ class Builder:
         self._clock = clock
         self._files = SourceFiles(root, cache / "v1" / "files.json", clock)
         self._cache = ZipCache(cache, self._files)
-        self._looks = Looks(root, self._cache.folder, clock)
+        self._looks = Looks(root, self._cache, clock)
         self._history = History(self._cache, self._files)
         self._python = PythonBuilder(root, commands, self._cache, self._files, interpreters=interpreters, events=events)
         self._pythons = PythonPlanner(root, self._files)
@@ -174,7 +176,7 @@ class Builder:
         prepared, failures = self._units.prepare(workspace, select(units_of(workspace), names), targets)
         self._files.save()
         _raise(failures, len(prepared) + len(failures))
-        return tuple(self._history.reason(one.recipe, one.digest) for one in prepared)
+        return tuple(self._history.reason(one.recipe, one.digest, partial(self._locked, one.plan)) for one in prepared)
 
     def affected(
         self, workspace: Workspace, changed: Collection[str], before: Callable[[str], str | None]
@@ -219,8 +221,8 @@ class Builder:
         """What the cache holds."""
         return room(self._cache.folder)
 
-    def make_room(self, limit: int | None = None) -> tuple[int, int]:
-        """Delete what was used least recently until `limit` bytes are left; how many ZIPs went, and their bytes."""
+    def make_room(self, limit: int | None = None) -> Freed:
+        """Delete what was used least recently until `limit` bytes are left."""
         return make_room(self._cache.folder, self._clock.now(), limit=LIMIT if limit is None else limit)
 
     def forget(self) -> None:
@@ -248,6 +250,13 @@ class Builder:
             self._python.check_syntax(part)
             self._python.package(part)
         return fresh
+
+    def _locked(self, plan: PythonPlan | NodePlan, lock: str) -> Mapping[str, str]:
+        """Versions by name of what a plan reaches in the lock with that digest, if it is one that counts whole."""
+        if not isinstance(plan, NodePlan):
+            return {}
+        text = self._files.text(plan.top / plan.lock_name) if lock == plan.lock else self._history.lock(lock)
+        return self._nodes.locked(plan, text or "")
 
     def _tools(self, language: Language) -> Mapping[str, str]:
         return self._python.tools() if language == "python" else self._node.tools()
@@ -281,6 +290,8 @@ class Builder:
 
     def _ready(self, one: Prepared, entry: Entry, *, cached: bool, seconds: float) -> Artifact:
         delta = self._history.remember(one.recipe, one.digest, entry)
+        if isinstance(one.plan, NodePlan) and one.plan.lock:
+            self._history.keep_lock(one.plan.top / one.plan.lock_name, one.plan.lock)
         return self._tell(one.unit, one.recipe.target, one.digest, entry, cached=cached, seconds=seconds, delta=delta)
 
     def _tell(
@@ -300,6 +311,9 @@ class Builder:
             seconds=seconds,
             delta=delta,
         )
+        layers = {layer for function in unit.functions for layer in function.layers}
+        if note := layers_note(unit.name, entry.unzipped, layers, fresh=not cached):
+            self._events.emit(Note(text=note, level="warning"))
         event = ArtifactReady(
             unit=artifact.unit,
             digest=artifact.digest,

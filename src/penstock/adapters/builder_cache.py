@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from penstock.adapters.builder_room import note_use, publishing
 from penstock.adapters.builder_seen import boot
 from penstock.build import archive
 from penstock.model.errors import BuildFailed
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
 
 
-_DAY = 86_400.0
 _PIECE = 1 << 20
 """Bytes that are hashed and written at once."""
 _MAPPED_MAX = 32
@@ -70,24 +70,18 @@ class ZipCache:
             digest, size, unzipped = str(record["digest"]), int(record["size"]), int(record["unzipped"])
         except (KeyError, TypeError, ValueError):
             return None
-        path = self._zip(digest)
+        path = self.zip(digest)
         try:
             sound = path.stat().st_size == size and self._files.digest(path) == digest
         except OSError:
             return None
-        if not sound:
-            with contextlib.suppress(OSError):
-                path.unlink()
+        if not sound or not self.use(kind, key):
             return None
-        self._used(self._record(kind, key))
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
 
-    @staticmethod
-    def _used(record: Path) -> None:
-        """Note, at most once a day, that somebody needs it: what nobody needs goes first."""
-        with contextlib.suppress(OSError):
-            if time.time() - record.stat().st_mtime > _DAY:
-                os.utime(record)
+    def use(self, kind: str, key: str) -> bool:
+        """Note that somebody needs the ZIP of that key, so that nobody deletes it soon; False when it has just gone."""
+        return note_use(self.folder, self._record(kind, key), time.time())
 
     def put(self, kind: str, key: str, members: Iterable[Member], sbom: Callable[[str], str] | None = None) -> Entry:
         """Write a ZIP, and only when it lies there whole, the record of its key.
@@ -103,15 +97,17 @@ class ZipCache:
                 sink.flush()
                 _settle(file)
             digest = sink.hash.hexdigest()
-            path = self._zip(digest)
+            path = self.zip(digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.chmod(0o644)
-            draft.replace(path)
-            if sbom is not None:
-                _publish(scratch / "sbom.json", self.sbom(digest), sbom(digest))
+            about = sbom(digest) if sbom is not None else None
             unzipped = sum(member.size for member in members)
             text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
-            _publish(scratch / "record.json", self._record(kind, key), text)
+            with publishing(self.folder):
+                draft.replace(path)
+                if about is not None:
+                    _publish(scratch / "sbom.json", self.sbom(digest), about)
+                _publish(scratch / "record.json", self._record(kind, key), text)
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
 
     def adopt(self, kind: str, key: str, draft: Path, sbom: Path, digest: str) -> Entry:
@@ -121,18 +117,19 @@ class ZipCache:
         """
         unzipped = sum(member.size for member in archive.read(draft.read_bytes()))
         with _told():
-            size, path = draft.stat().st_size, self._zip(digest)
+            size, path = draft.stat().st_size, self.zip(digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.chmod(0o644)
-            draft.replace(path)
-            sbom.replace(self.sbom(digest))
             text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
-            _publish(draft.with_name("record.json"), self._record(kind, key), text)
+            with publishing(self.folder):
+                draft.replace(path)
+                sbom.replace(self.sbom(digest))
+                _publish(draft.with_name("record.json"), self._record(kind, key), text)
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
 
     def sbom(self, digest: str) -> Path:
         """Where the SBOM of an artifact lies."""
-        return self.folder / "zips" / f"{digest}.cdx.json"
+        return self.folder.joinpath("zips", f"{digest}.cdx.json")
 
     def get_or_make(self, kind: str, key: str, make: Callable[[], Iterable[Member]]) -> Entry:
         """The ZIP of that key; threads that want the same one wait for the first instead of making it as well."""
@@ -156,13 +153,22 @@ class ZipCache:
         """A small JSON value that was kept under the key, or None."""
         return _json(self._record(kind, key))
 
-    def keep_note(self, kind: str, key: str, value: dict[str, Any]) -> None:
-        """Keep a small JSON value."""
+    def keep_note(self, kind: str, key: str, value: dict[str, Any], *, most: int | None = None) -> None:
+        """Keep a small JSON value; of its kind only so many, the latest."""
         with _told():
+            if most is not None:
+                notes = self._record(kind, key).parent.glob("*.json")
+                for old in sorted(notes, key=lambda one: one.stat().st_mtime)[: 1 - most or None]:
+                    old.unlink(missing_ok=True)
             (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
             handle, draft = tempfile.mkstemp(dir=self.folder / "tmp")
             os.close(handle)
             _publish(Path(draft), self._record(kind, key), json.dumps(value, sort_keys=True))
+
+    def drop_note(self, kind: str, key: str) -> None:
+        """Forget one that nobody will ask for any more."""
+        with contextlib.suppress(OSError):
+            self._record(kind, key).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -182,7 +188,11 @@ class ZipCache:
         ZIPs without a record stay until somebody makes room: another process may be reading them. Records go aside
         before they are deleted, so that nobody who writes one meanwhile is in the way.
         """
-        kept = {"node-modules", "recipe"}  # what package managers made is not ours; and what was built is history
+        kept = {
+            "node-modules",
+            "recipe",
+            "lock",
+        }  # what package managers made is not ours; and what was built is history
         with self.scratch() as scratch, _told():
             for path in (self.folder / "index").glob("*"):
                 if path.name not in kept:
@@ -190,10 +200,11 @@ class ZipCache:
                         path.rename(scratch / path.name)
 
     def _record(self, kind: str, key: str) -> Path:
-        return self.folder / "index" / kind / f"{key}.json"
+        return self.folder.joinpath("index", kind, f"{key}.json")
 
-    def _zip(self, digest: str) -> Path:
-        return self.folder / "zips" / f"{digest}.zip"
+    def zip(self, digest: str) -> Path:
+        """Where the ZIP with that digest lies, or would."""
+        return self.folder.joinpath("zips", f"{digest}.zip")
 
 
 class _Hashing:

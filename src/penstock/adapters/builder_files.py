@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from penstock.ports import Clock
 
-_FORMAT = 2
+_FORMAT = 4
+_KNOWN_MAX = 400_000
+"""Digests and facts that are kept; a workspace of 1,000 services has some 50,000. Beyond it all are found out anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +213,14 @@ class SourceFiles:
         """Keep what was learnt; a cache that cannot be written only costs time."""
         if not self._changed:
             return
+        digests, facts = dict(self._digests), dict(self._facts)
+        if len(digests) + len(facts) > _KNOWN_MAX:  # of files and contents that have long gone
+            digests, facts = {}, {key: fact for key, fact in facts.items() if key.startswith("memory ")}
         with contextlib.suppress(OSError):
             self._memory_file.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self._memory_file.parent, prefix=".files")
             with os.fdopen(handle, "w") as file:
-                known = {"format": _FORMAT, "boot": boot(), "digests": dict(self._digests), "facts": dict(self._facts)}
+                known = {"format": _FORMAT, "boot": boot(), "digests": digests, "facts": facts}
                 # Not `dump`, which leaves the encoding to Python code and takes several times as long.
                 file.write(json.dumps(known))
             Path(temporary).replace(self._memory_file)

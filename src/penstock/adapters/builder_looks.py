@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any
 import penstock
 from penstock.adapters import builder_seen
 from penstock.adapters.builder_cache import Entry
+from penstock.adapters.builder_room import NOTED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_seen import Seen
     from penstock.ports import Clock
 
-_FORMAT = 1
+_FORMAT = 2
 _PATH = 2
 """Kind of an observation: one path. 0 and 1 are folders, without and with their outputs."""
-_DAY = 86_400
 
 
 class Looks:
@@ -37,10 +38,10 @@ class Looks:
     It lies among the records of the cache, so that a build from nothing forgets it together with them.
     """
 
-    def __init__(self, root: Path, cache: Path, clock: Clock) -> None:
+    def __init__(self, root: Path, cache: ZipCache, clock: Clock) -> None:
         self._root = str(root)
-        self._zips_folder = cache / "zips"
-        self._memory = cache / "index" / "looks" / "looks"
+        self._cache = cache
+        self._memory = cache.folder / "index" / "looks" / "looks"
         self._clock = clock
         self._seen: list[list[Any]] = []
         self._units: dict[str, list[Any]] = {}
@@ -93,19 +94,24 @@ class Looks:
         if known is None:
             return None
         digest, size, unzipped, found, until = known
-        path = self._zips_folder / f"{digest}.zip"
-        # Once a day the cache's own way, which notes that somebody needs it.
-        if self._clock.now() > until or builder_seen.state(str(path)) != found:
+        path = self._cache.zip(digest)
+        if builder_seen.state(str(path)) != found:
             return None
-        if not isinstance(builder_seen.state(f"{self._zips_folder}{os.sep}{digest}.cdx.json"), list):
+        if not isinstance(builder_seen.state(str(self._cache.sbom(digest))), list):
             return None
+        now = self._clock.now()
+        if now > until:  # not each time: a thousand services are looked at
+            if not self._cache.use("artifact", recipe):
+                return None
+            known[4] = int(now + NOTED)
+            self._changed = True
         return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
 
     def learn_entry(self, recipe: str, entry: Entry, found: builder_seen.State) -> None:
         """Keep an artifact; `found` is the state of its ZIP from before its digest was checked."""
         now = self._clock.now()
         if isinstance(found, list) and builder_seen.is_settled(found[1], found[2], now):
-            self._zips[recipe] = [entry.digest, entry.size, entry.unzipped, found, int(now) + _DAY]
+            self._zips[recipe] = [entry.digest, entry.size, entry.unzipped, found, int(now + NOTED)]
             self._changed = True
 
     def forget(self) -> None:

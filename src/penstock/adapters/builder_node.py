@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import changed_meanwhile
+from penstock.adapters.builder_node_decorators import Decorators
 from penstock.adapters.builder_node_native import NativePackages
 from penstock.adapters.builder_node_packages import NodePackages
 from penstock.adapters.builder_node_plan import entry
 from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
-from penstock.adapters.node_tools import ESBUILD
-from penstock.build import archive, node, proof
+from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
+from penstock.build import archive, node, node_lock, package_json, proof
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "2"
+BUILDER = "3"
 """Raised whenever the same inputs would give other bytes than before."""
 
 
@@ -59,6 +60,7 @@ class NodeBuilder:
         self._planner = plans
         self.packages = NodePackages(root, cache, files, tools, plans)
         self._types = TypeCheck(root, commands, cache, tools)
+        self._decorators = Decorators(root, files, tools)
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
         self._together = Together(commands.run)
@@ -66,15 +68,20 @@ class NodeBuilder:
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
-        return {**self._packer, "tool esbuild": f"{ESBUILD}, unless the lock has one", "tool penstock": BUILDER}
+        ours = {"esbuild": ESBUILD, "typescript": TYPESCRIPT}
+        fetched = {f"tool {name}": f"{version}, unless the lock has one" for name, version in ours.items()}
+        return {**self._packer, **fetched, "tool penstock": BUILDER}
 
     def expect(self, units: Sequence[tuple[Unit, Target, NodePlan]]) -> None:
         """Say which units are about to be built, so that esbuild is asked for all of them at once."""
         self._plans = {unit.name: (unit, target, plan) for unit, target, plan in units}
         groups: dict[tuple[object, ...], dict[str, str]] = {}
         for unit, target, plan in units:
+            if self._decorators.may_need(plan):
+                continue
             options = plan.options
-            words = (options.external, options.unbundled, options.source_maps, options.bundle_sdk)
+            instead = tuple(sorted(plan.instead.items()))
+            words = (options.external, options.unbundled, options.source_maps, options.bundle_sdk, instead)
             with contextlib.suppress(BuildFailed):
                 source = posixpath.join(plan.service.folder, entry(unit, plan).source)
                 key = (plan.top, target.version, plan.service.manifest.format, *words)
@@ -92,7 +99,7 @@ class NodeBuilder:
         for part in (plan.service, *plan.packages):
             check_secrets(part.folder, part.files, plan.options)
         if plan.options.typecheck:
-            self._types.check(plan.service.folder, plan.type_inputs())
+            self._types.check(plan.service.folder, plan.type_inputs(), plan.paths)
         esbuild = self._tools.esbuild(self._root / plan.service.folder)
         source = posixpath.join(plan.service.folder, begins.source)
         with self._cache.scratch() as scratch:
@@ -101,7 +108,7 @@ class NodeBuilder:
             names = self._exported(esbuild, source, scratch) if names is None else names
             node.check_export(begins, names, self._files.text(self._root / source) or "", where=manifest)
             for part in (plan.service, *plan.packages):
-                if self._planner.part(part.folder, part.name, part.manifest).files != part.files:
+                if self._planner.part(part.folder, part.name, part.manifest, part.compiled).files != part.files:
                     raise changed_meanwhile(part.folder)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
@@ -118,9 +125,10 @@ class NodeBuilder:
     def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], str]:
         """The bundle and what lies beside it, and esbuild's metafile."""
         beside: frozenset[str] = frozenset(plan.options.unbundled)
+        absent: set[str] = set()
 
         def command() -> Command:
-            return node.bundle_command(
+            single = node.bundle_command(
                 one.esbuild,
                 self._root,
                 one.source,
@@ -128,8 +136,10 @@ class NodeBuilder:
                 target=target,
                 form=plan.service.manifest.format,
                 options=plan.options,
-                beside=sorted(beside),
+                beside=sorted(beside | absent),
+                instead=plan.instead,
             )
+            return self._decorators.command(single, plan)
 
         made = self._together.take(
             unit.name,
@@ -138,24 +148,34 @@ class NodeBuilder:
             self._can_join,
         )
         while True:
-            made = made or self._alone(command(), one)
-            native = self._natives.found(node.packages_in(made.meta)) - beside
+            made = made or self._alone(command, one, absent)
+            addons = node.addons_in(made.meta)
+            found = self._natives.found(node.packages_in(made.meta)) | node.looking_for_files(made.meta)
+            native = found - beside
             if not native:
                 break
             beside |= native
             made = None
+        if addons:
+            raise node.stray_addon(addons[0], {part.folder: part.name for part in plan.packages}, where=one.source)
         node.check_inputs(made.meta, [part.folder for part in (plan.service, *plan.packages)], where=one.source)
         code = made.code
         maps = self._source_map(made, one, unit, plan)
         if plan.options.source_maps == "inside":
             code += f"//# sourceMappingURL={posixpath.basename(one.place)}.map\n".encode()
-        beside_members = self._natives.members(beside, self._root / plan.service.folder, target) if beside else ()
+        asked = node.asked_of(made.meta, beside) | dict.fromkeys(plan.options.unbundled, ())
+        beside_members = self._natives.members(asked, plan, target) if asked else ()
         return (archive.pack(one.place, code), *maps, *beside_members), made.meta
 
-    def _alone(self, command: Command, one: _Bundle) -> Bundled:
-        result = self._commands.run(command)
-        if result.status != 0:
-            raise node.bundle_failure(result.stderr, one.source)
+    def _alone(self, command: Callable[[], Command], one: _Bundle, absent: set[str]) -> Bundled:
+        """One bundle of its own; to `absent` it adds packages that are not there and that others can do without."""
+        result = self._commands.run(command())
+        while result.status != 0:
+            found = self._not_needed(result.stderr) - absent
+            if not found:
+                raise node.bundle_failure(result.stderr, one.source)
+            absent |= found
+            result = self._commands.run(command())
         source_map = one.scratch / "bundle.map"
         return Bundled(
             code=(one.scratch / "bundle").read_bytes(),
@@ -163,6 +183,17 @@ class NodeBuilder:
             meta=read_meta(one.scratch / "meta.json"),
             made_in=one.scratch.as_posix(),
         )
+
+    def _not_needed(self, stderr: str) -> frozenset[str]:
+        """The packages that esbuild did not find, when all who ask for them say that they need not be there."""
+        found = set()
+        for module, path in node.unresolved(stderr):
+            name, folder = node_lock.package_of(module), node.package_folder(path)
+            text = self._files.text(self._root / folder / "package.json") if folder else None
+            if name is None or text is None or not package_json.can_do_without(text, name):
+                return frozenset()
+            found.add(name)
+        return frozenset(found)
 
     def _source_map(self, made: Bundled, one: _Bundle, unit: Unit, plan: NodePlan) -> tuple[Member, ...]:
         """The map as a file of the ZIP, or nothing when it is kept apart: it weighs more than the code."""

@@ -4,19 +4,52 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.build import archive, node_native
+from penstock.adapters.builder_node_foreign import ForeignPackages
+from penstock.build import archive, elf, node, node_addon, node_native
+from penstock.build.node_locked import Asker
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_node_plan import NodePlan
     from penstock.adapters.node_tools import NodeTools
     from penstock.build.archive import Member
     from penstock.model.artifact import Target
+
+_HEAD = 64
+
+
+@dataclass(slots=True, kw_only=True)
+class _Placed:
+    """A package of the ZIP's node_modules. `optional`: nobody relies on it."""
+
+    name: str
+    folder: Path
+    manifest: Mapping[str, Any]
+    optional: bool
+    members: list[Member] = field(default_factory=list)
+    addons: int = 0
+    """How many of its addons the target can load."""
+    misfits: dict[str, str] = field(default_factory=dict)
+    """Addons that it cannot load, with what they are made for."""
+    beside: list[str] = field(default_factory=list)
+    """Places of the optional packages that it asked for."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A package that somebody asks for, and the place in the ZIP of who does (empty for the service)."""
+
+    name: str
+    asker: Path
+    above: str
+    optional: bool
 
 
 class NativePackages:
@@ -25,7 +58,8 @@ class NativePackages:
     def __init__(self, root: Path, cache: ZipCache, tools: NodeTools) -> None:
         self._root = root
         self._cache = cache
-        self._tools = tools
+        self._foreign = ForeignPackages(root, cache, tools)
+        self._addons: dict[tuple[Path, int], bool] = {}
 
     def found(self, folders: Iterable[str]) -> frozenset[str]:
         """Names of those packages, given by their folders relative to the workspace, that load native code."""
@@ -33,32 +67,85 @@ class NativePackages:
         for folder in folders:
             place = self._root / folder
             manifest = _manifest(place)
-            if manifest and node_native.is_native(manifest, {path.name for path in place.iterdir()}):
+            if manifest and (
+                node_native.is_native(manifest, {path.name for path in place.iterdir()}) or self._has_addon(place)
+            ):
                 names.add(str(manifest["name"]))
         return frozenset(names)
 
-    def members(self, names: Collection[str], service: Path, target: Target) -> tuple[Member, ...]:
-        """The packages and what they need, as files below node_modules/. Raises BuildFailed for one that is missing."""
-        placed: dict[str, Path] = {}
-        packed: dict[str, Member] = {}
-        queue = [(name, service, "") for name in sorted(names)]
+    def _has_addon(self, folder: Path) -> bool:
+        """Whether the package holds an addon that nothing in its package.json tells of; looked for once."""
+        key = (folder, (folder / "package.json").stat().st_mtime_ns)
+        if key not in self._addons:
+            paths = (path.relative_to(folder).as_posix() for path in _walk(folder))
+            self._addons[key] = any(node_addon.is_addon(path) and not node_native.is_chaff(path) for path in paths)
+        return self._addons[key]
+
+    def members(self, asked: Mapping[str, Collection[str]], plan: NodePlan, target: Target) -> tuple[Member, ...]:
+        """The packages and what they need, as files below node_modules/; `asked` are they, with the files that ask.
+
+        Raises BuildFailed for one that is missing, or that has no native code for the target.
+        """
+        with self._cache.scratch() as scratch:
+            placed = self._placed(asked, plan, target, scratch)
+            for place, package in list(placed.items()):
+                reason = _unusable(package, placed, target)
+                if reason and package.name not in plan.options.provided:
+                    if not package.optional:
+                        raise _refused(package, reason, target, self._told(package.folder))
+                    del placed[place]  # as npm leaves it out where it cannot be installed
+            return tuple(member for package in placed.values() for member in package.members)
+
+    def _placed(
+        self, wanted: Mapping[str, Collection[str]], plan: NodePlan, target: Target, scratch: Path
+    ) -> dict[str, _Placed]:
+        """Packages by their places in the ZIP."""
+        placed: dict[str, _Placed] = {}
+        service = self._root / plan.service.folder
+        queue = [self._asked_by_bundle(name, files, service) for name, files in sorted(wanted.items())]
         while queue:
-            name, asker, above = queue.pop(0)
-            folder = self._resolve(name, asker) or self._fetch(name, asker, target)
-            if folder is None or not node_native.fits(_manifest(folder) or {}, target):
+            asked = queue.pop(0)
+            folder = self._resolve(asked.name, asked.asker) or self._fetch(asked, plan, target, scratch)
+            manifest = _manifest(folder) if folder else None
+            if folder is None or not node_native.fits(manifest or {}, target):
                 continue  # optional, and of no use there
             # Two versions of a package: the second lies below the one that asks for it.
-            place = f"node_modules/{name}"
-            if placed.get(place, folder) != folder:
-                place = f"{above}/node_modules/{name}"
+            place = f"node_modules/{asked.name}"
+            if place in placed and placed[place].folder != folder:
+                place = f"{asked.above}/node_modules/{asked.name}"
+            if asked.optional and asked.above:
+                placed[asked.above].beside.append(place)
             if place in placed:
+                placed[place].optional &= asked.optional
                 continue
-            placed[place] = folder
-            packed |= {member.name: member for member in _files(folder, place, target)}
-            manifest = _manifest(folder) or {}
-            wanted = [*(manifest.get("dependencies") or {}), *(manifest.get("optionalDependencies") or {})]
-            queue += [(inner, folder, place) for inner in sorted(set(wanted))]
-        return tuple(packed.values())
+            placed[place] = _pack(asked, folder, manifest or {}, place, target)
+            optional = _kind(manifest, "optional")
+            needed = sorted({*_kind(manifest, ""), *optional})
+            queue += [_Asked(inner, folder, place, asked.optional or inner in optional) for inner in needed]
+        return placed
+
+    def _asked_by_bundle(self, name: str, files: Collection[str], service: Path) -> _Asked:
+        """What a bundle asks for; of several versions there can only be one beside it."""
+        askers = sorted({self._owner(path) for path in files}) or [service]
+        found = {folder: asker for asker in askers if (folder := self._resolve(name, asker))}
+        versions = sorted({str((_manifest(folder) or {}).get("version", "")) for folder in found})
+        if len(versions) > 1:
+            raise BuildFailed(
+                f"the bundle asks for {name} in several versions ({', '.join(versions)}), and one only can be there",
+                where=self._told(service),
+                hint="bring them to one version, by `overrides` (npm, pnpm) or `resolutions` (Yarn) in package.json",
+            )
+        optional = bool(files) and all(_does_without(_manifest(asker) or {}, name) for asker in askers)
+        return _Asked(name, next(iter(found.values()), askers[0]), "", optional)
+
+    def _owner(self, path: str) -> Path:
+        """The folder of the package that a bundled file is of."""
+        for package in node.packages_of([path]):
+            return self._root / package
+        folder = (self._root / path).parent
+        while not (folder / "package.json").is_file() and folder != self._root:
+            folder = folder.parent
+        return folder
 
     def _resolve(self, name: str, asker: Path) -> Path | None:
         """Where Node.js would find the package from a folder."""
@@ -71,41 +158,104 @@ class NativePackages:
                 break
         return None
 
-    def _fetch(self, name: str, asker: Path, target: Target) -> Path | None:
+    def _fetch(self, asked: _Asked, plan: NodePlan, target: Target, scratch: Path) -> Path | None:
         """An optional package that this machine has no use for, and the target has; None when it has none either."""
-        manifest = _manifest(asker) or {}
-        version = (manifest.get("optionalDependencies") or {}).get(name)
-        if version is None:
-            if name in (manifest.get("dependencies") or {}):
-                raise BuildFailed(f"{name} is not installed", where=str(asker), hint="install the workspace's packages")
+        manifest = _manifest(asked.asker) or {}
+        wanted = _kind(manifest, "optional").get(asked.name)
+        if wanted is None:
+            if not asked.optional and (asked.name in _kind(manifest, "") or not asked.above):
+                raise BuildFailed(
+                    f"{asked.name} is not installed",
+                    where=self._told(asked.asker),
+                    hint="install the workspace's packages",
+                )
             return None
-        if node_native.for_target(name, target) is not True:
+        if asked.name in plan.options.provided:
             return None
-        home = self._cache.folder / "tools" / "npm" / f"{name.replace('/', '+')}-{version}"
-        place = home / "node_modules" / name
-        if not place.is_dir():
-            cpu = "arm64" if target.architecture == "arm64" else "x64"
-            words = ("install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts", "--force")
-            platform = (f"--os={target.platform}", f"--cpu={cpu}", "--libc=glibc")
-            self._tools.fetch_package((*words, *platform), f"{name}@{version}", home)
-        found = _manifest(place)
-        return place if found is not None and node_native.fits(found, target) else None
+        inside = asked.asker.is_relative_to(plan.top) and not asked.asker.is_relative_to(self._cache.folder)
+        asker = Asker(
+            name=str(manifest.get("name", "")),
+            version=str(manifest.get("version", "")),
+            folder=asked.asker.relative_to(plan.top).as_posix() if inside else None,
+        )
+        return self._foreign.fetch(asked.name, str(wanted), asker, plan, target, scratch)
+
+    def _told(self, folder: Path) -> str:
+        return folder.relative_to(self._root).as_posix() if folder.is_relative_to(self._root) else folder.name
 
 
-def _files(folder: Path, place: str, target: Target) -> Iterator[Member]:
+def _pack(asked: _Asked, folder: Path, manifest: Mapping[str, Any], place: str, target: Target) -> _Placed:
+    """The package with those of its files that the target has a use for."""
+    package = _Placed(name=asked.name, folder=folder, manifest=manifest, optional=asked.optional)
     for path in sorted(_walk(folder)):
         relative = path.relative_to(folder).as_posix()
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder):
             raise BuildFailed(f"{place} holds a symbolic link out of itself, {relative}", hint="do not use it")
-        if path.is_file() and node_native.ships(relative, target):
-            executable = os.access(path, os.X_OK)
-            yield archive.pack(f"{place}/{relative}", path.read_bytes(), executable=executable)
+        ships = node_native.ships(relative, target)
+        if not path.is_file() or node_native.is_chaff(relative) or not (ships or node_addon.is_addon(relative)):
+            continue
+        content = path.read_bytes()
+        if node_addon.is_addon(relative):
+            misfit = node_addon.made_for(relative, content, target) or ("" if ships else "another machine")
+            if misfit:
+                package.misfits[relative] = misfit
+                continue
+            package.addons += 1
+        elif node_native.is_for_another(relative, elf.system(content[:_HEAD]), target):
+            continue
+        executable = os.access(path, os.X_OK)
+        package.members.append(archive.pack(f"{place}/{relative}", content, executable=executable))
+    return package
+
+
+def _unusable(package: _Placed, placed: Mapping[str, _Placed], target: Target) -> str:
+    """Why a package cannot do its work on the target; empty when it can."""
+    beside = [placed[place] for place in package.beside if place in placed]
+    if package.addons or any(one.addons or node_native.for_target(one.name, target) for one in beside):
+        return ""
+    if package.misfits:
+        path, misfit = node_addon.closest(package.misfits)
+        return f"{path} is made for {misfit}"
+    files = {path.name for path in package.folder.iterdir()}
+    if node_native.is_compiled(package.manifest, files):
+        return "its native code is not there: its install script has not run"
+    if node_native.is_split(package.manifest):
+        return "none of the packages with its native code is for it"
+    return ""
+
+
+def _refused(package: _Placed, reason: str, target: Target, where: str) -> BuildFailed:
+    told = f"{package.name} {package.manifest.get('version', '')}".strip()
+    machine = f"{target.platform} {target.architecture}"
+    if "install script" in reason:
+        hint = f"let it run (pnpm approve-builds, npm rebuild {package.name})"
+    elif package.misfits and node_addon.is_other_node(node_addon.closest(package.misfits)[1]):
+        hint = f"install the packages with Node.js {target.version}, or take a version of it that uses Node-API"
+    else:
+        hint = f"take a version of it that has a prebuilt binary for {machine} (glibc), or build on such a machine"
+    return BuildFailed(
+        f"{told} cannot be loaded on {target}: {reason}",
+        where=where,
+        hint=f'{hint}; if it can do without, in service.toml: [build] provided = ["{package.name}"]',
+    )
 
 
 def _walk(folder: Path) -> Iterator[Path]:
     for above, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "node_modules"]
         yield from (Path(above) / name for name in files)
+
+
+def _does_without(manifest: Mapping[str, Any], name: str) -> bool:
+    """Whether a package says that it can do without another one."""
+    about = (manifest.get("peerDependenciesMeta") or {}).get(name) or {}
+    return name in _kind(manifest, "optional") or (name not in _kind(manifest, "") and bool(about.get("optional")))
+
+
+def _kind(manifest: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
+    """What a package.json names under `dependencies`, or with `optional` under `optionalDependencies`."""
+    key = "optionalDependencies" if kind else "dependencies"
+    return (manifest or {}).get(key) or {}
 
 
 def _manifest(folder: Path) -> dict[str, Any] | None:

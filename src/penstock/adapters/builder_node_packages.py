@@ -95,6 +95,9 @@ class NodePackages:
             return False
         with self._tools.alone():
             if self._cache.note("package", key) != self._made(part, wanted):  # else another process has just made it
+                # What an earlier tsc remembers of results that are not there any more would keep it from making them.
+                for remembered in (self._root / part.folder).glob("*.tsbuildinfo"):
+                    remembered.unlink()
                 self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name)
             made = self._made(part, wanted)
         missing = sorted(path for path, digest in made.items() if not digest)

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import posixpath
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.build import node, node_lock, package_json, tsconfig
+from penstock.adapters.builder_node_aliases import NO_MANIFEST, NodeAliases, upwards
+from penstock.build import node, node_lock, package_json
 from penstock.build.changes import Reach
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
+    from penstock.build.node_sources import Compiled
     from penstock.build.package_json import PackageJson
     from penstock.build.units import Unit
     from penstock.model.workspace import Workspace
 
-_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "reviewed")
+_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
 _USUAL = BuildOptions()
-_NO_MANIFEST = package_json.package_json("{}", where="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,8 @@ class NodePart:
     folder: str
     manifest: PackageJson
     files: Mapping[str, SourceFile]
+    compiled: Compiled | None = None
+    """Of a package whose sources are bundled in the place of what `tsc` makes of them."""
 
     def inputs(self, label: str) -> dict[str, str]:
         """What its bytes depend on."""
@@ -56,6 +58,10 @@ class NodePlan:
     """Folders of all services and packages that share node_modules."""
     settings: Mapping[str, str]
     """Digests of files outside the service that change what esbuild does."""
+    instead: Mapping[str, str]
+    """Sources, relative to the workspace, by the modules whose place they take."""
+    paths: Mapping[str, tuple[str, ...]] | None
+    """Where TypeScript is to look for modules, when it is not to look for what nobody makes."""
     options: BuildOptions = _USUAL
 
     def inputs(self) -> dict[str, str]:
@@ -63,6 +69,7 @@ class NodePlan:
         found = self.service.inputs("source ")
         for part in self.packages:
             found |= part.inputs(f"package {part.name}: ")
+        found |= {f"in the place of {module}": path for module, path in self.instead.items()}
         return found | self._shared_inputs() | self._chosen()
 
     def type_inputs(self) -> dict[str, str]:
@@ -89,28 +96,38 @@ class NodePlanner:
         self._files = files
         self._lock_texts: dict[str, node_lock.Lock | None] = {}
         self._manifests: dict[tuple[str, str], PackageJson] = {}
+        self._aliases = NodeAliases(files, self.manifest, self.part)
         self._members_of: tuple[Workspace, tuple[str, ...], tuple[str, ...]] | None = None
 
     def plan(self, workspace: Workspace, folder: str, options: BuildOptions | None = None) -> NodePlan:
         """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
         shared = self.shared(workspace)
-        service = self.part(folder, folder, self.manifest(folder) or _NO_MANIFEST)
+        service = self.part(folder, folder, self.manifest(folder) or NO_MANIFEST)
         top, lock_name = self._lock(folder, needed=bool(service.manifest.depends_on))
         by_name = {part.name: part for part in shared}
         names = package_json.reached(service.manifest, {name: part.manifest for name, part in by_name.items()})
+        folders = {part.name: part.folder for part in shared}
         packages = tuple(
-            self.part(by_name[name].folder, name, by_name[name].manifest) for name in names if name != service.name
+            self._aliases.package(by_name[name].folder, name, by_name[name].manifest, folders)
+            for name in names
+            if name != service.name
         )
-        packages += self._aliased((service, *packages))
+        above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
+        packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
+        instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
             service=service,
             packages=packages,
             top=top,
             lock_name=lock_name,
             lock=self._files.digest(top / lock_name) if lock_name else "",
-            members=self._members(workspace, shared),
-            settings=self.settings(parts, {part.name: part.folder for part in shared}, top),
+            members=members,
+            settings=self.settings(parts, folders, top),
+            instead=instead,
+            paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
+            if instead
+            else None,
             options=options or BuildOptions(),
         )
 
@@ -126,16 +143,26 @@ class NodePlanner:
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:
         """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
+        lock = self._parsed(plan, text)
+        return None if lock is None else node_lock.part(lock, *self._asking(plan))
+
+    def locked(self, plan: NodePlan, text: str) -> Mapping[str, str]:
+        """The same as versions by name; empty when it is not clear."""
+        lock = self._parsed(plan, text)
+        return (None if lock is None else node_lock.versions(lock, *self._asking(plan))) or {}
+
+    def _parsed(self, plan: NodePlan, text: str) -> node_lock.Lock | None:
         if text not in self._lock_texts:
             self._lock_texts[text] = node_lock.parse(plan.lock_name, text)
-        lock = self._lock_texts[text]
-        if lock is None:
-            return None
+        return self._lock_texts[text]
+
+    def _asking(self, plan: NodePlan) -> tuple[list[str], set[str]]:
+        """The folders that ask for packages, relative to the lock, and what their sources import."""
         parts = (plan.service, *plan.packages)
         top = plan.top.relative_to(self._root).as_posix()
-        asked = (node_lock.package_of(module) for part in parts for module in self._imported(part))
+        asked = (node_lock.package_of(module) for part in parts for module in self._aliases.imported(part))
         folders = [posixpath.relpath(part.folder, top) for part in parts]
-        return node_lock.part(lock, folders, {name for name in asked if name is not None})
+        return folders, {name for name in asked if name is not None}
 
     def manifest(self, folder: str) -> PackageJson | None:
         """The package.json in that folder, or None. Raises BuildFailed when it cannot be read."""
@@ -156,12 +183,12 @@ class NodePlanner:
                 found.append(NodePart(name=manifest.name, folder=package.path, manifest=manifest, files={}))
         return found
 
-    def part(self, folder: str, name: str, manifest: PackageJson) -> NodePart:
-        """A service or package with its files as they are now."""
-        keep_outputs = manifest.build_script is None
-        return NodePart(
-            name=name, folder=folder, manifest=manifest, files=self._files.walk(folder, outputs=keep_outputs)
-        )
+    def part(self, folder: str, name: str, manifest: PackageJson, compiled: Compiled | None = None) -> NodePart:
+        """A service or package with its files as they are now, without those that `tsc` made of others."""
+        files = self._files.walk(folder, outputs=manifest.build_script is None)
+        if compiled is not None:
+            files = {path: file for path, file in files.items() if not compiled.makes(path)}
+        return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
 
     def settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
         """Digests of the package manager's settings, and of tsconfigs outside the parts that theirs extend."""
@@ -174,7 +201,7 @@ class NodePlanner:
                 found[place] = self._files.digest(top / name)
         queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
         # esbuild looks for a tsconfig.json from the file upwards.
-        queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in _upwards(part.folder)]
+        queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in upwards(part.folder)]
         seen: set[str] = set()
         while queue:
             path = queue.pop()
@@ -188,9 +215,9 @@ class NodePlanner:
 
     def _lock(self, folder: str, *, needed: bool) -> tuple[Path, str]:
         """Where the lock lies and what it is called; nothing of the kind for a service without any dependency."""
-        for above in _upwards(folder):
+        for above in upwards(folder):
             for name in node.LOCKS:
-                if self._files.has(posixpath.join(above, name)):
+                if self._files.has(posixpath.join(above, name)) and not self._is_member(above, name):
                     return self._root / above, name
             for name in node.OTHER_LOCKS:
                 if self._files.has(posixpath.join(above, name)):
@@ -207,6 +234,14 @@ class NodePlanner:
             hint="pnpm install (or npm install, or yarn install)",
         )
 
+    def _is_member(self, folder: str, lock_name: str) -> bool:
+        """Whether npm or Yarn ignore a lock in that folder, because of a workspace above that it is a member of."""
+        for above in upwards(folder)[1:]:
+            manifest = self.manifest(above or ".")
+            if manifest is not None and manifest.holds(posixpath.relpath(folder, above or ".")):
+                return lock_name != "pnpm-lock.yaml" and self._files.has(posixpath.join(above, lock_name))
+        return False
+
     def _members(self, workspace: Workspace, shared: Sequence[NodePart]) -> tuple[str, ...]:
         folders = tuple(part.folder for part in shared)
         known = self._members_of
@@ -215,71 +250,12 @@ class NodePlanner:
             known = self._members_of = (workspace, folders, (*services, *folders))
         return known[2]
 
-    def _aliased(self, parts: tuple[NodePart, ...]) -> tuple[NodePart, ...]:
-        """Folders outside of all packages that `paths` of a tsconfig lead to and the sources speak of."""
-        found: dict[str, NodePart] = {}
-        queue = list(parts)
-        while queue:
-            part = queue.pop(0)
-            targets: dict[str, tuple[str, ...]] = {}
-            for path in self._tsconfigs(part):
-                targets |= tsconfig.aliases(path, self._files.setting(path) or "")
-            if not targets:
-                continue
-            modules = sorted(set(self._imported(part)))
-            led = (
-                tsconfig.leads_to(module, alias, place)
-                for module in modules
-                for alias, places in targets.items()
-                for place in places
-            )
-            for folder in sorted({folder for folder in led if folder is not None}):
-                if self._is_alias(folder, (*parts, *found.values())):
-                    found[folder] = self.part(folder, folder, _NO_MANIFEST)
-                    queue.append(found[folder])
-        return tuple(found[folder] for folder in sorted(found))
-
-    def _tsconfigs(self, part: NodePart) -> list[str]:
-        """The tsconfig.json that esbuild takes for the part, and those it extends, the strongest last."""
-        places = (posixpath.join(above, "tsconfig.json") for above in _upwards(part.folder))
-        first = next((place for place in places if self._files.has(place)), None)
-        chain: list[str] = []
-        queue = [first] if first else []
-        while queue:
-            path = queue.pop(0)
-            if path not in chain and self._files.has(path):
-                chain.append(path)
-                queue += package_json.extended_by(path, self._files.setting(path) or "", {})
-        return chain[::-1]
-
-    def _is_alias(self, folder: str, known: Iterable[NodePart]) -> bool:
-        inside = any(folder == part.folder or folder.startswith(f"{part.folder}/") for part in known)
-        return (
-            not inside and folder not in {"", "."} and "node_modules" not in folder and self._files.has_folder(folder)
-        )
-
-    def _imported(self, part: NodePart) -> Iterator[str]:
-        """Names of modules, outside of the part, that its sources ask for."""
-        for path, file in part.files.items():
-            if path.endswith(node.EXTENSIONS):
-                yield from self._files.fact("imports", file.path, partial(_asked_for, file))
-
 
 def entry(unit: Unit, plan: NodePlan) -> node.Entry:
     """Where a unit's function begins. Raises BuildFailed when there is no such source."""
     (function,) = unit.functions
     manifest = f"{plan.service.folder}/service.toml"
     return node.entry(function.handler, plan.service.files, plan.service.manifest.format, where=manifest)
-
-
-def _asked_for(file: SourceFile) -> list[str]:
-    return node.asked_for(file.read())
-
-
-def _upwards(folder: str) -> tuple[str, ...]:
-    """The folder and those above it up to the workspace's root, which is the empty text."""
-    parts = Path(folder).parts
-    return tuple("/".join(parts[:count]) for count in range(len(parts), -1, -1))
 
 
 def _is_tsconfig(path: str) -> bool:

@@ -8,12 +8,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.build import python, tsconfig
+from penstock.adapters.builder_node_aliases import upwards
+from penstock.adapters.node_tools import version
+from penstock.build import package_json, python, tsconfig
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.node_tools import NodeTools
@@ -37,35 +39,35 @@ class TypeCheck:
         self._running: dict[str, threading.Lock] = {}
         self._wrong: dict[str, BuildFailed] = {}
 
-    def check(self, folder: str, inputs: Mapping[str, str]) -> None:
+    def check(self, folder: str, inputs: Mapping[str, str], paths: Mapping[str, Sequence[str]] | None = None) -> None:
         """Raise BuildFailed with every error of the service in that folder, with file and line.
 
         Nothing is checked without a tsconfig.json there, or without a TypeScript among the packages.
+
+        `paths`, relative to the workspace, say where modules are whose declarations no `tsc` has made; None when there
+        are no such modules.
         """
         config = self._root / folder / "tsconfig.json"
-        compiler = self._compiler(folder) if config.is_file() else None
-        if compiler is None:
+        found = compiler(self._root, folder) if config.is_file() else None
+        if found is None:
             return
-        key = python.key("types", {**inputs, "folder": folder, "compiler": str(compiler.stat().st_size)})
+        key = python.key("types", {**inputs, "folder": folder, "compiler": str(found.stat().st_size), **_told(paths)})
         with self._guard:
             lock = self._running.setdefault(key, threading.Lock())
         with lock:  # functions of one service are checked once
             if key in self._wrong:
                 raise self._wrong[key]
             if self._cache.note("types", key) is None:
-                self._run(compiler, folder, key)
+                self._run(found, folder, key, paths)
                 self._cache.keep_note("types", key, {"sound": True})
 
-    def _run(self, compiler: Path, folder: str, key: str) -> None:
+    def _run(self, program: Path, folder: str, key: str, paths: Mapping[str, Sequence[str]] | None) -> None:
         node = self._commands.find("node")
-        content = tsconfig.read((self._root / folder / "tsconfig.json").read_text(encoding="utf-8"))
-        how = ("--project", "tsconfig.json")
-        if content.get("references"):
-            if _version(compiler) < _BUILDS_WITHOUT_OUTPUT:
-                return  # an older one wants to write what the other projects are made into, all over the workspace
-            how = ("--build", "tsconfig.json")
-        argv = (str(node or "node"), str(compiler), *how, "--noEmit", "--pretty", "false")
-        with self._tools.step("check types", folder):
+        with self._cache.scratch() as scratch, self._tools.step("check types", folder):
+            how = self._with_sources(folder, paths, scratch) if paths is not None else self._as_it_is(program, folder)
+            if how is None:
+                return
+            argv = (str(node or "node"), str(program), *how, "--noEmit", "--pretty", "false")
             result = self._commands.run(
                 Command(argv=argv, cwd=self._root / folder, env={"NO_COLOR": "1"}, timeout=_PATIENCE)
             )
@@ -80,22 +82,45 @@ class TypeCheck:
             self._wrong[key] = BuildFailed(lines, where=place, hint="correct it; [build] typecheck = false skips this")
             raise self._wrong[key]
 
-    def _compiler(self, folder: str) -> Path | None:
-        """The TypeScript that the service at `folder` gets."""
-        place = self._root / folder
-        for above in [place, *place.parents]:
-            program = above / "node_modules" / "typescript" / "bin" / "tsc"
-            if program.is_file():
-                return Path(os.path.realpath(program))
-            if above == self._root:
-                break
-        return None
+    def _as_it_is(self, program: Path, folder: str) -> tuple[str, ...] | None:
+        content = tsconfig.read((self._root / folder / "tsconfig.json").read_text(encoding="utf-8"))
+        if not content.get("references"):
+            return ("--project", "tsconfig.json")
+        if version(program.parents[1]) < _BUILDS_WITHOUT_OUTPUT:
+            return None  # an older one wants to write what the other projects are made into, all over the workspace
+        return ("--build", "tsconfig.json")
+
+    def _with_sources(self, folder: str, paths: Mapping[str, Sequence[str]], scratch: Path) -> tuple[str, ...]:
+        """The service's project, but with the sources of packages in the place of what nothing has made of them."""
+        holders = (self._root / above / "node_modules" / "@types" for above in upwards(folder))
+        types = None if self._names_types(folder) else [str(holder) for holder in holders if holder.is_dir()]
+        text = tsconfig.with_sources(self._root.as_posix(), folder, paths, types)
+        (scratch / "tsconfig.json").write_text(text, encoding="utf-8")
+        return ("--project", str(scratch / "tsconfig.json"))
+
+    def _names_types(self, folder: str) -> bool:
+        """Whether the project says by itself where its types lie."""
+        queue = [f"{folder}/tsconfig.json"]
+        for path in queue:
+            if (self._root / path).is_file():
+                text = (self._root / path).read_text(encoding="utf-8")
+                if "typeRoots" in (tsconfig.read(text).get("compilerOptions") or {}):
+                    return True
+                queue += [one for one in package_json.extended_by(path, text, {}) if one not in queue]
+        return False
 
 
-def _version(compiler: Path) -> tuple[int, ...]:
-    """Of the TypeScript that `bin/tsc` belongs to; zero when its package.json does not say."""
-    try:
-        text = json.loads((compiler.parent.parent / "package.json").read_bytes())["version"]
-        return tuple(int(part) for part in str(text).split(".")[:2])
-    except (OSError, ValueError, KeyError):
-        return (0,)
+def compiler(root: Path, folder: str) -> Path | None:
+    """`bin/tsc` of the TypeScript that the service at `folder`, relative to the workspace, gets."""
+    place = root / folder
+    for above in [place, *place.parents]:
+        program = above / "node_modules" / "typescript" / "bin" / "tsc"
+        if program.is_file():
+            return Path(os.path.realpath(program))
+        if above == root:
+            break
+    return None
+
+
+def _told(paths: Mapping[str, Sequence[str]] | None) -> dict[str, str]:
+    return {} if paths is None else {"paths": json.dumps(paths, sort_keys=True)}

@@ -71,11 +71,20 @@ class PythonProof:
                 contents[path] = members[path].content()
             return contents[path]
 
+        modules = proof_imports.Modules(members)
+        handlers = [function.handler.replace("/", ".") for function in unit.functions]
+        for handler in proof_imports.undefined(handlers, modules, read, ours.keys(), version=target.version):
+            module, _, name = handler.rpartition(".")
+            raise BuildFailed(
+                f"handler {handler}: {modules.files[module]} does not define {name}, nor does what it imports by *",
+                where=f"{unit.service.path}/service.toml",
+                hint=f"import {name} by its name",
+            )
         # The first of those with these packages reads them for all; others that began now would all do the same.
         with contextlib.nullcontext() if remembered else first:
             return proof_imports.missing(
-                [function.handler.rpartition(".")[0].replace("/", ".") for function in unit.functions],
-                proof_imports.Modules(members),
+                [handler.rpartition(".")[0] for handler in handlers],
+                modules,
                 read,
                 ours.keys(),
                 version=target.version,

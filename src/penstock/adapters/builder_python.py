@@ -16,7 +16,7 @@ from penstock.build.handlers import check_python_handler, python_handler_files, 
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
@@ -69,9 +69,9 @@ class PythonBuilder:
 
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
         """Everything that goes into the unit's ZIP, looked at before it may ship."""
-        wanted = [path for function in unit.functions for path in python_handler_files(function.handler)]
+        handlers = [python_handler_files(function.handler) for function in unit.functions]
         own = {part.folder: self._cache.members(self.package(part)) for part in plan.packages}
-        own[plan.service.folder] = self._service_members(plan.service, wanted)
+        own[plan.service.folder] = self._service_members(plan.service, handlers)
         parts = (*reversed(plan.packages), plan.service)
         merged = {
             member.name: member for member in self._cache.members(self._installations.entry(plan, target, self.tools()))
@@ -86,7 +86,7 @@ class PythonBuilder:
             self.check_syntax(replace(part, files=files), target.version)
             check_secrets(part.folder, files, plan.options)
         where = f"{plan.service.folder}/service.toml"
-        sources = {path: merged[path].content() for path in wanted if path in merged}
+        sources = {path: merged[path].content() for pair in handlers for path in pair if path in merged}
         for function in unit.functions:
             check_python_handler(function.handler, sources, where=where)
         self._proof.check(unit, target, plan.options, merged, ours)
@@ -124,16 +124,18 @@ class PythonBuilder:
 
     # ---------------------------------------------------------------- what is made
 
-    def _service_members(self, part: Part, wanted: Iterable[str]) -> tuple[Member, ...]:
-        if part.manifest is not None and part.buildable:
-            made = self._cache.members(self.package(part))
-            names = {member.name for member in made}
-            if names.isdisjoint(wanted) and any(path in part.files for path in wanted):
-                # The handler stands beside the package instead of in it: what lies there goes along.
-                made = (*made, *(member for member in _copied(part, "") if member.name not in names))
-            return made
-        in_src = any(f"src/{path}" in part.files for path in wanted)
-        return _copied(part, "src/" if in_src else "")
+    def _service_members(self, part: Part, handlers: Iterable[Sequence[str]]) -> tuple[Member, ...]:
+        """The service's own files; `handlers` are for each of them the paths of which it has to have one."""
+        if part.manifest is None or not part.buildable:
+            in_src = any(f"src/{path}" in part.files for pair in handlers for path in pair)
+            return _copied(part, "src/" if in_src else "")
+        made = {member.name: member for member in self._cache.members(self.package(part))}
+        for pair in handlers:
+            # A handler may stand beside the package instead of in it: what lies there goes along.
+            for top in ("", "src/"):
+                if made.keys().isdisjoint(pair) and any(f"{top}{path}" in part.files for path in pair):
+                    made = {member.name: member for member in _copied(part, top)} | made
+        return tuple(made.values())
 
     def _wheel_key(self, part: Part) -> str:
         return python.key("wheel", part.inputs("") | self.tools())

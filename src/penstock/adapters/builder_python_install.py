@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_python_earlier import Earlier
 from penstock.build import python, requirements, sbom
+from penstock.build.limits import check_size
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
@@ -119,7 +120,8 @@ class Installations:
             text = self._export_once(plan, target) if plan.export else self._resolve(plan, target)
             known = {"text": text}
             self._cache.keep_note("export", key, known)
-        return str(known["text"])
+        text = str(known["text"])
+        return requirements.placed(text, str(plan.export[0])) if plan.export and plan.listing.archives else text
 
     def _export_once(self, plan: PythonPlan, target: Target) -> str:
         """What uv says of the lock, asked once for all projects that reach the same packages in the same way.
@@ -158,7 +160,13 @@ class Installations:
 
         result = self._uv.run(
             lambda offline: python.export_command(
-                self._uv.program, folder, name, plan.options, interpreter=interpreter, offline=offline
+                self._uv.program,
+                folder,
+                name,
+                plan.options,
+                interpreter=interpreter,
+                offline=offline,
+                beside_archives=[part.name for part in plan.packages] if plan.listing.archives else None,
             ),
             what=f"uv could not read the lock for {name}",
             where=where,
@@ -213,6 +221,8 @@ class Installations:
             # Which version of which backend built it is no part of what the package is.
             dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
             shipped = [(name, path) for name, path in files.items() if name in kept and name not in dropped]
+            if not plan.options.strip:  # no service could ship that, and to compress it takes long
+                check_size(plan.service.folder, ((name, path.stat().st_size) for name, path in shipped))
             with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:
                 return tuple(pool.map(earlier.packed, shipped))
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_parts import Listing, PythonPlan
@@ -61,14 +63,16 @@ class ListedPlanner:
             where=where,
             lock_hint=f"poetry lock --directory {folder}",
             archives=archives,
+            files=(where,),
         )
         return PythonPlan(
             service=self._part(folder, folder, manifest),
             packages=tuple(self._part(place, name, self._manifest(place)) for name, place in sorted(places.items())),
-            locked={**locked.packages, "roots": listing.roots},
+            locked={**locked.packages, "roots": self._anywhere(listing.roots)},
             requires={},
             options=options,
             listing=listing,
+            conditions={places[name]: markers for name, markers in locked.conditions.items()},
         )
 
     def from_requirements(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
@@ -76,24 +80,33 @@ class ListedPlanner:
         parsed = self._requirements(folder, options)
         packages = {place: self._part(place, Path(place).name, self._manifest(place)) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
+        files, nested = set(parsed.files), set()
         queue = [place for place in parsed.folders if place != folder]
         while queue:
             place = queue.pop()
             if not self._files.has(_below(place, "requirements.txt")):
                 continue
-            for further in self._requirements(place, options).folders:
+            inner = self._requirements(place, options)
+            files.update(inner.files)
+            for further in inner.folders:
+                nested.add(further)
                 if further not in packages and further not in {place, folder}:
                     packages[further] = self._part(further, Path(further).name, self._manifest(further))
                     queue.append(further)
-        listing = self._listing(folder, parsed, options, tuple(packages.values()))
+        listing = replace(self._listing(folder, parsed, options, tuple(packages.values())), files=tuple(sorted(files)))
         return PythonPlan(
             service=self._part(folder, folder, manifest),
             packages=tuple(packages[place] for place in sorted(packages)),
-            locked={f"{line.where}": line.text for line in parsed.lines}
-            | {"options": "\n".join(parsed.options), "roots": listing.roots, "pins": listing.pins},
+            locked={
+                **self._by_package("", requirements.plain_lines(listing.roots)),
+                **self._by_package("constraint ", (line.text for line in parsed.pins)),
+                "options": self._anywhere("\n".join(parsed.options)),
+            },
             requires={},
             options=options,
             listing=listing,
+            # What another package needs is there for all targets: few say more, and it does no harm.
+            conditions={place: markers for place, markers in parsed.conditions.items() if place not in nested},
         )
 
     def _listing(
@@ -121,8 +134,33 @@ class ListedPlanner:
             where=f"{folder}/requirements.txt",
             lock_hint=f"uv pip compile requirements.in -o {folder}/requirements.txt; or as of a day, in service.toml: "
             '[build] resolve = "2026-01-31"',
-            archives=archives,
+            archives=archives | self._linked(parsed.options),
         )
+
+    def _by_package(self, label: str, lines: Iterable[str]) -> dict[str, str]:
+        """Requirements by package and version, as people compare them; where in a file they stand changes nothing."""
+        found: dict[str, str] = {}
+        for line in sorted(lines):
+            plain = requirements.without_hashes(line)
+            name = requirements.normalised(requirements.name_of(plain))
+            if name:
+                key = f"{label}{name} {requirements.pinned_versions(plain).get(name, '')}".rstrip()
+                found[key] = f"{found.get(key, '')}{self._anywhere(line)}\n"
+        return found
+
+    def _anywhere(self, text: str) -> str:
+        """The text as it would be in another folder's clone: no recipe may depend on where the workspace lies."""
+        return text.replace(quote(str(self._root)), "").replace(str(self._root), "")
+
+    def _linked(self, options: Iterable[str]) -> dict[str, SourceFile]:
+        """Archives in folders of the workspace that `--find-links` names: what is installed may come from there."""
+        found: dict[str, SourceFile] = {}
+        for option in options:
+            place = os.path.relpath(option.removeprefix("--find-links "), self._root)
+            if option.startswith("--find-links /") and not place.startswith("..") and self._files.has_folder(place):
+                files = self._files.walk(place)
+                found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
+        return found
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:
         found = {}

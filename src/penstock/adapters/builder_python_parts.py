@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.build import python
 from penstock.build.changes import Reach
+from penstock.build.markers import applies
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFile
     from penstock.build.pyproject import Manifest
+    from penstock.model.artifact import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +63,8 @@ class Listing:
     lock_hint: str = ""
     archives: Mapping[str, SourceFile] = field(default_factory=dict)
     """Wheels and source archives that lie in the workspace."""
+    files: tuple[str, ...] = ()
+    """The files that say all this, relative to the workspace."""
 
 
 NOTHING = Listing()
@@ -84,6 +88,17 @@ class PythonPlan:
     edges: str = ""
     """With a uv.lock: plans with equal edges get equal requirements from it."""
     listing: Listing = NOTHING
+    conditions: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """Markers, of which one has to apply, by the folders of packages that not every target needs."""
+
+    def for_target(self, target: Target) -> PythonPlan:
+        """The plan with the packages that the target needs."""
+        left_out = {
+            folder
+            for folder, alternatives in self.conditions.items()
+            if not any(applies(marker, target) for marker in alternatives)
+        }
+        return replace(self, packages=tuple(part for part in self.packages if part.folder not in left_out))
 
     def inputs(self) -> dict[str, str]:
         """The recipe's inputs that come from the workspace."""
@@ -95,8 +110,7 @@ class PythonPlan:
     def reach(self, service: str, root: Path) -> Reach:
         """The places of the workspace that it depends on."""
         here = (self.service, *self.packages)
-        files = {path.partition(":")[0] for path in self.locked if path.endswith(".txt") or ".txt:" in path}
-        files |= {f"{self.service.folder}/poetry.lock", *self.listing.archives}
+        files = {*self.listing.files, *self.listing.archives}
         locks = {}
         if self.export is not None:
             above = self.export[0].relative_to(root).as_posix()

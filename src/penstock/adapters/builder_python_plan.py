@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_listed import ListedPlanner
-from penstock.adapters.builder_python_parts import Part, PythonPlan, part_of_lock
+from penstock.adapters.builder_python_parts import Listing, Part, PythonPlan, part_of_lock
 from penstock.build import lockfile, pyproject, python
 from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from penstock.adapters.builder_files import SourceFiles
     from penstock.model.workspace import BuildOptions
 
@@ -117,7 +119,6 @@ class PythonPlanner:
         locked = lockfile.reached(
             self._lock_read[1],
             folder,
-            where=where,
             without=python.supplied(options),
             groups=options.groups,
             extras=options.extras,
@@ -134,9 +135,12 @@ class PythonPlanner:
     ) -> PythonPlan:
         service = self._part(folder, locked.name, manifest)
         packages = []
+        conditions = {}
         for name, inner in sorted(locked.internal.items()):
             place = os.path.normpath(os.path.join(lock_folder, inner))  # noqa: PTH118 - a relative path, as text
             packages.append(self._part(place, name, self._manifest(place)))
+            if name in locked.conditions:
+                conditions[place] = locked.conditions[name]
         parts = (service, *packages)
         requires = {f"{part.folder}/pyproject.toml": part.manifest.requires for part in parts if part.manifest}
         top = self._manifest(lock_folder)
@@ -154,7 +158,21 @@ class PythonPlanner:
             options=options,
             export=(self._root / lock_folder, locked.name),
             edges=locked.edges,
+            conditions=conditions,
+            listing=Listing(archives=self._archives(lock_folder, locked.archives)),
         )
+
+    def _archives(self, lock_folder: str, archives: Iterable[str]) -> dict[str, SourceFile]:
+        found = {}
+        for inner in archives:
+            place = _below(lock_folder, inner)
+            if place.startswith("..") or not self._files.has(place):
+                raise BuildFailed(
+                    "this archive is not in the workspace", where=place, hint="correct the path, and: uv lock"
+                )
+            path = self._root / place
+            found[place] = SourceFile(str(path), self._files.digest(path), executable=False)
+        return found
 
     def _part(self, folder: str, name: str, manifest: Manifest | None) -> Part:
         path = self._root / folder

@@ -1,21 +1,36 @@
-"""How much the build cache holds, and what may go: the results that were used least recently."""
+"""How much the build cache holds, and what may go: the results that were used least recently.
+
+Who takes a result notes it, and who publishes one has just written it; who deletes looks at both times. The first two
+share a lock of the file system, and who deletes has it alone, so that a result is either taken or gone.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 LIMIT = 4 * 1024**3
 """Bytes of ZIPs that stay when nobody says otherwise."""
 IN_USE = 3600.0
 """Seconds. What was used this recently stays: another build may be about to read it."""
+NOTED = 600.0
+"""Seconds in which a use is noted once: builds in a row cost nothing."""
+_KEPT = IN_USE + 2 * NOTED
+"""Seconds since a use was noted. Who remembers that it was may do so at the end of the time in which it need not be."""
 _ZIPS_OF = ("artifact", "wheel", "installation")
+_NOTES_OF = ("chosen", "export", "types", "wheels")
+"""Kinds of notes of which every change of a lock leaves some for each service, and that can be found out again."""
+_NOTES_MAX = 10_000
+"""How many of a kind may be there: some 200 MB of the biggest, and ten changes of the lock of 1,000 services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,64 +44,161 @@ class Room:
     size: int
     other: int
     """Bytes of records, tools and what else is not a ZIP."""
+    limit: int
+    """Bytes of ZIPs that a build leaves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freed:
+    """What went: how many ZIPs and their bytes, and the bytes of those that are left, of how many that may be there."""
+
+    deleted: int
+    freed: int
+    left: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True)
 class _Use:
-    """A record and when it was last used, as seconds since 1970."""
+    """A record of a ZIP."""
 
     record: Path
     digest: str
-    at: float
+
+
+def note_use(folder: Path, record: Path, now: float) -> bool:
+    """Note that what the record speaks of is needed; False when it has just been deleted.
+
+    A cache that cannot be written notes nothing, and has nothing deleted.
+    """
+    try:
+        if now - record.stat().st_mtime < NOTED:
+            return True
+        with publishing(folder):
+            os.utime(record)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def publishing(folder: Path) -> Iterator[None]:
+    """Nothing is deleted meanwhile."""
+    with _locked(folder, fcntl.LOCK_SH):
+        yield
 
 
 def room(folder: Path) -> Room:
-    """Count what lies in a versioned cache folder."""
-    zips = {path.stem: path.stat().st_size for path in (folder / "zips").glob("*.zip")}
+    """Count what lies in a versioned cache folder, while others may be at work in it."""
+    zips = _zips(folder)
     artifacts = {use.digest for use in _uses(folder, ("artifact",))} & zips.keys()
-    everything = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    size, everything = sum(one.st_size for one in zips.values()), 0
+    for above, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                everything += os.lstat(os.path.join(above, name)).st_size  # noqa: PTH118 - thousands
     return Room(
         folder=str(folder),
         version=folder.name,
         artifacts=len(artifacts),
         parts=len(zips) - len(artifacts),
-        size=sum(zips.values()),
-        other=everything - sum(zips.values()),
+        size=size,
+        other=max(everything - size, 0),
+        limit=LIMIT,
     )
 
 
 def is_short(folder: Path) -> bool:
-    """Whether there is more than the limit allows: a quick look, for every build that makes something."""
-    return sum(path.stat().st_size for path in (folder / "zips").glob("*.zip")) > LIMIT
+    """Whether there is more than the limits allow: a quick look, for every build that makes something."""
+    if sum(one.st_size for one in _zips(folder).values()) > LIMIT:
+        return True
+    return any(len(list((folder / "index" / kind).glob("*.json"))) > _NOTES_MAX for kind in _NOTES_OF)
 
 
-def make_room(folder: Path, now: float, *, limit: int = LIMIT) -> tuple[int, int]:
-    """Delete the ZIPs used least recently until those left fit into `limit` bytes; how many went, and their bytes.
+def make_room(folder: Path, now: float, *, limit: int = LIMIT, notes: int = _NOTES_MAX) -> Freed:
+    """Delete the ZIPs used least recently until those left fit into `limit` bytes, and old notes beyond so many.
 
     The records go first, so that a process that is killed in between leaves a ZIP nobody speaks of, which the next
-    call deletes, and never a record without its ZIP.
+    call deletes, and never a record without its ZIP. What was used within the last hour stays, whatever the limit.
     """
     _sweep(folder / "tmp", now)
-    zips = {path.stem: path.stat() for path in (folder / "zips").glob("*.zip")}
+    zips = _zips(folder)
     uses: dict[str, list[_Use]] = {digest: [] for digest in zips}
     for use in _uses(folder, _ZIPS_OF):
         uses.setdefault(use.digest, []).append(use)
-    last = {
-        digest: max((use.at for use in uses[digest]), default=0.0)
-        or (status.st_mtime if now - status.st_mtime < IN_USE else 0.0)
-        for digest, status in zips.items()
-    }
+    last = {digest: _last_use(folder, digest, uses[digest]) for digest in zips}
     total = sum(status.st_size for status in zips.values())
     gone = freed = 0
-    for digest in sorted(zips, key=lambda one: last[one]):
-        if now - last[digest] < IN_USE or (total <= limit and uses[digest]):
+    for digest in sorted(zips, key=lambda one: (bool(uses[one]), last[one])):
+        if total <= limit and uses[digest]:
             continue
-        for use in uses[digest]:
-            use.record.unlink(missing_ok=True)
-        for suffix in (".zip", ".cdx.json"):
-            (folder / "zips" / f"{digest}{suffix}").unlink(missing_ok=True)
+        with _locked(folder, fcntl.LOCK_EX):
+            if now - _last_use(folder, digest, uses[digest]) < _KEPT:
+                continue  # also when somebody has taken or published it since we looked
+            _delete(folder, digest, uses[digest])
         gone, freed, total = gone + 1, freed + zips[digest].st_size, total - zips[digest].st_size
-    return gone, freed
+    _tidy(folder, uses)
+    for kind in _NOTES_OF:
+        _thin_out(folder / "index" / kind, notes)
+    return Freed(deleted=gone, freed=freed, left=total, limit=limit)
+
+
+def _last_use(folder: Path, digest: str, uses: list[_Use]) -> float:
+    """When the ZIP was last published or taken, in seconds since 1970; 0 when it is gone."""
+    found = [0.0]
+    for path in (folder / "zips" / f"{digest}.zip", *(use.record for use in uses)):
+        with contextlib.suppress(OSError):
+            found.append(path.stat().st_mtime)
+    return max(found)
+
+
+def _delete(folder: Path, digest: str, uses: list[_Use]) -> None:
+    for use in uses:
+        use.record.unlink(missing_ok=True)
+    for suffix in (".zip", ".cdx.json"):
+        (folder / "zips" / f"{digest}{suffix}").unlink(missing_ok=True)
+
+
+def _tidy(folder: Path, uses: dict[str, list[_Use]]) -> None:
+    """Delete records and SBOMs whose ZIP somebody has taken away."""
+    alone = [(use.digest, use.record) for found in uses.values() for use in found]
+    alone += [(path.name.removesuffix(".cdx.json"), path) for path in (folder / "zips").glob("*.cdx.json")]
+    for digest, path in alone:
+        archive = folder / "zips" / f"{digest}.zip"
+        if not archive.exists():
+            with _locked(folder, fcntl.LOCK_EX):
+                if not archive.exists():
+                    path.unlink(missing_ok=True)
+
+
+def _thin_out(folder: Path, most: int) -> None:
+    """Delete the older half of too many notes, so that there is nothing to do for a while."""
+    found = []
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime, path))
+    if len(found) > most:
+        for _, path in sorted(found)[: -(most // 2)]:
+            path.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, how: int) -> Iterator[None]:
+    """Hold the cache's lock; without one where there can be none, as on a file system that cannot be written."""
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):
+            fcntl.flock(held.enter_context((folder / "room.lock").open("a")), how)
+        yield
+
+
+def _zips(folder: Path) -> dict[str, os.stat_result]:
+    found = {}
+    for path in (folder / "zips").glob("*.zip"):
+        with contextlib.suppress(FileNotFoundError):  # somebody else makes room as well
+            found[path.stem] = path.stat()
+    return found
 
 
 def _uses(folder: Path, kinds: tuple[str, ...]) -> list[_Use]:
@@ -94,7 +206,7 @@ def _uses(folder: Path, kinds: tuple[str, ...]) -> list[_Use]:
     for kind in kinds:
         for record in (folder / "index" / kind).glob("*.json"):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                found.append(_Use(record, str(json.loads(record.read_bytes())["digest"]), record.stat().st_mtime))
+                found.append(_Use(record, str(json.loads(record.read_bytes())["digest"])))
     return found
 
 

@@ -157,6 +157,8 @@ class SbomReader:
         return "", (*found, *(sbom.Component(name=name, index="npm", supplied=True) for name in supplied))
 
     def _integrities(self, plan: NodePlan) -> Mapping[str, str]:
+        if not plan.lock_name:
+            return {}
         with self._guard:
             if plan.lock not in self._locks:
                 self._locks[plan.lock] = sbom.npm_integrities((plan.top / plan.lock_name).read_text(encoding="utf-8"))
@@ -176,7 +178,7 @@ def _facts(lock: Mapping[str, Any], plan: PythonPlan) -> dict[str, Any]:
     return {
         "wheels": {
             f"{normalised(each['name'])} {each.get('version', '')}": {
-                wheel["url"].rpartition("/")[2]: wheel["hash"] for wheel in each.get("wheels", ()) if "hash" in wheel
+                _file(wheel): wheel["hash"] for wheel in each.get("wheels", ()) if "hash" in wheel
             }
             for each in reached
         },
@@ -186,6 +188,12 @@ def _facts(lock: Mapping[str, Any], plan: PythonPlan) -> dict[str, Any]:
             if each["name"] in asked and each["name"] in python.SUPPLIED_BY_LAMBDA
         },
     }
+
+
+def _file(wheel: Mapping[str, Any]) -> str:
+    """Its name: a wheel of an index has a URL, one of a flat index may have a path, one beside the lock only this."""
+    place = next((wheel[key] for key in ("url", "path", "filename") if key in wheel), "")
+    return str(place).rpartition("/")[2]
 
 
 def _internal(name: str) -> Component:

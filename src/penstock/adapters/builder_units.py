@@ -96,7 +96,7 @@ class Units:
         plan: PythonPlan | NodePlan
         with self._files.watching() as seen:
             if unit.language == "python":
-                plan = self._pythons.plan(unit.service.path, unit.service.build)
+                plan = self._pythons.plan(unit.service.path, unit.service.build).for_target(target)
             else:
                 plan = self._nodes.plan(workspace, unit.service.path, unit.service.build)
             tools = self._tools(unit.language)

@@ -42,27 +42,52 @@ def commit_and_branch(commands: Commands, root: Path, environ: Mapping[str, str]
     return ("" if commit == "(initial)" else commit), branch, any(not line.startswith("#") for line in lines)
 
 
-def changed_since(commands: Commands, root: Path, ref: str) -> tuple[str, ...]:
-    """Files below `root` (POSIX, relative to it) that differ from a commit: edited, new, untracked, deleted.
+def left_at(commands: Commands, root: Path, ref: str) -> str:
+    """The commit (hex) where the branch at hand left `ref`: the last one that both have, `ref` itself when it is older.
 
-    Raises UsageError when git does not know the commit.
+    So what others have since added to `ref` is not told as a change of this branch's. Raises UsageError when git does
+    not know the commit, or not how the two belong together.
+    """
+    hint = "name a commit, branch or tag; in CI: git fetch"
+    if ref.startswith("-"):  # nothing in git is called so, and its commands would take it for an option
+        raise UsageError(f"git cannot compare with {ref}: that is no name of a commit", hint=hint)
+    given = commands.run(Command(argv=("git", "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}"), cwd=root))
+    if given.status != 0:
+        said = _first_line(given.stderr) or "it knows no such commit here"
+        raise UsageError(f"git cannot compare with {ref}: {said}", hint=hint)
+    commit = given.stdout.strip()
+    common = commands.run(Command(argv=("git", "merge-base", commit, "HEAD"), cwd=root))
+    if common.status != 0:
+        said = _first_line(common.stderr) or "this branch and it have no commit in common here"
+        raise UsageError(
+            f"git cannot compare with {ref}: {said}",
+            hint="in a clone that is not whole, fetch the rest: git fetch --unshallow (fetch-depth: 0 of the checkout)",
+        )
+    return common.stdout.split()[0]
+
+
+def changed_since(commands: Commands, root: Path, commit: str) -> tuple[str, ...]:
+    """Files below `root` (POSIX, relative to it) that differ from a commit (hex): edited, new, untracked, deleted.
+
+    A file that was moved counts at both places. Raises UsageError when git does not know the commit.
     """
     differ = commands.run(
-        Command(argv=("git", "diff", "--name-only", "--no-renames", "--relative", "-z", ref, "--", "."), cwd=root)
+        Command(argv=("git", "diff", "--name-only", "--no-renames", "--relative", "-z", commit, "--", "."), cwd=root)
     )
     if differ.status != 0:
-        said = (differ.stderr.strip().splitlines() or ["it said nothing"])[0]
-        raise UsageError(
-            f"git cannot compare with {ref}: {said}", hint="name a commit, branch or tag; in CI: git fetch"
-        )
+        raise UsageError(f"git cannot compare with {commit}: {_first_line(differ.stderr) or 'it does not say why'}")
     untracked = commands.run(Command(argv=("git", "ls-files", "--others", "--exclude-standard", "-z"), cwd=root))
     return tuple(sorted({path for path in f"{differ.stdout}{untracked.stdout}".split("\0") if path}))
 
 
-def text_at(commands: Commands, root: Path, ref: str, path: str) -> str | None:
-    """The text that a file below `root` had in a commit; None when it was not there."""
-    shown = commands.run(Command(argv=("git", "show", f"{ref}:./{path}"), cwd=root))
+def text_at(commands: Commands, root: Path, commit: str, path: str) -> str | None:
+    """The text that a file below `root` had in a commit (hex); None when it was not there."""
+    shown = commands.run(Command(argv=("git", "show", f"{commit}:./{path}"), cwd=root))
     return shown.stdout if shown.status == 0 else None
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0]
 
 
 def _ci_branch(environ: Mapping[str, str]) -> str:

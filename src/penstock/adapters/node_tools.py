@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import platform
 import re
@@ -29,7 +30,12 @@ if TYPE_CHECKING:
     from penstock.ports import Clock, CommandResult, Commands, EventSink
 
 ESBUILD = "0.28.2"
-"""What bundles the code of a workspace that has no esbuild of its own."""
+"""What bundles the code of a workspace that has no esbuild of its own, or one that is too old."""
+_OLDEST_ESBUILD = (0, 17)
+"""It knows all that is asked of it; `alias` came with 0.16.5: https://github.com/evanw/esbuild/blob/main/CHANGELOG-2022.md
+"""
+TYPESCRIPT = "6.0.3"
+"""What knows the types of a workspace that has no TypeScript which can be called: 7 cannot."""
 _NEWEST_YARN_1 = "1.22.22"
 _NEWEST_YARN = "4"
 _INSTALL_PATIENCE = 600.0
@@ -62,6 +68,7 @@ class NodeTools:
         self._lock = threading.RLock()
         self._tools: dict[tuple[Manager, str], Tool] = {}
         self._installed: set[tuple[Path, str]] = set()
+        self._refused: dict[tuple[Path, str], BuildFailed] = {}
         self._held: tuple[int, ...] = ()
 
     def install(self, folder: Path, lock_name: str, requires: str) -> None:
@@ -74,9 +81,15 @@ class NodeTools:
             if (folder, requires) in self._installed or self._fits(folder, lock_name, requires):
                 self._installed.add((folder, requires))
                 return
+            if (folder, requires) in self._refused:  # whoever asks next would wait for the same answer
+                raise self._refused[folder, requires]
             with self.alone():
                 if not self._fits(folder, lock_name, requires):
-                    self._install(folder, manager)
+                    try:
+                        self._install(folder, manager)
+                    except BuildFailed as error:
+                        self._refused[folder, requires] = error
+                        raise
                     self._cache.keep_note("node-modules", requires, {"times": self._marks(folder)})
             self._installed.add((folder, requires))
 
@@ -138,6 +151,8 @@ class NodeTools:
             package = above / "node_modules" / "esbuild"
             if package.is_dir():
                 real = Path(os.path.realpath(package))
+                if version(real) < _OLDEST_ESBUILD:
+                    break
                 candidates = (real.parent / wanted, real / "node_modules" / wanted, above / "node_modules" / wanted)
                 for candidate in candidates:
                     if (candidate / "bin" / "esbuild").is_file():
@@ -151,6 +166,13 @@ class NodeTools:
                 break
         return self._own_esbuild(wanted)
 
+    @staticmethod
+    def esbuild_library(program: Path) -> Path:
+        """What Node.js loads of the esbuild that a program belongs to."""
+        packages = program.parents[3]  # <packages>/@esbuild/<machine>/bin/esbuild
+        inner = packages.parent / "lib" / "main.js"
+        return inner if inner.is_file() else packages / "esbuild" / "lib" / "main.js"
+
     def _own_esbuild(self, binary: str) -> Path:
         """An esbuild of ours, for a workspace that has none among its packages."""
         home = self._cache.folder / "tools" / f"esbuild-{ESBUILD}"
@@ -159,6 +181,15 @@ class NodeTools:
             if not program.is_file():
                 self._fetch("esbuild", f"esbuild@{ESBUILD}", home)
         return program
+
+    def typescript(self) -> Path:
+        """A TypeScript of ours, as Node.js loads it."""
+        home = self._cache.folder / "tools" / f"typescript-{TYPESCRIPT}"
+        library = home / "node_modules" / "typescript" / "lib" / "typescript.js"
+        with self._lock:
+            if not library.is_file():
+                self._fetch("typescript", f"typescript@{TYPESCRIPT}", home)
+        return library
 
     def _fits(self, folder: Path, lock_name: str, requires: str) -> bool:
         """Whether we saw these packages installed from this lock, and nobody has touched them since."""
@@ -220,6 +251,7 @@ class NodeTools:
         """The pnpm on the path when it is of the wanted major version, else one of our own in the cache."""
         found = self._commands.find("pnpm")
         if found is not None:
+            self._cache.folder.mkdir(parents=True, exist_ok=True)  # outside of any workspace that asks for another one
             result = self._commands.run(Command(argv=(str(found), "--version"), cwd=self._cache.folder, timeout=60))
             if result.status == 0 and result.stdout.strip().partition(".")[0] == wanted.partition(".")[0]:
                 return Tool(program=(str(found),), env={})
@@ -242,12 +274,13 @@ class NodeTools:
         env = {"PENSTOCK_YARN": "berry", "YARN_ENABLE_TELEMETRY": "0"}
         own = re.search(r"^yarnPath:\s*[\"']?([^\s\"']+)", text, re.MULTILINE)
         if own is not None and (folder / own[1]).is_file():
-            return Tool(program=(str(self._node()), str(folder / own[1])), env=env)
+            return Tool(program=(str(self.node()), str(folder / own[1])), env=env)
         version = wanted if re.match(r"[2-9]", wanted) else _NEWEST_YARN
         tool = self._fetched("yarn", "@yarnpkg/cli-dist", version, "bin/yarn.js")
         return Tool(program=tool.program, env={**tool.env, **env})
 
-    def _node(self) -> Path:
+    def node(self) -> Path:
+        """Node.js itself. Raises ToolMissing."""
         found = self._commands.find("node")
         if found is None:
             raise ToolMissing("node is not on this machine", hint="install Node.js 20 or later: https://nodejs.org")
@@ -264,23 +297,39 @@ class NodeTools:
             self._fetch(name, f"{package}@{version}", home)
         script = next((script for script in scripts if script.is_file()), scripts[0])
         path = f"{home / 'node_modules/.bin'}{os.pathsep}{os.environ.get('PATH', '')}"
-        return Tool(program=(str(self._node()), str(script)), env={"PATH": path})
+        return Tool(program=(str(self.node()), str(script)), env={"PATH": path})
 
     def _fetch(self, name: str, package: str, home: Path) -> None:
-        with self.step(f"fetch {name}", package.rpartition("@")[2]):
-            self.fetch_package(("install", "--no-save", "--no-audit", "--no-fund"), package, home)
-
-    def fetch_package(self, words: tuple[str, ...], package: str, home: Path) -> None:
-        """Let npm put a package (`name@version`) below `home`. Raises BuildFailed with its words."""
-        npm = self._npm()
-        with self._cache.scratch() as scratch:
-            argv = (*npm.program, *words, "--prefix", str(scratch / "home"), package)
-            result = self._commands.run(Command(argv=argv, cwd=scratch, timeout=_INSTALL_PATIENCE))
-            if result.status != 0:
-                raise BuildFailed(f"npm could not fetch {package}:\n{said(result)}", hint="is the registry in reach?")
+        """Let npm put a package (`name@version`) below `home`."""
+        with self.step(f"fetch {name}", package.rpartition("@")[2]), self._cache.scratch() as scratch:
+            words = ("install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(scratch / "home"))
+            self._npm_fetches(package, words, scratch)
             home.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # another process was first, and its copy is as good
                 (scratch / "home").rename(home)
+
+    def pack(self, package: str, folder: Path, into: Path, *, fresh: bool) -> Path:
+        """Bring a package's archive (`name@version`) from the registry that `folder` is set to; where it lies.
+
+        npm takes what it has kept, unless it is to be `fresh`.
+        """
+        name, _, version = package.rpartition("@")
+        words = (
+            "pack",
+            "--prefer-online" if fresh else "--prefer-offline",
+            "--ignore-scripts",
+            "--workspaces=false",
+            f"--pack-destination={into}",
+        )
+        with self.step(f"fetch {name}", version):
+            self._npm_fetches(package, words, folder)
+        return next(into.glob("*.tgz"))
+
+    def _npm_fetches(self, package: str, words: tuple[str, ...], folder: Path) -> None:
+        argv = (*self._npm().program, *words, package)
+        result = self._commands.run(Command(argv=argv, cwd=folder, timeout=_INSTALL_PATIENCE))
+        if result.status != 0:
+            raise BuildFailed(f"npm could not fetch {package}:\n{said(result)}", hint="is the registry in reach?")
 
     @contextlib.contextmanager
     def step(self, step: str, detail: str) -> Iterator[None]:
@@ -322,8 +371,18 @@ def _wanted_version(folder: Path, manager: Manager) -> str:
     return node.pnpm_for(lock.read_text(encoding="utf-8")) if lock.is_file() else node.NEWEST_KNOWN_PNPM
 
 
+def version(package: Path) -> tuple[int, ...]:
+    """The first two numbers of a package's version; zero when its package.json does not say."""
+    try:
+        text = json.loads((package / "package.json").read_bytes())["version"]
+        return tuple(int(part) for part in str(text).split(".")[:2])
+    except (OSError, ValueError, KeyError):
+        return (0,)
+
+
 def said(result: CommandResult) -> str:
     """The last lines of what a program said."""
     told = f"{result.stdout}\n{result.stderr}".splitlines()
     lines = [line.rstrip() for line in told if line.strip() and not _ITS_OWN.match(line)]
+    lines = [line for line in lines if not line.startswith("npm warn")] or lines
     return "\n".join(lines[-40:]) or "it said nothing"

@@ -39,6 +39,7 @@ def read_source(root: Path) -> Source:
         raise UsageError(f"there is no folder {root}", hint="give the workspace's folder with --workspace")
     reader = _Reader(root.resolve())
     reader.read(ROOT_FILE)
+    reader.read(NODE_FILE)
     raw = reader.files.get(ROOT_FILE)
     parsed = parse_toml(ROOT_FILE, raw) if raw is not None else None
     if isinstance(parsed, tuple):

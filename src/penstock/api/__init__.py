@@ -101,16 +101,21 @@ class Penstock(Wiring):
         return self.builder.why(self.workspace, names, self.targets)
 
     def affected(self, since: str) -> Mapping[str, Sequence[str]]:
-        """Services that changes since a commit touch, each with the files; builds nothing. Raises UsageError."""
-        from penstock.adapters.git import changed_since, text_at  # noqa: PLC0415 - one verb asks
+        """Services that changes since this branch left a commit touch, each with the files; builds nothing.
+
+        Raises UsageError when git cannot tell.
+        """
+        from penstock.adapters.git import changed_since, left_at, text_at  # noqa: PLC0415 - one verb asks
 
         commands = RealCommands()
-        changed = changed_since(commands, self.root, since)
-        return self.builder.affected(self.workspace, changed, lambda path: text_at(commands, self.root, since, path))
+        commit = left_at(commands, self.root, since)
+        changed = changed_since(commands, self.root, commit)
+        return self.builder.affected(self.workspace, changed, lambda path: text_at(commands, self.root, commit, path))
 
     def weigh(self, service: str, depth: int = 2) -> Sequence[tuple[Artifact, Sequence[Weight]]]:
         """What weighs what in a service's artifacts, built when they are not up to date."""
-        return [(artifact, self.builder.weigh(artifact, depth)) for artifact in self.build((service,))]
+        made = self.builder.build(self.workspace, (service,), self.targets)
+        return [(artifact, self.builder.weigh(artifact, depth)) for artifact in made]
 
     def render(self) -> Sequence[Path]:
         """Write the Terraform roots of all environments; the files that changed."""
@@ -164,11 +169,11 @@ class Penstock(Wiring):
         )
         return deploy(self.world, request, self.targets, confirm)
 
-    def switch(self) -> Moved:
+    def switch(self, *, why: str = "") -> Moved:
         """Send traffic to the release that waits."""
         from penstock.operations.switch import switch  # noqa: PLC0415
 
-        return switch(self.world)
+        return switch(self.world, why=why)
 
     def tell(self, verb: Verb, *, why: str = "") -> Told:
         """Say something to the rollout under way: pause, resume, promote."""
@@ -182,7 +187,7 @@ class Penstock(Wiring):
         from penstock.operations.rollout_store import RolloutStore  # noqa: PLC0415
 
         if RolloutStore(self.world.objects).under_way() is None:
-            return self.switch()
+            return self.switch(why=why)
         return tell(self.world, "promote", why=why)
 
     def abort(self, *, why: str = "") -> Aborted:
@@ -191,11 +196,11 @@ class Penstock(Wiring):
 
         return abort(self.world, why=why)
 
-    def rollback(self, *, to: str | None = None, services: Sequence[str] = ()) -> Moved:
+    def rollback(self, *, to: str | None = None, services: Sequence[str] = (), why: str = "") -> Moved:
         """Go back to the release before, a named one, or with some services only."""
         from penstock.operations.switch import rollback  # noqa: PLC0415
 
-        return rollback(self.world, to=to, services=services)
+        return rollback(self.world, to=to, services=services, why=why)
 
     def approve(self, what: str, *, why: str = "") -> Approval | Told:
         """Say yes, as the STS caller, to a saved plan or to the step of a release's rollout that waits for it."""

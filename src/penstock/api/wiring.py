@@ -111,7 +111,7 @@ class Wiring:
         if not environment.build_cache:
             return None
         if "world" not in self.__dict__:  # a deploy is on its way there in any case
-            if environment.is_local and self.local_aws.status().pid is None:
+            if environment.is_local and not self._runs_locally():
                 return None
             if self.endpoint(environment) is None and not has_credentials(self._environ):
                 return None
@@ -121,6 +121,15 @@ class Wiring:
             self.workspace.name,
             lambda text: self._events.emit(Note(text=text, level="warning")),
         )
+
+    def _runs_locally(self) -> bool:
+        """Whether the embedded AWS of this workspace answers; somebody else's at its port is not ours."""
+        from penstock.model.errors import LocalAwsFault  # noqa: PLC0415
+
+        try:
+            return self.local_aws.status().pid is not None
+        except LocalAwsFault:
+            return False
 
     @cached_property
     def targets(self) -> Mapping[str, Target]:
@@ -209,6 +218,7 @@ class Wiring:
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
         from penstock.adapters.processes import is_alive, this_machine  # noqa: PLC0415
+        from penstock.adapters.webhooks import HttpWebhooks  # noqa: PLC0415
 
         workspace = self.workspace
         environment = workspace.environment
@@ -245,6 +255,7 @@ class Wiring:
             metrics=AwsMetrics(session),
             alarms=AwsAlarms(session),
             notices=AwsNotices(session),
+            webhooks=HttpWebhooks(),
             terraform=self.terraform,
             builds=lambda: self.builder,
             modules=shipped_modules,

@@ -15,12 +15,21 @@ if TYPE_CHECKING:
 _MANIFEST = "service.toml"
 
 
+_IN_WORDS = ("tool ", "option ", "handler ", "target")
+"""Inputs whose values say something to people; all others are digests."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputChange:
-    """One input of a recipe, by the label that people know it by: `source users/app.py`, `lock pydantic 2.11`."""
+    """One input of a recipe, by the label that people know it by: `source users/app.py`, `lock pydantic`.
+
+    `before` and `now` are its values, such as versions, where these are words and not digests.
+    """
 
     input: str
     what: Literal["added", "removed", "changed"]
+    before: str = ""
+    now: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +59,40 @@ class Reach:
 
 
 def between(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[InputChange, ...]:
-    """The inputs that differ, sorted by name."""
-    found = []
-    for name in sorted({*before, *now}):
-        if name not in before:
-            found.append(InputChange(input=name, what="added"))
-        elif name not in now:
-            found.append(InputChange(input=name, what="removed"))
-        elif before[name] != now[name]:
-            found.append(InputChange(input=name, what="changed"))
-    return tuple(found)
+    """The inputs that differ, sorted by name; a locked package of which another version came in place of one, once."""
+    gone, come = before.keys() - now.keys(), now.keys() - before.keys()
+    found = [_change(name, "changed", before, now) for name in before.keys() & now.keys() if before[name] != now[name]]
+    for package, (old, new) in _versions(gone, come).items():
+        if len(old) == len(new) == 1:
+            found.append(InputChange(input=package, what="changed", before=old[0], now=new[0]))
+            gone, come = gone - {f"{package} {old[0]}"}, come - {f"{package} {new[0]}"}
+    found += [_change(name, "removed", before, now) for name in gone]
+    found += [_change(name, "added", before, now) for name in come]
+    return tuple(sorted(found, key=lambda one: one.input))
+
+
+def of_packages(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[InputChange, ...]:
+    """The same of locked packages that are no inputs by themselves: versions by name."""
+    return between(*({f"lock {name} {version}": version for name, version in one.items()} for one in (before, now)))
+
+
+def _versions(gone: Collection[str], come: Collection[str]) -> dict[str, tuple[list[str], list[str]]]:
+    """Versions that went and came, by `lock pydantic`."""
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    for side, names in enumerate((gone, come)):
+        for name in names:
+            package, _, version = name.rpartition(" ")
+            if package.startswith("lock "):
+                found.setdefault(package, ([], []))[side].append(version)
+    return found
+
+
+def _change(
+    name: str, what: Literal["added", "removed", "changed"], before: Mapping[str, str], now: Mapping[str, str]
+) -> InputChange:
+    if not name.startswith(_IN_WORDS):
+        return InputChange(input=name, what=what)
+    return InputChange(input=name, what=what, before=before.get(name, ""), now=now.get(name, ""))
 
 
 def parts(recipe: Recipe) -> dict[str, str]:

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+_GIVEN = 2
+"""Lambda calls a handler with event and context (https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html)."""
+_PLAIN = (
+    ast.Constant, ast.Dict, ast.List, ast.Set, ast.Tuple, ast.JoinedStr, ast.UnaryOp, ast.ListComp, ast.SetComp,
+    ast.DictComp, ast.GeneratorExp,
+)  # fmt: skip
 _COMPILE = """
 import ast, sys
 try:
@@ -43,12 +49,9 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
     except SyntaxError:
         return  # newer syntax than ours, or an error that the check of all sources tells with file and line
     names = set(_defined(tree.body))
-    if (value := _constant(tree.body, name)) is not None:
-        raise BuildFailed(
-            f"handler {handler}: {name} in {path} is {value}, which cannot be called",
-            where=where,
-            hint=f"let {name} be a function of event and context",
-        )
+    if (fault := _fault(tree.body, name)) is not None:
+        what, hint = fault
+        raise BuildFailed(f"handler {handler}: {name} in {path} {what}", where=where, hint=hint)
     if name not in names and not names & {"*", "__getattr__"}:
         raise BuildFailed(
             f"handler {handler}: {path} does not define {name}",
@@ -74,18 +77,51 @@ def syntax_command(interpreter: Path, file: Path) -> Command:
     return Command(argv=(str(interpreter), "-I", "-S", "-c", _COMPILE, str(file)), timeout=60)
 
 
-def _constant(body: list[ast.stmt], name: str) -> str | None:
-    """What the name is in the end, when that is plain to see and cannot be called: a number, a text, a list."""
-    found: str | None = None
+def _fault(body: list[ast.stmt], name: str) -> tuple[str, str] | None:
+    """Why what the name is in the end cannot be called as Lambda does, when that is plain to see, and what to do."""
+    found: tuple[str, str] | None = None
     for statement in body:
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and statement.value is not None:
-            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-            if any(isinstance(one, ast.Name) and one.id == name for one in targets):
-                plain = isinstance(statement.value, ast.Constant | ast.Dict | ast.List | ast.Set | ast.JoinedStr)
-                found = ast.unparse(statement.value)[:40] if plain else None
-        elif name in set(_defined([statement])):
-            found = None
+        match statement:
+            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) if _assigns(statement, name):
+                found = _fault_of_value(value, name)
+            case ast.FunctionDef(name=defined) | ast.AsyncFunctionDef(name=defined) if defined == name:
+                # What a decorator makes of it is for the run to say.
+                found = None if statement.decorator_list else _fault_of_function(statement, name)
+            case _ if name in set(_defined([statement])):
+                found = None
+            case _:
+                pass
     return found
+
+
+def _assigns(statement: ast.Assign | ast.AnnAssign, name: str) -> bool:
+    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+    return any(isinstance(one, ast.Name) and one.id == name for one in targets)
+
+
+def _fault_of_value(value: ast.expr, name: str) -> tuple[str, str] | None:
+    if isinstance(value, ast.Lambda):
+        return _fault_of_arguments(value.args, name)
+    if isinstance(value, _PLAIN):
+        return f"is {ast.unparse(value)[:40]}, which cannot be called", f"let {name} be a function of event and context"
+    return None
+
+
+def _fault_of_function(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> tuple[str, str] | None:
+    if isinstance(function, ast.AsyncFunctionDef):
+        # The runtime interface client turns the answer into JSON, and a coroutine is none.
+        hint = f"def {name}(event, context): return asyncio.run(…)"
+        return "is a coroutine function, which Lambda does not await", hint
+    return _fault_of_arguments(function.args, name)
+
+
+def _fault_of_arguments(args: ast.arguments, name: str) -> tuple[str, str] | None:
+    places = [*args.posonlyargs, *args.args]
+    needed = len(places) - len(args.defaults)
+    takes_two = needed <= _GIVEN and (len(places) >= _GIVEN or args.vararg is not None)
+    if takes_two and None not in args.kw_defaults:
+        return None
+    return "does not take event and context, which Lambda calls it with", f"def {name}(event, context): …"
 
 
 def _defined(body: list[ast.stmt]) -> Iterator[str]:

@@ -19,6 +19,7 @@ _AT_COLUMN_0 = re.compile(
     rb"|from[ \t]+(?P<base>[.\w]+)[ \t]+import[ \t]*(?P<names>\([^)]*\)|[^\n#;]*))",
     re.MULTILINE,
 )
+_BY_TEXT = frozenset({"import_module", "__import__"})
 _ABSENCE = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 _REMEMBERED = 1024
@@ -38,7 +39,10 @@ class Import:
 
 @lru_cache(maxsize=_REMEMBERED)
 def exact(content: bytes) -> tuple[Import, ...]:
-    """Every import statement of a module, weighed. Raises SyntaxError or ValueError."""
+    """Every import of a module, weighed: statements, and calls that name a module by a text.
+
+    Raises SyntaxError or ValueError.
+    """
     return tuple(_statements(ast.parse(content).body, "always"))
 
 
@@ -63,7 +67,10 @@ def quick(content: bytes) -> tuple[Import, ...]:
 
 @lru_cache(maxsize=_REMEMBERED)
 def bound(content: bytes) -> frozenset[str] | None:
-    """Every name that a module binds somewhere; None when it may bind others as well. Raises SyntaxError."""
+    """Every name that a module binds somewhere, `*` for those of other modules; None when it may bind any.
+
+    Raises SyntaxError.
+    """
     if any(mark in content for mark in (b"__getattr__", b"globals()", b"sys.modules", b"setattr(", b"exec(")):
         return None
     names: set[str] = set()
@@ -79,7 +86,7 @@ def bound(content: bytes) -> frozenset[str] | None:
                 names.add(name)
             case _ if type(node).__name__ == "TypeAlias":
                 names.add(node.name.id)  # type: ignore[attr-defined] # Python 3.12's
-    return None if "*" in names else frozenset(names)
+    return frozenset(names)
 
 
 def _statements(body: list[ast.stmt], weight: Weight) -> Iterator[Import]:  # noqa: C901 - one case for each kind
@@ -110,7 +117,29 @@ def _statements(body: list[ast.stmt], weight: Weight) -> Iterator[Import]:  # no
                 for case in statement.cases:
                     yield from _statements(case.body, "maybe")
             case _:
-                pass
+                yield from _by_text(statement, weight)
+
+
+def _by_text(node: ast.AST, weight: Weight) -> Iterator[Import]:
+    """`importlib.import_module("a.b")`, `import_module(".b", __package__)` and `__import__("a")` within a statement."""
+    if isinstance(node, ast.Call) and node.args and _called(node) in _BY_TEXT:
+        name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+        if isinstance(name, str) and (not name.startswith(".") or _is_from_here(node)):
+            plain = name.lstrip(".")
+            yield Import(plain, (), len(name) - len(plain), node.lineno, weight)
+    inner: Weight = "later" if isinstance(node, ast.Lambda) and weight == "always" else weight
+    for child in ast.iter_child_nodes(node):
+        yield from _by_text(child, inner)
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+
+
+def _is_from_here(call: ast.Call) -> bool:
+    """Whether a relative name begins at the module's own package."""
+    given = [*call.args[1:2], *(word.value for word in call.keywords if word.arg == "package")]
+    return any(isinstance(one, ast.Name) and one.id == "__package__" for one in given)
 
 
 def _catches(kind: ast.expr | None) -> bool:

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from penstock.build.archive import Member
 
 UNZIPPED_MAX = 250 * 1024 * 1024
 """Bytes."""
@@ -26,18 +25,21 @@ FILES_MAX = 0xFFFF
 _SHOWN = 5
 
 
-def check_size(unit: str, members: Iterable[Member], *, limit: int = UNZIPPED_MAX) -> int:
-    """The unzipped size in bytes. Raises BuildFailed with the biggest packages when Lambda would refuse it."""
+def check_size(where: str, files: Iterable[tuple[str, int]], *, limit: int = UNZIPPED_MAX) -> int:
+    """The unzipped size in bytes; `files` are names in the ZIP with theirs.
+
+    Raises BuildFailed with the biggest packages when Lambda would refuse it.
+    """
     weights, counts = Counter[str](), Counter[str]()
-    for member in members:
-        top = member.name.partition("/")[0]
-        weights[top] += member.size
+    for name, size in files:
+        top = name.partition("/")[0]
+        weights[top] += size
         counts[top] += 1
     if counts.total() > FILES_MAX:
         most = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(_SHOWN))
         raise BuildFailed(
             f"{counts.total():,} files are more than a ZIP holds ({FILES_MAX:,})",
-            where=unit,
+            where=where,
             hint=f"leave out or pack together what is most: {most}",
         )
     total = weights.total()
@@ -46,7 +48,7 @@ def check_size(unit: str, members: Iterable[Member], *, limit: int = UNZIPPED_MA
         raise BuildFailed(
             f"{total / 2**20:.1f} MB unzipped are over Lambda's quota "
             f"'Deployment package (.zip file archive) size' of {limit / 2**20:.0f} MB",
-            where=unit,
+            where=where,
             hint=f"leave out or split what weighs most: {biggest}",
         )
     return total
@@ -60,4 +62,19 @@ def direct_upload_note(unit: str, size: int, unzipped: int) -> str:
         f"{unit}: its ZIP of {size / 2**20:.1f} MB is over the {DIRECT_UPLOAD_MAX / 2**20:.0f} MB of a direct upload "
         f"to Lambda. Penstock uploads through S3, where only the {UNZIPPED_MAX / 2**20:.0f} MB unzipped count: "
         f"it has {unzipped / 2**20:.1f} MB"
+    )
+
+
+def layers_note(unit: str, unzipped: int, layers: Collection[str], *, fresh: bool) -> str:
+    """What to tell of layers, which the quota counts and nobody here can: Lambda tells their size as ZIPs only.
+
+    Empty without layers, and for a ZIP that is not `fresh` and leaves them more than half of the quota.
+    """
+    if not layers or (not fresh and unzipped <= UNZIPPED_MAX // 2):
+        return ""
+    room = UNZIPPED_MAX - unzipped
+    return (
+        f"{unit}: its layers count against the {UNZIPPED_MAX / 2**20:.0f} MB unzipped as well, and how big they are is "
+        f"not known here: beside its own {unzipped / 2**20:.1f} MB there are {room / 2**20:.1f} MB "
+        f"for {', '.join(sorted(layers))}"
     )

@@ -1,7 +1,8 @@
 """uv.lock, read without uv: what one project of it reaches, so that a recipe holds its own dependencies only.
 
 Format: https://docs.astral.sh/uv/concepts/projects/layout/#the-lockfile (version 1). Markers are not evaluated: every
-dependency that some platform may need is part of the answer, and uv picks from it.
+dependency that some platform may need is part of the answer. uv picks the external ones from it, and with local ones it
+is told when they are meant.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.build.markers import both
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -29,12 +31,16 @@ class Locked:
     """What a project reaches in a lock.
 
     `packages` maps `name version` to a digest of everything that the lock says about it. `internal` maps the names of
-    local packages to their folders, relative to the lock, the project itself left out.
+    local packages to their folders, relative to the lock, the project itself left out; `conditions` has the markers of
+    those that not every target needs, of which one has to apply.
     """
 
     name: str
     packages: Mapping[str, str]
     internal: Mapping[str, str]
+    conditions: Mapping[str, list[str]]
+    archives: list[str]
+    """Wheels and packed sources that it names by their paths, relative to the lock."""
     edges: str
     """Digest of how external packages are asked for. Projects with equal edges get equal requirements from uv."""
 
@@ -44,6 +50,8 @@ class Locked:
             "name": self.name,
             "packages": dict(self.packages),
             "internal": dict(self.internal),
+            "conditions": dict(self.conditions),
+            "archives": list(self.archives),
             "edges": self.edges,
         }
 
@@ -52,7 +60,6 @@ def reached(
     packages: Packages,
     folder: str,
     *,
-    where: str,
     without: Collection[str] = (),
     groups: Collection[str] = (),
     extras: Collection[str] = (),
@@ -61,7 +68,7 @@ def reached(
 
     `groups` and `extras` are those of the project itself that count as well.
 
-    None when the lock has no project there. Raises BuildFailed for what is not understood.
+    None when the lock has no project there.
     """
     by_name: dict[str, list[dict[str, Any]]] = {}
     for package in packages:
@@ -69,30 +76,38 @@ def reached(
     root = next((package for package in packages if _folder(package) == posixpath.normpath(folder)), None)
     if root is None:
         return None
-    external: dict[str, str] = {}
+    external: Packages = []
     internal: dict[str, str] = {}
+    conditions: dict[str, set[str]] = {}
     edges: set[str] = set()
-    seen: set[tuple[str, str, str]] = set()
-    queue: deque[tuple[dict[str, Any], str]] = deque([(root, "")])
+    seen: set[tuple[str, str, str, str]] = set()
+    queue: deque[tuple[dict[str, Any], str, str]] = deque([(root, "", "")])
     while queue:
-        package, extra = queue.popleft()
-        key = (package["name"], package.get("version", ""), extra)
+        package, extra, condition = queue.popleft()
+        key = (package["name"], package.get("version", ""), extra, condition)
         if key in seen:
             continue
         seen.add(key)
         local = _folder(package)
         if package is not root and local is not None:
             internal[package["name"]] = local
+            conditions.setdefault(package["name"], set()).add(condition)
         elif package is not root:
-            _refuse_archive(package, where)
-            external[f"{package['name']} {package.get('version', '')}".strip()] = _digest(package)
+            external.append(package)
         asked = (*groups, *extras) if package is root else ()
         for dependency in (*_dependencies(package, extra), *_asked_for(package, asked)):
             if dependency["name"] not in without:
-                queue.extend(_choices(by_name, dependency))
+                queue.extend(_choices(by_name, dependency, condition))
             if local is not None:
                 edges |= _edge(root["name"], dependency, by_name)
-    return Locked(name=root["name"], packages=external, internal=internal, edges=_digest({"edges": sorted(edges)}))
+    return Locked(
+        name=root["name"],
+        packages={f"{one['name']} {one.get('version', '')}".strip(): _digest(one) for one in external},
+        internal=internal,
+        conditions={name: sorted(markers) for name, markers in conditions.items() if "" not in markers},
+        archives=sorted({one["source"]["path"] for one in external if "path" in one.get("source", {})}),
+        edges=_digest({"edges": sorted(edges)}),
+    )
 
 
 def parse(text: str, *, where: str) -> Packages:
@@ -105,16 +120,6 @@ def parse(text: str, *, where: str) -> Packages:
     if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
         raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
     return list(packages)
-
-
-def _refuse_archive(package: Mapping[str, Any], where: str) -> None:
-    """A wheel lying about in the workspace would silently be left out."""
-    if "path" in package.get("source", {}):
-        raise BuildFailed(
-            f"{package['name']} is a local archive ({package['source']['path']}), which is not understood yet",
-            where=where,
-            hint="put it in an index, or make its sources a package of the workspace",
-        )
 
 
 def _folder(package: Mapping[str, Any]) -> str | None:
@@ -146,15 +151,19 @@ def _asked_for(package: Mapping[str, Any], names: Collection[str]) -> Iterator[M
 
 
 def _choices(
-    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any]
-) -> Iterator[tuple[dict[str, Any], str]]:
-    """The packages that a dependency may mean (a lock can hold several versions), with each extra that it asks for."""
+    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any], condition: str
+) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """The packages that a dependency may mean (a lock can hold several versions), with each extra that it asks for.
+
+    And when a local one is meant: `condition` is that of whoever asks.
+    """
     version = dependency.get("version")
     for package in by_name.get(dependency["name"], ()):
         if version is None or package.get("version") == version:
-            yield package, ""
+            meant = both(condition, dependency.get("marker", "")) if _folder(package) is not None else ""
+            yield package, "", meant
             for extra in dependency.get("extra", ()):
-                yield package, extra
+                yield package, extra, meant
 
 
 def _digest(package: Mapping[str, Any]) -> str:

@@ -6,13 +6,15 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.build import node_addon, node_lock
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from penstock.model.artifact import Target
@@ -38,6 +40,7 @@ _REQUIRE = "import{createRequire as penstockRequire}from'node:module';const requ
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
 _ERROR = re.compile(r"^✘ \[ERROR\] ", re.MULTILINE)
 _NO_ERROR = re.compile(r"^▲ \[WARNING\] ", re.MULTILINE)
+_UNRESOLVED = re.compile(r'Could not resolve "([^"]+)"')
 _COUNT = re.compile(r"\d+ (of \d+ )?(errors?|warnings?)( and \d+ errors?)?")
 
 _ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
@@ -100,15 +103,18 @@ def bundle_command(
     form: Literal["esm", "cjs"],
     options: BuildOptions,
     beside: Collection[str] = (),
+    instead: Mapping[str, str] = MappingProxyType({}),
 ) -> Command:
     """Bundle a source file (relative to the workspace) into one minified, tree-shaken file without the SDK.
 
-    `beside` names packages that lie in the ZIP's node_modules instead.
+    `beside` names packages that lie in the ZIP's node_modules instead; `instead` are sources by the modules whose place
+    they take.
     """
     argv = [str(esbuild), source, "--bundle", "--minify", "--tree-shaking=true", "--platform=node"]
     argv += [f"--target=node{target.version}", f"--format={form}", f"--outfile={into / 'bundle'}"]
     argv += [f"--metafile={into / 'meta.json'}", "--log-level=warning", "--color=false", "--charset=utf8"]
     argv += [f"--external:{pattern}" for pattern in (*supplied(options), *options.external, *beside)]
+    argv += [f"--alias:{module}=./{path}" for module, path in sorted(instead.items())]
     argv += [f"--loader:{suffix}=text" for suffix in _TEXTS] + ["--loader:.node=empty"]
     argv += [] if options.source_maps == "none" else ["--sourcemap=external"]
     argv += ["--sources-content=false"] if options.source_maps == "inside" else []
@@ -171,13 +177,60 @@ def asked_for(source: bytes) -> list[str]:
 
 def packages_in(meta: str) -> frozenset[str]:
     """Folders of the packages (relative to the workspace) that a bundle took something from."""
+    return packages_of(json.loads(meta)["inputs"])
+
+
+def packages_of(paths: Iterable[str]) -> frozenset[str]:
+    """Folders of the packages that these files are of, as far as they lie in a node_modules."""
+    found = (package_folder(path) for path in paths)
+    return frozenset(folder for folder in found if folder is not None)
+
+
+def asked_of(meta: str, beside: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Packages of `beside` that a bundle asks for when it runs, with the files (from the workspace) that do."""
+    asked: dict[str, tuple[str, ...]] = {}
+    for path, about in json.loads(meta)["inputs"].items():
+        for one in about["imports"]:
+            name = node_lock.package_of(one["path"]) if one.get("external") else None
+            if name is not None and name in beside:
+                asked[name] = (*asked.get(name, ()), path)
+    return asked
+
+
+def addons_in(meta: str) -> list[str]:
+    """Files with native code that a bundle asks for, and that cannot be in it."""
+    return sorted(path for path in json.loads(meta)["inputs"] if node_addon.is_addon(path))
+
+
+def stray_addon(path: str, packages: Mapping[str, str], *, where: str) -> BuildFailed:
+    """The refusal of native code that is in no package of its own; `packages` are those of the workspace, by folder."""
+    owner = next((name for folder, name in packages.items() if path.startswith(f"{folder}/")), None)
+    (package,) = packages_of([path]) or (None,)
+    if package is not None:
+        hint = "name the package by its own name in package.json, not by an alias"
+    elif owner is not None:
+        hint = f'in service.toml: [build] unbundled = ["{owner}"], if what {owner} exports is JavaScript'
+    else:
+        hint = 'make it a package of the workspace (JavaScript), and in service.toml: [build] unbundled = ["its name"]'
+    return BuildFailed(f"the bundle takes in {path}, and native code cannot be in a bundle", where=where, hint=hint)
+
+
+def looking_for_files(meta: str) -> frozenset[str]:
+    """Names of the packages that ask by `require.resolve` for files beside their own: they cannot be in one file."""
     found = set()
-    for path in json.loads(meta)["inputs"]:
-        head, mark, tail = path.rpartition("node_modules/")
-        if mark:
-            parts = tail.split("/")
-            found.add(head + mark + "/".join(parts[: 2 if parts[0].startswith("@") else 1]))
+    for path, about in json.loads(meta)["inputs"].items():
+        asked = (one for one in about["imports"] if one.get("kind") == "require-resolve" and one.get("external"))
+        folder = package_folder(path)
+        if folder is not None and any(one["path"].startswith(".") for one in asked):
+            found.add(folder.rpartition("node_modules/")[2])
     return frozenset(found)
+
+
+def package_folder(path: str) -> str | None:
+    """The folder of the package that a file of node_modules is of; None for any other file."""
+    head, mark, tail = path.rpartition("node_modules/")
+    parts = tail.split("/")
+    return head + mark + "/".join(parts[: 2 if parts[0].startswith("@") else 1]) if mark else None
 
 
 def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Command:
@@ -256,6 +309,17 @@ def bundle_failure(stderr: str, unit: str) -> BuildFailed:
     (place, first), *further = errors
     more = [f"{where}: {what}" if where else what for where, what in further]
     return BuildFailed("\n".join([f"esbuild refused it: {first}", *more]), where=place or unit)
+
+
+def unresolved(stderr: str) -> tuple[tuple[str, str], ...]:
+    """Modules that esbuild did not find and the files that ask for them; nothing when something else is wrong, too."""
+    found = []
+    for block in _ERROR.split(stderr)[1:]:
+        module, place = _UNRESOLVED.match(block), _PLACE.search(block)
+        if module is None or place is None:
+            return ()
+        found.append((module[1], place["where"].rpartition(":")[0]))
+    return tuple(found)
 
 
 def _esbuild_error(block: str) -> tuple[str, str]:

@@ -14,12 +14,14 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 _KINDS = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
 _TOOLS = frozenset({"esbuild", "typescript"})
 """Packages of the lock's own folder that decide what becomes of every service."""
 _LINE = re.compile(r"(?P<key>'(?:[^']|'')*'|.+?):(?:\s+(?P<value>.*))?")
+_PNPM_KEY = re.compile(r"/?(?P<name>(?:@[^/]+/)?[^/@]+)[@/](?P<version>[^(_]+)")
+"""`zod@3.25.1(peer@1.0.0)`; before version 9 `/zod@3.25.1`, before version 6 `/zod/3.25.1_peer@1.0.0`."""
 _SCALARS = frozenset({"|", "|-", "|+", ">", ">-", ">+"})
 
 
@@ -50,17 +52,35 @@ def part(lock: Lock, folders: Iterable[str], asked: Collection[str]) -> str | No
 
     None when it holds something that is not understood: then all of it counts.
     """
-    try:
-        found = _of_npm(lock["packages"], folders, asked) if "npm" in lock else _of_pnpm(lock, folders, asked)
-    except (ValueError, LookupError, TypeError, AttributeError):
+    found = _reach(lock, folders, asked)
+    return None if found is None else hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+
+def versions(lock: Lock, folders: Iterable[str], asked: Collection[str]) -> dict[str, str] | None:
+    """Versions by name of the packages that these folders reach, as `part` takes them; several with a comma between."""
+    found = _reach(lock, folders, asked)
+    if found is None:
         return None
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+    by_name: dict[str, set[str]] = {}
+    for key, about in (found if "npm" in lock else found["packages"]).items():
+        if "npm" in lock:
+            by_name.setdefault(key.rpartition("node_modules/")[2], set()).add(str(about.get("version", "")))
+        elif named := _PNPM_KEY.match(key):
+            by_name.setdefault(named["name"], set()).add(named["version"])
+    return {name: ", ".join(sorted(each)) for name, each in by_name.items()}
 
 
 def package_of(module: str) -> str | None:
     """The package that a module is of: `@a/b` of `@a/b/c.js`; None for a path or one of Node's own."""
     match = re.match(r"(?:@[^/]+/)?[^./@][^/]*", module)
     return None if match is None or module.startswith(("node:", "#")) else match[0]
+
+
+def _reach(lock: Lock, folders: Iterable[str], asked: Collection[str]) -> dict[str, Any] | None:
+    try:
+        return _of_npm(lock["packages"], folders, asked) if "npm" in lock else _of_pnpm(lock, folders, asked)
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 # ------------------------------------------------------------------------------------------ pnpm
@@ -75,7 +95,7 @@ def _of_pnpm(lock: dict[str, Any], folders: Iterable[str], asked: Collection[str
 
     def keys(name: str, version: str) -> Iterator[str]:
         if not version.startswith("link:"):
-            found = [each for each in _pnpm_keys(name, version) if each in known]
+            found = [each for each in pnpm_keys(name, version) if each in known]
             yield found[0]
 
     seeds = [key for versions in direct.values() for name, version in versions.items() for key in keys(name, version)]
@@ -89,7 +109,8 @@ def _of_pnpm(lock: dict[str, Any], folders: Iterable[str], asked: Collection[str
     return {"version": lock["lockfileVersion"], "direct": direct, "packages": packages}
 
 
-def _pnpm_keys(name: str, version: str) -> tuple[str, ...]:
+def pnpm_keys(name: str, version: str) -> tuple[str, ...]:
+    """What a package may be called in pnpm's locks, by version of the format and with or without an alias."""
     return (f"{name}@{version}", version, f"/{name}@{version}", f"/{name}/{version}")
 
 
@@ -142,7 +163,7 @@ def _of_npm(packages: dict[str, Any], folders: Iterable[str], asked: Collection[
     ours = ["" if folder == "." else folder for folder in folders]
     tools = {name for kind in _KINDS for name in packages.get("", {}).get(kind, {}) if _decides(name)}
     seeds = {found for folder in ours for found in _asked_by(packages, folder)}
-    seeds |= {found for folder in ours for name in {*asked, *tools} for found in _installed(packages, name, folder)}
+    seeds |= {found for folder in ours for name in {*asked, *tools} for found in installed(packages, name, folder)}
     return {key: packages[key] for key in _reached(seeds, lambda key: _asked_by(packages, key))}
 
 
@@ -151,10 +172,10 @@ def _asked_by(packages: dict[str, Any], key: str) -> Iterator[str]:
     for kind in _KINDS:
         if kind != "devDependencies" or "node_modules" not in key:
             for name in packages[key].get(kind, {}):
-                yield from _installed(packages, name, key)
+                yield from installed(packages, name, key)
 
 
-def _installed(packages: dict[str, Any], name: str, start: str) -> Iterator[str]:
+def installed(packages: Mapping[str, Any], name: str, start: str) -> Iterator[str]:
     """Where Node finds a package from a folder upwards; nothing for one that is not there, or is a folder of ours."""
     above = start
     while (found := posixpath.join(above, "node_modules", name)) not in packages:

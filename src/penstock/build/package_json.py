@@ -7,8 +7,10 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.build import node_sources
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -34,6 +36,15 @@ class PackageJson:
     package_manager: str | None
     entries: tuple[str, ...]
     """Relative paths that `main`, `module` and `exports` lead to; may hold `*`."""
+    given: Mapping[str, tuple[str, ...]]
+    """The same by what is asked for: `.`, `./x`, `./*`."""
+    workspaces: tuple[str, ...]
+    """Patterns of the folders that npm and Yarn take for members of its workspace."""
+
+    def holds(self, folder: str) -> bool:
+        """Whether a folder, relative to this package, is a member of its workspace."""
+        plain = (posixpath.normpath(pattern) for pattern in self.workspaces)
+        return any(fnmatch(folder, pattern.replace("**", "*")) for pattern in plain)
 
 
 def package_json(text: str, *, where: str) -> PackageJson:
@@ -56,6 +67,8 @@ def package_json(text: str, *, where: str) -> PackageJson:
         build_script=script,
         package_manager=content.get("packageManager"),
         entries=tuple(sorted(entries)),
+        workspaces=_workspaces(content.get("workspaces")),
+        given=node_sources.entries(content.get("exports"), (content.get("module"), content.get("main"))),
     )
 
 
@@ -73,6 +86,16 @@ def reached(first: PackageJson, packages: Mapping[str, PackageJson]) -> tuple[st
 
     visit(first)
     return tuple(order)
+
+
+def can_do_without(text: str, name: str) -> bool:
+    """Whether a package's package.json says that another need not be there."""
+    try:
+        content = json.loads(text)
+        peers, optional = content.get("peerDependenciesMeta") or {}, content.get("optionalDependencies") or {}
+        return name in optional or bool((peers.get(name) or {}).get("optional"))
+    except (ValueError, AttributeError):
+        return False
 
 
 def outputs(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, ...]:
@@ -99,6 +122,11 @@ def extended_by(path: str, text: str, packages: Mapping[str, str]) -> tuple[str,
                 place = posixpath.join(packages[owner], name[len(owner) + 1 :])
             found.append(place if place.endswith(".json") else f"{place}.json")
     return tuple(found)
+
+
+def _workspaces(value: Any) -> tuple[str, ...]:
+    listed = value.get("packages") if isinstance(value, dict) else value
+    return tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
 
 
 def _paths(value: Any) -> Iterator[str]:

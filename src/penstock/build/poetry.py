@@ -15,6 +15,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.build.markers import marker_of
 from penstock.build.requirements import Line, normalised
 from penstock.model.errors import BuildFailed
 
@@ -35,6 +36,8 @@ class PoetryLocked:
     pins: tuple[Line, ...]
     options: tuple[str, ...]
     folders: Mapping[str, str]
+    conditions: Mapping[str, tuple[str, ...]]
+    """Markers of folders that not every target needs, of which one has to apply."""
     archives: tuple[str, ...]
     packages: Mapping[str, str]
 
@@ -64,6 +67,7 @@ def reached(
         raise BuildFailed(f"{missing} is not in the lock", where=where, hint="poetry lock")
     roots: list[Line] = []
     folders: dict[str, str] = {}
+    conditions: dict[str, tuple[str, ...]] = {}
     archives: list[str] = []
     seen: dict[str, list[dict[str, Any]]] = {}
     queue = [line for line in wanted if line.name not in without]
@@ -82,6 +86,7 @@ def reached(
             source = package["source"]
             if _source(package) == "directory":
                 folders[line.name] = posixpath.normpath(source["url"])
+                conditions[line.name] = _conditions(package, [one.text for one in wanted if one.name == line.name])
                 queue += [one for one in _needs(package, where) if one.name not in without]
             elif _source(package) == "file":
                 archives.append(posixpath.normpath(source["url"]))
@@ -95,6 +100,7 @@ def reached(
         pins=tuple(pin for found in seen.values() for pin in _pins(found, where)),
         options=tuple(sorted({option for package in kept for option in _index(package)})),
         folders=folders,
+        conditions={name: markers for name, markers in conditions.items() if markers and "" not in markers},
         archives=tuple(archives),
         packages={f"{normalised(package['name'])} {package['version']}": _digest(package) for package in kept},
     )
@@ -250,6 +256,14 @@ def _marker(package: Mapping[str, Any]) -> str:
     if isinstance(value, str):
         return value
     return _python_marker(specifier(str(package.get("python-versions", ""))))
+
+
+def _conditions(package: Mapping[str, Any], asked: Iterable[str]) -> tuple[str, ...]:
+    """When a package is meant: the lock says so since its version 2.1, and before only who asks for it."""
+    markers = package.get("markers")
+    if isinstance(markers, dict):
+        return tuple(str(marker) for marker in markers.values())
+    return (markers,) if isinstance(markers, str) else tuple(marker_of(text) for text in asked)
 
 
 def _remote(package: Mapping[str, Any], line: Line, where: str) -> Line:

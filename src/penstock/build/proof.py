@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import struct
 import unicodedata
 import zlib
 from typing import TYPE_CHECKING
 
+from penstock.build import elf, node_addon
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
     from penstock.model.artifact import Target
 
-_ELF_MACHINES = {62: "x86_64", 183: "arm64", 3: "x86 (32 bits)", 40: "arm (32 bits)"}
 _NATIVE = re.compile(r"\.(so(\.[\d.]+)?|node)$")
 _PYTHON_TAG = re.compile(
     r"^(?P<stem>.+?)\.(?:cpython-(?P<version>\d+t?)[a-z]*-(?P<platform>[\w-]+)|(?P<abi>abi3))\.so$"
@@ -52,7 +51,7 @@ def check_names(members: Iterable[Member], *, where: str) -> None:
 
 
 def check_native(members: Collection[Member], target: Target, *, where: str) -> None:
-    """Raise BuildFailed for a native library that the target cannot load: processor, or Python's ABI."""
+    """Raise BuildFailed for a native library that the target cannot load: processor, or Python's or Node's ABI."""
     if target.platform != "linux":
         return
     loadable = {stem for member in members if (stem := _loadable_stem(member.name, target)) is not None}
@@ -60,6 +59,8 @@ def check_native(members: Collection[Member], target: Target, *, where: str) -> 
         if not _NATIVE.search(member.name):
             continue
         _check_machine(member, target, where)
+        if target.language == "node" and node_addon.is_addon(member.name):
+            _check_addon(member, target, where)
         match = _PYTHON_TAG.match(member.name)
         if match and match["version"] and target.language == "python" and match["stem"] not in loadable:
             made_for = f"{match['version'][0]}.{match['version'][1:]}" + (
@@ -96,21 +97,26 @@ def _loadable_stem(name: str, target: Target) -> str | None:
 
 
 def _check_machine(member: Member, target: Target, where: str) -> None:
-    head = _head(member)
-    if head[:4] != b"\x7fELF":
-        if head[:4] in {b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"} or head[:2] == b"MZ":
-            system = "Windows" if head[:2] == b"MZ" else "macOS"
-            raise BuildFailed(
-                f"{member.name} is made for {system}, and Lambda runs Linux", where=where, hint="build it for Linux"
-            )
-        return  # a linker's script, or a placeholder
-    machine = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)[0]
-    made_for = _ELF_MACHINES.get(machine, f"machine {machine}")
-    if made_for != target.architecture:
+    made_for = elf.system(_head(member))
+    if made_for in {"Windows", "macOS"}:
+        raise BuildFailed(
+            f"{member.name} is made for {made_for}, and Lambda runs Linux", where=where, hint="build it for Linux"
+        )
+    if made_for not in {"", target.architecture}:
         raise BuildFailed(
             f"{member.name} is made for {made_for}, and the target is {target}",
             where=where,
             hint="lock packages that have a wheel or prebuilt binary for the target's processor",
+        )
+
+
+def _check_addon(member: Member, target: Target, where: str) -> None:
+    made_for = node_addon.made_for(member.name, member.content(), target)
+    if made_for:
+        raise BuildFailed(
+            f"{member.name} is made for {made_for}, and the target is {target}",
+            where=where,
+            hint="install the packages with the target's Node.js, or take a version of the package that uses Node-API",
         )
 
 

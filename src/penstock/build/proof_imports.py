@@ -83,6 +83,15 @@ def missing(
     return tuple(sorted(set(search.run(handlers))))[:_SHOWN]
 
 
+def undefined(
+    handlers: Collection[str], modules: Modules, read: Callable[[str], bytes], ours: Collection[str], *, version: str
+) -> tuple[str, ...]:
+    """Those of the handlers (`users.app.handler`) whose module does not bind the name, not even by `import *`."""
+    search = _Search(modules, read, frozenset(ours), version, frozenset(), {})
+    halves = ((handler, *handler.rpartition(".")[::2]) for handler in handlers)
+    return tuple(one for one, module, name in halves if modules.has(module) and search.defines(module, name) is False)
+
+
 @dataclass(frozen=True, slots=True)
 class _Search:
     modules: Modules
@@ -95,7 +104,7 @@ class _Search:
     def run(self, handlers: Collection[str]) -> Iterator[Missing]:
         seen: set[str] = set()
         for certain in (True, False):  # first what surely runs, so that a fault there is not called a possible one
-            queue = [*handlers]
+            queue = [package for handler in handlers for package in _with_packages(handler)]
             visited: set[str] = set()
             while queue:
                 name = queue.pop()
@@ -150,26 +159,21 @@ class _Search:
 
     def _follow(self, name: str, path: str, statement: Import) -> tuple[list[str], tuple[str, str] | None]:
         """Modules of the ZIP that an import runs, and what it does not find: module and why."""
-        is_package = path.endswith("/__init__.py") or path == "__init__.py"
-        base = statement.module
-        if statement.dots:
-            above = name.split(".") if is_package else name.split(".")[:-1]
-            above = above[: len(above) - statement.dots + 1]
-            if not above:
-                return [], ("." * statement.dots + base, "a relative import, and the module lies in no package")
-            base = ".".join([*above, base] if base else above)
+        base = _base(name, path, statement)
+        if not base:
+            dotted = "." * statement.dots + statement.module
+            return [], (dotted, "a relative import, and the module lies in no package")
         if not self.modules.has(base.split(".")[0]):
             return [], self._outside(base, path)
-        parts = base.split(".")
-        reached = [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
+        reached = _with_packages(base)
         lost = next((one for one in reached if not self.modules.has(one)), None)
         if lost is not None:
             fault = (lost, f"there is no {lost} in the ZIP")
-            return reached, None if self._is_lenient(lost.rpartition(".")[0], path) else fault
+            return reached, None if self._is_lenient(lost, path) else fault
         fault_of_names = None
         for one in statement.names:
             inner = f"{base}.{one}"
-            defined = self._defines(base, one)
+            defined = self.defines(base, one)
             if defined is not True and inner in self.modules.files:
                 reached.append(inner)
             elif defined is False and path in self.ours and not self.modules.has(inner):
@@ -187,19 +191,22 @@ class _Search:
     def _is_provided(self, module: str) -> bool:
         return any(module == one or module.startswith(f"{one}.") for one in self.provided)
 
-    def _is_lenient(self, package: str, path: str) -> bool:
-        """Whether the package may make up modules while it runs; of locked packages nothing is certain."""
+    def _is_lenient(self, lost: str, path: str) -> bool:
+        """Whether its package may make up that module while it runs; of locked packages nothing is certain."""
         if path not in self.ours:
             return True
-        source = self.modules.files.get(package, "")
+        package = lost.rpartition(".")[0]
+        source = self.modules.files.get(package)
+        if source is None:  # a namespace package, which is its folders and nothing else
+            return self._is_provided(lost) or self.modules.elsewhere(lost)
         return (
             not source.endswith(".py")
-            or self._is_provided(package)
+            or self._is_provided(lost)
             or any(trick in self.read(source) for trick in _TRICKS)
         )
 
-    def _defines(self, module: str, name: str) -> bool | None:
-        """Whether the module binds the name; None when nobody can tell."""
+    def defines(self, module: str, name: str, seen: frozenset[str] = frozenset()) -> bool | None:
+        """Whether the module binds the name, itself or by `import *`; None when nobody can tell."""
         path = self.modules.files.get(module, "")
         if not path:
             return False  # a namespace package has nothing of its own
@@ -211,9 +218,40 @@ class _Search:
             return re.search(rb"\b" + re.escape(name.encode()) + rb"\b", content) is not None
         try:
             names = imports.bound(content)
+            if names is not None and "*" in names and name not in names:
+                return self._comes_by_star(module, path, name, seen | {module})
         except (SyntaxError, ValueError):
             return None
         return None if names is None else name in names
+
+    def _comes_by_star(self, module: str, path: str, name: str, seen: frozenset[str]) -> bool | None:
+        """Whether one of the modules that it imports everything of has the name."""
+        for statement in imports.exact(self.read(path)):
+            base = _base(module, path, statement)
+            if "*" not in statement.names or base in seen:
+                continue
+            if self.modules.files.get(base, "") not in self.ours:
+                return None
+            found = self.defines(base, name, seen | {base})
+            if found is not False:
+                return found
+        return False
+
+
+def _base(name: str, path: str, statement: Import) -> str:
+    """The full name of what an import in the module `name` begins at; empty when that is above all packages."""
+    if not statement.dots:
+        return statement.module
+    is_package = path.endswith("/__init__.py") or path == "__init__.py"
+    above = name.split(".") if is_package else name.split(".")[:-1]
+    above = above[: len(above) - statement.dots + 1]
+    return ".".join([*above, statement.module] if statement.module else above) if above else ""
+
+
+def _with_packages(module: str) -> list[str]:
+    """The packages that a module lies in, which run before it, and itself."""
+    parts = module.split(".")
+    return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
 
 
 def reasons(found: Iterable[Missing], sources: Mapping[str, str]) -> list[str]:

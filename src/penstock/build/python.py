@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from penstock.build.proof import secret_file
 from penstock.ports import Command
 
 if TYPE_CHECKING:
@@ -49,11 +50,20 @@ def supplied(options: BuildOptions) -> tuple[str, ...]:
 
 
 def export_command(
-    uv: Path, project: Path, name: str, options: BuildOptions, *, interpreter: Path | None, offline: bool
+    uv: Path,
+    project: Path,
+    name: str,
+    options: BuildOptions,
+    *,
+    interpreter: Path | None,
+    offline: bool,
+    beside_archives: Collection[str] | None = None,
 ) -> Command:
     """Print the locked requirements of one project, with hashes, without the SDK; fails when the lock is stale.
 
     Whether it is stale uv only says with an interpreter that the project allows; `interpreter` None does without both.
+    `beside_archives` are the local packages of a lock that names archives by their paths as well: what is local is left
+    out otherwise.
     """
     argv = [
         str(uv),
@@ -63,8 +73,12 @@ def export_command(
         "--package",
         name,
         "--no-default-groups",
-        "--no-emit-local",
     ]
+    if beside_archives is None:
+        argv.append("--no-emit-local")
+    else:
+        argv += ["--no-emit-project", "--no-emit-workspace"]
+        argv += [word for package in sorted(beside_archives) for word in ("--no-emit-package", package)]
     argv += ["--no-header", "--no-annotate", "--format", "requirements.txt"]
     argv += [word for package in supplied(options) for word in ("--prune", package)]
     argv += [word for group in options.groups for word in ("--group", group)]
@@ -146,9 +160,11 @@ def platform_tag(target: Target) -> str:
 
 
 def ships(path: str) -> bool:
-    """Whether an installed file goes into the ZIP: no bytecode, no console scripts, nothing that names this machine."""
+    """Whether an installed file goes into the ZIP: no bytecode, console scripts, `.env`, nothing of this machine."""
     parts = path.split("/")
     if parts[-1].endswith((".pyc", ".pyo")) or "__pycache__" in parts or parts[0] == "bin" or path == ".lock":
+        return False
+    if parts[-1].startswith(".env") and secret_file(path):
         return False
     return not (len(parts) >= 2 and parts[-2].endswith(".dist-info") and parts[-1] in _PER_MACHINE)  # noqa: PLR2004
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+from penstock.build.markers import marker_of
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ class Line:
 class Requirements:
     """What a requirements file and those that it includes say.
 
-    `pins` are the lines of constraint files; `folders` and `archives` lie in the workspace, relative to its root.
+    `pins` are the lines of constraint files; `folders` and `archives` lie in the workspace, relative to its root, and
+    so do `files`: those that were read. `conditions` has the markers of folders that not every target needs, of which
+    one has to apply.
     """
 
     lines: tuple[Line, ...]
@@ -57,6 +60,8 @@ class Requirements:
     options: tuple[str, ...]
     folders: tuple[str, ...]
     archives: tuple[str, ...]
+    files: tuple[str, ...]
+    conditions: Mapping[str, tuple[str, ...]]
 
     @property
     def complete(self) -> bool:
@@ -90,9 +95,11 @@ def parse(
     number.
     """
     found = _Found([], [], [], [], [], {})
-    _read(path, files, found, seen=set(), constraining=False, exists=exists)
-    for places in (found.folders, found.archives):
-        places[:] = [_inside(root, place) for place in places]
+    read: set[str] = set()
+    _read(path, files, found, seen=read, constraining=False, exists=exists)
+    folders: dict[str, list[str]] = {}
+    for place, marker in found.folders:
+        folders.setdefault(_inside(root, place), []).append(marker)
     pinned = {line.name for line in found.pins if line.pinned}
     loose = next((line for line in found.lines if not line.pinned and line.name not in pinned), None)
     if loose is not None and not resolves:
@@ -107,8 +114,10 @@ def parse(
         lines=tuple(line for line in found.lines if line.name not in dropped),
         pins=tuple(found.pins),
         options=tuple(dict.fromkeys(_rooted(root, option) for option in found.options)),
-        folders=tuple(dict.fromkeys(found.folders)),
-        archives=tuple(dict.fromkeys(found.archives)),
+        folders=tuple(folders),
+        archives=tuple(dict.fromkeys(_inside(root, place) for place in found.archives)),
+        files=tuple(sorted(read)),
+        conditions={place: tuple(markers) for place, markers in folders.items() if "" not in markers},
     )
 
 
@@ -129,6 +138,25 @@ def archive_line(place: str, path: str) -> str:
     stem = re.sub(r"\.(whl|zip|tar\.\w+)$", "", posixpath.basename(place))
     name = stem.split("-")[0] if place.endswith(".whl") else re.split(r"-(?=\d)", stem)[0]
     return f"{name} @ file://{quote(path)}"
+
+
+def placed(text: str, folder: str) -> str:
+    """A listing of uv's with the archives that it names by paths from `folder` told by name and place."""
+    lines = []
+    for line in plain_lines(text):
+        path, _, rest = line.partition(" ")
+        is_path = "/" in path and is_archive(path) and "://" not in path
+        lines.append(
+            f"{archive_line(path, posixpath.normpath(posixpath.join(folder, path)))} {rest}".rstrip()
+            if is_path
+            else line
+        )
+    return _text(lines)
+
+
+def is_archive(path: str) -> bool:
+    """Whether a file's name is that of a wheel or of packed sources."""
+    return path.endswith(_ARCHIVES)
 
 
 def normalised(name: str) -> str:
@@ -196,7 +224,8 @@ class _Found:
     lines: list[Line]
     pins: list[Line]
     options: list[str]
-    folders: list[str]
+    folders: list[tuple[str, str]]
+    """Each with its marker."""
     archives: list[str]
     via: dict[str, tuple[str, ...]]
 
@@ -225,7 +254,10 @@ def _read(
             _read(inner, files, found, seen=seen, constraining=also, exists=exists)
         elif local := _local(line):
             place = _from_above(path, local, exists)
-            (found.archives if place.endswith(_ARCHIVES) else found.folders).append(place)
+            if is_archive(place):
+                found.archives.append(place)
+            else:
+                found.folders.append((place, marker_of(line)))
         elif _OPTION.match(line):
             found.options.extend([_option(path, line)] if _FOR_US.match(line) else [])
         else:
@@ -258,7 +290,7 @@ def _local(line: str) -> str | None:
     if line.startswith("file:"):
         return unquote(re.sub(r"^file:(//(localhost)?(?=/))?(//(?=[^/]))?", "", line).split("#")[0])
     is_path = line.startswith(("./", "../", "/")) or line in {".", ".."} or re.match(r"\.\.?\[", line)
-    if is_path or (line.endswith(_ARCHIVES) and "://" not in line):
+    if is_path or (is_archive(line) and "://" not in line):
         return line.split(";")[0].split("[")[0].strip()
     return line.split("[")[0] if editable and "://" not in line else None
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
@@ -21,35 +24,70 @@ def read(text: str) -> dict[str, Any]:
 
 
 def aliases(path: str, text: str) -> dict[str, tuple[str, ...]]:
-    """What `paths` of a tsconfig maps: patterns of modules' names to patterns of places relative to the workspace."""
-    options = read(text).get("compilerOptions", {})
+    """What `paths` of a tsconfig maps: patterns of modules' names to patterns of places relative to the workspace.
+
+    `baseUrl` maps all names to what lies there.
+    """
+    options = read(text).get("compilerOptions") or {}
     base = posixpath.join(posixpath.dirname(path), str(options.get("baseUrl", ".")))
+    mapped = {"*": ["*"]} if "baseUrl" in options else {}
     found = {}
-    for name, targets in (options.get("paths") or {}).items():
+    for name, targets in {**mapped, **(options.get("paths") or {})}.items():
         if isinstance(targets, list):
             places = (posixpath.normpath(posixpath.join(base, target)) for target in targets)
             found[name] = tuple(place for place in places if not place.startswith(".."))
     return found
 
 
-def leads_to(module: str, alias: str, place: str) -> str | None:
-    """The folder that a module's name means by an alias and one of its places; None when it does not fit.
+def leads_to(module: str, alias: str, place: str) -> tuple[str, ...]:
+    """The folders that a module's name may mean by an alias and one of its places, the widest first; or none.
 
-    A pattern that ends in `*` means its whole folder, because what lies there may import its neighbours.
+    A pattern that ends in `*` means its whole folder, because what lies there may import its neighbours; one that
+    fits all names, or leads to the workspace itself, the folder below that the name speaks of.
     """
+    found = means(module, alias, place)
+    if found is None:
+        return ()
+    before, star, after = place.partition("*")
+    if not star or after.strip("/"):
+        return (_folder(found),)
+    if before and not alias.startswith("*"):
+        return (before.rstrip("/"),)
+    first, slash, _ = found[len(before) :].partition("/")
+    return (before + first, posixpath.dirname(found)) if slash else (found,)
+
+
+def means(module: str, alias: str, place: str) -> str | None:
+    """The path that a module's name means by an alias and one of its places; None when it does not fit."""
     head, star, tail = alias.partition("*")
     if not star:
-        return _folder(place) if module == alias else None
+        return place if module == alias else None
     if not (module.startswith(head) and module.endswith(tail)):
         return None
     before, _, after = place.partition("*")
-    if not after.strip("/"):
-        return before.rstrip("/")
-    return _folder(posixpath.normpath(before + module[len(head) : len(module) - len(tail)] + after))
+    return posixpath.normpath(before + module[len(head) : len(module) - len(tail)] + after)
 
 
 def _folder(place: str) -> str:
     return posixpath.dirname(place) if re.search(r"\.[cm]?[jt]sx?$|\.json$", place) else place
+
+
+def with_sources(root: str, folder: str, paths: Mapping[str, Sequence[str]], types: Sequence[str] | None) -> str:
+    """A tsconfig for the project in a folder of the workspace, that takes modules from where `paths` lead.
+
+    It may lie anywhere: `types` are the folders in which packages of types are found from the project's; None for a
+    project that names them.
+    """
+    options = {
+        "paths": {name: [f"{root}/{place}" for place in places] for name, places in sorted(paths.items())},
+        # Sources of several projects are looked at as one, and nothing is written.
+        "rootDir": root,
+        "composite": False,
+        "incremental": False,
+        "tsBuildInfoFile": None,
+    }
+    named = {} if types is None else {"typeRoots": list(types)}
+    return json.dumps({"extends": f"{root}/{folder}/tsconfig.json", "compilerOptions": options | named})
 
 
 def type_errors(output: str, root: str, folder: str) -> list[str]:

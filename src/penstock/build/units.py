@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import UsageError
+from penstock.model.names import instead_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -56,9 +57,7 @@ def select(available: Sequence[Unit], names: Iterable[str] | None) -> tuple[Unit
             hint='it ships ZIPs; layers that exist are named in service.toml: layers = ["arn:…"]',
         )
     if unknown:
-        raise UsageError(
-            f"there is no service named {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(known)) or 'none'}"
-        )
+        raise UsageError(f"there is no service named {', '.join(unknown)}", hint=instead_of(unknown, known))
     return tuple(unit for unit in available if unit.name in wanted or unit.service.name in wanted)
 
 

@@ -13,19 +13,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weight:
-    """A file or folder of a ZIP. Bytes: `packed` in the ZIP, `unpacked` on the function's disk."""
+    """A file or folder of a ZIP. Bytes: `packed` in the ZIP, `unpacked` on the function's disk.
+
+    `others` counts the entries of the folder `path` that are too light to be told one by one, where it stands for them.
+    """
 
     path: str
     depth: int
     packed: int
     unpacked: int
     files: int
+    others: int = 0
 
 
 def tree(members: Iterable[Member], *, depth: int = 2, least: float = 0.01) -> tuple[Weight, ...]:
     """Folders and files, the heaviest first, each followed by what it holds, `depth` levels deep.
 
-    What is lighter than the share `least` of the whole is left out; the first is the whole, with an empty path.
+    What is lighter than the share `least` of the whole is summed up as the last of its folder; the first is the whole,
+    with an empty path.
     """
     sums: dict[str, list[int]] = {}
     for member in members:
@@ -44,8 +49,12 @@ def tree(members: Iterable[Member], *, depth: int = 2, least: float = 0.01) -> t
     def walk(path: str, level: int) -> Iterator[Weight]:
         packed, unpacked, files = sums.get(path, [0, 0, 0])
         yield Weight(path=path, depth=level, packed=packed, unpacked=unpacked, files=files)
-        for inner in sorted(below.get(path, ()), key=lambda one: (-sums[one][0], one)):
-            if sums[inner][0] >= least * whole:
-                yield from walk(inner, level + 1)
+        inner = sorted(below.get(path, ()), key=lambda one: (-sums[one][0], one))
+        heavy = [one for one in inner if sums[one][0] >= least * whole]
+        for one in heavy:
+            yield from walk(one, level + 1)
+        if heavy and (light := inner[len(heavy) :]):
+            packed, unpacked, files = (sum(each) for each in zip(*(sums[one] for one in light), strict=True))
+            yield Weight(path=path, depth=level + 1, packed=packed, unpacked=unpacked, files=files, others=len(light))
 
     return tuple(walk("", 0))

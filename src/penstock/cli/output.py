@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from penstock.cli.settings import Settings
 
@@ -29,7 +29,14 @@ def put(value: Mapping[str, Any]) -> None:
     say(json.dumps(value, default=str))
 
 
-def table(settings: Settings, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], kind: str) -> None:
+def table(
+    settings: Settings,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    columns: Sequence[str],
+    kind: str,
+    numbers: Collection[str] = (),
+) -> None:
     """Rows as a table on a terminal, as aligned columns elsewhere, as one JSON object each with `--json`.
 
     Args:
@@ -37,6 +44,7 @@ def table(settings: Settings, rows: Sequence[Mapping[str, Any]], *, columns: Seq
         rows: values by column name; `--json` prints them whole, text shows `columns` only.
         columns: what text shows, in order; a column's title is its name with blanks for `_`.
         kind: the value of `event` in the JSON objects.
+        numbers: columns that are aligned at the right.
     """
     if settings.json:
         for row in rows:
@@ -44,27 +52,34 @@ def table(settings: Settings, rows: Sequence[Mapping[str, Any]], *, columns: Seq
         return
     titles = [column.replace("_", " ") for column in columns]
     texts = [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
+    right = [column in numbers for column in columns]
     if sys.stdout.isatty():
-        _rich_table(settings, titles, texts)
+        _rich_table(settings, titles, texts, right)
     else:
-        say(_aligned([titles, *texts]))
+        say(_aligned([titles, *texts], right))
 
 
-def _aligned(lines: Sequence[Sequence[str]]) -> str:
+def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+        "  ".join(
+            cell.rjust(width) if is_right else cell.ljust(width)
+            for cell, width, is_right in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in lines
     )
 
 
-def _rich_table(settings: Settings, titles: Sequence[str], texts: Sequence[Sequence[str]]) -> None:
+def _rich_table(
+    settings: Settings, titles: Sequence[str], texts: Sequence[Sequence[str]], right: Sequence[bool]
+) -> None:
     from rich.console import Console  # noqa: PLC0415 - only where somebody looks
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
     shown = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        shown.add_column(title, overflow="fold")
+    for title, is_right in zip(titles, right, strict=True):
+        shown.add_column(title, overflow="fold", justify="right" if is_right else "left")
     for line in texts:
         shown.add_row(*(Text(cell) for cell in line))
     Console(no_color=not settings.color).print(shown)

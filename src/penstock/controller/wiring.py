@@ -27,6 +27,7 @@ from penstock.adapters.aws.store import AwsObjectStore
 from penstock.adapters.clock import ScaledClock, SystemClock
 from penstock.adapters.local_caller import LocalCaller
 from penstock.adapters.processes import is_alive, this_machine
+from penstock.adapters.webhooks import HttpWebhooks
 from penstock.model.errors import NotFound, PenstockError
 from penstock.operations.watchdog import read_brief
 from penstock.operations.world import Origin, World
@@ -92,6 +93,7 @@ def _standing(asked: str, _key: str) -> World:
         metrics=AwsMetrics(session),
         alarms=AwsAlarms(session),
         notices=AwsNotices(session),
+        webhooks=HttpWebhooks(),
         terraform=absent,
         builds=lambda: absent,
         modules=dict,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.infra.hcl import reference
 from penstock.infra.naming import arn, partition
+from penstock.model.access_log import access_log_group, fits_filters
 
 if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
@@ -39,9 +40,15 @@ def controller_module(workspace: Workspace) -> dict[str, Any]:
     }
     if told:
         found["topics"] = [arn(workspace, "sns", topics.get(topic, topic)) for topic in told]
+    asked = {secret for hook in environment.rollout.webhooks for secret in hook.secrets}
+    if asked:
+        secrets = (secret.physical for secret in workspace.secrets if secret.name in asked)
+        found["secrets"] = [arn(workspace, "secretsmanager", f"secret:{name}-??????") for name in sorted(secrets)]
     if any(function.routes for function in workspace.functions):
         found["apis"] = {
             "live": reference("module.rest_api.id"),
             "preview": reference("module.rest_api.preview_id"),
         }
+    if environment.has_access_log and not fits_filters(workspace):
+        found["access_log"] = arn(workspace, "logs", f"log-group:{access_log_group(workspace.api_name)}")
     return found

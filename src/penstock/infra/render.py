@@ -11,6 +11,7 @@ from penstock.infra.naming import arn, bucket_arn
 from penstock.infra.openapi import api_document
 from penstock.infra.resources import data_sources, resource_modules
 from penstock.infra.services import service_module
+from penstock.model.access_log import fits_filters
 from penstock.model.errors import UsageError
 
 if TYPE_CHECKING:
@@ -175,11 +176,12 @@ def _called_aliases(function: Function) -> tuple[str, ...]:
 
 
 def _access_logs(workspace: Workspace) -> dict[str, Any]:
-    """They cost money: only where they are looked at, by people or by a judge."""
-    if workspace.environment.profile == "minimal" and not workspace.environment.rollout.is_judged:
+    """With filters that count it, as long as CloudWatch would not disable them: else a rollout asks the log itself."""
+    if not workspace.environment.has_access_log:
         return {}
     retention = max(function.log_retention for function in workspace.functions if function.routes)
-    return {"access_logs": {"account_role": True, "retention_days": retention}}
+    counted = {} if fits_filters(workspace) else {"counted": False}
+    return {"access_logs": {"account_role": True, "retention_days": retention, **counted}}
 
 
 def _own_resources(workspace: Workspace) -> Iterator[str]:

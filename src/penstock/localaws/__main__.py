@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.localaws.clock import Clock, opened
-from penstock.localaws.settings import DEFAULT_PORT, DEFAULT_REGION, HOST, Settings
+from penstock.localaws.settings import DEFAULT_CONCURRENCY, DEFAULT_PORT, DEFAULT_REGION, HOST, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -67,6 +67,13 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         help="of CloudWatch's time, until a data point can be read",
     )
     parser.add_argument(
+        "--concurrency",
+        type=int,
+        default=DEFAULT_CONCURRENCY,
+        metavar="N",
+        help="executions at once that an account may have in a region",
+    )
+    parser.add_argument(
         "--rehearsal",
         action="store_true",
         default=os.environ.get("PENSTOCK_LOCAL_REHEARSAL") == "1",
@@ -90,6 +97,7 @@ def _settings(arguments: Sequence[str] | None) -> Settings:
         clock=Clock(scale=options.time_scale),
         metrics_delay=options.metrics_delay,
         rehearsal=options.rehearsal,
+        concurrency=options.concurrency,
     )
 
 

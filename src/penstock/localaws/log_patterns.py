@@ -15,22 +15,26 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.localaws import text_patterns
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from penstock.localaws.ministack_api import Ministack
+    from penstock.localaws.ministack_api import Ministack, Response
     from penstock.localaws.settings import Settings
 
     Test = Callable[[Any], bool]
 
 _TOKEN = re.compile(
     r"""\s*(?:(?P<word>&&|\|\||\(|\)|!=|<=|>=|=|<|>|IS\b|NOT\b|EXISTS\b|NULL\b|TRUE\b|FALSE\b)
-    |(?P<selector>\$(?:\.[A-Za-z0-9_-]+|\[\d+\]|\[['"][^'"]+['"]\])*)
+    |(?P<selector>\$(?:\.[A-Za-z0-9_-]+|\[\d+\]|\.?\[['"][^'"]+['"]\])*)
+    |%(?P<regex>[^%]+)%
     |"(?P<text>(?:[^"\\]|\\.)*)"
     |(?P<bare>[^\s()&|=<>!]+))""",
     re.VERBOSE,
 )
 _STEP = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\[['\"]([^'\"]+)['\"]\]")
+_UNESCAPED = re.compile(r'\\(["\\])')
 _MISSING = object()
 
 
@@ -40,7 +44,7 @@ class PatternError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word of a pattern: its kind (``word``, ``selector``, ``text``, ``bare``) and its text."""
+    """One word of a pattern: its kind (``word``, ``selector``, ``regex``, ``text``, ``bare``) and its text."""
 
     kind: str
     text: str
@@ -50,16 +54,22 @@ def install(ministack: Ministack, _settings: Settings) -> None:
     """Match JSON patterns; publish the metrics of metric filters as events arrive."""
     logs = ministack.logs
 
-    def around_compile(original: Callable[[str], Any]) -> Callable[[str], Any]:
-        def compile_filter_pattern(raw: str) -> Any:
-            if not (raw or "").strip().startswith("{"):
-                return original(raw)
-            try:
-                return compiled(raw.strip())
-            except PatternError:
-                return lambda _message: False
+    def compile_filter_pattern(raw: str) -> Callable[[str], bool]:
+        try:
+            return _test(raw or "")
+        except (ValueError, re.error):
+            return lambda _message: False
 
-        return compile_filter_pattern
+    def around_put(original: Callable[..., Any]) -> Callable[..., Any]:
+        def put_metric_filter(data: dict[str, Any]) -> Response:
+            try:
+                _test(data.get("filterPattern") or "")
+            except (ValueError, re.error) as error:
+                return ministack.error("InvalidParameterException", f"Invalid metric filter pattern: {error}", 400)
+            answer: Response = original(data)
+            return answer
+
+        return put_metric_filter
 
     def around_fanout(original: Callable[..., Any]) -> Callable[..., Any]:
         def fanout(group_name: str, stream_name: str, events: list[dict[str, Any]]) -> None:
@@ -70,8 +80,14 @@ def install(ministack: Ministack, _settings: Settings) -> None:
 
         return fanout
 
-    ministack.wrap(logs, "_compile_filter_pattern", "(raw)", around_compile)
+    ministack.wrap(logs, "_put_metric_filter", "(data)", around_put)
+    ministack.wrap(logs, "_compile_filter_pattern", "(raw)", lambda _: compile_filter_pattern)
     ministack.wrap(logs, "_fanout_to_subscription_filters", "(group_name, stream_name, events)", around_fanout)
+
+
+def _test(raw: str) -> Callable[[str], bool]:
+    pattern = raw.strip()
+    return compiled(pattern) if pattern.startswith("{") else text_patterns.compiled(pattern)
 
 
 def _publish(ministack: Ministack, metric_filter: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> None:
@@ -145,9 +161,18 @@ def _tokens(text: str) -> list[Token]:
         if found is None or found.end() == at:
             raise PatternError(f"{text[at:].strip()!r} cannot be read")
         kind = str(found.lastgroup)
-        tokens.append(Token(kind, found.group(kind)))
+        word = found.group(kind)
+        tokens.append(Token(kind, _readable(word) if kind == "regex" else _UNESCAPED.sub(r"\1", word)))
         at = found.end()
     return tokens
+
+
+def _readable(expression: str) -> str:
+    try:
+        re.compile(expression)
+    except re.error as error:
+        raise PatternError(f"%{expression}% is no regular expression: {error}") from error
+    return expression
 
 
 def _either(tokens: list[Token]) -> Test:
@@ -214,7 +239,10 @@ def _compare(selector: str, operator: str, operand: Token, event: Any) -> bool:
             ">=": number >= wanted,
         }.get(operator, False)
     text = value if isinstance(value, str) else json.dumps(value)
-    same = fnmatch.fnmatchcase(text, operand.text.replace("[", "[[]"))
+    if operand.kind == "regex":
+        same = re.search(operand.text, text) is not None
+    else:
+        same = fnmatch.fnmatchcase(text, operand.text.replace("[", "[[]"))
     return {"=": same, "!=": not same}.get(operator, False)
 
 

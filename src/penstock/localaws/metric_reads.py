@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextvars
 from typing import TYPE_CHECKING, Any
 
+from penstock.localaws.metric_questions import answer, has_expressions
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -45,11 +47,14 @@ def install(ministack: Ministack, settings: Settings) -> None:
                     [(key, found) for key in keys if (found := ministack.series.between(key, start, end))]
                 )
             try:
-                answer: Response = original(params, {**cbor_data, "EndTime": end}, is_cbor, is_json)
+                known = {**cbor_data, "EndTime": end}
+                if has_expressions(known):
+                    return answer(cloudwatch, known, lambda asked: original(params, asked, False, True), cbor=is_cbor)  # noqa: FBT003
+                plain_answer: Response = original(params, known, is_cbor, is_json)
             finally:
                 if token is not None:
                     focus.reset(token)
-            return answer
+            return plain_answer
 
         return read
 
@@ -81,7 +86,8 @@ def _end(cloudwatch: Any, asked: Mapping[str, Any], settings: Settings) -> float
 
 def _keys(cloudwatch: Any, asked: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     queries = asked.get("MetricDataQueries")
-    metrics = [asked] if queries is None else [(q.get("MetricStat") or {}).get("Metric") or {} for q in queries]
+    stats = [] if queries is None else [q["MetricStat"] for q in queries if q.get("MetricStat")]
+    metrics = [asked] if queries is None else [stat.get("Metric") or {} for stat in stats]
     for metric in metrics:
         dimensions = cloudwatch._dims_key(cloudwatch._dims_from_list(metric.get("Dimensions") or []))
         yield str(metric.get("Namespace", "")), str(metric.get("MetricName", "")), dimensions

@@ -7,6 +7,7 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-metrics
 from __future__ import annotations
 
 import functools
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 # Seconds, as on AWS: equal values of a minute are one point with a count, so that traffic does not fill the memory.
 _RESOLUTION = 60
+_WIDTH = 0.03
+_OPEN = 3
+"""Minutes of a series into which something may still be counted: calls count for the minute in which they began."""
+_SERIES = 4096
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
@@ -124,10 +129,11 @@ def series_of(config: Mapping[str, Any]) -> Iterable[dict[str, str]]:
 
 
 def _around_record(ministack: Ministack, settings: Settings) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Equal values of the same moment become one point with a count."""
+    """Equal values of the same minute become one point with a count, and durations almost equal ones."""
 
     def around(_original: Callable[..., Any]) -> Callable[..., Any]:
         cloudwatch = ministack.cloudwatch
+        minutes = _Minutes()
 
         def record_metric(
             namespace: str,
@@ -138,29 +144,48 @@ def _around_record(ministack: Ministack, settings: Settings) -> Callable[[Callab
             *,
             at: float | None = None,
         ) -> None:
-            rounded = float(f"{value:.3g}")
+            rounded = _bucket(value) if unit == "Milliseconds" else float(value)
             series = cloudwatch._metric_bucket((namespace, metric_name, cloudwatch._dims_key(dimensions or {})))
             moment = settings.clock.now() if at is None else at
-            slot = moment // _RESOLUTION
-            for point in reversed(series[-32:]):
-                if (
-                    point["Value"] == rounded
-                    and point["Timestamp"] // _RESOLUTION == slot
-                    and "_stat" not in point
-                    and point["Unit"] == unit
-                ):
-                    point["Count"] = point.get("Count", 1.0) + 1.0
-                    return
-            series.append(
-                {
-                    "Count": 1.0,
-                    "Dimensions": dict(dimensions or {}),
-                    "Timestamp": moment,
-                    "Unit": unit,
-                    "Value": rounded,
-                }
-            )
+            points = minutes.of(series, int(moment // _RESOLUTION))
+            point = points.get((rounded, unit))
+            if point is not None:
+                point["Count"] += 1.0
+                return
+            points[rounded, unit] = {
+                "Count": 1.0,
+                # One dict for all points of a series: it takes most of a point's room.
+                "Dimensions": series[0]["Dimensions"] if series else dict(dimensions or {}),
+                "Timestamp": moment,
+                "Unit": unit,
+                "Value": rounded,
+            }
+            series.append(points[rounded, unit])
 
         return record_metric
 
     return around
+
+
+class _Minutes:
+    """The points of the last minutes of each series, by value."""
+
+    def __init__(self) -> None:
+        self._series: dict[int, tuple[list[Any], dict[int, dict[tuple[float, str], dict[str, Any]]]]] = {}
+
+    def of(self, series: list[Any], minute: int) -> dict[tuple[float, str], dict[str, Any]]:
+        """Those of that minute. A list of ministack's that was replaced is another series."""
+        known = self._series.get(id(series))
+        if known is None or known[0] is not series:
+            if len(self._series) >= _SERIES:
+                self._series.clear()
+            known = self._series[id(series)] = (series, {})
+        minutes = known[1]
+        if minute not in minutes and len(minutes) >= _OPEN:
+            del minutes[min(minutes)]
+        return minutes.setdefault(minute, {})
+
+
+def _bucket(value: float) -> float:
+    """The middle of the bucket of a duration: 3 % wide, as CloudWatch itself keeps values in buckets, 10 % wide."""
+    return float(f"{math.exp(round(math.log(value) / _WIDTH) * _WIDTH):.3g}") if value > 0 else 0.0

@@ -49,6 +49,7 @@ class Ministack:
     cloudwatch: Any
     series: MetricIndex
     dynamodb: Any
+    eventbridge: Any
     evaluator: Any
     iam: Any
     iam_actions: Any
@@ -128,6 +129,7 @@ def load(settings: Settings) -> Ministack:
         cloudwatch=cloudwatch,
         series=MetricIndex(cloudwatch, responses),
         dynamodb=importlib.import_module("ministack.services.dynamodb"),
+        eventbridge=importlib.import_module("ministack.services.eventbridge"),
         evaluator=importlib.import_module("ministack.core.iam_evaluator"),
         iam=importlib.import_module("ministack.services.iam"),
         iam_actions=importlib.import_module("ministack.core.iam_actions"),

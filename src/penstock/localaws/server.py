@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from penstock.localaws import (
+    alarm_actions,
     alarms,
     aliases,
     apigateway_answers,
@@ -22,10 +23,12 @@ from penstock.localaws import (
     autoscaling,
     blobs,
     clock,
+    concurrency,
     execution,
     execution_roles,
     full_disk,
     iam,
+    log_events,
     log_patterns,
     logs_queries,
     metric_reads,
@@ -67,10 +70,12 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "trimmed counts, means and sums, percentile ranks": statistics.install,
     "metrics read by series and minute, late on request": metric_reads.install,
     "alarms in full, evaluated by dimensions, periods and missing data": alarms.install,
+    "functions as actions of alarms": alarm_actions.install,
     "a resource policy for each qualifier of a function": policies.install,
     "PutRestApi and ImportRestApi": apigateway_put.install,
     "every signature checked, qualifiers in the ARNs that policies are asked about": iam.install,
     "functions in processes of their own, errors and logs as on AWS": execution.install,
+    "the account's limit of executions at once": concurrency.install,
     "event sources read only where the function's role may": execution_roles.install,
     "PublishVersion's preconditions, updates that settle at once": versions.install,
     "alias weights, the alias in the invoked ARN": aliases.install,
@@ -80,6 +85,8 @@ EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "Application Auto Scaling": autoscaling.install,
     "saved Logs Insights queries": logs_queries.install,
     "secrets without a value have none": secrets.install,
+    "schedules and rules called by CloudWatch's clock": scheduler.install,
+    "log events packed, expired by retention": log_events.install,
     "JSON log patterns, metric filters that publish": log_patterns.install,
 }
 
@@ -169,16 +176,21 @@ def serve(settings: Settings) -> int:
     if rehearsing is not None:
         rehearsing.install(ministack)
     keeper = Keeper(ministack, settings)
+    schedules = scheduler.Scheduler(ministack, settings)
     keeper.load()
     try:
-        asyncio.run(_serve(ministack, keeper, settings, rehearsing))
+        asyncio.run(_serve(ministack, keeper, settings, rehearsing, schedules))
     finally:
         keeper.stop()
     return 0
 
 
 async def _serve(
-    ministack: Ministack, keeper: Keeper, settings: Settings, rehearsing: rehearsal.Rehearsal | None
+    ministack: Ministack,
+    keeper: Keeper,
+    settings: Settings,
+    rehearsing: rehearsal.Rehearsal | None,
+    schedules: scheduler.Scheduler,
 ) -> None:
     from hypercorn.asyncio import serve as hypercorn_serve  # noqa: PLC0415 - after ministack set it up
     from hypercorn.asyncio.tcp_server import TCPServer  # noqa: PLC0415
@@ -202,7 +214,7 @@ async def _serve(
         print(told, file=sys.stderr, flush=True)  # noqa: T201
     watching = [
         asyncio.create_task(alarms.watch(ministack, settings)),
-        asyncio.create_task(scheduler.Scheduler(ministack, settings).watch()),
+        asyncio.create_task(schedules.watch()),
     ]
     with contextlib.suppress(asyncio.CancelledError):
         await hypercorn_serve(application, config, shutdown_trigger=stop.wait)  # type: ignore[arg-type]

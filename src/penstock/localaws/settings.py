@@ -16,6 +16,8 @@ HOST = "127.0.0.1"
 ROOT_SECRET = "penstock-local"  # noqa: S105 - documented: the secret of every account's administrator
 DEFAULT_PORT = 4747
 DEFAULT_REGION = "eu-west-1"
+DEFAULT_CONCURRENCY = 1000
+"""AWS's own: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +27,8 @@ class Settings:
     ``interpreters`` maps a Lambda runtime (``python3.13``) to an executable. ``node_sdk`` is a folder that holds
     ``node_modules/@aws-sdk``. ``home`` is searched for interpreters that pyenv and uv installed. ``clock`` is
     CloudWatch's, and ``metrics_delay`` the seconds of it after which a data point can be read. With ``rehearsal``
-    calls can be made to fail on request.
+    calls can be made to fail on request. ``concurrency`` is how many executions an account may have at once in a
+    region.
     """
 
     port: int
@@ -38,6 +41,7 @@ class Settings:
     clock: Clock = field(default_factory=Clock)
     metrics_delay: float = 0.0
     rehearsal: bool = False
+    concurrency: int = DEFAULT_CONCURRENCY
 
     @property
     def url(self) -> str:

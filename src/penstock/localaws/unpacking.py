@@ -86,7 +86,11 @@ def folder_of(digest: str) -> str:
 
 
 def _youngest_first(code: Path) -> list[str]:
-    return [path.stem for path in sorted(code.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)]
+    ages = {}
+    for path in code.glob("*.json"):
+        with suppress(FileNotFoundError):  # dropped meanwhile, after another deploy
+            ages[path.stem] = path.stat().st_mtime
+    return sorted(ages, key=ages.__getitem__, reverse=True)
 
 
 def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> None:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ChangeAction = Literal["create", "update", "replace", "delete", "read"]
 
@@ -53,6 +56,9 @@ class Plan:
 
     walk: str = ""
     """How traffic will move, in words, where it does not move at once: a yes is a yes to this, too."""
+    rollout: Mapping[str, Any] = field(default_factory=dict)
+    """How it will be judged on that way, `RolloutPolicy` as plain JSON: a yes is no yes to another judge. Empty where
+    nothing is judged."""
 
     @property
     def digest(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ class Release:
     author: str
     created: str
     """ISO 8601, UTC."""
+    routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """`GET /users/{id}` of each function, sorted: tells whose routes changed where `api` did. Empty in releases that
+    an older Penstock made."""
 
     @property
     def id(self) -> str:
@@ -66,6 +69,19 @@ class Release:
             "grants": dict(self.grants),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    def changed_from(self, before: Release | None) -> frozenset[str]:
+        """Keys of the functions whose code, configuration or routes are not those of the release before.
+
+        All of them where the API's document differs for another reason than the routes of a function that is in both.
+        """
+        if before is None:
+            return frozenset(self.functions)
+        changed = {key for key, function in self.functions.items() if before.functions.get(key) != function}
+        if self.api == before.api:
+            return frozenset(changed)
+        rerouted = {key for key in self.functions if self.routes.get(key, ()) != before.routes.get(key, ())}
+        return frozenset(changed | rerouted if rerouted and before.routes else self.functions)
 
     def to_json(self) -> dict[str, Any]:
         """The release as plain JSON, as it lies in `releases/<id>.json`."""
@@ -82,6 +98,7 @@ class Release:
             commit=data["commit"],
             author=data["author"],
             created=data["created"],
+            routes={key: tuple(routes) for key, routes in data.get("routes", {}).items()},
         )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from penstock.model.gates import MetricGate, Webhook  # noqa: TC001 - model/plain.py reads annotations
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,6 +49,8 @@ class RolloutPolicy:
     delay: float = 120.0
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms of the user's own, by name, that stop a rollout when they begin to ring."""
+    metrics: tuple[MetricGate, ...] = ()
+    webhooks: tuple[Webhook, ...] = ()
     on_inconclusive: Literal["extend", "raise", "synthetic", "ask"] = "extend"
     deadline: float | None = None
     window: float = 0.0

@@ -256,7 +256,7 @@ class BuildOptions:
     typecheck: bool = True
     """Check types before bundling, where there is a TypeScript and a tsconfig.json."""
     provided: tuple[str, ...] = ()
-    """Modules that something else brings at run time, a layer say."""
+    """Modules that something else brings at run time, a layer say; native packages to do without (Node.js)."""
     reviewed: tuple[str, ...] = ()
     """Files with what looks like a secret that a person has looked at."""
 
@@ -321,6 +321,11 @@ class Environment:
     """Where the key is that signs artifacts: in the environment's account, or in a file of this machine."""
     build_cache: bool = True
     """Whether artifacts are shared between machines through the environment's bucket."""
+
+    @property
+    def has_access_log(self) -> bool:
+        """Whether the API's requests are logged. That costs money: only where people or a judge look at it."""
+        return self.profile != "minimal" or self.rollout.is_judged
 
     @property
     def is_local(self) -> bool:

@@ -44,7 +44,8 @@ def abort(world: World, *, why: str = "") -> Aborted:
             if tell(world, "abort", why=why).outcome == "promoted":
                 return _too_late(world, rollout.release)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
-    with exclusive(world, "abort", withdraws=True) as session:
+    said = f"aborted by {world.identity.caller()}" + (f": {why}" if why else "")
+    with exclusive(world, "abort", withdraws=said) as session:
         live = (session.pointer() or Pointer()).live_release
         if rollout is not None and live == rollout.release:
             return _too_late(world, live)
@@ -57,7 +58,7 @@ def abort(world: World, *, why: str = "") -> Aborted:
             world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))
             return Aborted(environment=name, release=None, live=pointer.live_release, changed=False)
         waited = pointer.slot(pointer.candidate).release
-        session.record("aborting", {"release": waited, "slot": pointer.candidate})
+        session.record("aborting", {"release": waited, "slot": pointer.candidate, "why": why})
         reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
         follow(world)
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)

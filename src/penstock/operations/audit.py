@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.session import require_deployed
-from penstock.operations.store import LedgerStore
 from penstock.release.audit import Figures, Run, figures, runs
-from penstock.release.ledger import Break, verify
 
 if TYPE_CHECKING:
     from penstock.operations.world import World
+    from penstock.release.ledger import Break
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +28,11 @@ class Audit:
 def audit(world: World) -> Audit:
     """Read the ledger and check its chain; nothing is changed. Raises UsageError where nothing was ever deployed."""
     require_deployed(world)
-    entries = tuple(LedgerStore(world.objects, clock=world.clock, actor="", run=world.run).entries())
+    entries, breaks = LedgerStore(world.objects, clock=world.clock, actor="", run=world.run).survey()
     return Audit(
         environment=world.workspace.environment.name,
         entries=len(entries),
         runs=runs(entries),
         figures=figures(entries),
-        breaks=verify(entries),
+        breaks=breaks,
     )

@@ -27,30 +27,43 @@ if TYPE_CHECKING:
     from penstock.ports import ObjectStore, Signer, StoredObject
 
 PREFIX = "builds/"
+_ENTRY_MAX = 1 << 20
+"""Bytes. An entry has a few thousand."""
+_SBOM_MAX = 64 << 20
+"""Bytes. An SBOM has some hundred for each package."""
 
 
 def publish(world: World, artifact: Artifact, envelope: Envelope) -> None:
     """Let others find the artifact by its recipe; a fault here costs them time, and is not the deploy's."""
     if not _shares(world, artifact):
         return
-    key, entry = build_key(artifact.recipe), _entry(artifact, envelope)
     try:
-        world.objects.put_if_absent(key, entry)
-    except Conflict:
-        stored = world.objects.get(key)
-        if stored is not None and not _is_sound(world, stored, artifact):
-            with suppress(Conflict):  # somebody else replaced it at the same moment
-                world.objects.put_if_match(key, entry, stored.etag)
+        _put(world, artifact, _entry(artifact, envelope))
     except RemoteFault as fault:
         warn(world, f"{artifact.unit} is not shared through the remote build cache: {fault.what}")
 
 
+def _put(world: World, artifact: Artifact, entry: bytes) -> None:
+    """Put the entry where there is none, or one that is not sound."""
+    key = build_key(artifact.recipe)
+    try:
+        world.objects.put_if_absent(key, entry)
+    except Conflict:
+        stored = world.objects.get(key, at_most=_ENTRY_MAX)
+        if stored is not None and not _is_sound(world, stored, artifact):
+            with suppress(Conflict):  # somebody else replaced it at the same moment
+                world.objects.put_if_match(key, entry, stored.etag)
+
+
 def is_wanting(world: World, artifact: Artifact) -> bool:
-    """Whether others ought to find the artifact by its recipe, and do not."""
+    """Whether others ought to find the artifact by its recipe, and do not; not when that cannot be found out."""
     if not _shares(world, artifact):
         return False
-    stored = world.objects.get(build_key(artifact.recipe))
-    return stored is None or not _is_sound(world, stored, artifact)
+    try:
+        stored = world.objects.get(build_key(artifact.recipe), at_most=_ENTRY_MAX)
+        return stored is None or not _is_sound(world, stored, artifact)
+    except RemoteFault:
+        return False
 
 
 def build_key(recipe: str) -> str:
@@ -100,17 +113,17 @@ class RemoteBuilds:
         return None
 
     def _fetch(self, recipe: str, archive: Path, sbom: Path) -> Provenance | None:
-        stored = self._objects.get(build_key(recipe))
+        stored = self._objects.get(build_key(recipe), at_most=_ENTRY_MAX)
         if stored is None:
             return None
         found = _provenance(stored.body, self._signer, self._workspace, recipe)
-        about = self._objects.get(sbom_key(found.artifact))
+        about = self._objects.get(sbom_key(found.artifact), at_most=_SBOM_MAX)
         key = f"{FOLDER}{found.artifact}.zip"
         if about is None or not self._objects.has(key):
             return None  # collected by `penstock prune`
         if hashlib.sha256(about.body).hexdigest() != found.sbom:
             raise Unsound("its SBOM is not the one that was signed")
-        self._objects.download(key, archive)
+        self._objects.download(key, archive, at_most=found.size)
         with archive.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() != found.artifact:
                 raise Unsound("its bytes are not those that were signed")
@@ -157,6 +170,8 @@ def _entry(artifact: Artifact, envelope: Envelope) -> bytes:
 
 
 def _provenance(body: bytes, signer: Signer, workspace: str, recipe: str) -> Provenance:
+    if len(body) >= _ENTRY_MAX:
+        raise Unsound("it is not an entry of ours, which are small")
     try:
         data = json.loads(body)["provenance"]
     except (ValueError, LookupError, TypeError, RecursionError) as error:

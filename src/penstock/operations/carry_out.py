@@ -22,7 +22,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
-from penstock.operations.rollout import begin, drive, judge_policy, leave, slowest
+from penstock.operations.rollout import begin, drive, judge_policy, leave, rules_of, slowest
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive
@@ -51,7 +51,8 @@ from penstock.operations.warmth import follow, judged, moves_at_once
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
-from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Verify, is_walked, is_weighted, unshared, walk
+from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Bake, Verify, is_walked, is_weighted, unshared, walk
+from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,6 +65,7 @@ if TYPE_CHECKING:
     from penstock.operations.world import Confirm, World
     from penstock.ports import TerraformPlan
     from penstock.rollout.state import Rollout
+    from penstock.rollout.strategies import Step
 
 
 def plan_only(world: World, wanted: Wanted, request: DeployRequest) -> Deployed:
@@ -149,6 +151,8 @@ def _walk(
             case AwaitSwitch():
                 if not already:
                     name = world.workspace.environment.name
+                    if world.workspace.environment.rollout.webhooks:
+                        warn(world, "no webhook is asked: with blue-green a person decides, by penstock switch")
                     note(
                         world,
                         f"release {release.id} waits beside the live one; to move traffic: penstock switch -e {name}",
@@ -159,15 +163,42 @@ def _walk(
     changed = _changed(world, release, live)
     if not judged(changed):
         steps = unshared(steps)
+    steps = _with_gates(world, steps, live)
     if live is None or already or not is_walked(steps):
         go_live(world, session, release, applied)
     else:
+        _say_what_is_not_there(world, steps)
         rollout = begin(world, release, live.id, steps=steps, changed=judged(changed))
         if detach:
             _detach(world, session, rollout, release)
             return False
         drive(world, session, rollout, release, applied)
     return True
+
+
+def _say_what_is_not_there(world: World, steps: Sequence[Step]) -> None:
+    """A canary on request, in an environment whose own strategy judges nothing, misses what Terraform makes for one."""
+    environment = world.workspace.environment
+    if environment.rollout.is_judged or not any(isinstance(step, Bake) for step in steps):
+        return
+    log = ", 5xx that a handler answers itself are not seen" if environment.profile == "minimal" else ""
+    warn(
+        world,
+        f"no alarms of ours stop this rollout{log}, and nobody goes on with it should this command die, because "
+        f'{environment.name} has strategy = "{environment.rollout.strategy}"; '
+        f"name the strategy in [environments.{environment.name}.rollout] to have all of it",
+    )
+
+
+def _with_gates(world: World, steps: tuple[Step, ...], live: Release | None) -> tuple[Step, ...]:
+    """The walk with whoever is to be asked on it. A gate that nobody will ask is told, and not skipped silently."""
+    policy = world.workspace.environment.rollout
+    if policy.webhooks and live is None:
+        note(world, "this is the first release: there is no traffic that webhooks could keep from it")
+    if policy.metrics and live is not None and not is_weighted(steps):
+        names = ", ".join(metric.name for metric in policy.metrics)
+        warn(world, f"nobody looks at {names}: this release shares no traffic with the one before")
+    return asking(steps, policy.webhooks)
 
 
 def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
@@ -206,6 +237,7 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
     else:
         with step(world, "terraform") as handle:
             handle.skip("its inputs are those of the last apply")
+    traffic = _traffic(world, wanted, live)
     plan = plans.make(
         wanted.release,
         live,
@@ -214,7 +246,8 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         terraform_digest=document_digest(saved.document) if saved is not None and saved.changed else "",
         allow_destroy=allow_destroy,
         promotions=len(history.promotions),
-        walk=_traffic(world, wanted, live),
+        walk=traffic,
+        rollout=world.workspace.environment.rollout if traffic else None,
     )
     forecast = _forecast(world, wanted, live) if only and plan.walk and not plan.is_empty else None
     text = summary(plan, forecast or "")
@@ -231,11 +264,13 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
     at_once = sorted(function.key for function in changed if moves_at_once(function)) if is_weighted(steps) else []
     if not judged(changed):
         steps = unshared(steps)
+    steps = asking(steps, policy.webhooks)
     rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
     if live is None or not is_walked(steps):
         return rest if live is not None else ""
     said = walk(steps, policy.delay + slowest(world, judged(changed)))
-    return f"{said}; {rest}" if rest else said
+    gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if is_weighted(steps) else ""
+    return "; ".join(part for part in (said, gates if policy.metrics else "", rest) if part)
 
 
 def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
@@ -243,7 +278,8 @@ def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
     steps = STRATEGIES[wanted.strategy](policy)
     if not is_weighted(steps):
         return None
-    return foretell_plan(world, judged(_changed(world, wanted.release, live)), steps, judge_policy(policy))
+    changed = judged(_changed(world, wanted.release, live))
+    return foretell_plan(world, changed, steps, rules_of(world, changed), judge_policy(policy))
 
 
 # ------------------------------------------------------------------------------------------ small things
@@ -258,9 +294,8 @@ def _names(world: World, release: Release) -> set[str]:
 
 def _changed(world: World, release: Release, live: Release | None) -> list[Function]:
     """The functions whose code, configuration or routes are not those of the live release."""
-    if live is None or live.api != release.api:
-        return list(world.workspace.functions)
-    return [f for f in world.workspace.functions if live.functions.get(f.key) != release.functions.get(f.key)]
+    moved = release.changed_from(live)
+    return [f for f in world.workspace.functions if f.key in moved]
 
 
 def _result(world: World, wanted: Wanted, *, changed: bool, live: bool, plan: Plan | None) -> Deployed:

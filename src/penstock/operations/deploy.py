@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import UsageError
 from penstock.model.events import NothingToDo
+from penstock.model.names import instead_of
 from penstock.operations.history import read_history
 from penstock.operations.holder import somebody_is_at_it
 from penstock.operations.pointer import agrees, live_stage, read_pointer
@@ -53,7 +54,7 @@ def _check(world: World, request: DeployRequest) -> None:
     known = {service.name for service in world.workspace.services}
     unknown = sorted(set(request.services) - known)
     if unknown:
-        raise UsageError(f"there is no service {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(known))}")
+        raise UsageError(f"there is no service {', '.join(unknown)}", hint=instead_of(unknown, known))
     name, policy = world.workspace.environment.name, world.workspace.environment.rollout
     if request.strategy == "custom" and not policy.steps:
         raise UsageError(

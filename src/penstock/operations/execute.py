@@ -34,7 +34,8 @@ from penstock.release.observed import deployment_description, version_descriptio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from penstock.operations.store import HeldLease, LedgerStore
+    from penstock.operations.ledger_store import LedgerStore
+    from penstock.operations.store import HeldLease
     from penstock.operations.world import World
     from penstock.ports import Clock, FunctionState
     from penstock.release.effects import Effect

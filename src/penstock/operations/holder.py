@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import Locked
 from penstock.model.ledger import host_name
-from penstock.operations.store import LeaseStore, LedgerStore
+from penstock.operations.ledger_store import LedgerStore
+from penstock.operations.store import LeaseStore
 from penstock.release.lease import describe
 
 if TYPE_CHECKING:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from penstock.model.access_log import access_log_group, fits_filters, logged_routes
 from penstock.model.release import LIVE_ALIAS, other
-from penstock.operations.warmth import moves_at_once
-from penstock.rollout.advance import MINUTE
+from penstock.operations.warmth import shares_live
+from penstock.rollout.minutes import MINUTE
 from penstock.rollout.signals import (
     RouteWatch,
     Watch,
     access_namespace,
-    access_routes,
+    logged,
     queries,
     shares,
     slot_watch,
@@ -24,7 +25,7 @@ from penstock.rollout.signals import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from penstock.model.release import Slot
     from penstock.operations.world import World
@@ -79,19 +80,22 @@ def watched(
     stable = other(slot)
     watches: list[Watch] = []
     routes: list[RouteWatch] = []
+    peers = {used for service in world.workspace.services for used in service.uses.services}
     whole: list[str] = []
     for function in functions:
         if not few and function.service not in changed:
             continue
         if function.routes or not function.on:  # peers call the alias of their own slot, as HTTP callers do
             watches.append(slot_watch(function.service, function.physical, stable=stable, canary=slot))
-        if function.routes:
+        if function.routes and world.workspace.environment.has_access_log:
             routes.append(
                 RouteWatch(
                     service=function.service,
                     namespace=access_namespace(world.workspace.prefix),
+                    canary=watches[-1].canary,
+                    peers=function.service in peers,
                     routes=tuple(
-                        sorted(name for route in function.routes for name in access_routes(route.method, route.path))
+                        sorted(name for route in function.routes for name in logged_routes(route.method, route.path))
                     ),
                 )
             )
@@ -99,21 +103,52 @@ def watched(
             whole.append(function.physical)
         seen = observed.functions.get(function.physical)
         # One that moves at once has no share to be compared with, and would dilute that of its service's others.
-        if function.on and seen is not None and not moves_at_once(function):
+        if seen is not None and shares_live(function):
             live, next_one = seen.aliases.get(LIVE_ALIAS), seen.at(slot)  # `live` may be shared already
             if live and next_one and live.version != next_one:
                 watches.append(version_watch(function.service, function.physical, stable=live.version, canary=next_one))
-                if function.service in changed:
+                if function.on and function.service in changed:
                     whole.append(function.physical)
     fixed = _thresholds(world, watches) if slow is None else slow
-    with_slow = tuple(replace(watch, slow=fixed.get(watch.stable.name)) for watch in watches)
-    return Measures(watches=with_slow, routes=tuple(routes), whole=tuple(whole))
+    return with_thresholds(Measures(watches=tuple(watches), routes=tuple(routes), whole=tuple(whole)), fixed)
+
+
+def with_thresholds(measures: Measures, slow: Mapping[str, float]) -> Measures:
+    """The same with thresholds of slowness, by the names of the stable sides."""
+    watches = tuple(replace(watch, slow=slow.get(watch.stable.name)) for watch in measures.watches)
+    return replace(measures, watches=watches)
+
+
+def late_thresholds(world: World, measures: Measures, before: Callable[[str], int | None]) -> Mapping[str, float]:
+    """Thresholds that were not known when the rollout began, from what the stable side did since. Raises RemoteFault.
+
+    Args:
+        world: the environment.
+        measures: with the thresholds that are known.
+        before: the first minute of a service that is to be judged now; only earlier ones may say what is slow in it.
+    """
+    ends = {watch: before(watch.service) for watch in measures.watches if watch.slow is None}
+    due = {watch: end for watch, end in ends.items() if end is not None}
+    if not due:
+        return {}
+    values = world.metrics.minutes(slow_queries(due), start=min(due.values()) - HISTORY, end=max(due.values()))
+    found: dict[str, float] = {}
+    for watch, end in due.items():
+        earlier = {query: {at: value for at, value in one.items() if at < end} for query, one in values.items()}
+        found |= {side.name: slow for side, slow in thresholds(earlier, [watch]).items()}
+    return found
 
 
 def measure(world: World, measures: Measures, minutes: range) -> Measured:
     """What these minutes tell (their first seconds, a minute apart). Raises RemoteFault."""
-    asked = (*queries(measures.watches, measures.routes), *whole_queries(measures.whole))
-    values = world.metrics.minutes(asked, start=minutes.start, end=minutes.stop)
+    filtered = measures.routes if fits_filters(world.workspace) else ()
+    asked = (*queries(measures.watches, filtered), *whole_queries(measures.whole))
+    values = dict(world.metrics.minutes(asked, start=minutes.start, end=minutes.stop))
+    routes = tuple(sorted({route for watched in measures.routes for route in watched.routes}))
+    if routes and not filtered:
+        group = access_log_group(world.workspace.api_name)
+        answered = world.metrics.answered(group, routes, start=minutes.start, end=minutes.stop)
+        values |= logged(answered, access_namespace(world.workspace.prefix))
     found = {query: {at: value for at, value in series.items() if at in minutes} for query, series in values.items()}
     return Measured(
         strata=strata(found, measures.watches, measures.routes), shares=shares(found, measures.watches, measures.whole)
@@ -123,7 +158,8 @@ def measure(world: World, measures: Measures, minutes: range) -> Measured:
 def history(world: World, measures: Measures) -> tuple[Stratum, ...]:
     """What the stable release did in the last hour, alone: it tells the judge what is normal, and how much comes."""
     now = int(world.traffic_clock.now()) // MINUTE * MINUTE
-    found = measure(world, replace(measures, whole=()), range(now - HISTORY, now, MINUTE)).strata
+    # Without a canary the access log is not counted.
+    found = measure(world, replace(measures, whole=(), routes=()), range(now - HISTORY, now, MINUTE)).strata
     return tuple(stratum for stratum in found if not stratum.canary.calls)
 
 

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import NotFound, RemoteFault, UsageError
 from penstock.operations.holder import leases_of
 from penstock.operations.rollout import drive
+from penstock.operations.rollout_news import ended_badly
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
+from penstock.operations.steps import note
 from penstock.operations.store import ReleaseStore
 from penstock.release.reconcile import Applied
 
@@ -21,8 +23,11 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
     from penstock.rollout.state import Outcome, Rollout, Verb
 
-TAKEN_WITHIN = 60.0
-"""Seconds that a driver has to take an order up: it looks every few seconds, and may be in the middle of a call."""
+PATIENCE = 1800.0
+"""Seconds that a living driver has to take an order up. It looks every few seconds, but not while it keeps a slot warm
+(15 minutes at most) or runs a smoke test (10 minutes each)."""
+QUIET = 10.0
+"""Seconds after which who waits is told why."""
 LOOK = 0.5
 
 
@@ -40,7 +45,8 @@ class Told:
 def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     """Ask something of the rollout under way, and wait until it is taken up.
 
-    Raises UsageError when none is under way; what `drive` raises when nobody else drives it.
+    Raises UsageError when none is under way; what `drive` raises when nobody else drives it; and what ended it where
+    all traffic went back though something else was asked than that.
     """
     require_deployed(world)
     store = RolloutStore(world.objects)
@@ -80,8 +86,9 @@ def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, u
 
     Raises RemoteFault if a driver never takes it up.
     """
-    deadline = world.clock.monotonic() + TAKEN_WITHIN
-    while world.clock.monotonic() < deadline:
+    began = world.clock.monotonic()
+    is_told = False
+    while (waited := world.clock.monotonic() - began) < PATIENCE:
         found = store.read()
         if found is None or found.id != rollout.id:
             return rollout
@@ -89,17 +96,21 @@ def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, u
             return found
         if not is_driven(world):
             return None
-        if order in found.orders:  # it is at it: keeping a slot warm, or smoke tests, take their time
-            deadline = world.clock.monotonic() + TAKEN_WITHIN
+        if waited > QUIET and not is_told:
+            is_told = True
+            what = "is being carried out" if order in found.orders else "is written down, and obeyed at the next look"
+            note(world, f"whoever drives the rollout is in the middle of something; the order {what}")
         world.clock.sleep(LOOK)
     raise RemoteFault(
-        f"nobody took the order up within {TAKEN_WITHIN:.0f} s",
+        f"nobody took the order up within {PATIENCE / 60:.0f} minutes",
         where=rollout.environment,
         hint=f"penstock status -e {rollout.environment} says who holds it; run the command again",
     )
 
 
 def _told(rollout: Rollout, verb: Verb) -> Told:
+    if rollout.outcome == "reverted" and verb != "abort":
+        raise ended_badly(rollout)
     return Told(
         environment=rollout.environment,
         release=rollout.release,

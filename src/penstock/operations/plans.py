@@ -7,14 +7,16 @@ same change planned again by CI is still approved, any other change is not.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal
+from contextlib import suppress
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.infra.openapi import resource_count
-from penstock.model.errors import NotFound, Refused
+from penstock.model.errors import Conflict, NotFound, Refused
 from penstock.model.plan import Approval, FunctionMove, Plan
 from penstock.operations.steps import timestamp
 from penstock.policy import objections
+from penstock.policy.approvals import counted, own_counts
 from penstock.policy.question import Question
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
     from penstock.model.plan import Objection, ResourceChange
     from penstock.model.release import Release
+    from penstock.model.rollouts import RolloutPolicy
     from penstock.operations.world import Confirm, World
 
 
@@ -35,6 +38,7 @@ def make(
     allow_destroy: Collection[str] = (),
     promotions: int = 0,
     walk: str = "",
+    rollout: RolloutPolicy | None = None,
 ) -> Plan:
     """What deploying this release over the live one would do."""
     before = live.functions if live else {}
@@ -61,14 +65,19 @@ def make(
         allow_destroy=tuple(sorted(allow_destroy)),
         promotions=promotions,
         walk=walk,
+        rollout=asdict(rollout) if rollout is not None else {},
     )
     return Plan(**{**{name: getattr(draft, name) for name in Plan.__dataclass_fields__}, "id": draft.digest[:12]})
 
 
 def save(world: World, plan: Plan, summary: str) -> None:
-    """Keep the plan, who made it, and its readable summary under `plans/<id>/`."""
+    """Keep the plan, who made it, and its readable summary under `plans/<id>/`.
+
+    Who makes the same plan later does not become its author: CI plans again what a person asks approval for.
+    """
     body = {**plan.to_json(), "by": world.identity.caller()}
-    world.objects.put(f"plans/{plan.id}/plan.json", json.dumps(body, indent=1, sort_keys=True).encode())
+    with suppress(Conflict):
+        world.objects.put_if_absent(f"plans/{plan.id}/plan.json", json.dumps(body, indent=1, sort_keys=True).encode())
     world.objects.put(f"plans/{plan.id}/summary.txt", summary.encode())
 
 
@@ -78,10 +87,9 @@ def approve(world: World, plan_id: str, *, why: str = "") -> Approval:
     Raises NotFound when there is no such plan, Refused when it is the caller's own and the policy wants somebody else.
     """
     name = world.workspace.environment.name
-    stored = world.objects.get(f"plans/{plan_id}/plan.json")
-    if stored is None:
+    plan = _saved(world, plan_id)
+    if plan is None:
         raise NotFound(f"there is no plan {plan_id} in {name}", hint=f"penstock plan -e {name}")
-    plan = json.loads(stored.body)
     caller = world.identity.caller()
     if not world.workspace.environment.approvals.self_approval and plan.get("by") == caller:
         raise Refused(
@@ -117,20 +125,22 @@ def admit(
 ) -> tuple[Approval, ...]:
     """Let the plan pass, asking the person where a yes is all that is missing.
 
-    Raises Refused with every objection that is left. Gates are asked before the person is, so that nobody is asked
-    to approve what is refused anyway, and no yes is left behind for it.
+    Returns the approvals that counted. Raises Refused with every objection that is left. Gates are asked before the
+    person is, so that nobody is asked to approve what is refused anyway, or asked for a yes that does not count; and no
+    such yes is left behind.
     """
-    author = world.identity.caller()
-    approvals = approvals_of(world, plan.digest)
-    left = _ask(world, plan, author, approvals)
+    caller = world.identity.caller()
+    question = _question(world, plan, caller)
+    left = objections(question)
     only_approval_is_missing = bool(left) and all(objection.gate == "approvals" for objection in left)
-    if only_approval_is_missing and (auto_approve or confirm(plan, left)):
+    if only_approval_is_missing and own_counts(question, caller) and (auto_approve or confirm(plan, left)):
         how: Literal["auto-approve", "prompt"] = "auto-approve" if auto_approve else "prompt"
-        approvals = (*approvals, record_approval(world, plan.digest, how=how))
-        left = _ask(world, plan, author, approvals)
+        given = record_approval(world, plan.digest, how=how)
+        question = replace(question, approvals=(*question.approvals, given))
+        left = objections(question)
     if left:
         raise refusal(world, left)
-    return approvals
+    return counted(question)
 
 
 def refusal(world: World, left: Sequence[Objection]) -> Refused:
@@ -139,16 +149,21 @@ def refusal(world: World, left: Sequence[Objection]) -> Refused:
     return Refused("\n".join(lines), where=world.workspace.environment.name, hint=left[0].hint)
 
 
-def _ask(world: World, plan: Plan, author: str, approvals: tuple[Approval, ...]) -> tuple[Objection, ...]:
-    return objections(
-        Question(
-            plan=plan,
-            environment=world.workspace.environment,
-            author=author,
-            branch=world.origin.branch,
-            ci=world.origin.ci,
-            approvals=approvals,
-            now=world.clock.now(),
-            api_resources=resource_count(world.workspace),
-        )
+def _question(world: World, plan: Plan, caller: str) -> Question:
+    saved = _saved(world, plan.id)
+    return Question(
+        plan=plan,
+        environment=world.workspace.environment,
+        authors=frozenset({caller, saved["by"] if saved else caller}),
+        branch=world.origin.branch,
+        ci=world.origin.ci,
+        approvals=approvals_of(world, plan.digest),
+        now=world.clock.now(),
+        api_resources=resource_count(world.workspace),
     )
+
+
+def _saved(world: World, plan_id: str) -> dict[str, Any] | None:
+    """The plan as it lies in the bucket, with `by`, who made it first; None when nobody did."""
+    stored = world.objects.get(f"plans/{plan_id}/plan.json")
+    return json.loads(stored.body) if stored else None

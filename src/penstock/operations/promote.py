@@ -14,7 +14,7 @@ from penstock.infra.openapi import api_digest
 from penstock.model.errors import NotFound, Refused
 from penstock.model.release import FunctionRelease, Pointer, Release
 from penstock.operations.artifacts import artifact_key, put_statement
-from penstock.operations.assemble import grants_of, promoted_from
+from penstock.operations.assemble import grants_of, promoted_from, routes_of
 from penstock.operations.provenance import check, sbom_key, sign, statement_key
 from penstock.operations.steps import note, step, timestamp
 from penstock.operations.store import ReleaseStore
@@ -72,6 +72,7 @@ def release_from(world: World, source: World, targets: Mapping[str, Target]) -> 
         commit=found.commit,
         author="",
         created=timestamp(world),
+        routes=routes_of(workspace),
     )
     return promoted_from(found, shape, base)
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
-from penstock.model.release import LIVE_ALIAS, Pointer
+from penstock.model.release import LIVE_ALIAS, Pointer, other
 from penstock.operations.engine import bring_back, glance, reach
-from penstock.operations.foretell import foretell
-from penstock.operations.measure import Measured, history, measure, watched
+from penstock.operations.foretell import foretell, tell_unjudged
+from penstock.operations.gates import consult, points
+from penstock.operations.measure import Measured, history, late_thresholds, measure, watched, with_thresholds
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly, tell_news
@@ -25,13 +26,15 @@ from penstock.operations.steps import note, step, warn
 from penstock.operations.switch import go_live, take_back
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
-from penstock.operations.warmth import follow, moves_at_once, warm
+from penstock.operations.warmth import follow, shares_live, warm
 from penstock.operations.watchdog import call_off, hand_over, watch_over
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared, weight
-from penstock.rollout.advance import advance, to_judge
+from penstock.rollout.advance import advance
+from penstock.rollout.gates import gates_of
 from penstock.rollout.judge import JudgePolicy, accumulate
-from penstock.rollout.state import Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
+from penstock.rollout.minutes import first_due, old_enough, to_judge
+from penstock.rollout.state import Ask, Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
     from penstock.rollout.state import Action
     from penstock.rollout.strategies import Step
+    from penstock.rollout.webhooks import Reply
 
 DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
@@ -48,6 +52,8 @@ REFUSALS = 5
 """Actions in a row that AWS may refuse before traffic goes back; after as many again the command gives up."""
 VISIT = 40.0
 """Seconds of the metrics' clock for which a visit of the controller sends requests of our own."""
+ENOUGH = 120.0
+"""Seconds after which a visit asks no further webhook: one may take 90, and the function has 300."""
 LONGEST_PAUSE = 20.0
 """Seconds between two attempts, at most; the SDK has retried each by itself before."""
 
@@ -56,25 +62,34 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
     """The walk of a release that is verified in the idle slot: not a step of it is taken yet."""
     policy = world.workspace.environment.rollout
     now = world.traffic_clock.now()
+    candidate = (read_pointer(world) or Pointer()).idle
     return Rollout(
         id=f"{release.id}-{world.run}",
         environment=world.workspace.environment.name,
         release=release.id,
         stable=stable,
         steps=steps,
-        rules=Rules(
-            on_inconclusive=policy.on_inconclusive,
-            deadline=policy.deadline or DEADLINE,
-            delay=policy.delay,
-            slowest=slowest(world, changed),
-        ),
+        rules=rules_of(world, changed),
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
         author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
         alarms=_quiet_alarms(world),
+        gates=gates_of(policy.metrics, candidate=candidate, stable=other(candidate)),
         began=now,
         entered=now,
         moved=now,
+    )
+
+
+def rules_of(world: World, changed: frozenset[str]) -> Rules:
+    """How the configuration has a release of these services walked."""
+    policy = world.workspace.environment.rollout
+    return Rules(
+        on_inconclusive=policy.on_inconclusive,
+        deadline=policy.deadline or DEADLINE,
+        delay=policy.delay,
+        slowest=slowest(world, changed),
+        timeouts={service.name: slowest(world, frozenset({service.name})) for service in world.workspace.services},
     )
 
 
@@ -148,7 +163,14 @@ def drive(
         if waits:
             watch_over(world, session, rollout)
         driver = _Driver(
-            world=world, session=session, store=store, release=release, applied=applied, told=rollout, waits=waits
+            world=world,
+            session=session,
+            store=store,
+            release=release,
+            applied=applied,
+            told=rollout,
+            waits=waits,
+            began=world.clock.monotonic(),
         )
         while not driver.has_ended and not driver.rests:
             rollout = driver.turn(rollout, measures)
@@ -188,11 +210,16 @@ class _Driver:
     """Whether it stays while nothing is to be done; who does not has `rests` set instead, and comes back later."""
     refusals: int = 0
     checked: tuple[int, str] | None = None
+    replies: tuple[Reply, ...] = ()
     has_ended: bool = False
     rests: bool = False
     asks: bool = False
     is_live: bool = False
     """Whether this driver has moved all traffic, and looked."""
+    booked: set[str] = field(default_factory=set)
+    """Orders that are in the ledger."""
+    began: float = 0.0
+    """When this driver began, by the clock's `monotonic`."""
     _seen: Observation | None = None
 
     def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
@@ -201,12 +228,14 @@ class _Driver:
             self.session.hold()  # a machine that slept past its lease must not act on what it knew before
             action: Action = Finished()
             if rollout.outcome is None:
-                self._seen = replace(_look(self.world, self.store, rollout, measures), checked=self.checked)
+                seen = _look(self.world, self.store, rollout, measures)
+                self._seen = replace(seen, checked=self.checked, replies=self.replies)
                 rollout, action = advance(rollout, self._seen)
             if rollout.outcome == "promoted" and not self.is_live:
                 self._finish()
             if rollout.outcome is not None:
                 unmark(self.world, self.session)
+            self._book(rollout)
             self.store.save(rollout, self.session)
             if self._seen is not None:
                 tell_news(self.world, self.session, self.told, rollout, self._seen)
@@ -215,6 +244,11 @@ class _Driver:
             if isinstance(action, Wait) and action.synthetic:
                 self._ask(rollout, action.seconds if self.waits else VISIT)
                 action = Wait(0.0)
+            if isinstance(action, Ask):
+                if self._is_spent():
+                    self.rests = True
+                    return rollout
+                self.replies = (consult(self.world, rollout, action.webhook),)
             if isinstance(action, Wait) and not self.waits:
                 self.rests = True
                 return rollout
@@ -225,6 +259,19 @@ class _Driver:
         except RemoteFault as fault:
             return self._refused(rollout, fault)
         return rollout
+
+    def _book(self, rollout: Rollout) -> None:
+        """Who ordered what and why, in the ledger before it is obeyed: an order that is taken up is not read again."""
+        for order in self._seen.orders if self._seen is not None else ():
+            if order.id in rollout.orders and order.id not in self.booked:
+                self.session.record(
+                    "order", {"release": rollout.release, "verb": order.verb, "by": order.by, "why": order.why}
+                )
+                self.booked.add(order.id)
+
+    def _is_spent(self) -> bool:
+        """Whether a visit has lasted so long that a webhook's answer might be too much for it."""
+        return not self.waits and self.world.clock.monotonic() - self.began > ENOUGH
 
     def _finish(self) -> None:
         """The pointer names the candidate, and the move behind it was not ours, or was refused half-way: end it."""
@@ -290,7 +337,8 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
     except RemoteFault as fault:
         warn(world, f"the last hour cannot be read: {fault.what}")
         return rollout
-    said = foretell(before, rollout.changed, rollout.steps, rollout.policy)
+    tell_unjudged(world, measures, frozenset(rollout.changed))
+    said = foretell(before, rollout.changed, rollout.steps, rollout.rules, rollout.policy)
     if said:
         note(world, f"forecast: {said}")
     evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))
@@ -320,20 +368,28 @@ def _quiet_alarms(world: World) -> tuple[str, ...]:
     found = world.alarms.states(workspace.environment.rollout.alarms, prefix=prefix)
     ours = (f"-{slot}", f"-{LIVE_ALIAS}", f"{prefix}api")
     watched = {name: state for name, state in found.items() if not name.startswith(prefix) or name.endswith(ours)}
+    for name in workspace.environment.rollout.alarms:
+        if name not in found:
+            warn(world, f"alarm {name} does not exist in {workspace.environment.region}, so it can stop nothing")
     for name, state in watched.items():
         if state.value == "ALARM":
             warn(world, f"alarm {name} rings already: it cannot stop this rollout, which is judged beside what runs")
     return tuple(sorted(name for name, state in watched.items() if state.value != "ALARM"))
 
 
-def _ringing(world: World, rollout: Rollout) -> tuple[str, ...]:
+def _ringing(world: World, rollout: Rollout) -> tuple[str, ...] | None:
+    """The alarms that ring; None when one of them cannot be read, which is no good news."""
     if not rollout.alarms:
         return ()
     try:
         found = world.alarms.states(rollout.alarms)
     except RemoteFault as fault:
-        warn(world, f"the alarms cannot be read: {fault.what}")
-        return ()
+        warn(world, f"the alarms cannot be read, and nothing goes on without them: {fault.what}")
+        return None
+    gone = sorted(set(rollout.alarms) - set(found))
+    if gone:
+        warn(world, f"nothing goes on without the alarms that were there: {', '.join(gone)}")
+        return None
     return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
 
 
@@ -356,14 +412,14 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
         case Revert():
             bring_back(world, session, _callers(world))
             reach(session, Settled(withdrawn=True), names)
-        case Finished():
+        case Finished() | Ask():
             pass
     return None
 
 
 def _callers(world: World) -> frozenset[str]:
     """Functions that something calls through `live`; HTTP callers and other services go to a slot."""
-    return frozenset(f.physical for f in world.workspace.functions if f.on and not moves_at_once(f))
+    return frozenset(f.physical for f in world.workspace.functions if shares_live(f))
 
 
 def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measures) -> Observation:
@@ -377,11 +433,15 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         percent = None
     minutes = to_judge(rollout, now)
     until = rollout.judged
-    found = Measured()
+    found, late = Measured(), dict[str, float]()
     if minutes:
         try:
-            found = measure(world, measures, minutes)
-            until = float(minutes.stop)
+            known = dict(rollout.slow or {})
+            late |= late_thresholds(
+                world, with_thresholds(measures, known), lambda service: first_due(rollout, service, now)
+            )
+            found = measure(world, with_thresholds(measures, known | late), minutes)
+            until = max(until, old_enough(rollout, now))
         except RemoteFault as fault:
             warn(world, f"the measurements cannot be read: {fault.what}")
     return Observation(
@@ -390,6 +450,8 @@ def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measure
         strata=found.strata,
         shares=found.shares,
         until=until,
+        slow=late,
         alarms=_ringing(world, rollout),
         orders=store.orders(rollout),
+        points=points(world, rollout, now),
     )

@@ -8,8 +8,10 @@ from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.release.share import UNEVEN
 from penstock.rollout.advance import judgement_of
-from penstock.rollout.strategies import Approve, Bake, Pause
+from penstock.rollout.gates import finding
+from penstock.rollout.strategies import Approve, Bake, Consult, Pause
 from penstock.rollout.traffic import findings
+from penstock.rollout.verdict import Verdict
 
 if TYPE_CHECKING:
     from penstock.operations.session import Session
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 def tell_news(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:
     """What is new, to those who watch and to the ledger."""
     judgement = judgement_of(now)
-    if seen.until > before.judged:
+    if seen.until > before.judged or _have_gates_news(before, now):
         world.events.emit(
             RolloutJudged(
                 release=now.release,
@@ -37,6 +39,12 @@ def tell_news(world: World, session: Session, before: Rollout, now: Rollout, see
         )
 
 
+def _have_gates_news(before: Rollout, now: Rollout) -> bool:
+    """Whether a gate was looked at that is not well."""
+    known = {gate.metric.name: gate for gate in before.gates}
+    return any(gate != known.get(gate.metric.name) and finding(gate).verdict is not Verdict.PASS for gate in now.gates)
+
+
 def _news(before: Rollout, now: Rollout) -> list[str]:
     """What has happened between two states, one sentence each."""
     found = []
@@ -46,10 +54,22 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
         found.append(f"held: {now.held}" if now.held else "goes on")
     if _has_passed(now) and not _has_passed(before):
         asks = any(isinstance(step, Pause | Approve) for step in now.steps[now.at :])
-        found.append("passed: people come next" if asks else "passed: all traffic comes next")
+        hooks = any(isinstance(step, Consult) for step in now.steps[now.at :])
+        next_one = "people come" if asks else "webhooks come" if hooks else "all traffic comes"
+        found.append(f"passed: {next_one} next")
     known = {(one.function, one.kind) for one in findings(before.traffic)}
     new = (one for one in findings(now.traffic) if (one.function, one.kind) not in known)
     found += [f"traffic check: {one.sentence}" for one in new]
+    if now.slow and before.slow is not None and now.slow != before.slow:
+        new_limits = {side: slow for side, slow in now.slow.items() if side not in before.slow}
+        told = ", ".join(f"{side} above {slow:,.0f} ms" for side, slow in sorted(new_limits.items()))
+        found.append(f"what is slow is known now: {told}")
+    said = {(reply.step, reply.webhook): reply.sentence for reply in before.replies}
+    found += [f"webhook {one.sentence}" for one in now.replies if said.get((one.step, one.webhook)) != one.sentence]
+    faults = {gate.metric.name: gate.fault for gate in before.gates}
+    for gate in now.gates:
+        if gate.fault and gate.fault != faults.get(gate.metric.name):
+            found.append(f"metric {finding(gate).sentence}")
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:

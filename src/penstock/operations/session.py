@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.errors import Conflict, Locked, PenstockError, RemoteFault, UsageError
@@ -14,10 +15,11 @@ from penstock.operations import execute as interpreter
 from penstock.operations import history as booked
 from penstock.operations.engine import observe
 from penstock.operations.holder import leases_of
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.steps import timestamp
-from penstock.operations.store import LedgerStore, ReleaseStore
+from penstock.operations.store import ReleaseStore
 from penstock.release.lease import describe
 from penstock.release.reconcile import Settled, distrusted, left, reconcile
 
@@ -134,12 +136,12 @@ class Session:
 
 @contextmanager
 def exclusive(
-    world: World, purpose: str, *, resuming: str | None = None, withdraws: bool = False, story: str | None = None
+    world: World, purpose: str, *, resuming: str | None = None, withdraws: str = "", story: str | None = None
 ) -> Iterator[Session]:
     """Hold the environment's lease, with everything repaired that an interrupted run left behind.
 
     A rollout that lost its driver goes back to the stable release, unless it is the one of the release `resuming`.
-    One that the controller drives is nobody's to end but who says so, by `withdraws`, until it is long overdue.
+    One that the controller drives is nobody's to end but who says so and why, by `withdraws`, until it is long overdue.
     Raises Locked, naming the holder, when somebody else is at it. With a `story` the ledger tells what is done as a
     part of the run of that id, and nothing when nothing is done.
     """
@@ -159,7 +161,7 @@ def exclusive(
             left = describe(held.over, now=world.clock.now())
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
             world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
-        repair(world, session, resuming=resuming)
+        repair(world, session, resuming=resuming, why=withdraws)
         try:
             yield session
         except PenstockError as error:
@@ -169,10 +171,11 @@ def exclusive(
             raise
         if story is None:
             session.record("ended", {"purpose": purpose})
-        ledger.close()
     finally:
         ended.set()
         # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
+        with suppress(RemoteFault):
+            ledger.close()
         with suppress(RemoteFault):
             held.give_back()
 
@@ -230,23 +233,30 @@ def require_deployed(world: World) -> None:
         raise UsageError(f"nothing is deployed in {name} yet", hint=f"penstock deploy -e {name}")
 
 
-def repair(world: World, session: Session, *, resuming: str | None = None) -> None:
-    """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases."""
+def repair(world: World, session: Session, *, resuming: str | None = None, why: str = "") -> None:
+    """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases.
+
+    A rollout that nobody goes on with goes back: `why`, or because its driver is gone.
+    """
     rollouts = RolloutStore(world.objects)
     rollout = rollouts.under_way()
     observed = _trusted(world, session)
     goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
     effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
+    is_live = rollout is not None and observed.pointer.live_release == rollout.release
+    if rollout is not None and not goes_on:
+        rollout = rollout if is_live else replace(rollout, reverting=why or "its driver was gone")
+        what = "its driver was gone; it has all traffic" if is_live else f"goes back: {rollout.reverting}"
+        session.record("rollout", {"release": rollout.release, "what": what, "weight": rollout.weight})
     if effects:
         session.execute(effects)
         done = "; ".join(effect.describe() for effect in effects)
-        world.events.emit(Recovered(what=f"an earlier run or a change by hand was unfinished: {done}"))
+        told = why if rollout is not None and why else "an earlier run or a change by hand was unfinished"
+        world.events.emit(Recovered(what=f"{told}: {done}"))
     if not goes_on:
         unmark(world, session)
     if rollout is not None and not goes_on:
-        ended = rollout.ended("promoted" if observed.pointer.live_release == rollout.release else "reverted")
-        rollouts.save(ended, session)
-        session.record("rollout", {"release": rollout.release, "what": "its driver was gone", "weight": 0})
+        rollouts.save(rollout.ended("promoted" if is_live else "reverted"), session)
     live = observed.pointer.live_release
     latest = booked.read_history(world.objects).latest
     if live is not None and (latest is None or latest.release != live):

@@ -1,7 +1,7 @@
-"""What lies in the environment's bucket besides artifacts: releases, the ledger, the lease.
+"""What lies in the environment's bucket besides artifacts and the ledger: releases, the lease.
 
-S3's conditional writes are the only coordination: a release is written once, a ledger entry only where none is, the
-lease only over the one that was read.
+S3's conditional writes are the only coordination: a release is written once, the lease only over the one that was
+read.
 """
 
 from __future__ import annotations
@@ -9,29 +9,21 @@ from __future__ import annotations
 import json
 import re
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from penstock.model.errors import Conflict, Locked, NotFound, RemoteFault
-from penstock.model.ledger import Lease, LedgerEntry
+from penstock.model.errors import Conflict, Locked, NotFound
+from penstock.model.ledger import Lease
 from penstock.model.release import Release
-from penstock.release import ledger as chain
 from penstock.release.lease import TTL, Asking, Held, Take, decide, describe, needs_renewal, released, renewed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable
 
     from penstock.ports import Clock, ObjectStore
 
 LEASE = "lease.json"
-LEDGER_HINT = "ledger-head.json"
-"""Where the chain ended when somebody last looked: saves listing it. A wrong hint costs time, never an entry."""
-READERS = 16
-RACES = 50
-"""Attempts to append to the ledger while others append as well."""
 TRIES = 3
 """Attempts to take a lease that changes while we look."""
 
@@ -73,93 +65,6 @@ class ReleaseStore:
     def delete(self, release: str) -> None:
         """Forget a release; done when it is not there."""
         self._objects.delete(_release_key(release))
-
-
-# ------------------------------------------------------------------------------------------ ledger
-
-
-class LedgerStore:
-    """`ledger/<number>.json`: appended only where nothing is, so that concurrent writers queue up.
-
-    Args:
-        objects: the bucket.
-        clock: for the entries' times.
-        actor: the STS caller.
-        run: id of this run of the command.
-    """
-
-    def __init__(self, objects: ObjectStore, *, clock: Clock, actor: str, run: str) -> None:
-        self._objects = objects
-        self._clock = clock
-        self._actor = actor
-        self._run = run
-        self._head: chain.Head | None = None
-
-    def append(self, kind: str, data: Mapping[str, Any]) -> LedgerEntry:
-        """Add one entry and return it. Raises RemoteFault when others append faster than we can."""
-        head = self._head or self._find_head()
-        for _ in range(RACES):
-            entry = chain.follow(
-                head, at=_timestamp(self._clock.now()), actor=self._actor, run=self._run, kind=kind, data=data
-            )
-            if self._write(entry):
-                self._head = chain.head_of(entry)
-                return entry
-            head = self._forward(chain.head_of(self._entry(entry.number)))
-        raise RemoteFault(f"the ledger moved {RACES} times while an entry was appended", where=chain.key(head.number))
-
-    def entries(self, *, after: int = 0) -> Iterator[LedgerEntry]:
-        """The entries whose number is greater, oldest first."""
-        found = (_number(key) for key in self._objects.list(chain.PREFIX))
-        numbers = [number for number in found if number is not None and number > after]
-        with ThreadPoolExecutor(max_workers=READERS) as pool:
-            yield from pool.map(self._entry, numbers)
-
-    def last(self, count: int) -> tuple[LedgerEntry, ...]:
-        """The last entries, oldest first."""
-        head = self._head or self._find_head()
-        return tuple(self._entry(number) for number in range(max(head.number - count, 0) + 1, head.number + 1))
-
-    def close(self) -> None:
-        """Leave the hint where the chain ends; harmless when it does not happen."""
-        if self._head is not None:
-            self._objects.put(LEDGER_HINT, json.dumps({"number": self._head.number}).encode())
-
-    def _write(self, entry: LedgerEntry) -> bool:
-        try:
-            self._objects.put_if_absent(chain.key(entry.number), entry.to_text().encode())
-        except Conflict:
-            # A write whose answer was lost is repeated by the SDK and then meets itself.
-            return self._entry(entry.number).digest == entry.digest
-        return True
-
-    def _find_head(self) -> chain.Head:
-        hint = self._objects.get(LEDGER_HINT)
-        number = int(json.loads(hint.body)["number"]) if hint else 0
-        if number and self._objects.has(chain.key(number)):
-            return self._forward(chain.head_of(self._entry(number)))
-        numbers = [found for key in self._objects.list(chain.PREFIX) if (found := _number(key)) is not None]
-        return chain.head_of(self._entry(max(numbers))) if numbers else chain.Head()
-
-    def _forward(self, head: chain.Head) -> chain.Head:
-        """The chain's end, from an entry that is known: gallop ahead, then halve."""
-        step = 1
-        while self._objects.has(chain.key(head.number + step)):
-            step *= 2
-        known, gone = head.number + step // 2, head.number + step
-        while gone - known > 1:
-            middle = (known + gone) // 2
-            if self._objects.has(chain.key(middle)):
-                known = middle
-            else:
-                gone = middle
-        return head if known == head.number else chain.head_of(self._entry(known))
-
-    def _entry(self, number: int) -> LedgerEntry:
-        stored = self._objects.get(chain.key(number))
-        if stored is None:
-            raise NotFound(f"ledger entry {number} is missing", where=chain.key(number), hint="penstock audit --verify")
-        return LedgerEntry.from_text(stored.body.decode())
 
 
 # ------------------------------------------------------------------------------------------ lease
@@ -326,12 +231,3 @@ class HeldLease:
 
 def _release_key(release: str) -> str:
     return f"releases/{release}.json"
-
-
-def _number(key: str) -> int | None:
-    found = re.fullmatch(rf"{chain.PREFIX}(\d+)\.json", key)
-    return int(found[1]) if found else None
-
-
-def _timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, tz=UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from penstock.infra.plan import summary as changes_summary
+from penstock.model.rollouts import RolloutPolicy
 
 if TYPE_CHECKING:
     from penstock.model.plan import FunctionMove, Plan
 
 SHOWN_DIGITS = 10
+SECONDS = ("deadline", "delay", "window")
+JUDGED = ("margin", "latency_margin", "alpha", "minimum", "clusters", "on_inconclusive", "alarms", *SECONDS)
+"""Keys of `RolloutPolicy` that decide whether a release passes; how it walks is said by the plan's `walk`."""
 
 
 def summary(plan: Plan, forecast: str = "") -> str:
@@ -37,6 +43,8 @@ def summary(plan: Plan, forecast: str = "") -> str:
         lines.append("  routes: the API's document changed; it moves together with the code")
     if plan.walk:
         lines.append(f"  traffic: {plan.walk}")
+    if judged := _judged(plan):
+        lines.append(f"  judged by: {judged}")
     if forecast:
         lines.append(f"  forecast: {forecast}")
     return "\n".join(lines)
@@ -63,6 +71,13 @@ def brief(plan: Plan) -> str:
 def counted(number: int, noun: str) -> str:
     """`1 function`, `2 functions`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _judged(plan: Plan) -> str:
+    """What the judge is told otherwise than it is by default: a yes to the plan is a yes to this."""
+    usual = asdict(RolloutPolicy())
+    told = {key: plan.rollout[key] for key in JUDGED if key in plan.rollout and plan.rollout[key] != usual[key]}
+    return ", ".join(f"{key} = {json.dumps(value)}{' s' if key in SECONDS else ''}" for key, value in told.items())
 
 
 def _move(move: FunctionMove) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import Busy, CameBack, NotFound, PenstockError, Refused, UsageError
 from penstock.model.events import NothingToDo, TrafficMoved
+from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
@@ -56,13 +57,14 @@ class Moved:
     is_rollback: bool = False
 
 
-def switch(world: World) -> Moved:
+def switch(world: World, *, why: str = "") -> Moved:
     """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits."""
     require_deployed(world)
     with exclusive(world, "switch") as session:
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             return _nothing_waits(world, pointer)
+        session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
         release = _stored(world, pointer.slot(pointer.candidate).release)
         go_live(world, session, release, Applied())
         _contract_to_what_was_admitted(world)
@@ -83,14 +85,14 @@ def _contract_to_what_was_admitted(world: World) -> None:
     )
 
 
-def rollback(world: World, *, to: str | None = None, services: Collection[str] = ()) -> Moved:
+def rollback(world: World, *, to: str | None = None, services: Collection[str] = (), why: str = "") -> Moved:
     """Go back to the last promoted release, to a named one, or with some services only.
 
     The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
     """
     require_deployed(world)
-    back = _from_rollout(world) if to is None and not services else None
+    back = _from_rollout(world, why) if to is None and not services else None
     if back is not None:
         return back
     with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
@@ -110,7 +112,7 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
                 environment=target.environment, release=live.id, previous=live.id, changed=False, url=live_url(world)
             )
         ReleaseStore(world.objects).save(target)
-        session.record("rolling-back", {"from": live.id, "to": target.id})
+        session.record("rolling-back", {"from": live.id, "to": target.id, "why": why})
         if pointer.live_release != target.id:
             _make_ready(world, session, target, live, history)
         go_live(world, session, target, Applied(), is_rollback=True)
@@ -140,7 +142,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         warm(world)  # a rollback does not wait
     try:
         with step(world, f"move traffic to release {release.id}", inner=True):
-            reach(session, Live(release=release, applied=applied), names)
+            reach(session, Live(release=release, applied=applied, returns=is_rollback), names)
     except Busy as fault:
         if is_rollback or previous is None or previous == release.id:
             raise
@@ -182,13 +184,13 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     )
 
 
-def _from_rollout(world: World) -> Moved | None:
+def _from_rollout(world: World, why: str) -> Moved | None:
     """Back from the share of traffic that a rollout has given to a candidate; None when none is under way."""
     if RolloutStore(world.objects).under_way() is None:
         return None
     from penstock.operations.abort import abort  # noqa: PLC0415 - it moves traffic itself, by `go_live`
 
-    done = abort(world, why="rollback")
+    done = abort(world, why=f"rollback: {why}" if why else "rollback")
     if not done.changed:
         return None  # its driver was quicker, and all traffic is on the candidate: an ordinary rollback
     return Moved(
@@ -215,7 +217,8 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
     if not effects and history.was_well(target.id):
         return
     slot = (session.pointer() or Pointer()).idle
-    changed = [f for f in world.workspace.functions if live.functions.get(f.key) != target.functions.get(f.key)]
+    moved = target.changed_from(live)
+    changed = [f for f in world.workspace.functions if f.key in moved]
     with step(world, f"verify slot {slot}"):
         verify_release(world, session, target.id, slot, changed)
 
@@ -248,7 +251,7 @@ def take_back(world: World, session: Session, bad: Release, previous: str, why: 
     session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
-        reach(session, Live(release=good, applied=Applied()), names)
+        reach(session, Live(release=good, applied=Applied(), returns=True), names)
     at = timestamp(world)
     session.book(lambda history: history.arrived(previous, at=at, by=session.actor, run=world.run).settled())
     _tell(world, session, bad.id, why)
@@ -354,7 +357,7 @@ def _knows(live: Release, services: Collection[str]) -> None:
     known = {function.service for function in live.functions.values()}
     unknown = sorted(set(services) - known)
     if unknown:
-        raise UsageError(f"there is no service {', '.join(unknown)}", hint=f"one of: {', '.join(sorted(known))}")
+        raise UsageError(f"there is no service {', '.join(unknown)}", hint=instead_of(unknown, known))
 
 
 def _nothing_waits(world: World, pointer: Pointer) -> Moved:

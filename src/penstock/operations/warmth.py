@@ -42,6 +42,15 @@ def moves_at_once(function: Function) -> bool:
     return function.concurrency.provisioned is not None and bool(function.on) and not function.routes
 
 
+def shares_live(function: Function) -> bool:
+    """Whether the candidate gets its share of those who call the alias `live`: event sources, and direct callers.
+
+    HTTP callers go to a slot and peers to that of their own, so a function with routes and without events has nobody
+    who must call `live`; who does all the same moves at the end.
+    """
+    return (bool(function.on) or not function.routes) and not moves_at_once(function)
+
+
 def judged(functions: Iterable[Function]) -> frozenset[str]:
     """The services among whose changed functions some share their traffic, so that they can be judged."""
     return frozenset(function.service for function in functions if not moves_at_once(function))

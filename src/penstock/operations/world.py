@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Secrets,
         Signer,
         Terraform,
+        Webhooks,
     )
 
 
@@ -91,6 +92,7 @@ class World:
     metrics: Metrics
     alarms: Alarms
     notices: Notices
+    webhooks: Webhooks
     traffic_clock: Clock
     """The clock that metrics bear the time of. It is `clock`, unless the embedded AWS was told to run faster."""
     terraform: Terraform

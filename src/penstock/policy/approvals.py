@@ -24,14 +24,9 @@ def approvals(question: Question) -> Iterable[Objection]:
     policy = question.environment.approvals
     if policy.required == 0 or question.plan.is_empty:
         return
-    digest = question.plan.digest
-    given = [approval for approval in question.approvals if approval.plan_digest == digest]
-    if not policy.self_approval:
-        given = [approval for approval in given if approval.by != question.author]
-    people = {approval.by for approval in given if expiry(approval, policy) > question.now}
-    expired = {approval.by for approval in given} - people
-    missing = policy.required - len(people)
-    if missing <= 0:
+    people = {approval.by for approval in counted(question)}
+    expired = {approval.by for approval in _given(question)} - people
+    if len(people) >= policy.required:
         return
     name = question.environment.name
     whose = "" if policy.self_approval else ", and the author's own does not count"
@@ -48,6 +43,23 @@ def approvals(question: Question) -> Iterable[Objection]:
             else f"ask a colleague to run: penstock approve -e {name} {question.plan.id}  (then run this again)"
         ),
     )
+
+
+def counted(question: Question) -> tuple[Approval, ...]:
+    """The approvals that count: of exactly this plan, by whom the policy lets, and not expired."""
+    policy = question.environment.approvals
+    return tuple(approval for approval in _given(question) if expiry(approval, policy) > question.now)
+
+
+def own_counts(question: Question, caller: str) -> bool:
+    """Whether a yes of this caller would count at all."""
+    return question.environment.approvals.self_approval or caller not in question.authors
+
+
+def _given(question: Question) -> tuple[Approval, ...]:
+    """Approvals of this plan by those whose yes counts, expired ones as well."""
+    digest = question.plan.digest
+    return tuple(one for one in question.approvals if one.plan_digest == digest and own_counts(question, one.by))
 
 
 def expiry(approval: Approval, policy: ApprovalPolicy) -> float:

@@ -16,8 +16,8 @@ class Question:
 
     plan: Plan
     environment: Environment
-    author: str
-    """STS ARN of whoever made the plan and would carry it out."""
+    authors: frozenset[str]
+    """STS ARNs of who made the plan first and of who would carry it out."""
     branch: str
     """The git branch that is checked out; empty when it is not known."""
     ci: bool

@@ -19,15 +19,17 @@ from penstock.ports.account import (
 from penstock.ports.functions import AliasState, Functions, FunctionState, Invocation, Provisioned
 from penstock.ports.gateway import CanaryState, Gateway, HttpAnswer, StageState
 from penstock.ports.machine import Clock, Command, CommandResult, Commands, EventSink, Files
-from penstock.ports.metrics import Alarms, AlarmState, AlarmValue, MetricQuery, Metrics
+from penstock.ports.metrics import Alarms, AlarmState, AlarmValue, Answered, MetricQuery, MetricQuestion, Metrics
 from penstock.ports.store import ObjectStore, Signature, Signer, StoredObject
 from penstock.ports.tools import Interpreters, LocalAws, LocalStatus, Terraform, TerraformPlan
+from penstock.ports.webhooks import Webhooks
 
 __all__ = [
     "AlarmState",
     "AlarmValue",
     "Alarms",
     "AliasState",
+    "Answered",
     "CanaryState",
     "Clock",
     "Command",
@@ -47,6 +49,7 @@ __all__ = [
     "LocalAws",
     "LocalStatus",
     "MetricQuery",
+    "MetricQuestion",
     "Metrics",
     "Notices",
     "ObjectStore",
@@ -61,4 +64,5 @@ __all__ = [
     "TableHealth",
     "Terraform",
     "TerraformPlan",
+    "Webhooks",
 ]

@@ -36,13 +36,16 @@ class Parameters(Protocol):
 
 @runtime_checkable
 class Secrets(Protocol):
-    """Secrets Manager. Values go in and are never read back by Penstock."""
+    """Secrets Manager. Values go in; only those that a webhook is asked with are ever read back."""
 
     def has_value(self, name: str) -> bool:
         """Whether the secret exists and has a current value."""
 
     def put(self, name: str, value: str) -> None:
         """Set the current value, creating the secret's container when it is missing."""
+
+    def value(self, name: str) -> str | None:
+        """The current value as text, or None where there is none."""
 
 
 @runtime_checkable

@@ -24,9 +24,34 @@ class MetricQuery:
     statistic: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Requests of one route, side and minute (its first second) in an API's access log; `errors` of them were 5xx."""
+
+    route: str
+    canary: bool
+    minute: int
+    requests: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricQuestion:
+    """One number for each period: a series, metric math over several, or a query of Metrics Insights.
+
+    `terms` are series by their names in the expression; where there is no expression there is exactly one, which is
+    asked for itself. `period` is in seconds.
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
+    """
+
+    terms: tuple[tuple[str, MetricQuery], ...] = ()
+    expression: str = ""
+    period: int = 60
+
+
 @runtime_checkable
 class Metrics(Protocol):
-    """CloudWatch's metrics."""
+    """CloudWatch's metrics, and counts that it makes of logs."""
 
     def minutes(
         self, queries: Sequence[MetricQuery], *, start: float, end: float
@@ -35,6 +60,24 @@ class Metrics(Protocol):
 
         A minute that is not whole between them is left out, and so is one without data: a count that nobody published
         is not 0. Values appear late, and change for a while: CloudWatch gives an error its invocation's time.
+        """
+
+    def answered(self, group: str, routes: Sequence[str], *, start: int, end: int) -> Sequence[Answered]:
+        """What an access log tells of these routes (`GET /users/{id}`) between two whole minutes, by Logs Insights.
+
+        Args:
+            group: the log's group; its lines are JSON with `route`, `canary` (`true`, `false`, or `-` while the stage
+                has no canary: such lines do not count) and `status`.
+            routes: others are left out.
+            start: seconds since the epoch, included.
+            end: the same, not included.
+        """
+
+    def points(self, question: MetricQuestion, *, start: float, end: float) -> Mapping[int, float]:
+        """The answer for each whole period between two moments, by the period's first second since the epoch.
+
+        Periods without data are left out. Raises RemoteFault when CloudWatch cannot answer, answers in part, or has
+        several series for an answer; a part is never taken for all.
         """
 
 

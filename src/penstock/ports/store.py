@@ -28,8 +28,8 @@ class ObjectStore(Protocol):
     def create(self) -> None:
         """Create the bucket: versioned, encrypted, TLS only, private. Done when it is there and ours."""
 
-    def get(self, key: str) -> StoredObject | None:
-        """The object, or None."""
+    def get(self, key: str, *, at_most: int | None = None) -> StoredObject | None:
+        """The object, or None. No more than `at_most` bytes of it are read, whatever somebody has put there."""
 
     def put(self, key: str, body: bytes) -> str:
         """Write, whatever is there; the new ETag."""
@@ -55,8 +55,8 @@ class ObjectStore(Protocol):
     def upload(self, key: str, path: Path) -> None:
         """Write a file's content, streamed."""
 
-    def download(self, key: str, path: Path) -> None:
-        """Read into a file, published by rename. Raises NotFound."""
+    def download(self, key: str, path: Path, *, at_most: int | None = None) -> None:
+        """Read into a file, published by rename; no more than `at_most` bytes. Raises NotFound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from penstock.model.ledger import LedgerEntry
 
 DAY = 86_400.0
+CAME_BACK = ("CameBack", "Inconclusive")
+ORDERS = {"order": "", "aborting": "abort", "switching": "switch", "rolling-back": "rollback"}
+"""What people say, by the kind of entry that tells it, and what it is called."""
 PROMOTION = "promotion"
 
 
@@ -25,7 +28,9 @@ PROMOTION = "promotion"
 class Run:
     """One command that held the environment. Times are ISO 8601, UTC; `seconds` is how long it held it.
 
-    `release` got traffic, or was to; `previous` had it before. `outcome` is promoted, rolled back, came back, failed,
+    `release` got traffic, or was to; `previous` had it before. `orders` are what people said to its rollout, and what
+    they gave as the reason for a switch or a rollback. `back` is how long it took from the decision to go back until
+    traffic was back, in seconds; None when nothing went back. `outcome` is promoted, rolled back, came back, failed,
     done (nothing moved), on its way (the controller drives it) or unfinished; `evidence` is the judge's last sentence
     or the first line of the error.
     """
@@ -39,6 +44,8 @@ class Run:
     outcome: str
     seconds: float
     evidence: str
+    orders: tuple[str, ...] = ()
+    back: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +76,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
     had: dict[str, float] = {}
     promoted = went_back = 0
     restored: list[float] = []
+    leaving = ""
     for entry in ordered:
         at = _seconds(entry.at)
         if entry.kind == "traffic-moved":
@@ -81,12 +89,12 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
                 restored.append(at - had.pop(previous))
         elif entry.kind == "rollout" and "of the traffic" in str(entry.data["what"]):
             had.setdefault(str(entry.data["release"]), at)
-        elif entry.kind == "failed" and entry.data["error"] in ("CameBack", "Inconclusive"):
-            release = str(entry.data.get("purpose", "")).rpartition(" ")[2]
-            if release in had:
-                went_back += 1
-                promoted += 1  # it was put before users, if only before some
-                restored.append(at - had.pop(release))
+        elif _goes_back(entry):
+            leaving = str(entry.data["release"])
+        elif leaving in had and _is_back(entry):
+            went_back += 1
+            promoted += 1  # it was put before users, if only before some
+            restored.append(at - had.pop(leaving))
     span = (_seconds(ordered[-1].at) - _seconds(ordered[0].at)) / DAY if ordered else 0.0
     return Figures(
         days=round(span, 2),
@@ -105,24 +113,53 @@ def _run(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
     approvals = [entry for entry in entries if entry.kind == "approved"]
     what = str(next((entry.data["purpose"] for entry in entries if "purpose" in entry.data), ""))
     evidence = str(judged[-1].data["evidence"]["sentence"]) if judged else ""
+    orders = [entry for entry in entries if entry.kind in ORDERS]
+    yes = {str(entry.data["by"]) for entry in orders if entry.data.get("verb") == "approve"}
     return Run(
         at=first.at,
         by=first.actor,
         what=what,
         release=str(moves[-1].data["release"] if moves else judged[-1].data["release"] if judged else ""),
         previous=str(moves[-1].data.get("previous") or "") if moves else "",
-        approved_by=tuple(sorted({str(by) for entry in approvals for by in entry.data["by"]})),
+        approved_by=tuple(sorted(yes | {str(by) for entry in approvals for by in entry.data["by"]})),
         outcome=_outcome(moves, failures, last, _on_its_way(entries, aborted)),
         seconds=round(_seconds(last.at) - _seconds(first.at), 1),
         evidence=evidence or (str(failures[-1].data["what"]) if failures else ""),
+        orders=tuple(_ordered(entry) for entry in orders if entry.kind == "order" or entry.data.get("why")),
+        back=_back(entries),
     )
+
+
+def _ordered(entry: LedgerEntry) -> str:
+    """`pause by ARN: lunch`."""
+    verb, by, why = entry.data.get("verb") or ORDERS[entry.kind], entry.data.get("by") or entry.actor, entry.data["why"]
+    return f"{verb} by {by}" + (f": {why}" if why else "")
+
+
+def _goes_back(entry: LedgerEntry) -> bool:
+    """Whether this says that a rollout's share of the traffic goes back."""
+    return entry.kind == "rollout" and str(entry.data["what"]).startswith("goes back")
+
+
+def _is_back(entry: LedgerEntry) -> bool:
+    """Whether this, after it was said, tells that all HTTP traffic is back: the first effects are about that."""
+    return entry.kind == "effect" or (entry.kind == "failed" and entry.data["error"] in CAME_BACK)
+
+
+def _back(entries: Sequence[LedgerEntry]) -> float | None:
+    """Seconds from the decision to go back until the last call that took traffic back."""
+    begun = next((n for n, entry in enumerate(entries) if _goes_back(entry) or entry.kind == "rolling-back"), None)
+    if begun is None:
+        return None
+    done = [_seconds(entry.at) for entry in entries[begun:] if entry.kind in {"effect", "traffic-moved"}]
+    return round(done[-1] - _seconds(entries[begun].at), 1) if done else None
 
 
 def _outcome(
     moves: Sequence[LedgerEntry], failures: Sequence[LedgerEntry], last: LedgerEntry, detached: str | None
 ) -> str:
     if failures:
-        return "came back" if failures[-1].data["error"] in ("CameBack", "Inconclusive") else "failed"
+        return "came back" if failures[-1].data["error"] in CAME_BACK else "failed"
     if detached is not None and not moves:
         return detached
     if last.kind != "ended":

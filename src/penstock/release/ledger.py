@@ -46,26 +46,33 @@ def head_of(entry: LedgerEntry) -> Head:
     return Head(number=entry.number, digest=entry.digest)
 
 
-def verify(entries: Iterable[LedgerEntry], *, after: Head | None = None) -> tuple[Break, ...]:
+def verify(entries: Iterable[LedgerEntry], *, after: Head | None = None, end: Head | None = None) -> tuple[Break, ...]:
     """Every place where the chain does not hold, in order; empty when it holds.
 
     Args:
         entries: in the order of their numbers.
         after: what the first entry must follow; None for the beginning of the chain.
+        end: where the chain once ended: it must have that entry still, and may go on behind it.
     """
     found: list[Break] = []
     head = after or Head()
     for entry in entries:
-        expected = head.number + 1
-        if entry.number > expected:
-            gap = str(expected) if entry.number == expected + 1 else f"{expected} to {entry.number - 1}"
-            found.append(Break(number=expected, what=f"missing: {gap}"))
-        elif entry.number < expected:
+        if entry.number > head.number + 1:
+            found.append(_gap(head.number + 1, entry.number - 1))
+        elif entry.number <= head.number:
             found.append(Break(number=entry.number, what=f"out of order: {entry.number} after {head.number}"))
         elif entry.previous != head.digest:
             found.append(Break(number=entry.number, what=f"entry {head.number} is not the one that it followed"))
         head = head_of(entry)
+        if end is not None and head.number == end.number and head.digest != end.digest:
+            found.append(Break(number=head.number, what="it is not the one that the ledger once ended with"))
+    if end is not None and head.number < end.number:
+        found.append(_gap(head.number + 1, end.number))
     return tuple(found)
+
+
+def _gap(first: int, last: int) -> Break:
+    return Break(number=first, what=f"missing: {first}" if first == last else f"missing: {first} to {last}")
 
 
 def unfinished(entries: Iterable[LedgerEntry]) -> tuple[LedgerEntry, ...]:

@@ -69,10 +69,15 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Live:
-    """Traffic goes to the release. It is loaded first when no slot holds it."""
+    """Traffic goes to the release. It is loaded first when no slot holds it.
+
+    Forward, those who read queues and streams get the release before those who fill them, so that nobody finds a
+    message that he does not understand yet. Where it `returns`, HTTP callers come first: that is one call.
+    """
 
     release: Release
     applied: Applied = Applied()
+    returns: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,7 +280,12 @@ def _go_live(observed: Observed, desired: Live) -> Iterator[Effect]:
     observed = after(observed, loading)
     switching = _turn(observed)
     yield switching
-    yield from _settle(after(observed, [switching]), withdrawn=True)
+    observed = after(observed, [switching])
+    if not desired.returns:
+        sending = tuple(_send_callers(observed, observed.pointer.live))
+        yield from sending
+        observed = after(observed, sending)
+    yield from _settle(observed, withdrawn=True)
 
 
 # ------------------------------------------------------------------------------------------ repair

@@ -147,6 +147,8 @@ def _taken(one: Series, stratum: Stratum, policy: JudgePolicy, *, telling: bool)
     """The series with one more minute."""
     canary, stable = stratum.canary, stratum.stable
     base = one.base.then(stable.calls, stable.bad)
+    if stratum.unseen:
+        one = replace(one, unseen=one.unseen + stratum.unseen)
     if not canary.calls:
         return replace(one, minute=stratum.minute, fault="", base=base)
     counts = {
@@ -175,6 +177,7 @@ def _taken(one: Series, stratum: Stratum, policy: JudgePolicy, *, telling: bool)
         canary=Sample(calls=one.canary.calls + canary.calls, bad=one.canary.bad + canary.bad),
         stable=Sample(calls=one.stable.calls + stable.calls, bad=one.stable.bad + stable.bad),
         step=one.step + canary.calls,
+        unseen=one.unseen,
         informative=informative,
         start=one.start,
         capital=capital,

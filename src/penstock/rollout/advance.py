@@ -15,11 +15,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from penstock.rollout.judge import Verdict, accumulate, begin_step, judge
-from penstock.rollout.state import Action, Check, Finished, Promote, Revert, Shift, Wait
-from penstock.rollout.strategies import ALL, Approve, AwaitSwitch, Bake, Pause, SetWeight, Verify, describe, duration
+from penstock.rollout import gates, webhooks
+from penstock.rollout.judge import Verdict, accumulate, begin_step, judge, with_gates
+from penstock.rollout.minutes import MINUTE, first_clean_minute, is_due, moved
+from penstock.rollout.state import Action, Ask, Check, Finished, Promote, Revert, Shift, Wait
+from penstock.rollout.strategies import (
+    ALL,
+    Approve,
+    AwaitSwitch,
+    Bake,
+    Consult,
+    Pause,
+    SetWeight,
+    Verify,
+    describe,
+    duration,
+)
 from penstock.rollout.traffic import tally
 
 if TYPE_CHECKING:
@@ -29,11 +43,12 @@ if TYPE_CHECKING:
     from penstock.rollout.state import Observation, Order, Rollout
     from penstock.rollout.strategies import Step
 
-MINUTE = 60
 LOOK = 5.0
 """Seconds between two looks at orders and alarms while nothing else is due."""
 PAUSED = "paused by "
 """How `held` begins when a person ordered it, and only a person's `resume` ends it."""
+ASKED = "a person is to decide"
+"""How it begins where a person was asked because nobody could tell; a verdict that comes meanwhile ends it as well."""
 
 
 def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # noqa: PLR0911 - one per decision
@@ -51,14 +66,18 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
         return rollout, Revert(rollout.reverting)
     if rollout.promoted_by is not None:
         return rollout, Promote()
-    if rollout.held is not None or seen.weight is None:
+    if _is_asked(rollout) and _may_leave(rollout, judgement):
+        rollout = replace(rollout, held=None)
+    if rollout.held is not None or seen.weight is None or seen.alarms is None:
         return rollout, _look(rollout, seen)
     return _step(rollout, seen, judgement)
 
 
 def judgement_of(rollout: Rollout) -> Judgement:
-    """What the judge says of the evidence so far."""
-    return judge(rollout.evidence, rollout.policy, frozenset(rollout.changed))
+    """What the judge and the user's own gates say of what was seen so far."""
+    said = judge(rollout.evidence, rollout.policy, frozenset(rollout.changed))
+    here = (reply.finding for reply in rollout.replies if reply.step == rollout.at)
+    return with_gates(said, (*(gates.finding(gate) for gate in rollout.gates if rollout.weight), *here))
 
 
 def deadline(rollout: Rollout) -> float:
@@ -71,36 +90,39 @@ def step_of(rollout: Rollout) -> Step | None:
     return rollout.steps[rollout.at] if rollout.at < len(rollout.steps) else None
 
 
-def first_clean_minute(rollout: Rollout) -> float:
-    """The first second of the first minute that no change of weight touches.
-
-    The first minute of all is left out as well: the canary is cold in it.
-    """
-    settled = rollout.moved + rollout.rules.propagation
-    is_first = not any(isinstance(step, Bake) for step in rollout.steps[: rollout.at])
-    return math.ceil(settled / MINUTE) * MINUTE + (MINUTE if is_first else 0)
-
-
-def old_enough(rollout: Rollout, now: float) -> float:
-    """The first second of the first minute whose measurements may still come in."""
-    return math.floor((now - rollout.rules.slowest - rollout.rules.delay) / MINUTE) * MINUTE
-
-
-def to_judge(rollout: Rollout, now: float) -> range:
-    """The minutes that are to be measured now, by their first seconds."""
-    begin = max(int(rollout.judged), int(first_clean_minute(rollout)))
-    return range(begin, int(old_enough(rollout, now)), MINUTE)
+def to_ask(rollout: Rollout, gate: gates.Gate, now: float) -> range:
+    """The points of a gate that are to be looked at now; none while the candidate has no traffic."""
+    if not rollout.weight:
+        return range(0)
+    return gates.to_ask(gate, clean=first_clean_minute(rollout), now=now, delay=rollout.rules.delay)
 
 
 # ------------------------------------------------------------------------------------------ taking in
 
 
 def _learn(rollout: Rollout, seen: Observation) -> Rollout:
-    clean = [stratum for stratum in seen.strata if rollout.judged <= stratum.minute < seen.until]
+    clean = [one for one in seen.strata if is_due(rollout, one.service, one.minute, seen.until)]
     evidence = accumulate(rollout.evidence, clean, rollout.policy, frozenset(rollout.changed))
-    shares = [share for share in seen.shares if rollout.judged <= share.minute < seen.until and rollout.weight]
-    traffic = tally(rollout.traffic, shares, rollout.weight)
-    return replace(rollout, evidence=evidence, traffic=traffic, judged=max(rollout.judged, seen.until))
+    begin = max(rollout.judged, first_clean_minute(rollout))
+    shares = [share for share in seen.shares if begin <= share.minute < seen.until and rollout.weight]
+    return replace(
+        rollout,
+        evidence=evidence,
+        traffic=tally(rollout.traffic, shares, rollout.weight),
+        slow=rollout.slow if not seen.slow else {**seen.slow, **(rollout.slow or {})},
+        judged=max(rollout.judged, seen.until),
+        gates=_looked(rollout, seen),
+        replies=webhooks.learned(rollout.replies, seen.replies),
+    )
+
+
+def _looked(rollout: Rollout, seen: Observation) -> tuple[gates.Gate, ...]:
+    new = {points.name: points for points in seen.points} if rollout.weight else {}
+    clean = first_clean_minute(rollout)
+    return tuple(
+        gates.look(gate, new[gate.metric.name], clean=clean, now=seen.now) if gate.metric.name in new else gate
+        for gate in rollout.gates
+    )
 
 
 def _obey(rollout: Rollout, orders: Iterable[Order]) -> Rollout:
@@ -133,7 +155,7 @@ def _stop(rollout: Rollout, seen: Observation, judgement: Judgement) -> Rollout:
     bad = _bad(rollout, seen, judgement)
     if bad is not None:
         return replace(rollout, reverting=bad, promoted_by=None)
-    late = _late(rollout, seen.now, judgement) if rollout.promoted_by is None else None
+    late = _late(rollout, seen, judgement) if rollout.promoted_by is None else None
     return rollout if late is None else replace(rollout, reverting=late, inconclusive=True)
 
 
@@ -148,12 +170,14 @@ def _bad(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | Non
     return None
 
 
-def _late(rollout: Rollout, now: float, judgement: Judgement) -> str | None:
+def _late(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | None:
     """Which deadline has come, or None: the rollout's, or that of the step under way."""
-    why = rollout.held or judgement.sentence
+    now, step = seen.now, step_of(rollout)
+    reply = webhooks.reply_of(rollout.replies, rollout.at, step.webhook) if isinstance(step, Consult) else None
+    told = reply.sentence if reply else judgement.sentence
+    why = rollout.held or (told if seen.alarms is not None else "its alarms cannot be read")
     if now >= deadline(rollout):
         return f"not decided within {duration(rollout.rules.deadline)}: {why}"
-    step = step_of(rollout)
     if step is not None and step.deadline is not None and now >= rollout.entered + step.deadline:
         return f'"{describe(step)}" did not end in time: {why}'
     return None
@@ -162,7 +186,7 @@ def _late(rollout: Rollout, now: float, judgement: Judgement) -> str | None:
 # ------------------------------------------------------------------------------------------ going on
 
 
-def _step(  # noqa: PLR0911 - one per kind of step
+def _step(  # noqa: C901, PLR0911 - one per kind of step
     rollout: Rollout, seen: Observation, judgement: Judgement
 ) -> tuple[Rollout, Action]:
     if rollout.at >= len(rollout.steps):
@@ -175,17 +199,20 @@ def _step(  # noqa: PLR0911 - one per kind of step
             return _people(rollout, step, seen, judgement)
         case AwaitSwitch():
             return replace(rollout, held="it waits for penstock switch"), _look(rollout, seen)
+        case Consult():
+            return _consult(rollout, step, seen, judgement)
         case SetWeight(percent=percent) if percent >= ALL:
             return rollout, Promote()
         case SetWeight(percent=percent):
             if seen.weight != percent:
                 return replace(rollout, weight=percent), Shift(percent)
-            settled = replace(_next(rollout, seen.now), weight=percent, moved=seen.now)
-            return _step(replace(settled, evidence=begin_step(settled.evidence)), seen, judgement)
+            settled = replace(_next(moved(rollout, seen.now, clean_until=rollout.entered), seen.now), weight=percent)
+            anew = tuple(gates.begin_step(gate) for gate in settled.gates)
+            return _step(replace(settled, evidence=begin_step(settled.evidence), gates=anew), seen, judgement)
         case Bake():
             if seen.weight != rollout.weight:
                 # Somebody else changed it: what was measured since does not count.
-                return replace(rollout, moved=seen.now), Shift(rollout.weight)
+                return moved(rollout, seen.now, clean_until=rollout.judged), Shift(rollout.weight)
             return _bake(rollout, step, seen, judgement)
 
 
@@ -196,7 +223,7 @@ def _verify(rollout: Rollout, seen: Observation, judgement: Judgement) -> tuple[
     if seen.checked is None or seen.checked[0] != rollout.at:
         return rollout, Check()
     if rollout.moved <= rollout.entered:  # its own calls were counted as the canary's: these minutes are not judged
-        rollout = replace(rollout, moved=seen.now)
+        rollout = moved(rollout, seen.now, clean_until=rollout.entered)
     return _leave(rollout, seen, judgement)
 
 
@@ -217,6 +244,15 @@ def _people(rollout: Rollout, step: Pause | Approve, seen: Observation, judgemen
     return replace(rollout, held=why), _look(rollout, seen)
 
 
+def _consult(rollout: Rollout, step: Consult, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
+    reply = webhooks.reply_of(rollout.replies, rollout.at, step.webhook)
+    if reply is not None and reply.verdict is Verdict.PASS:
+        return _leave(rollout, seen, judgement)
+    if webhooks.is_due(reply, seen.now):
+        return rollout, Ask(step.webhook)
+    return rollout, _look(rollout, seen)
+
+
 def _leave(rollout: Rollout, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
     """Go on behind a step that judges nothing. A pass that was lost in the meantime must be there again before all."""
     has_baked = any(isinstance(step, Bake) for step in rollout.steps[: rollout.at])
@@ -230,17 +266,38 @@ def _bake(rollout: Rollout, step: Bake, seen: Observation, judgement: Judgement)
     last_minute = max(math.floor(end / MINUTE) * MINUTE, first_clean_minute(rollout) + MINUTE)
     if seen.now < end or rollout.judged < last_minute:
         return rollout, _look(rollout, seen)
-    if judgement.verdict is Verdict.PASS or (not _is_last(rollout) and judgement.may_go_on):
+    if _may_leave(rollout, judgement):
         return _step(_next(rollout, seen.now), seen, judgement)
     match rollout.rules.on_inconclusive:
-        case "raise" if not _is_last(rollout):
+        # More traffic does not mend a measurement.
+        case "raise" if not _is_last(rollout) and judgement.verdict <= Verdict.INCONCLUSIVE:
             return _step(_next(rollout, seen.now), seen, judgement)
         case "ask":
-            return replace(rollout, held=f"a person is to decide: {judgement.sentence}"), _look(rollout, seen)
-        case "synthetic":
+            return replace(rollout, held=_question(rollout, step, judgement)), _look(rollout, seen)
+        case "synthetic" if judgement.verdict is Verdict.INCONCLUSIVE:
             return rollout, replace(_look(rollout, seen), synthetic=True)
         case _:
             return rollout, _look(rollout, seen)
+
+
+def _may_leave(rollout: Rollout, judgement: Judgement) -> bool:
+    """Whether the evidence allows what comes behind the step."""
+    return judgement.verdict is Verdict.PASS or (not _is_last(rollout) and judgement.may_go_on)
+
+
+def _question(rollout: Rollout, step: Bake, judgement: Judgement) -> str:
+    """What a person is asked, how they answer, and until when."""
+    end = deadline(rollout) if step.deadline is None else min(deadline(rollout), rollout.entered + step.deadline)
+    until = datetime.fromtimestamp(end, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    name = rollout.environment
+    return (
+        f"{ASKED} until {until}, or it goes back: penstock promote -e {name}, or penstock abort -e {name}; "
+        f"{judgement.sentence}"
+    )
+
+
+def _is_asked(rollout: Rollout) -> bool:
+    return rollout.held is not None and rollout.held.startswith(ASKED)
 
 
 def _is_paused(rollout: Rollout) -> bool:

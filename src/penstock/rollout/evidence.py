@@ -57,6 +57,7 @@ class Series:
         canary: calls and bad calls of the canary since the rollout began.
         stable: the stable side's in the same minutes.
         step: canary calls since the step began.
+        unseen: canary calls that are known from elsewhere and of which this signal should have told.
         informative: minutes that entered the FAIL bet.
         start: log of the stake with which it began to bet.
         capital: log capital for each ψ, without the stake; empty before the first informative minute.
@@ -73,6 +74,7 @@ class Series:
     canary: Sample = field(default_factory=Sample)
     stable: Sample = field(default_factory=Sample)
     step: int = 0
+    unseen: int = 0
     informative: int = 0
     start: float = 0.0
     capital: tuple[float, ...] = ()
@@ -123,6 +125,15 @@ class Evidence:
         """The signals that were ever measured for a service."""
         return tuple(signal for signal in SIGNALS if (service, signal) in self.series)
 
+    def is_unmeasured(self, service: str, signal: Signal) -> bool:
+        """Whether this signal tells of fewer than half of the canary calls that are known; errors: of none of them."""
+        one = self.series.get((service, signal))
+        if signal == "errors":
+            return not (one and one.canary.calls) and any(
+                self.series[service, other].canary.calls for other in self.signals(service)
+            )
+        return one is not None and one.unseen > one.canary.calls
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON; `from_json` gives an equal value, to the last digit."""
         return {
@@ -153,6 +164,7 @@ def _series_to_json(series: Series) -> dict[str, Any]:
         "canary": [series.canary.calls, series.canary.bad],
         "stable": [series.stable.calls, series.stable.bad],
         "step": series.step,
+        "unseen": series.unseen,
         "informative": series.informative,
         "start": series.start,
         "capital": list(series.capital),
@@ -173,6 +185,7 @@ def _series_from_json(one: Mapping[str, Any]) -> Series:
         canary=_sample(one["canary"]),
         stable=_sample(one["stable"]),
         step=one["step"],
+        unseen=one.get("unseen", 0),  # a rollout that an earlier version began
         informative=one["informative"],
         start=float(one["start"]),
         capital=tuple(float(value) for value in one["capital"]),

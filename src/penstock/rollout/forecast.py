@@ -159,27 +159,43 @@ def minutes_to_pass(traffic: Traffic, policy: JudgePolicy, *, walks: int = WALKS
     return max(known) if len(known) == len(found) else None
 
 
-def _median_walk(traffic: Traffic, policy: JudgePolicy, margin: float, walks: int) -> int | None:
-    calls = traffic.rate * traffic.percent / WHOLE
+def expected_calls(traffic: Traffic, policy: JudgePolicy, margin: float) -> float | None:
+    """About how many canary calls a pass takes; None when it is out of reach."""
     growth = noninferiority.growth(traffic.bad, margin=margin, beside=WHOLE / traffic.percent - 1)
-    if calls <= 0 or growth <= 0:
+    if traffic.rate <= 0 or growth <= 0:
         return None
-    goal = -log(policy.alpha)
-    block = max(1, ceil(policy.clusters * goal / growth / calls / BLOCKS))
+    return policy.clusters * -log(policy.alpha) / growth
+
+
+def _median_walk(traffic: Traffic, policy: JudgePolicy, margin: float, walks: int) -> int | None:
+    expected = expected_calls(traffic, policy, margin)
+    if expected is None:
+        return None
+    block = max(1, ceil(expected / (traffic.rate * traffic.percent / WHOLE) / BLOCKS))
     busy = replace(traffic, rate=traffic.rate * block)
     chance = Random(f"{traffic} pass")  # noqa: S311 -- statistics, not secrets
-    found = [_walk(chance, busy, policy, margin) for _ in range(walks)]
+    found = [play(chance, busy, policy, margin) for _ in range(walks)]
     middle = median(found)
     return None if middle == inf else ceil(middle * block)
 
 
-def _walk(chance: Random, traffic: Traffic, policy: JudgePolicy, margin: float) -> float:
-    """Blocks until one healthy stream passes, counting the last one in part."""
+def play(
+    chance: Random, traffic: Traffic, policy: JudgePolicy, margin: float, *, before: Sequence[Traffic] = ()
+) -> float:
+    """Blocks until one healthy stream passes, counting the last one in part; infinite when that takes far too long.
+
+    Args:
+        chance: the source of it.
+        traffic: of a block, which is as many minutes as its rate says.
+        policy: of the judge.
+        margin: of the signal.
+        before: blocks of other weights that were judged before, and count as none.
+    """
     base = Base(calls=traffic.known, bad=traffic.known * traffic.bad)
     goal = -log(policy.alpha)
-    bold = careful = before = 0.0
-    for block in range(BLOCKS * TOO_LONG):
-        one = _minute(chance, traffic, traffic.bad, block)
+    bold = careful = reached_before = 0.0
+    for block in range(-len(before), BLOCKS * TOO_LONG):
+        one = _minute(chance, traffic if block >= 0 else before[block], traffic.bad, block)
         more = noninferiority.log_factors(
             base,
             margin=margin,
@@ -191,9 +207,9 @@ def _walk(chance: Random, traffic: Traffic, policy: JudgePolicy, margin: float) 
         base = base.then(one.stable.calls, one.stable.bad)
         bold, careful = bold + more[0] / policy.clusters, careful + more[1] / policy.clusters
         reached = noninferiority.log_wealth(bold, careful)
-        if reached >= goal:
-            return block + (goal - before) / (reached - before)
-        before = reached
+        if reached >= goal and block >= 0:
+            return block + max(0.0, goal - reached_before) / (reached - reached_before or 1.0)
+        reached_before = reached
     return inf
 
 

@@ -5,20 +5,21 @@
 FAIL comes from a bet against "no worse than what runs beside it" (eprocess.py) over all services and signals, or from
 the hard fast path; PASS from a bet against "worse by more than the margin" (noninferiority.py) in every signal of every
 changed service. Both may be looked at after every minute. Unchanged services can only FAIL. Numbers that contradict
-each other are an ERROR. Too little evidence is INCONCLUSIVE, never good news.
+each other are an ERROR, and so is a signal that is silent about calls which others tell of. Too little evidence is
+INCONCLUSIVE, never good news.
 """
 
 from __future__ import annotations
 
-import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import log
 from typing import TYPE_CHECKING, Any
 
 from penstock.rollout import noninferiority, sentences
 from penstock.rollout.accumulate import accumulate, begin_step, log_e
 from penstock.rollout.evidence import Alarm, Evidence, JudgePolicy, Series
-from penstock.rollout.strata import Sample
+from penstock.rollout.strata import SIGNALS, Sample
+from penstock.rollout.verdict import GateFinding, Verdict
 
 if TYPE_CHECKING:
     from penstock.rollout.strata import Signal
@@ -35,16 +36,8 @@ __all__ = [
     "begin_step",
     "judge",
     "unmeasured",
+    "with_gates",
 ]
-
-
-class Verdict(enum.IntEnum):
-    """Four outcomes; the worst wins: max()."""
-
-    PASS = 0
-    INCONCLUSIVE = 1
-    ERROR = 2
-    FAIL = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +84,9 @@ class Judgement:
         findings: of changed services by signal, and of the service that failed; the worst first.
         sentence: the evidence, for a tired person.
         log_e: log of the e-value against "no worse", over everything.
-        short: changed services with fewer canary calls in this step than the policy's minimum.
+        short: changed services with fewer canary calls in this step than the policy's minimum, and gates that have not
+            passed in it.
+        gates: what the user's own gates say, where there are some.
     """
 
     verdict: Verdict
@@ -99,6 +94,7 @@ class Judgement:
     sentence: str
     log_e: float = 0.0
     short: tuple[str, ...] = ()
+    gates: tuple[GateFinding, ...] = ()
 
     @property
     def may_go_on(self) -> bool:
@@ -113,6 +109,7 @@ class Judgement:
             "log10_e": _log10(self.log_e),
             "short": list(self.short),
             "findings": [finding.to_json() for finding in self.findings],
+            **({"gates": [gate.to_json() for gate in self.gates]} if self.gates else {}),
         }
 
 
@@ -146,6 +143,26 @@ def judge(evidence: Evidence, policy: JudgePolicy, changed: frozenset[str]) -> J
     )
 
 
+def with_gates(judgement: Judgement, gates: tuple[GateFinding, ...]) -> Judgement:
+    """The verdict with that of the user's own gates: the worst wins, and each must pass in every step."""
+    open_ones = [gate for gate in gates if gate.verdict is not Verdict.PASS]
+    if not open_ones:
+        return replace(judgement, gates=gates)
+    worst = max(open_ones, key=lambda gate: gate.verdict)
+    sentence = judgement.sentence
+    if worst.verdict == judgement.verdict:
+        sentence = f"{sentence}; {worst.sentence}"
+    elif worst.verdict > judgement.verdict:
+        sentence = worst.sentence
+    return replace(
+        judgement,
+        verdict=max(judgement.verdict, worst.verdict),
+        sentence=sentence,
+        short=(*judgement.short, *(gate.name for gate in open_ones)),
+        gates=gates,
+    )
+
+
 def unmeasured(what: str) -> Judgement:
     """ERROR: a measurement failed ("CloudWatch did not answer"). It is data, and no good news."""
     return Judgement(verdict=Verdict.ERROR, findings=(), sentence=what)
@@ -171,7 +188,17 @@ def _changed(service: str, evidence: Evidence, policy: JudgePolicy, whole: float
     if any(
         evidence.series[service, signal].canary.calls or evidence.series[service, signal].fault for signal in signals
     ):
-        return [_finding(service, signal, evidence.series[service, signal], policy, whole) for signal in signals]
+        silent = [signal for signal in SIGNALS if evidence.is_unmeasured(service, signal)]
+        found = [
+            *(_unmeasured(service, signal, evidence, policy) for signal in silent),
+            *(
+                _finding(service, signal, evidence.series[service, signal], policy, whole)
+                for signal in signals
+                if signal not in silent
+            ),
+        ]
+        is_alone = "latency" not in signals and not any(finding.stable.calls for finding in found)
+        return [_with_remark(finding) for finding in found] if is_alone else found
     return [
         Finding(
             service=service,
@@ -185,6 +212,33 @@ def _changed(service: str, evidence: Evidence, policy: JudgePolicy, whole: float
             sentence=sentences.silent(service),
         )
     ]
+
+
+def _with_remark(finding: Finding) -> Finding:
+    """A pass without a baseline says what it does not stand for."""
+    if finding.verdict is not Verdict.PASS:
+        return finding
+    return replace(finding, sentence=f"{finding.sentence}; {sentences.UNTIMED}")
+
+
+def _unmeasured(service: str, signal: Signal, evidence: Evidence, policy: JudgePolicy) -> Finding:
+    """A signal that should have told of calls, and did not: an ERROR, unless these are few and it may only be late.
+
+    Latency is where few call: what is slow is told by what ran beside the canary until then.
+    """
+    one = evidence.series.get((service, signal), Series(changed=True))
+    known = one.canary.calls + one.unseen or evidence.canary_calls(service)
+    return Finding(
+        service=service,
+        signal=signal,
+        verdict=Verdict.INCONCLUSIVE if signal == "latency" or known < policy.minimum else Verdict.ERROR,
+        canary=one.canary,
+        stable=one.stable,
+        log_e=0.0,
+        odds=None,
+        needs=None,
+        sentence=sentences.unmeasured(service, signal, seen=one.canary.calls, known=known),
+    )
 
 
 def _finding(service: str, signal: Signal, one: Series, policy: JudgePolicy, whole: float) -> Finding:

@@ -22,6 +22,19 @@ WENT_BAD: Mapping[Signal, str] = {
 }
 
 
+LOOK_AT: Mapping[Signal, str] = {
+    "errors": "Lambda counts no invocations of it: do its routes lead to the candidate's slot, or does everything "
+    "before the function refuse them?",
+    "throttles": "Lambda counts no invocations of it",
+    "timeouts": "nothing tells of them",
+    "5xx": "no line of the access log tells of them: look at the live stage's access log, its metric filters, and the "
+    "role that API Gateway writes logs with",
+    "latency": "too few calls beside it have told what is slow, or Lambda tells no durations",
+}
+"""Why a signal may be silent, and what to look at."""
+
+UNTIMED = "latency was not judged: nothing beside it told what is slow"
+
 SUSPICIOUS = 5.0
 """From this e-value against "no worse" on, a sentence says that the canary looks worse."""
 LARGEST = log(1e6)
@@ -67,6 +80,14 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
 def silent(service: str) -> str:
     """Nothing was measured."""
     return f"{service}: no canary calls yet, and no data is never good data"
+
+
+def unmeasured(service: str, signal: Signal, *, seen: int, known: int) -> str:
+    """`users: its 5xx were never measured, of 312 canary calls that are known; no line of the access log tells …`."""
+    verb = "was" if signal == "latency" else "were"
+    share = f"of {known:,} canary calls that are known"
+    told = f"{verb} measured for only {seen:,} {share}" if seen else f"{verb} never measured, {share}"
+    return f"{service}: its {signal} {told}; {LOOK_AT[signal]}"
 
 
 def contradictory(service: str, signal: Signal, fault: str) -> str:

@@ -22,6 +22,7 @@ https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-defini
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
@@ -33,6 +34,7 @@ from penstock.rollout.traffic import Share
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from penstock.ports import Answered
     from penstock.rollout.strata import Signal
 
 LAMBDA = "AWS/Lambda"
@@ -44,6 +46,8 @@ SLOW_QUANTILE = "p90"
 NOTICEABLE = 5.0
 """Milliseconds above that which nobody notices. Without them a function that answers in two would be judged by the
 noise of its machine, and a candidate is served by other execution environments, so by other machines' noise."""
+ENOUGH = 20
+"""Calls that say what is slow, at least: of fewer, nine in ten are no number of calls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +85,17 @@ class Watch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteWatch:
-    """A service's routes during a canary of the stage, as the access log has them: `GET /users/{id}`."""
+    """A function's routes during a canary of the stage, as the access log has them: `GET /users/{id}`.
+
+    `canary` is the side of the function that its canary requests reach, if it is known: calls of it without a line of
+    the log are unseen. With `peers` they may be other services' own, which pass the API by.
+    """
 
     service: str
     namespace: str
     routes: tuple[str, ...]
+    canary: Side | None = None
+    peers: bool = False
 
 
 def slot_watch(service: str, function: str, *, stable: str, canary: str, slow: float | None = None) -> Watch:
@@ -101,12 +111,6 @@ def version_watch(service: str, function: str, *, stable: str, canary: str, slow
 def access_namespace(prefix: str) -> str:
     """Where the counts of an API's access log are; `prefix` is `<workspace>-<environment>`."""
     return f"Penstock/{prefix}"
-
-
-def access_routes(method: str, path: str) -> tuple[str, ...]:
-    """A route of the API as the access log tells it, which knows the verb of every request: `ANY` is all of them."""
-    verbs = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT") if method == "ANY" else (method,)
-    return tuple(f"{verb} {path}" for verb in verbs)
 
 
 def alarm_prefix(prefix: str) -> str:
@@ -144,19 +148,43 @@ def strata(
     `values` holds the answers to `queries`, of the minutes that are to be judged and of no other.
     """
     sums: dict[tuple[int, str, Signal], tuple[Sample, Sample]] = {}
+    unseen: Counter[tuple[int, str, Signal]] = Counter()
     for watch in watches:
-        sides = (_samples(values, watch.stable, watch.slow), _samples(values, watch.canary, watch.slow))
-        _add(sums, watch.service, *sides)
-    for watched in routes:
-        for route in watched.routes:
-            namespace = watched.namespace
-            both = (_answers(values, namespace, route, canary=canary) for canary in (False, True))
-            _add(sums, watched.service, *both)
+        stable, canary = (_samples(values, side, watch.slow) for side in (watch.stable, watch.canary))
+        _add(sums, watch.service, stable, canary)
+        for minute, calls in _untimed(watch, stable, canary).items():
+            unseen[minute, watch.service, "latency"] += calls
+    answered = [(watched, *_both(values, watched)) for watched in routes]
+    written = frozenset(minute for _, _, canary in answered for minute, _ in canary)
+    for watched, stable, canary in answered:
+        _add(sums, watched.service, stable, canary)
+        told = written if watched.peers else {minute for minute, _ in canary}
+        for minute, calls in _called(values, watched.canary).items():
+            if minute not in told:
+                unseen[minute, watched.service, "5xx"] += calls
+    found = sums | {key: (Sample(), Sample()) for key in unseen if key not in sums}
     return tuple(
-        Stratum(minute=minute, service=service, signal=signal, stable=stable, canary=canary)
-        for (minute, service, signal), (stable, canary) in sorted(sums.items())
-        if stable.calls or canary.calls
+        Stratum(
+            minute=minute,
+            service=service,
+            signal=signal,
+            stable=stable,
+            canary=canary,
+            unseen=unseen[minute, service, signal],
+        )
+        for (minute, service, signal), (stable, canary) in sorted(found.items())
+        if stable.calls or canary.calls or unseen[minute, service, signal]
     )
+
+
+def logged(answered: Iterable[Answered], namespace: str) -> Mapping[MetricQuery, Mapping[int, float]]:
+    """What a query of the access log told, as the series that metric filters would have made of it."""
+    found: dict[MetricQuery, dict[int, float]] = {}
+    for one in answered:
+        counts = (one.requests, one.errors)
+        for query, count in zip(_route(namespace, one.route, canary=one.canary), counts, strict=True):
+            found.setdefault(query, {})[one.minute] = float(count)
+    return found
 
 
 def whole_queries(functions: Iterable[str]) -> tuple[MetricQuery, ...]:
@@ -199,16 +227,17 @@ def shares(
 
 def slow_queries(watches: Iterable[Watch]) -> tuple[MetricQuery, ...]:
     """What `thresholds` needs: ask it of the time before the rollout."""
-    return tuple(dict.fromkeys(_slow(watch.stable) for watch in watches))
+    return tuple(dict.fromkeys(query for watch in watches for query in (_slow(watch.stable), _timed(watch.stable))))
 
 
 def thresholds(values: Mapping[MetricQuery, Mapping[int, float]], watches: Iterable[Watch]) -> Mapping[Side, float]:
-    """From when on a call of a function is slow, in milliseconds, by its stable side; those without calls lack.
+    """From when on a call of a function is slow, in milliseconds, by its stable side; those hardly called lack.
 
     The median over the minutes of what nine in ten calls stayed below, so that one bad minute does not set it, and a
     little more.
     """
-    found = {watch.stable: list(values.get(_slow(watch.stable), {}).values()) for watch in watches}
+    sides = [watch.stable for watch in watches if sum(values.get(_timed(watch.stable), {}).values()) >= ENOUGH]
+    found = {side: list(values.get(_slow(side), {}).values()) for side in sides}
     return {side: median(minutes) + NOTICEABLE for side, minutes in found.items() if minutes}
 
 
@@ -235,8 +264,12 @@ def _invocations(side: Side) -> tuple[MetricQuery, MetricQuery, MetricQuery]:
     return (_lambda(side, "Invocations", "Sum"), _lambda(side, "Errors", "Sum"), _lambda(side, "Throttles", "Sum"))
 
 
+def _timed(side: Side) -> MetricQuery:
+    return _lambda(side, "Duration", "SampleCount")
+
+
 def _durations(side: Side, slow: float) -> tuple[MetricQuery, MetricQuery]:
-    return (_lambda(side, "Duration", "SampleCount"), _lambda(side, "Duration", f"TC({slow:g}:)"))
+    return (_timed(side), _lambda(side, "Duration", f"TC({slow:g}:)"))
 
 
 def _slow(side: Side) -> MetricQuery:
@@ -269,6 +302,39 @@ def _samples(values: Mapping[MetricQuery, Mapping[int, float]], side: Side, slow
         for minute, count in durations.items():
             found[minute, "latency"] = _sample(count, above.get(minute, 0.0))
     return found
+
+
+def _called(values: Mapping[MetricQuery, Mapping[int, float]], side: Side | None) -> Mapping[int, int]:
+    """Invocations by minute, of minutes in which there were some."""
+    series = values.get(_invocations(side)[0], {}) if side is not None else {}
+    return {minute: round(calls) for minute, calls in series.items() if calls}
+
+
+def _untimed(watch: Watch, stable: Samples, canary: Samples) -> Mapping[int, int]:
+    """Canary calls by minute of which nobody knows whether they were slow.
+
+    Where no threshold is fixed yet, of minutes only in which something ran beside them: else there is none to come.
+    """
+    return {
+        minute: sample.calls
+        for (minute, signal), sample in canary.items()
+        if signal == "errors"
+        and sample.calls
+        and (minute, "latency") not in canary
+        and (watch.slow is not None or stable.get((minute, "errors"), Sample()).calls)
+    }
+
+
+def _both(values: Mapping[MetricQuery, Mapping[int, float]], watched: RouteWatch) -> tuple[Samples, Samples]:
+    """What the access log tells of a function's routes together: stable, canary."""
+    sums: dict[tuple[int, str, Signal], tuple[Sample, Sample]] = {}
+    for route in watched.routes:
+        _add(sums, "", *(_answers(values, watched.namespace, route, canary=canary) for canary in (False, True)))
+    stable, canary = (
+        {(minute, signal): pair[side] for (minute, _, signal), pair in sums.items() if pair[side].calls}
+        for side in (0, 1)
+    )
+    return stable, canary
 
 
 def _answers(values: Mapping[MetricQuery, Mapping[int, float]], namespace: str, route: str, *, canary: bool) -> Samples:

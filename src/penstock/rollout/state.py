@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.rollout.gates import Gate
 from penstock.rollout.judge import Evidence, JudgePolicy
 from penstock.rollout.strategies import Step, step_from_json, step_to_json
 from penstock.rollout.traffic import Tally
+from penstock.rollout.webhooks import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.rollout.gates import Points
     from penstock.rollout.strata import Stratum
     from penstock.rollout.traffic import Share
 
@@ -39,8 +42,8 @@ class Rules:
     """How the walk is walked. Times in seconds.
 
     `delay` is how late measurements may come (CloudWatch: up to two minutes), `slowest` the longest time that a
-    function may run, since errors carry the time at which their invocation began; `propagation` is how long a change
-    of weight takes to reach all of AWS.
+    function of a changed service may run, since errors carry the time at which their invocation began; `timeouts` the
+    same of each watched service; `propagation` is how long a change of weight takes to reach all of AWS.
     """
 
     on_inconclusive: OnInconclusive = "extend"
@@ -48,6 +51,7 @@ class Rules:
     delay: float = 120.0
     slowest: float = 0.0
     propagation: float = 30.0
+    timeouts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,8 @@ class Rollout:
     """Where a release's walk stands. Times are seconds since the epoch.
 
     `at` is the index of the step under way, `entered` when it began, `moved` when the weight last changed; `judged` is
-    the first second of the first minute that was not judged yet.
+    the first second of the first minute that was not judged yet of all changed services, and `clean` the bounds of the
+    minutes of earlier weights, of which slower services have some left to judge.
     """
 
     id: str
@@ -70,9 +75,10 @@ class Rollout:
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms that stop it when they ring: those that were quiet when it began."""
     slow: Mapping[str, float] | None = None
-    """From when on a call is slow, in milliseconds, by the name of its stable side; None until that is fixed.
+    """From when on a call is slow, in milliseconds, by the name of its stable side; None before that was asked.
 
-    Kept, because a driver that takes over must not set other limits in the light of what it is to judge.
+    Kept, because a driver that takes over must not set other limits in the light of what it is to judge. What was too
+    rarely called before the rollout joins when enough calls beside the candidate tell it, for the minutes after them.
     """
     detached: bool = False
     """Whether the controller in the account drives it, so that a moment without a driver is nothing unusual."""
@@ -81,6 +87,7 @@ class Rollout:
     weight: int = 0
     moved: float = 0.0
     judged: float = 0.0
+    clean: tuple[tuple[float, float], ...] = ()
     evidence: Evidence = field(default_factory=Evidence)
     traffic: Mapping[str, Tally] = field(default_factory=dict)
     """How the calls of each function were really shared."""
@@ -94,6 +101,10 @@ class Rollout:
     """Who has said yes to the step under way."""
     author: str = ""
     """Whose own yes does not count; empty where it does."""
+    gates: tuple[Gate, ...] = ()
+    """The user's own metrics that must stay within limits."""
+    replies: tuple[Reply, ...] = ()
+    """What webhooks have said, the last of each at each step."""
     orders: tuple[str, ...] = ()
     """Ids of the orders that were taken."""
     promoted_by: str | None = None
@@ -114,8 +125,11 @@ class Rollout:
             "alarms": list(self.alarms),
             "approved_by": list(self.approved_by),
             "orders": list(self.orders),
+            "clean": [list(window) for window in self.clean],
             "evidence": self.evidence.to_json(),
             "traffic": {function: asdict(tally) for function, tally in self.traffic.items()},
+            "gates": [gate.to_json() for gate in self.gates],
+            "replies": [reply.to_json() for reply in self.replies],
         }
 
     @classmethod
@@ -131,8 +145,11 @@ class Rollout:
                 "alarms": tuple(data["alarms"]),
                 "approved_by": tuple(data.get("approved_by", ())),
                 "orders": tuple(data["orders"]),
+                "clean": tuple((begin, end) for begin, end in data.get("clean", ())),
                 "evidence": Evidence.from_json(data["evidence"]),
                 "traffic": {function: Tally(**tally) for function, tally in data.get("traffic", {}).items()},
+                "gates": tuple(Gate.from_json(gate) for gate in data.get("gates", ())),
+                "replies": tuple(Reply.from_json(reply) for reply in data.get("replies", ())),
             }
         )
 
@@ -147,8 +164,10 @@ class Observation:
 
     `weight` is the candidate's percent as AWS says (100 when it is promoted), None when that could not be read.
     `strata` and `shares` are the minutes that became old enough to be judged since the last time, `until` the first
-    second of the first minute that is not. `alarms` ring now and were quiet when the rollout began. `checked` is what
-    came of the last `Check`: the index of its step, and what was wrong (empty: nothing).
+    second of the first minute that is not, of a changed service; `slow` the thresholds of slowness that became known
+    before them. `alarms` ring now and were quiet when the rollout began, None when they could not be read. `checked` is
+    what came of the last `Check`: the index of its step, and what was wrong (empty: nothing).
+    `points` are of the gates that were to be looked at, `replies` what webhooks said since the last time.
     """
 
     now: float
@@ -156,9 +175,12 @@ class Observation:
     strata: tuple[Stratum, ...] = ()
     shares: tuple[Share, ...] = ()
     until: float = 0.0
-    alarms: tuple[str, ...] = ()
+    slow: Mapping[str, float] = field(default_factory=dict)
+    alarms: tuple[str, ...] | None = ()
     orders: tuple[Order, ...] = ()
     checked: tuple[int, str] | None = None
+    points: tuple[Points, ...] = ()
+    replies: tuple[Reply, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +194,13 @@ class Wait:
 @dataclass(frozen=True, slots=True)
 class Check:
     """Verify the candidate once more, in its slot, and say in the next observation what came of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask this webhook, and say in the next observation what it replied."""
+
+    webhook: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,4 +227,4 @@ class Finished:
     """Nothing is left to do."""
 
 
-Action = Wait | Check | Shift | Promote | Revert | Finished
+Action = Wait | Check | Ask | Shift | Promote | Revert | Finished

@@ -23,10 +23,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stratum:
-    """One minute (its first second since the epoch) of one service and signal, stable beside canary."""
+    """One minute (its first second since the epoch) of one service and signal, stable beside canary.
+
+    `unseen` are canary calls that are known from elsewhere and of which this signal should tell, but does not.
+    """
 
     minute: int
     service: str
     signal: Signal
     stable: Sample
     canary: Sample
+    unseen: int = 0

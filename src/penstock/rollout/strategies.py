@@ -75,7 +75,15 @@ class Approve:
     deadline: float | None = None
 
 
-Step = Verify | AwaitSwitch | SetWeight | Bake | Pause | Approve
+@dataclass(frozen=True, slots=True)
+class Consult:
+    """Stay at the weight until a webhook of the configuration, by its name, has said yes."""
+
+    webhook: str
+    deadline: float | None = None
+
+
+Step = Verify | AwaitSwitch | SetWeight | Bake | Pause | Approve | Consult
 
 _KINDS: Mapping[str, type[Step]] = {
     "verify": Verify,
@@ -84,6 +92,7 @@ _KINDS: Mapping[str, type[Step]] = {
     "bake": Bake,
     "pause": Pause,
     "approve": Approve,
+    "consult": Consult,
 }
 _NAMES = {kind: name for name, kind in _KINDS.items()}
 
@@ -134,7 +143,7 @@ def is_weighted(steps: tuple[Step, ...]) -> bool:
 
 def is_walked(steps: tuple[Step, ...]) -> bool:
     """Whether there is more to do than to verify, to wait beside the live release, and to move all traffic."""
-    return any(isinstance(step, Bake | Pause | Approve) for step in steps)
+    return any(isinstance(step, Bake | Pause | Approve | Consult) for step in steps)
 
 
 def unshared(steps: tuple[Step, ...]) -> tuple[Step, ...]:
@@ -167,7 +176,12 @@ def walk(steps: tuple[Step, ...], late: float) -> str:
         if isinstance(step, Bake):
             after += step.seconds + late
     people = any(isinstance(step, Pause | Approve) for step in steps)
-    notes = ["at the earliest" if after else "", "and people's time" if people else ""]
+    asks = any(isinstance(step, Consult) for step in steps)
+    notes = [
+        "at the earliest" if after else "",
+        "and people's time" if people else "",
+        "and webhooks' time" if asks else "",
+    ]
     said = ", ".join(note for note in notes if note)
     return " → ".join(found) + (f"  ({said})" if said else "")
 
@@ -193,7 +207,7 @@ def step_from_json(data: Mapping[str, Any]) -> Step:
     return _KINDS[data["step"]](**{key: value for key, value in data.items() if key != "step"})
 
 
-def _what(step: Step) -> str:
+def _what(step: Step) -> str:  # noqa: PLR0911 - one per kind of step
     match step:
         case Verify():
             return "verify"
@@ -207,6 +221,8 @@ def _what(step: Step) -> str:
             return f"pause: {why}" if why else "pause"
         case Approve(people=people):
             return "1 approval" if people == 1 else f"{people} approvals"
+        case Consult(webhook=webhook):
+            return f"ask {webhook}"
 
 
 def _planned(one: PlannedStep) -> Step:

@@ -23,6 +23,7 @@ from penstock.testing.secrets import FakeSecrets
 from penstock.testing.signer import FakeSigner
 from penstock.testing.store import FakeObjectStore
 from penstock.testing.terraform import FakeTerraform
+from penstock.testing.webhooks import FakeWebhooks, Posted, answered
 
 __all__ = [
     "FakeAlarms",
@@ -43,10 +44,13 @@ __all__ = [
     "FakeSecrets",
     "FakeSigner",
     "FakeTerraform",
+    "FakeWebhooks",
     "Fault",
     "Faults",
     "Killed",
+    "Posted",
     "RecordedEvents",
     "Request",
+    "answered",
     "says",
 ]

@@ -44,6 +44,7 @@ EFFECTS: Mapping[str, frozenset[str]] = {
     "Secrets": frozenset({"put"}),
     "Signer": frozenset({"create"}),
     "Terraform": frozenset({"prepare", "apply"}),
+    "Webhooks": frozenset({"post"}),
 }
 """The methods of each port that change the world; all others look."""
 
@@ -64,6 +65,7 @@ PORTS: Mapping[str, type] = {
     "secrets": ports.Secrets,
     "signer": ports.Signer,
     "terraform": ports.Terraform,
+    "webhooks": ports.Webhooks,
 }
 """The ports by the names of the fields that hold them."""
 

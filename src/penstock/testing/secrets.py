@@ -21,6 +21,6 @@ class FakeSecrets:
         """Set the current value, creating the container when it is missing."""
         self._values[name] = value
 
-    def reveal(self, name: str) -> str | None:
-        """What a function would read; for assertions."""
+    def value(self, name: str) -> str | None:
+        """The current value, or None where there is none."""
         return self._values.get(name)

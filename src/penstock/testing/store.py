@@ -39,11 +39,11 @@ class FakeObjectStore:
         """Create the bucket; done when it is there."""
         self._created = True
 
-    def get(self, key: str) -> StoredObject | None:
-        """The object, or None."""
+    def get(self, key: str, *, at_most: int | None = None) -> StoredObject | None:
+        """The object, or None; no more than `at_most` bytes of it."""
         with self._lock:
             body = self._content().get(key)
-        return None if body is None else StoredObject(body=body, etag=_etag(body))
+        return None if body is None else StoredObject(body=body[:at_most], etag=_etag(body))
 
     def put(self, key: str, body: bytes) -> str:
         """Write, whatever is there; the new ETag."""
@@ -91,9 +91,9 @@ class FakeObjectStore:
         """Write a file's content."""
         self.put(key, path.read_bytes())
 
-    def download(self, key: str, path: Path) -> None:
-        """Read into a file. Raises NotFound."""
-        found = self.get(key)
+    def download(self, key: str, path: Path, *, at_most: int | None = None) -> None:
+        """Read into a file, no more than `at_most` bytes. Raises NotFound."""
+        found = self.get(key, at_most=at_most)
         if found is None:
             raise NotFound("NoSuchKey", where=self._place(key))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,13 @@ _TAG_KEY: Final = r"^[A-Za-z0-9_.:/=+@ -]{1,128}$"
 _TAG_VALUE: Final = r"^[A-Za-z0-9_.:/=+@ -]{0,256}$"
 _S3_EVENT: Final = r"^s3:[A-Za-z]+:[A-Za-z*]+$"
 _DAY: Final = r"^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$"
+_URL: Final = r"^https?://[!-~]+$"
+_HEADER: Final = r"^[A-Za-z][A-Za-z0-9-]{0,63}$"
+_TERM: Final = r"^[a-z][a-z0-9_]{0,47}$"
+_STATISTIC: Final = (
+    r"^(Average|IQM|Maximum|Minimum|SampleCount|Sum|(p|tc|tm|ts|wm)[0-9]{1,3}(\.[0-9]{1,10})?"
+    r"|(PR|TC|TM|TS|WM)\([0-9.%]*:[0-9.%]*\))$"
+)
 _NAMING: Final = r"^[A-Za-z0-9_{}-]{1,200}$"
 
 WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
@@ -77,6 +84,10 @@ WORDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         _TAG_KEY: ("is not a tag's key", "write letters, digits, spaces and _.:/=+-@, at most 128"),
         _TAG_VALUE: ("is not a tag's value", "write letters, digits, spaces and _.:/=+-@, at most 256"),
         _S3_EVENT: ("is not an S3 event", 'write one such as "s3:ObjectCreated:*"'),
+        _URL: ("is not a URL", 'write one such as "https://qa.example.com/penstock"'),
+        _HEADER: ("is not a header's name", 'write letters, digits and hyphens, as "Authorization"'),
+        _TERM: ("is not a term's name", "write a lower-case letter, then at most 47 letters, digits and _"),
+        _STATISTIC: ("is not a statistic of CloudWatch's", 'write one such as "Sum", "Average" or "p95"'),
         _NAMING: ("is not a naming template", 'write one such as "{workspace}-{environment}-{function}"'),
     }
 )
@@ -110,6 +121,10 @@ Attribute = Annotated[str, Field(pattern=_ATTRIBUTE)]
 TagKey = Annotated[str, Field(pattern=_TAG_KEY)]
 TagValue = Annotated[str, Field(pattern=_TAG_VALUE)]
 S3Event = Annotated[str, Field(pattern=_S3_EVENT)]
+Url = Annotated[str, Field(pattern=_URL)]
+Header = Annotated[str, Field(pattern=_HEADER)]
+Term = Annotated[str, Field(pattern=_TERM)]
+Statistic = Annotated[str, Field(pattern=_STATISTIC)]
 Naming = Annotated[str, Field(pattern=_NAMING)]
 RuntimeName = Annotated[str, Field(json_schema_extra={"enum": list(_READABLE_RUNTIMES)})]
 Retention = Annotated[int, Field(json_schema_extra={"enum": list(RETENTION_DAYS)})]

@@ -146,7 +146,8 @@ def unknown_internal(tree: Tree) -> list[tuple[str, str, str]]:
                 found.append((folder.path, name, PYTHON_FILE))
         for key in _NODE_TABLES:
             for name, version in _dict(_dict(folder.node).get(key)).items():
-                if isinstance(version, str) and version.startswith("workspace:") and ("node", name) not in named:
+                known = ("node", name) in named or name == tree.node_root
+                if isinstance(version, str) and version.startswith("workspace:") and not known:
                     found.append((folder.path, name, NODE_FILE))
     return found
 

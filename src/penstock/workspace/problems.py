@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Problem
-from penstock.workspace.checks import environments, functions, packages, physical, references, rollouts, routes
+from penstock.workspace.checks import environments, functions, gates, packages, physical, references, rollouts, routes
 from penstock.workspace.checks.copies import copies
 from penstock.workspace.checks.scene import Scene
 from penstock.workspace.findings import on_one_line
@@ -25,6 +25,7 @@ MAX_PROBLEMS = 200
 _CHECKS = (
     environments.check,
     rollouts.check,
+    gates.check,
     physical.check,
     functions.check,
     routes.check,

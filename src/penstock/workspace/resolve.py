@@ -45,6 +45,7 @@ from penstock.workspace.layers import (
     workspace_layers,
 )
 from penstock.workspace.names import Names
+from penstock.workspace.resolve_gates import metric_gate, webhook
 from penstock.workspace.routes import with_health
 
 if TYPE_CHECKING:
@@ -366,6 +367,8 @@ def _rollout(values: Document) -> RolloutPolicy:
         clusters=values["clusters"],
         delay=float(seconds(values["delay"])),
         alarms=tuple(values.get("alarms", ())),
+        metrics=tuple(metric_gate(one) for one in values.get("metrics", ())),
+        webhooks=tuple(webhook(one) for one in values.get("webhooks", ())),
         on_inconclusive=values["on_inconclusive"],
         window=float(seconds(values["window"])),
         controller=values["controller"],

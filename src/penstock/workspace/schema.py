@@ -38,6 +38,7 @@ from penstock.workspace.fields import (
     Text,
     WorkspaceName,
 )
+from penstock.workspace.schema_gates import MetricTable, WebhookTable  # noqa: TC001 - pydantic reads annotations
 from penstock.workspace.schema_resources import STRICT, EnvValue, Resources, UsesTable
 from penstock.workspace.source import ROOT_FILE, SERVICE_FILE
 
@@ -162,7 +163,7 @@ class BuildTable(TypedDict):
         Annotated[bool, Field(description="Run `tsc --noEmit` where there is a tsconfig.json. Default true.")]
     ]
     provided: NotRequired[
-        Annotated[list[Plain], Field(description="Modules that something else brings at run time, a layer say.")]
+        Annotated[list[Plain], Field(description="Modules or native packages that something else brings, a layer say.")]
     ]
     reviewed: NotRequired[
         Annotated[list[RelativePath], Field(description="Files that only look as if they held a secret.")]
@@ -253,6 +254,8 @@ class RolloutTable(TypedDict):
     alarms: NotRequired[
         Annotated[list[str], Field(max_length=100, description="Your own CloudWatch alarms that stop a rollout.")]
     ]
+    metrics: NotRequired[Annotated[list[MetricTable], Field(max_length=20, description="Your own gates, by metrics.")]]
+    webhooks: NotRequired[Annotated[list[WebhookTable], Field(max_length=10, description="Who is asked on the way.")]]
     on_inconclusive: NotRequired[
         Annotated[Literal["extend", "raise", "synthetic", "ask"], Field(description="Default `extend`.")]
     ]

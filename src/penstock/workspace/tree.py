@@ -67,6 +67,8 @@ class Tree:
     folders: tuple[Folder, ...] = field(default=())
     """Folders of packages and services that have a manifest of their language, sorted by path."""
     package_paths: frozenset[str] = frozenset()
+    node_root: str | None = None
+    """What the workspace's own package.json calls itself: pnpm and Yarn let a service depend on it."""
 
 
 def plant(source: Source) -> tuple[Tree | None, list[Finding]]:
@@ -90,7 +92,9 @@ def plant(source: Source) -> tuple[Tree | None, list[Finding]]:
     )
     paths = sorted({*package_paths, *(service.path for service in services)})
     folders = tuple(_folder(source, path, findings) for path in paths)
-    return Tree(root=root, services=services, folders=folders, package_paths=package_paths), findings
+    top = _node_root(source)
+    tree = Tree(root=root, services=services, folders=folders, package_paths=package_paths, node_root=top)
+    return tree, findings
 
 
 def patterns(document: Document, kind: Kind) -> tuple[str, ...]:
@@ -129,6 +133,13 @@ def _services(source: Source, root: Manifest, findings: list[Finding]) -> tuple[
         else:
             services.append(ServiceFiles(path.rpartition("/")[2], path, Manifest(file, *parsed)))
     return tuple(services)
+
+
+def _node_root(source: Source) -> str | None:
+    """None also for a package.json that cannot be read: whoever runs the package manager is told by it."""
+    document: Any = parse_json(NODE_FILE, source.files.get(NODE_FILE, b"{}"))
+    name = document.get("name") if isinstance(document, dict) else None
+    return name if isinstance(name, str) else None
 
 
 def _folder(source: Source, path: str, findings: list[Finding]) -> Folder:

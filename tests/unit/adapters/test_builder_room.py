@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_room import IN_USE, make_room, room
+from penstock.adapters.builder_room import IN_USE, LIMIT, Freed, is_short, make_room, note_use, room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +19,7 @@ NOW = 1_800_000_000.0
 DAY = 86_400.0
 
 
-def keep(folder: Path, name: str, size: int, age: float, kind: str = "artifact") -> None:
+def keep(folder: Path, name: str, size: int, age: float, *, kind: str = "artifact", now: float = NOW) -> None:
     record = folder / "index" / kind / f"{name}.json"
     record.parent.mkdir(parents=True, exist_ok=True)
     (folder / "zips").mkdir(exist_ok=True)
@@ -23,7 +27,7 @@ def keep(folder: Path, name: str, size: int, age: float, kind: str = "artifact")
     archive.write_bytes(bytes(size))
     record.write_text(json.dumps({"digest": name, "size": size, "unzipped": size}))
     for path in (record, archive):
-        os.utime(path, (NOW - age, NOW - age))
+        os.utime(path, (now - age, now - age))
 
 
 def left(folder: Path) -> set[str]:
@@ -33,10 +37,10 @@ def left(folder: Path) -> set[str]:
 def test_what_was_used_least_recently_goes_until_the_rest_fits(tmp_path: Path) -> None:
     for name, age in (("old", 3 * DAY), ("older", 4 * DAY), ("young", 2 * DAY)):
         keep(tmp_path, name, 100, age)
-    assert make_room(tmp_path, NOW, limit=250) == (1, 100)
+    assert make_room(tmp_path, NOW, limit=250) == Freed(deleted=1, freed=100, left=200, limit=250)
     assert left(tmp_path) == {"old", "young"}
     assert {path.stem for path in (tmp_path / "index/artifact").glob("*")} == {"old", "young"}
-    assert make_room(tmp_path, NOW, limit=250) == (0, 0)
+    assert make_room(tmp_path, NOW, limit=250) == Freed(deleted=0, freed=0, left=200, limit=250)
 
 
 def test_what_another_build_may_be_about_to_read_stays_whatever_the_limit(tmp_path: Path) -> None:
@@ -51,7 +55,7 @@ def test_a_zip_that_no_record_speaks_of_goes_when_it_is_no_longer_new(tmp_path: 
     (tmp_path / "index/artifact/orphan.json").unlink()
     keep(tmp_path, "newborn", 100, 1)
     (tmp_path / "index/artifact/newborn.json").unlink()
-    assert make_room(tmp_path, NOW) == (1, 100)
+    assert make_room(tmp_path, NOW) == Freed(deleted=1, freed=100, left=100, limit=LIMIT)
     assert left(tmp_path) == {"newborn"}
 
 
@@ -69,4 +73,85 @@ def test_a_record_that_is_no_record_is_passed_over(tmp_path: Path) -> None:
     keep(tmp_path, "b", 20, 2 * DAY, kind="wheel")
     found = room(tmp_path)
     assert (found.artifacts, found.parts, found.size) == (1, 1, 30)
-    assert make_room(tmp_path, NOW, limit=0) == (2, 30)
+    assert make_room(tmp_path, NOW, limit=0) == Freed(deleted=2, freed=30, left=0, limit=0)
+
+
+def test_records_and_sboms_whose_zip_somebody_took_away_go_as_well(tmp_path: Path) -> None:
+    for name in ("whole", "robbed"):
+        keep(tmp_path, name, 10, 60.0)
+        (tmp_path / "zips" / f"{name}.cdx.json").write_text("{}")
+    (tmp_path / "zips/robbed.zip").unlink()
+    make_room(tmp_path, NOW)
+    assert {path.name for path in (tmp_path / "zips").iterdir()} == {"whole.zip", "whole.cdx.json"}
+    assert [path.name for path in (tmp_path / "index/artifact").iterdir()] == ["whole.json"]
+
+
+def test_of_too_many_notes_the_older_half_goes_but_what_was_built_is_remembered(tmp_path: Path) -> None:
+    for kind in ("export", "recipe", "wheels"):
+        (tmp_path / "index" / kind).mkdir(parents=True)
+        for number in range(6 if kind != "wheels" else 4):
+            note = tmp_path / "index" / kind / f"{number}.json"
+            note.write_text("{}")
+            os.utime(note, (NOW - number, NOW - number))
+    make_room(tmp_path, NOW, notes=4)
+    assert {kind: len(list((tmp_path / "index" / kind).iterdir())) for kind in ("export", "recipe", "wheels")} == {
+        "export": 2,
+        "recipe": 6,
+        "wheels": 4,
+    }
+    assert {path.stem for path in (tmp_path / "index/export").iterdir()} == {"0", "1"}
+
+
+def test_a_record_that_speaks_of_a_file_elsewhere_takes_nothing_along(tmp_path: Path) -> None:
+    folder = tmp_path / "v1"
+    keep(folder, "a", 10, 2 * DAY)
+    (folder / "index/artifact/hostile.json").write_text(json.dumps({"digest": "../../mine", "size": 1, "unzipped": 1}))
+    for name in ("mine.zip", "mine.cdx.json"):
+        (tmp_path / name).write_text("mine")
+    make_room(folder, NOW, limit=0)
+    assert {path.name for path in tmp_path.iterdir()} == {"v1", "mine.zip", "mine.cdx.json"}
+
+
+def test_what_is_taken_while_somebody_makes_room_is_there_or_said_to_be_gone(tmp_path: Path) -> None:
+    """Both at once, many times; each result is old enough to go until it is taken."""
+
+    def take(names: list[str]) -> list[str]:
+        record = tmp_path / "index/artifact"
+        return [name for name in names if note_use(tmp_path, record / f"{name}.json", time.time())]
+
+    names = [f"{number:03}" for number in range(200)]
+    for name in names:
+        keep(tmp_path, name, 1, 0, now=time.time() - 3 * IN_USE)
+    with ThreadPoolExecutor(1) as pool:
+        taking = pool.submit(take, names[::-1])
+        make_room(tmp_path, time.time(), limit=0)
+        taken = taking.result()
+    assert set(taken) == left(tmp_path)
+    assert set(taken) == {path.stem for path in (tmp_path / "index/artifact").iterdir()}
+
+
+def test_looking_at_a_cache_in_which_others_work_is_no_fault(tmp_path: Path) -> None:
+    keep(tmp_path, "a", 10, 60.0)
+    done = threading.Event()
+
+    def work() -> None:
+        for number in itertools.count():
+            folder = tmp_path / "tmp" / str(number)
+            folder.mkdir(parents=True)
+            keep(tmp_path, f"b{number}", 10, 0, now=time.time())
+            (tmp_path / "zips" / f"b{number}.zip").unlink()
+            (tmp_path / "index/artifact" / f"b{number}.json").unlink(missing_ok=True)
+            folder.rmdir()
+            if done.is_set():
+                return
+
+    with ThreadPoolExecutor(1) as pool:
+        working = pool.submit(work)
+        try:
+            for _ in range(100):
+                assert room(tmp_path).size >= 10
+                assert not is_short(tmp_path)
+                make_room(tmp_path, time.time())
+        finally:
+            done.set()
+        working.result()

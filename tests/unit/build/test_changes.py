@@ -27,6 +27,26 @@ def test_inputs_that_came_went_and_changed_are_told_by_name() -> None:
     )
 
 
+def test_another_version_of_a_locked_package_is_one_change_and_values_in_words_are_told() -> None:
+    before = {
+        "lock idna 3.10": "d1",
+        "lock forked 1": "d",
+        "tool uv": "0.9",
+        "source a.py": "d2",
+        "option x": "1",
+    }
+    now = {"lock idna 3.11": "d3", "lock forked 2": "d", "lock forked 3": "d", "tool uv": "0.10", "source a.py": "d4"}
+    assert between(before, now) == (
+        InputChange(input="lock forked 1", what="removed"),
+        InputChange(input="lock forked 2", what="added"),
+        InputChange(input="lock forked 3", what="added"),
+        InputChange(input="lock idna", what="changed", before="3.10", now="3.11"),
+        InputChange(input="option x", what="removed", before="1"),
+        InputChange(input="source a.py", what="changed"),
+        InputChange(input="tool uv", what="changed", before="0.9", now="0.10"),
+    )
+
+
 def test_a_shared_package_touches_those_who_reach_it() -> None:
     assert touched("packages/common/src/common/words.txt") == {"orders": ("packages/common/src/common/words.txt",)}
 
@@ -56,5 +76,18 @@ def test_a_tree_of_weights_begins_with_the_whole_and_goes_from_heavy_to_light() 
         ("b/z.py", 2, 2, 1),
         ("a", 1, 1, 1),
         ("a/x.py", 2, 1, 1),
+    ]
+    assert sum(one.packed for one in weights if one.depth == 1) == weights[0].packed
+
+
+def test_what_is_light_is_told_as_one() -> None:
+    members = [pack("a/big", bytes(range(256)) * 9), pack("a/x", b"x"), pack("a/y", b"y"), pack("z", b"z")]
+    weights = tree(members, least=0.1)
+    assert [(one.path, one.depth, one.files, one.others) for one in weights] == [
+        ("", 0, 4, 0),
+        ("a", 1, 3, 0),
+        ("a/big", 2, 1, 0),
+        ("a", 2, 2, 2),
+        ("", 1, 1, 1),
     ]
     assert sum(one.packed for one in weights if one.depth == 1) == weights[0].packed

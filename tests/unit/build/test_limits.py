@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from penstock.build.limits import DIRECT_UPLOAD_MAX, direct_upload_note
+from penstock.build.limits import DIRECT_UPLOAD_MAX, direct_upload_note, layers_note
 
 
 def test_a_zip_within_a_direct_upload_is_nothing_to_speak_of() -> None:
@@ -14,3 +14,17 @@ def test_a_bigger_zip_is_told_with_the_limit_that_does_count() -> None:
         "users: its ZIP of 60.0 MB is over the 50 MB of a direct upload to Lambda. Penstock uploads through S3, where "
         "only the 250 MB unzipped count: it has 200.0 MB"
     )
+
+
+def test_layers_are_named_with_the_room_that_the_zip_leaves_them() -> None:
+    assert layers_note("users", 240 << 20, ("arn:a:1", "arn:b:2"), fresh=True) == (
+        "users: its layers count against the 250 MB unzipped as well, and how big they are is not known here: beside "
+        "its own 240.0 MB there are 10.0 MB for arn:a:1, arn:b:2"
+    )
+
+
+def test_layers_beside_a_zip_that_is_not_new_are_told_only_when_it_takes_more_than_half() -> None:
+    assert layers_note("users", 240 << 20, ("arn:a:1",), fresh=False)
+    assert layers_note("users", 100 << 20, ("arn:a:1",), fresh=True)
+    assert layers_note("users", 100 << 20, ("arn:a:1",), fresh=False) == ""
+    assert layers_note("users", 240 << 20, (), fresh=True) == ""

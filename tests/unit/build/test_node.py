@@ -150,22 +150,29 @@ def test_a_package_json_that_is_none_is_refused(text: str) -> None:
 def test_a_tsconfig_is_read_with_its_comments_and_commas() -> None:
     text = '{ // why\n "compilerOptions": { "baseUrl": "./src", /* x */ "paths": { '
     text += '"@a/*": ["../libs/*/src", "x/*",], "b": ["b.ts"], }, }, "u": "http://x" }'
-    assert tsconfig.aliases("w/tsconfig.json", text) == {"@a/*": ("w/libs/*/src", "w/src/x/*"), "b": ("w/src/b.ts",)}
+    assert tsconfig.aliases("w/tsconfig.json", text) == {
+        "*": ("w/src/*",),
+        "@a/*": ("w/libs/*/src", "w/src/x/*"),
+        "b": ("w/src/b.ts",),
+    }
     assert tsconfig.read("not json") == {}
 
 
 @pytest.mark.parametrize(
     ("module", "alias", "place", "folder"),
     [
-        ("@libs/greeting", "@libs/*", "libs/*/src", "libs/greeting/src"),
-        ("@libs/greeting", "@libs/*", "libs/*/src/index.ts", "libs/greeting/src"),
-        ("@shared/a/b", "@shared/*", "libs/shared/src/*", "libs/shared/src"),
-        ("common", "common", "libs/common/index.ts", "libs/common"),
-        ("common/deep", "common", "libs/common/index.ts", None),
-        ("zod", "@libs/*", "libs/*", None),
+        ("@libs/greeting", "@libs/*", "libs/*/src", ("libs/greeting/src",)),
+        ("@libs/greeting", "@libs/*", "libs/*/src/index.ts", ("libs/greeting/src",)),
+        ("@shared/a/b", "@shared/*", "libs/shared/src/*", ("libs/shared/src",)),
+        ("common", "common", "libs/common/index.ts", ("libs/common",)),
+        ("common/deep", "common", "libs/common/index.ts", ()),
+        ("zod", "@libs/*", "libs/*", ()),
+        ("root/commons/a/b", "root/*", "*", ("commons", "commons/a")),
+        ("commons/a/b", "*", "*", ("commons", "commons/a")),
+        ("zod", "*", "libs/*", ("libs/zod",)),
     ],
 )
-def test_aliases_lead_to_folders(module: str, alias: str, place: str, folder: str | None) -> None:
+def test_aliases_lead_to_folders(module: str, alias: str, place: str, folder: tuple[str, ...]) -> None:
     assert tsconfig.leads_to(module, alias, place) == folder
 
 

@@ -9,7 +9,7 @@ import pytest
 from penstock.build import proof
 from penstock.build.archive import ArchiveError, Member, pack, write
 from penstock.build.handlers import check_python_handler
-from penstock.build.proof_imports import Missing, Modules, missing
+from penstock.build.proof_imports import Missing, Modules, missing, undefined
 from penstock.build.stdlib import is_standard
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
@@ -51,6 +51,9 @@ def look(
         "from data import files",
         "import native",
         "'''\nimport nothing\n'''",
+        "import importlib\nextra = importlib.import_module('lib.extra')",
+        "import importlib\nname = 'anything'\nimportlib.import_module(name)",
+        "from importlib import import_module\ntry:\n    import_module('ujson')\nexcept ImportError: ...",
     ],
 )
 def test_what_resolves_or_is_provided_for_is_no_fault(line: str) -> None:
@@ -75,10 +78,15 @@ def test_what_resolves_or_is_provided_for_is_no_fault(line: str) -> None:
         ("from helpers import three", "helpers.three", "helpers.py does not define three"),
         ("from . import helpers", ".", "lies in no package"),
         ("import cgi", "cgi", "neither"),
+        ("__import__('requests')", "requests", "neither"),
+        ("import importlib; x = importlib.import_module('requests.adapters')", "requests.adapters", "neither"),
+        ("import importlib; x = [importlib.import_module('lib.nothing')]", "lib.nothing", "no lib.nothing in the ZIP"),
+        ("from spread.missing import x", "spread.missing", "no spread.missing in the ZIP"),
+        ("import spread.missing", "spread.missing", "no spread.missing in the ZIP"),
     ],
 )
 def test_our_own_imports_that_find_nothing_are_told_with_their_line(line: str, module: str, why: str) -> None:
-    (found,) = look({"app.py": f"\n{line}\n", "helpers.py": "one = 1"})
+    (found,) = look({"app.py": f"\n{line}\n", "helpers.py": "one = 1", "spread/there/a.py": ""})
     assert (found.file, found.module, found.certain, found.ours) == ("app.py", module, True, True)
     assert found.line == (3 if line.startswith("class") else 2)
     assert why in found.why
@@ -88,6 +96,34 @@ def test_only_what_the_handler_reaches_counts() -> None:
     assert look({"app.py": "import used", "used.py": "", "unused.py": "import requests"}) == []
     (found,) = look({"app.py": "import used", "used.py": "import requests"})
     assert found.file == "used.py"
+
+
+def test_the_packages_that_a_handler_lies_in_run_before_it() -> None:
+    files = {"users/__init__.py": "import requests", "users/api/__init__.py": "", "users/api/app.py": ""}
+    (found,) = missing(["users.api.app"], Modules(files), lambda path: files[path].encode(), files, version="3.13")
+    assert (found.file, found.module, found.certain) == ("users/__init__.py", "requests", True)
+
+
+def test_an_import_by_a_dotted_text_begins_at_the_modules_package() -> None:
+    files = {
+        "users/__init__.py": "",
+        "users/app.py": "import importlib\nimportlib.import_module('.late', __package__)\n",
+    }
+    modules = Modules(files)
+    (found,) = missing(["users.app"], modules, lambda path: files[path].encode(), files, version="3.13")
+    assert (found.line, found.module) == (2, "users.late")
+    files["users/late.py"] = "import requests"
+    (found,) = missing(["users.app"], Modules(files), lambda path: files[path].encode(), files, version="3.13")
+    assert found.file == "users/late.py"
+
+
+@pytest.mark.parametrize(
+    "line", ["def handler(e, c):\n    return {}", "handler = lambda e, c: {}", "def handler(e, c=None, *more): ..."]
+)
+def test_a_function_that_imports_by_a_text_when_it_is_called_is_only_a_possible_fault(line: str) -> None:
+    late = line.replace("{}", "__import__('requests')").replace("...", "__import__('requests')")
+    (found,) = look({"app.py": late})
+    assert (found.module, found.certain) == ("requests", False)
 
 
 def test_an_import_in_a_function_is_only_a_possible_fault() -> None:
@@ -238,7 +274,16 @@ def test_files_that_hold_secrets_by_their_name(path: str, *, is_one: bool) -> No
 
 
 @pytest.mark.parametrize(
-    "source", ["handler = 1", "handler = 'x'", "def handler(): ...\nhandler = {}", "handler: int = 3"]
+    "source",
+    [
+        "handler = 1",
+        "handler = 'x'",
+        "def handler(e, c): ...\nhandler = {}",
+        "handler: int = 3",
+        "handler = (run, 1)",
+        "handler = -1",
+        "handler = [one for one in many]",
+    ],
 )
 def test_a_handler_that_cannot_be_called_is_refused(source: str) -> None:
     with pytest.raises(BuildFailed, match="cannot be called"):
@@ -247,3 +292,73 @@ def test_a_handler_that_cannot_be_called_is_refused(source: str) -> None:
 
 def test_a_handler_that_becomes_callable_in_the_end_is_found() -> None:
     check_python_handler("app.handler", {"app.py": b"handler = None\ndef handler(e, c): ..."}, where="s")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def handler(): ...",
+        "def handler(event): ...",
+        "def handler(event, context, more): ...",
+        "def handler(event, *, context): ...",
+        "def handler(event, context, *, more): ...",
+    ],
+)
+def test_a_handler_that_does_not_take_event_and_context_is_refused(source: str) -> None:
+    with pytest.raises(BuildFailed, match="does not take event and context"):
+        check_python_handler("app.handler", {"app.py": source.encode()}, where="s")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def handler(*words): ...",
+        "def handler(event, *rest, **more): ...",
+        "def handler(event, context, more=None, *, further=1): ...",
+        "@wrapped\ndef handler(): ...",
+        "def handler(event): ...\nhandler = wrapped(handler)",
+    ],
+)
+def test_a_handler_that_takes_two_arguments_somehow_passes(source: str) -> None:
+    check_python_handler("app.handler", {"app.py": source.encode()}, where="s")
+
+
+def test_a_coroutine_that_nobody_awaits_is_refused_and_one_that_a_decorator_runs_passes() -> None:
+    with pytest.raises(BuildFailed, match="Lambda does not await") as caught:
+        check_python_handler("app.handler", {"app.py": b"async def handler(e, c): ..."}, where="s")
+    assert "asyncio.run" in caught.value.hint
+    check_python_handler("app.handler", {"app.py": b"@awaited\nasync def handler(e, c): ..."}, where="s")
+
+
+@pytest.mark.parametrize(
+    ("core", "is_there"),
+    [
+        ("def handler(e, c): ...\n", True),
+        ("from .deeper import *\n", True),
+        ("from .app import *\nfrom .deeper import handler\n", True),
+        ("__all__ = ['handler']\nhandler = make()\n", True),
+        ("def __getattr__(name): ...\n", True),
+        ("from locked import *\n", True),
+        ("def handle(e, c): ...\n", False),
+        ("from .deeper import other\n", False),
+        ("from .app import *\n", False),
+    ],
+)
+def test_a_handler_that_comes_by_a_star_is_looked_for_behind_it(core: str, *, is_there: bool) -> None:
+    ours = {
+        "api/__init__.py": "",
+        "api/app.py": "from .core import *\n",
+        "api/core.py": core,
+        "api/deeper.py": "def handler(e, c): ...\nother = 1\n",
+    }
+    files = {**ours, "locked.py": "x = 1\n"}
+    found = undefined(
+        ["api.app.handler"], Modules(files), lambda path: files[path].encode(), ours.keys(), version="3.13"
+    )
+    assert found == (() if is_there else ("api.app.handler",))
+
+
+def test_a_name_that_comes_by_a_star_is_no_missing_one() -> None:
+    ours = {"app.py": "from a import one, two\n", "a.py": "from b import *\n", "b.py": "one = 1\n"}
+    (found,) = look(ours)
+    assert found.module == "a.two"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from penstock.build import archive, lockfile, python, requirements
+from penstock.build import lockfile, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error
 from penstock.build.ignore import skips_file, skips_folder
 from penstock.build.limits import check_size
@@ -84,9 +84,7 @@ source = { registry = "https://pypi.org/simple" }
 
 
 def locked(text: str = LOCK, folder: str = "services/user") -> lockfile.Locked:
-    found = lockfile.reached(
-        lockfile.parse(text, where="uv.lock"), folder, where="uv.lock", without=python.SUPPLIED_BY_LAMBDA
-    )
+    found = lockfile.reached(lockfile.parse(text, where="uv.lock"), folder, without=python.SUPPLIED_BY_LAMBDA)
     assert found is not None
     return found
 
@@ -107,22 +105,29 @@ def test_another_services_dependency_changes_nothing_and_ones_own_does() -> None
 
 
 def test_a_project_that_is_not_in_the_lock_is_none() -> None:
-    assert lockfile.reached(lockfile.parse(LOCK, where="uv.lock"), "services/new", where="uv.lock") is None
+    assert lockfile.reached(lockfile.parse(LOCK, where="uv.lock"), "services/new") is None
 
 
-def test_a_local_archive_is_refused_rather_than_left_out() -> None:
+def test_a_local_archive_is_told_by_its_path() -> None:
     text = LOCK.replace(
         'version = "3.0"\nsource = { registry = "https://pypi.org/simple" }',
         'version = "3.0"\nsource = { path = "idna.whl" }',
     )
-    with pytest.raises(BuildFailed, match="idna is a local archive"):
-        locked(text)
+    assert locked(text).archives == ["idna.whl"]
+    assert "idna 3.0" in locked(text).packages
+
+
+def test_an_archive_of_a_listing_is_told_by_name_and_place() -> None:
+    text = "../in_side-1.0-py3-none-any.whl ; os_name == 'posix' \\\n    --hash=sha256:aa\nidna==3.10\n"
+    assert requirements.placed(text, "/w/a b") == (
+        "in_side @ file:///w/in_side-1.0-py3-none-any.whl ; os_name == 'posix' --hash=sha256:aa\nidna==3.10\n"
+    )
 
 
 @pytest.mark.parametrize("text", ["not toml [", "version = 2", "version = 1\n[[package]]\n"])
 def test_what_is_not_a_lock_is_refused_with_its_name(text: str) -> None:
     with pytest.raises(BuildFailed) as caught:
-        lockfile.reached(lockfile.parse(text, where="uv.lock"), "x", where="uv.lock")
+        lockfile.reached(lockfile.parse(text, where="uv.lock"), "x")
     assert caught.value.where == "uv.lock"
 
 
@@ -218,6 +223,9 @@ def test_wheels_are_taken_for_lambdas_own_c_library(version: str, architecture: 
         ("pydantic-2.dist-info/entry_points.txt", True),
         ("pydantic-2.dist-info/RECORD", False),
         ("pydantic-2.dist-info/direct_url.json", False),
+        ("a/.env", False),
+        (".env.production", False),
+        ("a/.env.example", True),
     ],
 )
 def test_nothing_that_names_the_machine_goes_into_the_zip(path: str, *, kept: bool) -> None:
@@ -243,7 +251,7 @@ def test_a_wheels_files_go_where_installers_put_them(path: str, place: str | Non
     "source",
     [
         "def handler(event, context): ...",
-        "async def handler(event, context): ...",
+        "@awaited\nasync def handler(event, context): ...",
         "handler = make()",
         "first, handler = make()",
         "handler: object = make()",
@@ -299,10 +307,10 @@ def test_files_that_never_reach_a_function(path: str, *, skipped: bool) -> None:
 
 
 def test_code_over_lambdas_quota_is_refused_with_what_weighs_most() -> None:
-    members = [archive.pack("numpy/core.so", b"0" * 3000), archive.pack("app.py", b"0" * 10)]
-    assert check_size("a", members, limit=3010) == 3010
+    files = [("numpy/core.so", 3000), ("app.py", 10)]
+    assert check_size("a", files, limit=3010) == 3010
     with pytest.raises(BuildFailed, match="quota 'Deployment package") as caught:
-        check_size("a", members, limit=3009)
+        check_size("a", files, limit=3009)
     assert "numpy" in caught.value.hint
 
 

@@ -226,3 +226,24 @@ def test_a_poetry_lock_that_lacks_a_dependency_says_what_to_type() -> None:
 def test_what_is_no_lock_of_poetrys_second_format_is_refused(lock: str) -> None:
     with pytest.raises(BuildFailed):
         reach(lock=lock)
+
+
+def test_markers_of_folders_are_kept_for_the_target() -> None:
+    found = parse("../a ; python_version < '3.12'\n../b\n../a ; os_name == 'nt'\n../b ; os_name == 'nt'\n")
+    assert found.conditions == {"a": ("python_version < '3.12'", "os_name == 'nt'")}
+
+
+def test_markers_of_poetrys_folders_are_those_of_the_lock_or_of_who_asks() -> None:
+    project = (
+        "[tool.poetry.dependencies]\n"
+        'a = { path = "../a", markers = "python_version < \'3.12\'" }\nb = { path = "../b" }\n'
+        'c = { path = "../c", python = ">=3.12" }\n'
+    )
+    package = '[[package]]\nname = "{0}"\nversion = "1"\n{1}[package.source]\ntype = "directory"\nurl = "../{0}"\n'
+    by_lock = {"a": "", "b": "markers = \"os_name == 'nt'\"\n", "c": ""}
+    lock = "".join(package.format(*one) for one in by_lock.items()) + '[metadata]\nlock-version = "2.1"\n'
+    assert reach(project, lock).conditions == {
+        "a": ("(python_version < '3.12')",),
+        "b": ("os_name == 'nt'",),
+        "c": ('python_version >= "3.12"',),
+    }

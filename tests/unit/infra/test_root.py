@@ -15,7 +15,9 @@ from penstock.infra.hcl import literal
 from penstock.infra.openapi import api_digest, api_document, resource_count
 from penstock.infra.render import RESERVED, render_root, root_text
 from penstock.model.errors import UsageError
-from penstock.model.workspace import Concurrency, EventSource, Function, Route, Statement, Uses, Workspace
+from penstock.model.gates import Webhook
+from penstock.model.rollouts import RolloutPolicy
+from penstock.model.workspace import Concurrency, EventSource, Function, Route, Secret, Statement, Uses, Workspace
 
 ROUTES = (Route("GET", "/users/{id}"), Route("ANY", "/files/{proxy+}"), Route("POST", "/users"))
 
@@ -179,3 +181,16 @@ def test_an_action_that_knows_no_other_resource_than_everything_leaves_the_fence
 def asking(statement: Statement) -> Workspace:
     service = dataclasses.replace(zoo.service("users", zoo.function()), uses=Uses(statements=(statement,)))
     return zoo.workspace(service)
+
+
+def test_the_controller_may_read_the_secrets_of_webhooks_and_no_other() -> None:
+    found = zoo.workspace(zoo.service("users"))
+    hook = Webhook(name="qa", url="https://qa.example.com", when="promotion", headers={"Authorization": "token"})
+    policy = RolloutPolicy(strategy="canary", webhooks=(dataclasses.replace(hook, secret="key"),))
+    secrets = tuple(Secret(name=name, physical=f"shop/dev/{name}") for name in ("key", "other", "token"))
+    environment = dataclasses.replace(found.environment, rollout=policy)
+    controller = render_root(dataclasses.replace(found, environment=environment, secrets=secrets))["module"][
+        "controller"
+    ]
+    where = f"arn:aws:secretsmanager:{environment.region}:{environment.account}:secret:shop/dev"
+    assert controller["secrets"] == [f"{where}/key-??????", f"{where}/token-??????"]

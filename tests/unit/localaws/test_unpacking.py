@@ -82,3 +82,9 @@ def test_a_damaged_index_of_another_folder_costs_time_only(tmp_path: Path) -> No
     (tmp_path / f"{first.name}.json").write_text("{")
     second = {**FIRST, "app.py": b"x = 3\n"}
     assert content(unpacked(tmp_path, zipped(second))) == second
+
+
+def test_code_that_another_deploy_drops_meanwhile_is_no_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")  # named by the folder, gone when it is looked at
+    assert content(unpacked(tmp_path, zipped(FIRST))) == FIRST
+    drop_old(tmp_path)

@@ -13,6 +13,7 @@ from penstock.infra.openapi import api_digest
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.workspace import Route
 from penstock.operations.deploy import deploy
+from penstock.operations.rollout_store import KEY as ROLLOUT
 from penstock.operations.wanted import Deployed, DeployRequest
 from penstock.testing import FakeTerraform
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
     from penstock.operations.world import World
     from penstock.ports import HttpAnswer
+    from penstock.rollout.state import Rollout
 
 TARGET = Target(language="python", version="3.13", architecture="arm64")
 TARGETS = dict.fromkeys(NAMES, TARGET)
@@ -105,6 +107,11 @@ class Verbs:
             self.shop.gateway.configure(name, api_digest(self.workspace), stage=stage)
 
 
+def write_rollout(verbs: Verbs, rollout: Rollout) -> None:
+    """Write it as somebody else does who drives it."""
+    verbs.shop.objects.put(ROLLOUT, json.dumps(rollout.to_json()).encode())
+
+
 class Builds:
     """Writes a ZIP a function whose bytes are its code's number."""
 
@@ -129,7 +136,7 @@ class Builds:
                     digest=digest(name, number),
                     recipe=self._verbs.recipe(name),
                     target=targets[name],
-                    size=1,
+                    size=len(text(name, number)),
                     unzipped=1,
                     path=str(path),
                     sbom=str(sbom),

@@ -16,12 +16,13 @@ from penstock.operations.abort import abort
 from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
 from penstock.operations.holder import somebody_is_at_it, unlock
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pointer import pointer_name
 from penstock.operations.prune import prune
 from penstock.operations.secrets import set_secret
 from penstock.operations.session import exclusive
 from penstock.operations.status import releases, status
-from penstock.operations.store import LedgerStore, ReleaseStore
+from penstock.operations.store import ReleaseStore
 from penstock.operations.switch import rollback, switch
 from penstock.operations.wanted import DeployRequest
 from penstock.ports import HttpAnswer

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from unit.operations.harness import TARGETS, Verbs, yes
+from unit.operations.harness import TARGETS, Verbs, write_rollout, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import Conflict
@@ -15,7 +14,7 @@ from penstock.model.events import NothingToDo, VerificationChecked
 from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.deploy import deploy
-from penstock.operations.rollout_store import KEY, RolloutStore
+from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.switch import rollback
 from penstock.operations.wanted import DeployRequest
 from penstock.release.observed import LIVE_STAGE
@@ -94,12 +93,12 @@ def test_who_aborts_or_rolls_back_too_late_is_told_so_or_taken_back(verbs: Verbs
     assert verbs.deploy(confirm=yes).live
     ended = RolloutStore(verbs.shop.objects).read()
     assert ended is not None
-    left = json.dumps(replace(ended, outcome=None).to_json()).encode()
-    verbs.shop.objects.put(KEY, left)  # its driver died behind the last move, before it wrote that down
+    left = replace(ended, outcome=None)
+    write_rollout(verbs, left)  # its driver died behind the last move, before it wrote that down
     aborted = abort(verbs.world())
     assert not aborted.changed
     assert "has all traffic already" in verbs.shop.events.of(NothingToDo)[-1].reason
-    verbs.shop.objects.put(KEY, left)
+    write_rollout(verbs, left)
     assert rollback(verbs.world()).release == stable
     assert verbs.live_code()["users"] == 1
 

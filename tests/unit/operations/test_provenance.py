@@ -13,7 +13,7 @@ from unit.operations.harness import TARGETS, Verbs, digest, yes
 from unit.release.shop import NAMES, Shop, a_release
 
 from penstock.build.provenance import Envelope, Provenance, Unsound
-from penstock.model.errors import Refused, RemoteFault
+from penstock.model.errors import AccessDenied, Busy, Refused, RemoteFault
 from penstock.model.release import Pointer
 from penstock.operations.build_cache import RemoteBuilds, build_key
 from penstock.operations.deploy import deploy
@@ -373,7 +373,7 @@ def test_an_entry_that_is_not_sound_is_replaced_by_the_next_who_builds_it(remote
 def test_what_cannot_be_reached_is_told_in_one_line_and_asked_once(remote: Remote) -> None:
     asked = []
 
-    def get(key: str) -> None:
+    def get(key: str, **_: object) -> None:
         asked.append(key)
         raise RemoteFault("no answer:\nnothing", where=key)
 
@@ -381,6 +381,47 @@ def test_what_cannot_be_reached_is_told_in_one_line_and_asked_once(remote: Remot
     assert remote.fetch() is remote.fetch() is None
     assert len(asked) == 1
     assert remote.warnings == ["the remote build cache cannot be reached (no answer:); what is missing is built here"]
+
+
+@pytest.mark.parametrize("port", ["get", "put_if_absent", "put_if_match"])
+@pytest.mark.parametrize("fault", [AccessDenied("not for these credentials"), Busy("no answer")])
+def test_a_deploy_does_not_fail_for_the_remote_cache(remote: Remote, port: str, fault: RemoteFault) -> None:
+    plain = getattr(remote.objects, port)
+
+    def faulty(key: str, *rest: object, **how: object) -> object:
+        if key.startswith("builds/"):
+            raise fault
+        return plain(key, *rest, **how)
+
+    remote.plant(b"{")
+    remote.verbs.code["orders"] = 2
+    setattr(remote.objects, port, faulty)
+    remote.verbs.deploy()
+    assert remote.objects.has(f"artifacts/{digest('orders', 2)}.zip")
+
+
+@pytest.mark.parametrize("port", ["exists", "get", "has", "download"])
+@pytest.mark.parametrize("fault", [AccessDenied("not for these credentials"), Busy("no answer")])
+def test_what_a_build_cannot_have_it_does_without(remote: Remote, port: str, fault: RemoteFault) -> None:
+    def faulty(*_: object, **__: object) -> object:
+        raise fault
+
+    setattr(remote.objects, port, faulty)
+    assert remote.fetch() is remote.fetch() is None
+    assert len(remote.warnings) <= 1
+
+
+def test_of_what_is_too_big_to_be_true_no_more_is_read_than_shows_it(remote: Remote) -> None:
+    honest = remote.objects.get(build_key(remote.verbs.recipe("users")))
+    assert honest is not None
+    remote.plant(honest.body + b" " * (2 << 20))
+    assert remote.fetch() is None
+    assert "not an entry of ours" in remote.warnings[0]
+    remote.plant(honest.body)
+    remote.objects.put(f"artifacts/{digest('users', 1)}.zip", bytes(1 << 20))
+    assert remote.fetch() is None
+    assert "its bytes are not those that were signed" in remote.warnings[1]
+    assert remote.archive.stat().st_size < 1 << 10
 
 
 def test_nothing_is_shared_when_it_is_switched_off(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ class Sleepy:
             metrics, at = self.verbs.shop.metrics, self.verbs.shop.clock.now() // 60 * 60
             metrics.record("AWS/Lambda", "Invocations", dimensions, 1.0, at=at)
             metrics.record("AWS/Lambda", "Errors", dimensions, float(bad), at=at)
+            metrics.record("AWS/Lambda", "Duration", dimensions, 20.0, at=at)
+            if request.stage.canary:
+                side = {"Route": f"GET /{name.removeprefix('shop-dev-')}/health", "Canary": str(request.canary).lower()}
+                metrics.record("Penstock/shop-dev", "Requests", side, 1.0, at=at)
         return HttpAnswer(status=502 if bad else 200, body="", headers={}, seconds=0.01)
 
     @property

@@ -29,10 +29,22 @@ class Traffic:
     per_minute: int = 600
     bad: dict[str, float] = field(default_factory=dict)
     """Share of bad calls of a function's candidate."""
+    slower: dict[str, float] = field(default_factory=dict)
+    """Milliseconds by which every call of a function's candidate takes longer."""
     everywhere: float = 0.0
     """Share of bad calls on both sides."""
+    logged: bool = True
+    """Whether the stage's access log is written."""
+    queried: bool = False
+    """Whether no metric filter counts it."""
+    handled: dict[str, float] = field(default_factory=dict)
+    """Share of calls that a function's candidate answers with 503 itself."""
+    timed: bool = True
+    """Whether Lambda tells how long calls took."""
     loyal: float = 0.0
     """Share of callers that name the live slot's alias themselves."""
+    quiet: set[str] = field(default_factory=set)
+    """Functions that nobody calls."""
     meanwhile: Callable[[], object] = bool
     """What else happens while time goes by."""
 
@@ -47,19 +59,36 @@ class Traffic:
         assert stage is not None
         live = stage.variables["slot"]
         share = stage.canary.percent / PERCENTS * (1 - self.loyal) if stage.canary else 0.0
-        for name in NAMES:
+        for name in (name for name in NAMES if name not in self.quiet):
             for slot in ("blue", "green"):
                 canary = slot != live
                 calls = round(self.per_minute * (share if canary else 1 - share))
                 wrong = self.everywhere + (self.bad.get(name, 0.0) if canary else 0.0)
-                self._calls(f"shop-dev-{name}", slot, calls, round(calls * wrong), at)
+                slower = self.slower.get(name, 0.0) if canary else 0.0
+                self._calls((f"shop-dev-{name}", slot), calls, round(calls * wrong), 20.0 + slower, at)
+                if self.logged and stage.canary:
+                    self._answers(name, canary, calls, at)
 
-    def _calls(self, function: str, slot: str, calls: int, bad: int, at: int) -> None:
+    def _calls(self, alias: tuple[str, str], calls: int, bad: int, milliseconds: float, at: int) -> None:
+        function, slot = alias
         metrics: FakeMetrics = self.verbs.shop.metrics
         dimensions = {"FunctionName": function, "Resource": f"{function}:{slot}"}
         metrics.record("AWS/Lambda", "Invocations", dimensions, 1.0, at=at, count=calls)
         metrics.record("AWS/Lambda", "Errors", dimensions, 1.0, at=at, count=bad)
-        metrics.record("AWS/Lambda", "Duration", dimensions, 20.0, at=at, count=calls)
+        if self.timed:
+            metrics.record("AWS/Lambda", "Duration", dimensions, milliseconds, at=at, count=calls)
+
+    def _answers(self, name: str, canary: bool, calls: int, at: int) -> None:
+        metrics, route = self.verbs.shop.metrics, f"GET /{name}/health"
+        errors = round(calls * self.handled.get(name, 0.0)) if canary else 0
+        if self.queried:
+            group = "/aws/apigateway/shop-dev"
+            metrics.request(group, route, canary=canary, status=200, at=at, count=calls - errors)
+            metrics.request(group, route, canary=canary, status=503, at=at, count=errors)
+            return
+        dimensions = {"Route": route, "Canary": "true" if canary else "false"}
+        metrics.record("Penstock/shop-dev", "Requests", dimensions, 1.0, at=at, count=calls)
+        metrics.record("Penstock/shop-dev", "ServerErrors", dimensions, 1.0, at=at, count=errors)
 
 
 class Busy(FakeClock):

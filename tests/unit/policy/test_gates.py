@@ -27,7 +27,7 @@ PLAN = Plan(
     terraform_digest="",
 )
 ENVIRONMENT = Environment(name="production", account="333333333333", region="eu-west-1")
-QUESTION = Question(plan=PLAN, environment=ENVIRONMENT, author=ALICE, branch="main", ci=False)
+QUESTION = Question(plan=PLAN, environment=ENVIRONMENT, authors=frozenset({ALICE}), branch="main", ci=False)
 
 
 def approval(by: str, digest: str = PLAN.digest) -> Approval:
@@ -129,5 +129,7 @@ def test_every_gate_names_itself_in_its_objections() -> None:
     change = ResourceChange(address="aws_dynamodb_table.x", type="aws_dynamodb_table", action="delete")
     environment = replace(ENVIRONMENT, branches=("main",), approvals=ApprovalPolicy(required=1))
     plan = replace(PLAN, changes=(change,))
-    question = Question(plan=plan, environment=environment, author=ALICE, branch="x", ci=True, api_resources=999)
+    question = Question(
+        plan=plan, environment=environment, authors=frozenset({ALICE}), branch="x", ci=True, api_resources=999
+    )
     assert {objection.gate for objection in objections(question)} == set(GATES)

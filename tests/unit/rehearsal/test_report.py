@@ -109,3 +109,7 @@ def test_the_page_needs_nothing_else_and_says_what_the_text_says(seen: Seen) -> 
         if number
     ]
     assert all(0 <= number <= 900 for number in drawn)
+    axes = [float(label.replace(",", "")) for label in re.findall(r'text-anchor="end">([\d.,]+)<', text)]
+    assert all(label == float(f"{label:.2g}") for label in axes), "figures that are read at a glance"
+    for words in ("good enough", "goes back", "not decided yet"):
+        assert words in text, "the colours of the judge's strip are explained"

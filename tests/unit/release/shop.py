@@ -11,8 +11,9 @@ from penstock.build.provenance import Envelope, Provenance
 from penstock.model.release import FunctionRelease, Pointer, Release
 from penstock.model.workspace import Environment, Function, Service, Workspace
 from penstock.operations.execute import execute
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.provenance import sign
-from penstock.operations.store import LeaseStore, LedgerStore
+from penstock.operations.store import LeaseStore
 from penstock.operations.world import Origin, World
 from penstock.release.observed import Observed, api_seen, function_seen
 from penstock.release.reconcile import Applied, Desired, Live, Settled, reconcile
@@ -34,6 +35,7 @@ from penstock.testing import (
     FakeSecrets,
     FakeSigner,
     FakeTerraform,
+    FakeWebhooks,
     Faults,
     Killed,
     RecordedEvents,
@@ -67,6 +69,8 @@ class Shop:
     metrics: FakeMetrics = field(default_factory=FakeMetrics)
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
     notices: FakeNotices = field(default_factory=FakeNotices)
+    webhooks: FakeWebhooks = field(default_factory=FakeWebhooks)
+    secrets: FakeSecrets = field(default_factory=FakeSecrets)
     schedules: FakeSchedules = field(default_factory=FakeSchedules)
     api: str = field(init=False)
     preview: str = field(init=False)
@@ -113,12 +117,13 @@ class Shop:
             gateway=self.gateway,
             parameters=self.parameters,
             schedules=self.schedules,
-            secrets=FakeSecrets(),
+            secrets=self.secrets,
             signer=self.signer,
             health=FakeHealth(),
             metrics=self.metrics,
             alarms=self.alarms,
             notices=self.notices,
+            webhooks=self.webhooks,
             traffic_clock=self.clock,
             terraform=FakeTerraform(),
             builds=NoBuilds,

@@ -46,6 +46,7 @@ JUDGED: tuple[Said, ...] = (
                                "evidence": {"sentence": "nothing yet"}}),
     ("21:10", "4", "rollout", {"release": "three", "what": "goes back: users", "weight": 10,
                                "evidence": {"sentence": "users: 5 of 12 canary calls failed"}}),
+    ("21:11", "4", "effect", {"intent": 1, "done": 1, "outcomes": []}),
     ("21:11", "4", "failed", {"error": "CameBack", "what": "release three went back to one",
                               "purpose": "deploy release three"}),
 )  # fmt: skip
@@ -73,6 +74,43 @@ def test_the_figures_count_what_went_back_and_for_how_long_it_had_traffic() -> N
     assert found.promotions == 3
     assert found.failed_share == round(2 / 3, 4)
     assert found.restore_seconds == (120.0 + 61.0) / 2
+
+
+def test_how_long_going_back_took_is_told_for_the_judge_and_for_people() -> None:
+    told = runs(chain(*SHIPPED, *BACK, *JUDGED))
+    assert [run.back for run in told] == [None, None, None, 1.0]
+    by_hand: tuple[Said, ...] = (
+        ("30:00", "5", "rolling-back", {"from": "two", "to": "one", "why": "customers call"}),
+        ("30:02", "5", "traffic-moved", moved("one", "two", "rollback")),
+    )
+    (back,) = runs(chain(*by_hand))
+    assert back.back == 2.0
+    assert back.orders == (f"rollback by {ALICE}: customers call",)
+
+
+def test_what_people_said_to_a_rollout_is_told_with_who_and_why_and_a_yes_is_an_approval() -> None:
+    bob = "arn:aws:iam::111111111111:user/bob"
+    (told,) = runs(
+        chain(
+            *JUDGED[:2],
+            ("20:20", "4", "order", {"release": "three", "verb": "pause", "by": bob, "why": "lunch"}),
+            ("20:30", "4", "order", {"release": "three", "verb": "approve", "by": bob, "why": ""}),
+        )
+    )
+    assert told.orders == (f"pause by {bob}: lunch", f"approve by {bob}")
+    assert told.approved_by == (bob,)
+
+
+def test_a_share_of_the_traffic_that_somebody_else_takes_back_counts_as_gone_back() -> None:
+    found = figures(
+        chain(
+            *JUDGED[:2],
+            ("25:10", "5", "rollout", {"release": "three", "what": f"goes back: aborted by {ALICE}", "weight": 10}),
+            ("25:11", "5", "effect", {"intent": 1, "done": 1, "outcomes": []}),
+            ("25:12", "5", "aborting", {"release": "three", "why": ""}),
+        )
+    )
+    assert (found.promotions, found.failed_share, found.restore_seconds) == (1, 1.0, 301.0)
 
 
 def test_an_empty_ledger_has_no_figures() -> None:

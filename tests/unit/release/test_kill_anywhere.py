@@ -12,7 +12,7 @@ from unit.release.shop import Shop, a_release, content
 
 from penstock.model.errors import NotFound, RemoteFault
 from penstock.model.events import VersionPublished
-from penstock.operations.store import LedgerStore
+from penstock.operations.ledger_store import LedgerStore
 from penstock.release.ledger import unfinished, verify
 from penstock.release.reconcile import Applied, Live, Loaded, Settled, reconcile
 from penstock.testing import Fault, Faults
@@ -147,7 +147,7 @@ moves = st.tuples(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=60)
 @given(st.lists(moves, max_size=6))
 def test_any_history_of_commands_and_crashes_ends_where_the_last_one_wanted(
     history: list[tuple[str, Release, Fault | None]],

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.release.shop import a_release
 
-from penstock.operations.store import LEDGER_HINT, LedgerStore, ReleaseStore
+from penstock.operations.ledger_store import HEAD, LedgerStore
+from penstock.operations.store import ReleaseStore
 from penstock.release.ledger import Head, follow, head_of, key, verify
 from penstock.testing import FakeClock, FakeObjectStore
 
@@ -89,13 +90,65 @@ def test_writers_that_take_turns_make_one_chain(turns: list[str]) -> None:
 
 
 @given(st.integers(0, 25), st.integers(0, 25))
-def test_the_end_is_found_from_any_hint(length: int, hint: int) -> None:
+def test_the_end_is_found_from_wherever_it_was_once_written_down(closed: int, more: int) -> None:
+    objects = FakeObjectStore()
+    ledger = a_store(objects)
+    for _ in range(closed):
+        ledger.append("note", {})
+    ledger.close()
+    for _ in range(more):
+        ledger.append("note", {})
+    assert a_store(objects).append("note", {}).number == closed + more + 1
+    assert a_store(objects).survey()[1] == ()
+
+
+@pytest.mark.parametrize("head", [b"", b"[]", b'{"number": 3}', b'{"number": "many", "digest": ""}'])
+def test_a_head_that_says_nothing_costs_time_and_no_entry(head: bytes) -> None:
+    objects = FakeObjectStore()
+    ledger = a_store(objects)
+    for _ in range(5):
+        ledger.append("note", {})
+    objects.put(HEAD, head)
+    assert a_store(objects).append("note", {}).number == 6
+
+
+@given(st.integers(1, 12), st.integers(0, 3))
+def test_an_end_that_was_cut_off_is_found_also_when_the_ledger_went_on(length: int, later: int) -> None:
+    whole, _ = a_closed_ledger(12)
+    objects = FakeObjectStore()  # another one, because nobody may delete entries, the fake's users neither
+    gone = {key(number) for number in range(length, 13)}
+    for name in {HEAD, *whole.list("ledger/")} - gone:
+        stored = whole.get(name)
+        assert stored is not None
+        objects.put(name, stored.body)
+    for _ in range(later):
+        a_store(objects).append("note", {})
+    missing = "missing: 12" if length == 12 else f"missing: {length} to 12"
+    assert [(gap.number, gap.what) for gap in a_store(objects).survey()[1]] == [(length, missing)]
+
+
+@given(st.integers(1, 12), st.integers(0, 3), st.sampled_from([b"{}", b"no JSON", b"\xff", None]))
+def test_an_entry_that_was_written_over_is_found_wherever_it_stands(
+    number: int, later: int, garbage: bytes | None
+) -> None:
+    objects, ledger = a_closed_ledger(12)
+    entry = next(entry for entry in ledger.entries() if entry.number == number)
+    objects.put(key(number), replace(entry, actor="mallory").to_text().encode() if garbage is None else garbage)
+    for _ in range(later):
+        a_store(objects).append("note", {})
+    entries, breaks = a_store(objects).survey()
+    assert breaks
+    assert {found.number for found in breaks} <= {number, number + 1}
+    assert len(entries) == 12 + later - (garbage is not None)
+
+
+def a_closed_ledger(length: int) -> tuple[FakeObjectStore, LedgerStore]:
     objects = FakeObjectStore()
     ledger = a_store(objects)
     for _ in range(length):
         ledger.append("note", {})
-    objects.put(LEDGER_HINT, json.dumps({"number": hint}).encode())
-    assert a_store(objects).append("note", {}).number == length + 1
+    ledger.close()
+    return objects, ledger
 
 
 def test_a_write_that_met_itself_is_not_written_twice() -> None:

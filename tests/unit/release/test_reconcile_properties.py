@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from penstock.model.release import SLOTS, FunctionRelease, Pointer, Release
-from penstock.release.effects import Effect, MakeDeployment, SetStage, WritePointer, from_json, to_json
+from penstock.release.effects import Effect, MakeDeployment, SetAlias, SetStage, WritePointer, from_json, to_json
 from penstock.release.observed import AliasSeen, ApiSeen, FunctionSeen, Observed, StageSeen, after
 from penstock.release.reconcile import Applied, Desired, Live, Loaded, Settled, reconcile
 
@@ -100,7 +101,7 @@ def content(release: Release) -> tuple[str, ...]:
     return (*(release.functions[name.removeprefix("shop-dev-")].artifact for name in FUNCTIONS), release.api)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(verbs, releases, stops), min_size=1, max_size=8))
 def test_traffic_is_always_on_a_release_that_was_asked_for(steps: list[tuple[str, Release, int | None]]) -> None:
     observed = fresh()
@@ -115,7 +116,7 @@ def test_traffic_is_always_on_a_release_that_was_asked_for(steps: list[tuple[str
         assert serving(observed) is None or serving(observed) in known
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.tuples(verbs, releases, stops), max_size=6), releases)
 def test_whatever_happened_before_one_run_to_the_end_reaches_what_was_asked(
     steps: list[tuple[str, Release, int | None]], wanted: Release
@@ -183,22 +184,63 @@ def test_effects_survive_the_ledger(first: Release, second: Release) -> None:
     assert all(effect.describe() for effect in effects)
 
 
-def test_a_switch_is_the_pointer_then_the_stage_in_one_call() -> None:
-    first, second = a_release([1, 1, 1], 1), a_release([2, 1, 1], 2)
+def waiting(first: Release, second: Release) -> Observed:
     observed = after(fresh(), reconcile(fresh(), Live(release=first, applied=Applied.of(first))))
-    observed = after(observed, reconcile(observed, Loaded(release=second, applied=Applied.of(second))))
-    switch = reconcile(observed, Live(release=second))
+    return after(observed, reconcile(observed, Loaded(release=second, applied=Applied.of(second))))
 
-    assert isinstance(switch[0], WritePointer)
-    stage = switch[1]
-    assert isinstance(stage, SetStage)
+
+def test_all_http_callers_move_in_one_call() -> None:
+    first, second = a_release([1, 1, 1], 1), a_release([2, 1, 1], 2)
+    observed = waiting(first, second)
     assert observed.live is not None
+    (stage,) = (effect for effect in reconcile(observed, Live(release=second)) if is_live_stage(effect))
     assert stage == SetStage(
         api="live1",
         stage="live",
         deployment=next(key for key, digest in observed.live.deployments.items() if digest == second.api),
         slot=observed.pointer.idle,
     )
+
+
+def is_live_stage(effect: Effect) -> bool:
+    return isinstance(effect, SetStage) and effect.stage == "live"
+
+
+@pytest.mark.parametrize("returns", [False, True])
+def test_who_reads_queues_moves_before_who_fills_them_and_after_them_on_the_way_back(returns: bool) -> None:
+    first, second = a_release([1, 1, 1], 1), a_release([2, 1, 2], 1)
+    switch = reconcile(waiting(first, second), Live(release=second, returns=returns))
+    assert isinstance(switch[0], WritePointer)
+    moves = [
+        "callers" if isinstance(effect, SetAlias) else "http"
+        for effect in switch
+        if isinstance(effect, SetAlias) or is_live_stage(effect)
+    ]
+    assert moves == (["http", "callers", "callers"] if returns else ["callers", "callers", "http"])
+
+
+@pytest.mark.parametrize(
+    ("routes", "before", "changed"),
+    [
+        (
+            {"users": ("GET /a", "GET /b"), "orders": ("GET /o",)},
+            {"users": ("GET /a",), "orders": ("GET /o",)},
+            {"users"},
+        ),
+        ({"users": ("GET /a",)}, {"users": ("GET /a",), "orders": ("GET /o",)}, {"orders"}),
+        ({"users": ("GET /a",)}, {"users": ("GET /a",)}, {"orders", "users", "worker"}),
+        ({"users": ("GET /a",)}, {}, {"orders", "users", "worker"}),
+    ],
+    ids=["a route more", "routes less", "another document for other reasons", "by an older Penstock"],
+)
+def test_of_services_with_the_same_code_those_changed_whose_routes_did(
+    routes: dict[str, tuple[str, ...]], before: dict[str, tuple[str, ...]], changed: set[str]
+) -> None:
+    old, new = replace(a_release([1, 1, 1], 1), routes=before), replace(a_release([1, 1, 1], 2), routes=routes)
+    assert new.changed_from(old) == changed
+    assert replace(new, api=old.api).changed_from(old) == set()
+    assert new.changed_from(None) == {"orders", "users", "worker"}
+    assert Release.from_json(new.to_json()) == new
 
 
 def test_routes_that_are_deployed_already_are_not_deployed_again() -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
-from penstock.rollout.advance import advance, deadline, judgement_of, old_enough, to_judge
+from penstock.rollout.advance import advance, deadline, judgement_of, to_ask
+from penstock.rollout.gates import Points, gates_of
 from penstock.rollout.judge import JudgePolicy, Verdict
+from penstock.rollout.minutes import first_clean_minute, is_due, old_enough, to_judge
 from penstock.rollout.state import (
     Action,
+    Ask,
     Check,
     Finished,
     Observation,
@@ -27,20 +33,29 @@ from penstock.rollout.state import (
     Wait,
 )
 from penstock.rollout.strata import Sample, Stratum
-from penstock.rollout.strategies import STRATEGIES, SetWeight
+from penstock.rollout.strategies import STRATEGIES, Consult, SetWeight
+from penstock.rollout.webhooks import Reply, asking
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BEGAN = 1_700_000_040.0
+LOAD = MetricGate(
+    name="load", terms={"series": MetricTerm(namespace="Shop", metric="Load", statistic="Average")}, max=10.0
+)
 
 
 def a_rollout(steps: RolloutPolicy | None = None, **rules: object) -> Rollout:
     """A canary of users that is verified and has no traffic yet."""
     policy = steps or RolloutPolicy(strategy="canary", weights=(10, 50), bake=120.0)
+    walk = STRATEGIES[policy.strategy](policy)
     return Rollout(
         id="r-1",
         environment="dev",
         release="candidate",
         stable="stable",
-        steps=STRATEGIES[policy.strategy](policy),
+        steps=asking(walk, policy.webhooks),
+        gates=gates_of(policy.metrics, candidate="green", stable="blue"),
         rules=replace(Rules(), **rules),  # type: ignore[arg-type]
         policy=JudgePolicy(),
         changed=("users",),
@@ -81,19 +96,34 @@ class World:
         self.rollout, self.calls, self.bad = rollout, calls, bad
         self.now, self.weight = BEGAN, 0
         self.wrong = ""
+        self.unlogged = False
+        """Whether the access log tells nothing."""
         self.checked: tuple[int, str] | None = None
         self.walk: list[Action] = []
+        self.number: float | None = 1.0
+        """What a point of every gate says; None for no data."""
+        self.refused = ""
+        """Why CloudWatch does not answer about gates."""
+        self.says = Verdict.PASS
+        """What webhooks reply."""
+        self.replies: tuple[Reply, ...] = ()
 
-    def turn(self, *orders: Order, alarms: tuple[str, ...] = (), blind: bool = False) -> Action:
+    def turn(self, *orders: Order, alarms: tuple[str, ...] | None = (), blind: bool = False) -> Action:
         minutes = to_judge(self.rollout, self.now)
+        strata = traffic(minutes, calls=self.calls, bad=self.bad, weight=self.weight)
+        if self.unlogged:
+            unseen = (replace(one, signal="5xx", canary=Sample(), unseen=one.canary.calls) for one in strata)
+            strata = (*strata, *unseen)
         seen = Observation(
             now=self.now,
             weight=None if blind else self.weight,
-            strata=traffic(minutes, calls=self.calls, bad=self.bad, weight=self.weight),
-            until=max(self.rollout.judged, float(minutes.stop) if minutes else 0.0),
+            strata=strata,
+            until=max(self.rollout.judged, old_enough(self.rollout, self.now) if minutes else 0.0),
             alarms=alarms,
             orders=orders,
             checked=self.checked,
+            points=tuple(self.points()),
+            replies=self.replies,
         )
         again = advance(self.rollout, seen)
         self.rollout, action = advance(Rollout.from_json(json.loads(json.dumps(self.rollout.to_json()))), seen)
@@ -104,6 +134,11 @@ class World:
                 self.now += max(seconds, 0.1)
             case Check():
                 self.checked = (self.rollout.at, self.wrong)
+            case Ask(webhook=webhook):
+                said = f"{webhook}: {self.says.name}"
+                self.replies = (
+                    Reply(step=self.rollout.at, webhook=webhook, verdict=self.says, sentence=said, at=self.now),
+                )
             case Shift(percent=percent):
                 self.weight = percent
             case Promote():
@@ -111,6 +146,13 @@ class World:
             case Revert():
                 self.weight = 0
         return action
+
+    def points(self) -> Iterator[Points]:
+        for gate in self.rollout.gates:
+            if due := to_ask(self.rollout, gate, self.now):
+                values = {} if self.number is None else dict.fromkeys(due, self.number)
+                name = gate.metric.name
+                yield Points(name=name, fault=self.refused, until=float(due.stop), values=values)
 
     def to_the_end(self) -> Rollout:
         for _ in range(10_000):
@@ -141,10 +183,103 @@ def test_without_traffic_the_deadline_ends_it() -> None:
 
 
 def test_who_is_asked_and_says_nothing_is_not_waited_for_for_ever() -> None:
-    world = World(a_rollout(deadline=1200.0, on_inconclusive="ask"), calls=100, bad=0)
+    world = World(a_rollout(deadline=1200.0, on_inconclusive="ask"), calls=20, bad=0)
     rollout = world.to_the_end()
     assert rollout.outcome == "reverted"
     assert "a person is to decide" in str(rollout.reverting)
+
+
+def test_who_is_asked_is_told_what_to_type_and_until_when() -> None:
+    world = World(a_rollout(deadline=1200.0, on_inconclusive="ask"), calls=20, bad=0)
+    while not world.rollout.held:
+        world.turn()
+    assert str(world.rollout.held).startswith(
+        "a person is to decide until 2023-11-14 22:34 UTC, or it goes back: "
+        "penstock promote -e dev, or penstock abort -e dev; users: "
+    )
+
+
+def test_who_was_asked_is_not_needed_any_more_when_the_evidence_comes() -> None:
+    world = World(a_rollout(on_inconclusive="ask"), calls=20, bad=0)
+    while not world.rollout.held:
+        world.turn()
+    world.calls = 2000
+    assert world.to_the_end().outcome == "promoted"
+
+
+def test_a_pause_that_a_person_ordered_is_not_ended_by_evidence() -> None:
+    world = World(a_rollout(deadline=1200.0), calls=2000, bad=0)
+    while world.weight == 0:
+        world.turn()
+    world.turn(Order(id="1", verb="pause", by="alice"))
+    assert world.to_the_end().outcome == "reverted"
+
+
+def test_more_weight_does_not_mend_a_measurement() -> None:
+    world = World(a_rollout(deadline=1200.0, on_inconclusive="raise"), calls=2000, bad=0)
+    world.unlogged = True
+    assert world.to_the_end().outcome == "reverted"
+    assert Shift(50) not in world.walk
+
+
+def test_nothing_goes_on_while_alarms_cannot_be_read_and_the_deadline_says_so() -> None:
+    world = World(a_rollout(deadline=1200.0), calls=2000, bad=0)
+    while world.rollout.outcome is None:
+        world.turn(alarms=None)
+    assert Shift(10) not in world.walk
+    assert "its alarms cannot be read" in str(world.rollout.reverting)
+
+
+# ------------------------------------------------------------------------------------------ whose minutes, and when
+
+
+def due(rollout: Rollout, service: str, now: float) -> list[int]:
+    return [minute for minute in to_judge(rollout, now) if is_due(rollout, service, minute, old_enough(rollout, now))]
+
+
+def at_ten_percent(**timeouts: float) -> World:
+    world = World(a_rollout(slowest=10.0, timeouts={"users": 10.0, **timeouts}), calls=600, bad=0)
+    while world.rollout.at != 2:
+        world.turn()
+    return world
+
+
+@pytest.mark.parametrize(("timeout", "later"), [(3.0, 0), (10.0, 0), (11.0, 1), (70.0, 1), (900.0, 15)])
+def test_a_minute_of_each_service_is_judged_when_its_own_calls_must_have_ended(timeout: float, later: int) -> None:
+    world = at_ten_percent(worker=timeout)
+    rollout, clean = world.rollout, int(first_clean_minute(world.rollout))
+    first, users = (
+        next(now for now in range(clean, clean + 7200) if due(rollout, service, now)) for service in ("worker", "users")
+    )
+    assert due(rollout, "worker", first) == [clean]
+    complete = clean + 60 + timeout + rollout.rules.delay
+    assert complete <= first <= complete + 60, "never while errors may still come in, and no more than a tick later"
+    assert first == users + 60 * later
+
+
+def test_a_fast_service_does_not_wait_for_a_slow_one_that_changed_too() -> None:
+    world = World(a_rollout(slowest=900.0, timeouts={"users": 10.0, "worker": 900.0}), calls=600, bad=60)
+    assert world.to_the_end().outcome == "reverted"
+    assert world.now - BEGAN < 600, "users is found bad long before the worker's first minute is complete"
+
+
+def test_every_clean_minute_of_every_service_is_judged_once_though_the_weight_has_moved_on() -> None:
+    world = at_ten_percent(worker=900.0)
+    world.calls = 10_000
+    judged: dict[str, list[int]] = {"users": [], "worker": []}
+    while world.now < BEGAN + 3000:
+        for service, minutes in judged.items():
+            minutes.extend(due(world.rollout, service, world.now))
+        world.turn(alarms=None if world.rollout.at == 4 else ())  # it stays at 50 %
+    (*_, (begin, end)) = world.rollout.clean
+    assert {minute < end for minute in judged["users"]} == {True, False}, "of both weights"
+    assert begin == judged["users"][0]
+    assert len(set(judged["worker"])) == len(judged["worker"])
+    last = judged["worker"][-1]
+    assert last > end, "it has come to the second weight"
+    assert {minute for minute in judged["users"] if minute <= last} <= set(judged["worker"])
+    moved = range(int(end), int(first_clean_minute(world.rollout)), 60)
+    assert not set(moved) & set(judged["worker"]), "and left the change of weight out"
 
 
 def test_raising_the_weight_brings_the_evidence_that_was_missing() -> None:
@@ -178,8 +313,9 @@ class Walks(RuleBasedStateMachine):
         policy=st.sampled_from(["extend", "raise", "synthetic", "ask"]),
         strategy=st.sampled_from(["canary", "linear", "custom"]),
         between=st.lists(st.sampled_from(["pause", "approve", "verify"]), max_size=2),
+        hooks=st.lists(st.sampled_from(["before-traffic", "each-step", "promotion"]), max_size=2),
     )
-    def begin(self, weights: set[int], policy: str, strategy: str, between: list[str]) -> None:
+    def begin(self, weights: set[int], policy: str, strategy: str, between: list[str], hooks: list[When]) -> None:
         rising = tuple(sorted(weights))
         steps = RolloutPolicy(
             strategy=strategy,  # type: ignore[arg-type]
@@ -188,6 +324,8 @@ class Walks(RuleBasedStateMachine):
             by=30,
             every=60.0,
             bake=60.0,
+            metrics=(LOAD,),
+            webhooks=tuple(Webhook(name=f"hook{at}", url="", when=when) for at, when in enumerate(hooks)),
         )
         self.world = World(a_rollout(steps, on_inconclusive=policy, deadline=1800.0), calls=300, bad=0)
         self.failed = False
@@ -198,6 +336,14 @@ class Walks(RuleBasedStateMachine):
         self.world.bad, self.world.calls = bad, calls
         for _ in range(turns):
             self._turn()
+
+    @rule(number=st.sampled_from([None, 1.0, 11.0]), refused=st.sampled_from(["", "", "AccessDenied"]))
+    def a_metric_says(self, number: float | None, refused: str) -> None:
+        self.world.number, self.world.refused = number, refused
+
+    @rule(says=st.sampled_from(Verdict))
+    def webhooks_say(self, says: Verdict) -> None:
+        self.world.says = says
 
     @rule(verb=st.sampled_from(["pause", "resume", "approve", "promote", "abort"]))
     def is_told(self, verb: Verb) -> None:
@@ -230,6 +376,12 @@ class Walks(RuleBasedStateMachine):
             assert isinstance(action, Revert | Finished)
         if isinstance(action, Promote):
             assert verdict is Verdict.PASS or world.rollout.promoted_by
+            questions = {(at, one.webhook) for at, one in enumerate(world.rollout.steps) if isinstance(one, Consult)}
+            yes = {(reply.step, reply.webhook) for reply in world.rollout.replies if reply.verdict is Verdict.PASS}
+            assert questions == yes or world.rollout.promoted_by
+        if isinstance(action, Shift) and action.percent > before:
+            assert verdict is not Verdict.FAIL
+            assert verdict is not Verdict.ERROR
         if world.weight < before:
             assert isinstance(action, Revert)
         if asked >= deadline(world.rollout) and over is None:
@@ -253,4 +405,4 @@ class Walks(RuleBasedStateMachine):
 
 
 TestWalks = Walks.TestCase
-TestWalks.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestWalks.settings = settings(max_examples=60, stateful_step_count=25)

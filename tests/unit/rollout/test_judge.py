@@ -165,6 +165,56 @@ def test_numbers_that_contradict_each_other_are_an_error_until_sound_ones_come()
     assert judge(after, POLICY, USERS).verdict is Verdict.INCONCLUSIVE
 
 
+def blind(minute: int, unseen: int, signal: Signal = "5xx") -> Stratum:
+    return replace(stratum(minute, (0, 0), (0, 0), signal=signal), unseen=unseen)
+
+
+def test_a_signal_that_is_silent_about_known_calls_lets_nobody_pass() -> None:
+    minutes = [one for minute in range(9) for one in (stratum(minute, (51, 0), (459, 0)), blind(minute, 51))]
+    verdict = judge(seen(minutes), POLICY, USERS)
+    assert verdict.verdict is Verdict.ERROR
+    assert verdict.sentence.startswith("users: its 5xx were never measured, of 459 canary calls that are known; no ")
+    assert not verdict.may_go_on
+    few = judge(seen([stratum(1, (49, 0), (459, 0)), blind(1, 49)]), POLICY, USERS)
+    assert few.verdict is Verdict.INCONCLUSIVE, "it may only be late"
+    assert json.loads(json.dumps(verdict.to_json()))["findings"][0]["signal"] == "5xx"
+
+
+def test_a_pass_with_nothing_beside_it_says_that_nobody_knows_whether_it_is_slow() -> None:
+    alone = [stratum(minute, (99, 0), (0, 0)) for minute in range(9)]
+    verdict = judge(seen(alone), POLICY, USERS)
+    assert verdict.verdict is Verdict.PASS
+    assert verdict.sentence.endswith("→ pass; latency was not judged: nothing beside it told what is slow")
+    timed = [replace(one, signal="latency") for one in alone]
+    assert "latency was not judged" not in judge(seen([*alone, *timed]), POLICY, USERS).sentence
+
+
+def test_a_signal_that_told_of_the_greater_part_is_believed() -> None:
+    minutes = [
+        one
+        for minute in range(20)
+        for one in (
+            stratum(minute, (51, 0), (459, 0)),
+            blind(minute, 51) if minute < 9 else stratum(minute, (51, 0), (459, 0), signal="5xx"),
+        )
+    ]
+    assert judge(seen(minutes), POLICY, USERS).verdict is Verdict.PASS
+
+
+def test_answers_without_any_invocation_are_no_evidence_of_new_code() -> None:
+    verdict = judge(seen([stratum(minute, (99, 0), (459, 0), signal="5xx") for minute in range(9)]), POLICY, USERS)
+    assert verdict.verdict is Verdict.ERROR
+    assert "users: its errors were never measured" in verdict.sentence
+
+
+def test_evidence_that_an_earlier_version_kept_is_read() -> None:
+    kept = seen([stratum(1, (60, 1), (540, 4))])
+    document = kept.to_json()
+    for one in document["series"]:
+        del one["unseen"]
+    assert Evidence.from_json(document) == kept
+
+
 def test_a_failed_measurement_is_an_error() -> None:
     verdict = unmeasured("CloudWatch did not answer")
     assert verdict.verdict is Verdict.ERROR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -11,7 +12,6 @@ from penstock.rollout.signals import (
     RouteWatch,
     Watch,
     access_namespace,
-    access_routes,
     alarm_name,
     queries,
     slot_watch,
@@ -63,7 +63,11 @@ def alias(function: str, name: str) -> dict[str, str]:
 
 
 def by_signal(found: Sequence[Stratum]) -> dict[str, tuple[Sample, Sample]]:
-    return {stratum.signal: (stratum.stable, stratum.canary) for stratum in found}
+    return {stratum.signal: (stratum.stable, stratum.canary) for stratum in found if not stratum.unseen}
+
+
+def unseen(found: Sequence[Stratum]) -> dict[tuple[str, str], int]:
+    return {(stratum.service, stratum.signal): stratum.unseen for stratum in found if stratum.unseen}
 
 
 def test_slots_are_told_apart_by_their_alias() -> None:
@@ -109,6 +113,35 @@ def test_errors_that_a_function_handled_itself_come_from_the_access_log() -> Non
             canary=Sample(calls=100, bad=30),
         ),
     )
+
+
+def test_calls_of_routes_that_the_access_log_is_silent_about_are_unseen() -> None:
+    traffic = Traffic()
+    traffic.called(alias("shop-dev-users", "blue"), 90)
+    traffic.called(alias("shop-dev-users", "green"), 10)
+    slow = replace(USERS, slow=250.0)
+    ours = replace(ROUTES, canary=USERS.canary)
+    assert unseen(traffic.strata([slow], [ours])) == {("users", "5xx"): 10}
+    traffic.answered("POST /users", "true", 3, 0)
+    assert unseen(traffic.strata([slow], [ours])) == {}
+
+
+def test_calls_of_peers_are_in_no_access_log_as_long_as_it_is_written() -> None:
+    traffic = Traffic()
+    traffic.called(alias("shop-dev-users", "green"), 10)
+    ours, others = (replace(ROUTES, canary=USERS.canary, peers=True), replace(ROUTES, service="b", routes=("GET /b",)))
+    assert unseen(traffic.strata([USERS], [ours, others])) == {("users", "5xx"): 10}
+    traffic.answered("GET /b", "true", 3, 0)
+    assert unseen(traffic.strata([USERS], [ours, others])) == {}
+
+
+def test_calls_whose_slowness_nobody_knows_are_unseen_where_something_ran_beside_them() -> None:
+    traffic = Traffic()
+    traffic.called(alias("shop-dev-users", "green"), 10)
+    assert unseen(traffic.strata([USERS])) == {}, "nothing beside it: there is no threshold to come"
+    traffic.called(alias("shop-dev-users", "blue"), 90)
+    assert unseen(traffic.strata([USERS])) == {("users", "latency"): 10}
+    assert unseen(traffic.strata([replace(USERS, slow=250.0)])) == {}
 
 
 def test_functions_under_one_name_are_added_up_and_others_are_not() -> None:
@@ -159,12 +192,6 @@ def test_a_series_is_asked_for_once_and_only_for_what_is_watched() -> None:
     assert len(queries([], [ROUTES])) == 8
     assert {query.statistic for query in queries([slow])} == {"Sum", "SampleCount", "TC(250:)"}
     assert access_namespace("shop-dev") == ROUTES.namespace
-
-
-def test_a_route_for_any_verb_is_looked_for_under_every_verb() -> None:
-    assert access_routes("POST", "/users") == ("POST /users",)
-    assert len(access_routes("ANY", "/files/{proxy+}")) == 7
-    assert "PATCH /files/{proxy+}" in access_routes("ANY", "/files/{proxy+}")
 
 
 def test_alarms_are_known_by_their_names() -> None:

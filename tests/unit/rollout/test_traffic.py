@@ -8,7 +8,8 @@ from random import Random
 import pytest
 from unit.rollout.test_advance import BEGAN, World, a_rollout
 
-from penstock.rollout.advance import advance, to_judge
+from penstock.rollout.advance import advance
+from penstock.rollout.minutes import to_judge
 from penstock.rollout.signals import queries, shares, slot_watch, whole_queries
 from penstock.rollout.state import Observation, Rollout
 from penstock.rollout.traffic import Share, Tally, findings, tally

@@ -65,7 +65,7 @@ texts = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.just(ROOT), texts), st.one_of(st.just(SERVICE), texts), texts, texts)
 def test_loading_anything_ends_in_a_workspace_or_in_problems(
     root: str | bytes, service: str | bytes, python: str | bytes, node: str | bytes
@@ -118,7 +118,7 @@ def told(base: str, pairs: dict[str, str]) -> str:
     return "".join(f"{key} = {value}\n" for key, value in pairs.items()) + base
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.dictionaries(st.sampled_from(ROOT_KEYS), anything, max_size=3),
     st.dictionaries(st.sampled_from(SERVICE_KEYS), anything, max_size=5),

@@ -59,10 +59,10 @@ class LightAws:
             return None
         raise Unclear(status)
 
-    def object(self, bucket: str, key: str) -> StoredObject | None:
-        """An object of a bucket, or None when either is not there."""
+    def object(self, bucket: str, key: str, *, at_most: int | None = None) -> StoredObject | None:
+        """An object of a bucket, no more than `at_most` bytes of it, or None when either is not there."""
         path = quote(f"/{bucket}/{key}", safe="/" + UNRESERVED)
-        status, headers, body = self._exchange("GET", path, "s3", {}, b"")
+        status, headers, body = self._exchange("GET", path, "s3", {}, b"", at_most=at_most)
         if status == OK:
             return StoredObject(body=body, etag=headers["etag"])
         if status == NOT_FOUND and b"<Code>NoSuchKey</Code>" in body:
@@ -107,7 +107,14 @@ class LightAws:
         raise Unclear(status)
 
     def _exchange(
-        self, method: str, path: str, service: str, headers: dict[str, str], body: bytes
+        self,
+        method: str,
+        path: str,
+        service: str,
+        headers: dict[str, str],
+        body: bytes,
+        *,
+        at_most: int | None = None,
     ) -> tuple[int, Mapping[str, str], bytes]:
         signer = Signer(
             access_key=self._caller.access_key,
@@ -124,7 +131,7 @@ class LightAws:
             connection.request(method, path, body=body or None, headers=signed)
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return answer.status, found, answer.read()
+            return answer.status, found, answer.read(at_most)
         except (OSError, HTTPException) as error:
             raise Unclear(str(error)) from error
         finally:

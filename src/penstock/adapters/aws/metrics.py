@@ -12,21 +12,24 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from penstock.adapters.aws.faults import calling
+from penstock.adapters.aws.insights import answered
 from penstock.model.errors import RemoteFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef, MetricDataResultTypeDef
+    from mypy_boto3_cloudwatch.type_defs import MessageDataTypeDef, MetricDataQueryTypeDef, MetricDataResultTypeDef
 
     from penstock.adapters.aws.session import AwsSession
-    from penstock.ports import MetricQuery
+    from penstock.ports import Answered, MetricQuery, MetricQuestion
 
 QUERIES = 500
 """Queries of one call (CloudWatch quotas)."""
 MINUTE = 60
 WELL = frozenset({"Complete", "PartialData"})
 """Partial data: more comes with the next page."""
+ANSWER = "theAnswer"
+"""Id of a question's expression; ids of its terms have no capitals."""
 
 
 class AwsMetrics:
@@ -55,10 +58,36 @@ class AwsMetrics:
                 )
         return found
 
+    def answered(self, group: str, routes: Sequence[str], *, start: int, end: int) -> Sequence[Answered]:
+        """What an access log tells of these routes, by Logs Insights, which costs by the bytes that it reads."""
+        return answered(self._session, group, routes, start=start, end=end)
+
+    def points(self, question: MetricQuestion, *, start: float, end: float) -> Mapping[int, float]:
+        """The answer for each whole period between two moments, by the period's first second since the epoch."""
+        period = question.period
+        first, last = math.ceil(start / period) * period, math.floor(end / period) * period
+        if first >= last:
+            return {}
+        found: dict[int, float] = {}
+        series: set[str] = set()
+        for result in self._results(_question(question), first, last, whole=True):
+            series.add(result.get("Label", ""))
+            found |= {
+                int(moment.timestamp()): value
+                for moment, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True)
+            }
+        if len(series) > 1:
+            raise RemoteFault(
+                f"the query answers with {len(series)} series, and one is needed", where="cloudwatch:GetMetricData"
+            )
+        return found
+
     def _results(
-        self, queries: Sequence[MetricDataQueryTypeDef], first: int, last: int
+        self, queries: Sequence[MetricDataQueryTypeDef], first: int, last: int, *, whole: bool = False
     ) -> Sequence[MetricDataResultTypeDef]:
+        """All pages. With `whole`, also what CloudWatch says of the question at large is a fault: it left data out."""
         found: list[MetricDataResultTypeDef] = []
+        messages: list[MessageDataTypeDef] = []
         where = f"{len(queries)} metrics"
         with calling("cloudwatch:GetMetricData", where):
             pages = self._session.client("cloudwatch").get_paginator("get_metric_data")
@@ -69,12 +98,12 @@ class AwsMetrics:
                 ScanBy="TimestampAscending",
             ):
                 found += page["MetricDataResults"]
+                messages += page.get("Messages", ())
+        if whole and messages:
+            raise RemoteFault(f"CloudWatch left data out: {_told(messages)}", where="cloudwatch:GetMetricData")
         bad = [result for result in found if result.get("StatusCode", "Complete") not in WELL]
         if bad:
-            told = "; ".join(
-                f"{message.get('Code', '')} {message.get('Value', '')}".strip()
-                for message in bad[0].get("Messages", ())
-            )
+            told = _told(bad[0].get("Messages", ()))
             # Part of the data taken for all of it would be no data taken for good data.
             raise RemoteFault(
                 f"CloudWatch could not read {len(bad)} of {len(queries)} metrics: {bad[0].get('StatusCode')} {told}",
@@ -83,7 +112,21 @@ class AwsMetrics:
         return found
 
 
-def _query(index: int, query: MetricQuery) -> MetricDataQueryTypeDef:
+def _told(messages: Sequence[MessageDataTypeDef]) -> str:
+    return "; ".join(f"{message.get('Code', '')} {message.get('Value', '')}".strip() for message in messages)
+
+
+def _question(question: MetricQuestion) -> list[MetricDataQueryTypeDef]:
+    period, has_expression = question.period, bool(question.expression)
+    asked: list[MetricDataQueryTypeDef] = [
+        {**_query(0, query, period), "Id": name, "ReturnData": not has_expression} for name, query in question.terms
+    ]
+    if has_expression:
+        asked.append({"Id": ANSWER, "Expression": question.expression, "Period": period})
+    return asked
+
+
+def _query(index: int, query: MetricQuery, period: int = MINUTE) -> MetricDataQueryTypeDef:
     return {
         "Id": f"q{index}",
         "MetricStat": {
@@ -92,7 +135,7 @@ def _query(index: int, query: MetricQuery) -> MetricDataQueryTypeDef:
                 "MetricName": query.metric,
                 "Dimensions": [{"Name": name, "Value": value} for name, value in query.dimensions],
             },
-            "Period": MINUTE,
+            "Period": period,
             "Stat": query.statistic,
         },
     }

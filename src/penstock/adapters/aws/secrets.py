@@ -1,4 +1,4 @@
-"""Secrets Manager. Values go in and are never read back."""
+"""Secrets Manager. Values go in; only what a webhook is asked with is read back."""
 
 from __future__ import annotations
 
@@ -40,3 +40,12 @@ class AwsSecrets:
         except NotFound:
             with calling("secretsmanager:CreateSecret", name):
                 client.create_secret(Name=name, SecretString=value)
+
+    def value(self, name: str) -> str | None:
+        """The current value as text, or None where there is none."""
+        try:
+            with calling("secretsmanager:GetSecretValue", name):
+                found = self._session.client("secretsmanager").get_secret_value(SecretId=name)
+        except NotFound:
+            return None
+        return found.get("SecretString")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import random
+import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.adapters.aws.faults import calling, error_code
@@ -78,16 +79,17 @@ class AwsObjectStore:
             policy = bucket_policy(bucket, tls_only=not (self._session.endpoint or "").startswith("http:"))
             self._client.put_bucket_policy(Bucket=bucket, Policy=policy)
 
-    def get(self, key: str) -> StoredObject | None:
-        """The object, or None."""
+    def get(self, key: str, *, at_most: int | None = None) -> StoredObject | None:
+        """The object, or None; no more than `at_most` bytes of it."""
         light = self._session.light
         if light is not None:
             with suppress(Unclear):
-                return light.object(self._bucket, key)
+                return light.object(self._bucket, key, at_most=at_most)
         try:
             with calling("s3:GetObject", self._place(key)):
                 answer = self._client.get_object(Bucket=self._bucket, Key=key)
-                return StoredObject(body=answer["Body"].read(), etag=answer["ETag"])
+                with closing(answer["Body"]) as body:
+                    return StoredObject(body=body.read(at_most), etag=answer["ETag"])
         except NotFound:
             return None
 
@@ -154,14 +156,16 @@ class AwsObjectStore:
         with calling("s3:PutObject", self._place(key)), path.open("rb") as content:
             self._client.put_object(Bucket=self._bucket, Key=key, Body=content)
 
-    def download(self, key: str, path: Path) -> None:
-        """Read into a file, published by rename. Raises NotFound."""
+    def download(self, key: str, path: Path, *, at_most: int | None = None) -> None:
+        """Read into a file, published by rename; no more than `at_most` bytes. Raises NotFound."""
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with calling("s3:GetObject", self._place(key)), unfinished.open("wb") as out:
-                for chunk in self._client.get_object(Bucket=self._bucket, Key=key)["Body"].iter_chunks(CHUNK):
-                    out.write(chunk)
+                left = sys.maxsize if at_most is None else at_most
+                with closing(self._client.get_object(Bucket=self._bucket, Key=key)["Body"]) as body:
+                    while chunk := body.read(min(CHUNK, left)):
+                        left -= out.write(chunk)
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -49,13 +49,18 @@ def _show(settings: Settings, found: Audit, *, everything: bool, only_chain: boo
                 "what": run.what,
                 "outcome": run.outcome,
                 "took": seconds(run.seconds),
+                "back in": "-" if run.back is None else seconds(run.back),
                 "approved by": ", ".join(run.approved_by) or "-",
+                "said": "; ".join(run.orders) or "-",
                 "evidence": run.evidence,
             }
             for run in found.runs
         ]
         shown = rows if everything else rows[-SHOWN:]
-        table(settings, shown, columns=["at", "by", "what", "outcome", "took", "approved by", "evidence"], kind="run")
+        optional = [name for name in ("back in", "said") if any(row[name] != "-" for row in shown)]
+        columns = ["at", "by", "what", "outcome", "took", "back in", "approved by", "said", "evidence"]
+        shown_columns = [name for name in columns if name in optional or name not in ("back in", "said")]
+        table(settings, shown, columns=shown_columns, kind="run")
         if len(shown) < len(rows):
             talk(f"{len(rows) - len(shown)} earlier commands: --all shows them")
         figures = found.figures

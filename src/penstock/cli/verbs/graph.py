@@ -13,6 +13,10 @@ from penstock.cli.output import put, say, table, talk
 from penstock.cli.render.sink import size as in_words
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from penstock.build.changes import InputChange
+    from penstock.build.weight import Weight
     from penstock.cli.settings import Settings
 
 _MEBIBYTE = 1024**2
@@ -38,7 +42,14 @@ def why(settings: Settings, service: str) -> None:
             since = "; its last build differed from the one before by" if reason.changes else ""
             say(f"{reason.unit} is up to date{since}")
         for change in reason.changes:
-            say(f"  {change.what:8}{change.input}")
+            say(f"  {change.what:9}{change.input}{_values(change)}")
+
+
+def _values(change: InputChange) -> str:
+    if change.before and change.now:
+        return f" {change.before} → {change.now}"
+    value = change.before or change.now
+    return f" {value}" if value else ""
 
 
 @click.command("affected", cls=Verb)
@@ -47,8 +58,8 @@ def why(settings: Settings, service: str) -> None:
 def affected(settings: Settings, since: str) -> None:
     """Name the services that changes since a commit touch.
 
-    From the graph, without building: their sources, the packages they reach, their part of the lock. Changes that are
-    not committed count, and so do untracked and deleted files.
+    From the graph, without building: their sources, the packages they reach, their part of the lock. Compared is with
+    the commit where this branch left REF. Changes that are not committed count, and so do untracked and deleted files.
     """
     found = in_first_environment(settings).affected(since)
     for service in sorted(found):
@@ -70,20 +81,40 @@ def size(settings: Settings, service: str, depth: int) -> None:
     Builds it first when it is not up to date. Sizes are those in the ZIP, and those on the function's disk.
     """
     for artifact, weights in in_first_environment(settings).weigh(service, depth):
+        settings.events.close()
+        if settings.json:
+            for one in weights:
+                about = asdict(one)
+                sizes = {"zipped": about.pop("packed"), "unzipped": about.pop("unpacked")}
+                put({"event": "weight", "unit": artifact.unit, **sizes, **about})
+            continue
         rows = [
             {
-                "zipped": one.packed if settings.json else in_words(one.packed),
-                "unzipped": one.unpacked if settings.json else in_words(one.unpacked),
+                "path": f"{branch}{_name(one, artifact.unit)}",
+                "zipped": in_words(one.packed),
+                "share": f"{one.packed / max(weights[0].packed, 1):.0%}",
+                "unzipped": in_words(one.unpacked),
                 "files": one.files,
-                "path": one.path
-                if settings.json
-                else f"{'  ' * one.depth}{one.path.rpartition('/')[2] or artifact.unit}",
-                **({"unit": artifact.unit, "depth": one.depth} if settings.json else {}),
             }
-            for one in weights
+            for one, branch in zip(weights, _branches([one.depth for one in weights]), strict=True)
         ]
-        settings.events.close()
-        table(settings, rows, columns=["zipped", "unzipped", "files", "path"], kind="weight")
+        columns = ["path", "zipped", "share", "unzipped", "files"]
+        table(settings, rows, columns=columns, kind="weight", numbers=columns[1:])
+
+
+def _name(one: Weight, whole: str) -> str:
+    return f"… {one.others} lighter" if one.others else one.path.rpartition("/")[2] or whole
+
+
+def _branches(depths: Sequence[int]) -> list[str]:
+    """What stands before each line of a tree, from how deep each is."""
+    found: list[str] = []
+    goes_on: set[int] = set()
+    for depth in reversed(depths):  # from below: whether a branch goes on is known by what comes after
+        bars = "".join("│  " if level in goes_on else "   " for level in range(1, depth))
+        found.append(f"{bars}{'├─ ' if depth in goes_on else '└─ '}" if depth else "")
+        goes_on = {level for level in goes_on if level < depth} | {depth}
+    return found[::-1]
 
 
 @click.group("cache", cls=VerbGroup)
@@ -100,7 +131,10 @@ def info(settings: Settings) -> None:
         put({"event": "cache", **asdict(found)})
         return
     say(f"{found.folder}")
-    say(f"{found.artifacts} artifacts and {found.parts} parts of them: {in_words(found.size)}")
+    say(
+        f"{found.artifacts} artifacts and {found.parts} parts of them: {in_words(found.size)} of the "
+        f"{in_words(found.limit)} that a build leaves"
+    )
     say(f"records, tools and the rest: {in_words(found.other)}")
 
 
@@ -112,8 +146,13 @@ def prune(settings: Settings, limit: int | None) -> None:
 
     What was used within the last hour stays, because another build may be about to read it.
     """
-    gone, freed = in_first_environment(settings).builder.make_room(None if limit is None else limit * _MEBIBYTE)
+    found = in_first_environment(settings).builder.make_room(None if limit is None else limit * _MEBIBYTE)
     if settings.json:
-        put({"event": "cache-pruned", "deleted": gone, "freed": freed})
-    else:
-        talk(f"{gone} deleted, {in_words(freed)} freed" if gone else "nothing to do: what is there fits")
+        put({"event": "cache-pruned", **asdict(found)})
+        return
+    if found.deleted:
+        talk(f"{found.deleted} deleted, {in_words(found.freed)} freed")
+    if found.left > found.limit:
+        talk(f"{in_words(found.left)} stay: all of it was used within the last hour")
+    elif not found.deleted:
+        talk(f"nothing to do: what is there fits, {in_words(found.left)} of {in_words(found.limit)}")

@@ -111,7 +111,8 @@ def _show_artifacts(settings: Settings, artifacts: Sequence[Artifact]) -> None:
         for artifact in artifacts
     ]
     if rows:
-        table(settings, rows, columns=["unit", "target", "size", "delta", "digest", "from", "time"], kind="artifact")
+        columns = ["unit", "target", "size", "delta", "digest", "from", "time"]
+        table(settings, rows, columns=columns, kind="artifact", numbers=("size", "delta", "time"))
 
 
 def _delta(change: int | None) -> str:
@@ -212,13 +213,14 @@ def promote(settings: Settings, why: str) -> None:
 
 
 @click.command("switch", cls=Verb)
+@_why
 @click.pass_obj
-def switch(settings: Settings) -> None:
+def switch(settings: Settings, why: str) -> None:
     """Send traffic to the candidate in the idle slot.
 
     The name of `promote` for blue-green.
     """
-    _show_told(settings, in_environment(settings).promote())
+    _show_told(settings, in_environment(settings).promote(why=why))
 
 
 @click.command("pause", cls=Verb)
@@ -262,10 +264,11 @@ def abort(settings: Settings, why: str) -> None:
 @click.command("rollback", cls=Verb)
 @click.option("--to", metavar="RELEASE", help="That release; else the last promoted one that was not rolled back.")
 @_service
+@_why
 @click.pass_obj
-def rollback(settings: Settings, to: str | None, services: tuple[str, ...]) -> None:
+def rollback(settings: Settings, to: str | None, services: tuple[str, ...], why: str) -> None:
     """Send traffic back to an earlier release, at once."""
-    _show_end(settings, in_environment(settings).rollback(to=to, services=services))
+    _show_end(settings, in_environment(settings).rollback(to=to, services=services, why=why))
 
 
 @click.command("approve", cls=Verb)
@@ -358,8 +361,6 @@ def _show_told(settings: Settings, told: Told | Moved) -> None:
     match told.outcome, told.verb:
         case "promoted", _:
             talk(f"{where} has all traffic")
-        case "reverted", _:
-            talk(f"{where} has no traffic any more")
         case None, "pause":
             talk(f"{where} stays at {told.weight} %\n  → to go on: penstock resume -e {told.environment}")
         case None, "approve":

@@ -34,28 +34,31 @@ const failure = (error, type) => {
 };
 
 class HandlerNotFound extends Error {}
+class MalformedHandlerName extends Error {}
 
+// As aws-lambda-ric does it: all up to the first dot of the last part is the module, the rest a path in what it exports.
 const load = async (root, handler) => {
-  const at = handler.lastIndexOf(".");
-  const file = path.join(root, handler.slice(0, at));
-  const name = handler.slice(at + 1);
-  const found = ["", ".js", ".mjs", ".cjs"].map((end) => file + end).find((f) => fs.existsSync(f) && fs.statSync(f).isFile());
-  if (!found) throw Object.assign(new Error(`Cannot find module '${handler.slice(0, at)}'`), { code: "ERR_MODULE_NOT_FOUND" });
-  let module;
-  if (found.endsWith(".cjs") || (found.endsWith(".js") && !isEsm(found, root))) module = createRequire(pathToFileURL(found))(found);
-  else module = await import(pathToFileURL(found).href);
-  const value = module[name] ?? module.default?.[name];
-  if (typeof value !== "function") throw new HandlerNotFound(`${handler} is undefined or not exported`);
+  const dot = handler.indexOf(".", handler.lastIndexOf("/") + 1);
+  if (dot < 0 || handler.includes("..")) throw new MalformedHandlerName(`${handler} is not a module, a dot and an export`);
+  const module = await moduleAt(root, handler.slice(0, dot));
+  const value = handler.slice(dot + 1).split(".").reduce((object, key) => object?.[key], module);
+  if (typeof value !== "function") throw new HandlerNotFound(`${handler} is undefined, not exported or not a function`);
   return value;
 };
 
-const isEsm = (file, root) => {
-  for (let folder = path.dirname(file); folder.startsWith(root); folder = path.dirname(folder)) {
-    const manifest = path.join(folder, "package.json");
-    if (fs.existsSync(manifest)) return JSON.parse(fs.readFileSync(manifest, "utf8")).type === "module";
-    if (folder === root) break;
-  }
-  return false;
+const moduleAt = async (root, name) => {
+  const file = path.resolve(root, name);
+  const require = createRequire(pathToFileURL(file));
+  const isEsm = fs.existsSync(`${file}.js`) && isOfEsModules(path.dirname(file));
+  const found = ["", ".js", ".mjs", ".cjs"].map((end) => file + end).find((place) => fs.existsSync(place));
+  if (!found) return require(require.resolve(path.basename(name), { paths: [root, path.dirname(file)] }));
+  return found.endsWith(".mjs") || (isEsm && found === `${file}.js`) ? import(pathToFileURL(found).href) : require(found);
+};
+
+const isOfEsModules = (folder) => {
+  const manifest = path.join(folder, "package.json");
+  if (fs.existsSync(manifest)) return JSON.parse(fs.readFileSync(manifest, "utf8")).type === "module";
+  return path.dirname(folder) !== folder && isOfEsModules(path.dirname(folder));
 };
 
 const context = (call, done) => ({
@@ -100,7 +103,8 @@ for await (const line of lines) {
     } catch (error) {
       const type =
         error instanceof HandlerNotFound ? "Runtime.HandlerNotFound"
-        : error?.code === "ERR_MODULE_NOT_FOUND" || error?.code === "MODULE_NOT_FOUND" ? "Runtime.ImportModuleError"
+        : error instanceof MalformedHandlerName ? "Runtime.MalformedHandlerName"
+        : error?.code === "MODULE_NOT_FOUND" ? "Runtime.ImportModuleError" // not ERR_MODULE_NOT_FOUND, that of import
         : error instanceof SyntaxError ? "Runtime.UserCodeSyntaxError"
         : undefined;
       console.error(error);

@@ -96,8 +96,9 @@ resource "aws_cloudwatch_log_group" "access_canary" {
 
 # What the functions answered, by route and side: 5xx that a function handled itself is no error to Lambda.
 # Only while the stage has a canary, which then is true or false: CloudWatch charges for every hour of every series.
+# CloudWatch may disable a filter that makes 1,000 pairs of names and values in an hour: then the log is queried instead.
 resource "aws_cloudwatch_log_metric_filter" "access" {
-  for_each = local.logs ? { Requests = "{ $.canary != \"-\" }", ServerErrors = "{ ($.canary != \"-\") && ($.status >= 500) }" } : {}
+  for_each = try(var.access_logs.counted, false) ? { Requests = "{ $.canary != \"-\" }", ServerErrors = "{ ($.canary != \"-\") && ($.status >= 500) }" } : {}
 
   name           = "${var.name}-${each.key}"
   log_group_name = aws_cloudwatch_log_group.access[0].name

@@ -9,7 +9,7 @@ from penstock.workspace import graph
 from penstock.workspace.catalog import KINDS, TERRAFORM_MODULES
 from penstock.workspace.findings import Finding, shown
 from penstock.workspace.layers import table
-from penstock.workspace.source import NODE_FILE, PYTHON_FILE
+from penstock.workspace.source import NODE_FILE, PYTHON_FILE, ROOT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,8 @@ def check(scene: Scene) -> Iterator[Finding]:
     yield from _package_names(scene)
     for folder, name, manifest in graph.unknown_internal(scene.tree):
         what = f"{shown(name)} is asked of the workspace, which has no such package"
-        yield Finding(f"{folder}/{manifest}", (), what, "add the package, or correct the name")
+        hint = f"name its folder in packages of {ROOT_FILE}, or correct the name"
+        yield Finding(f"{folder}/{manifest}", (), what, hint)
     packages = graph.packages(scene.tree)
     for language in ("python", "node"):
         edges = {one.name: one.packages for one in packages if one.language == language}

@@ -91,6 +91,24 @@ locals {
         Resource = ["${local.aws}:execute-api:${local.home}:${var.apis.preview}/preview/*"]
       },
     ],
+    var.access_log == null ? [] : [
+      {
+        Sid      = "CountRequests"
+        Action   = ["logs:StartQuery"]
+        Resource = [var.access_log, "${var.access_log}:*"]
+      },
+      {
+        # Logs Insights knows no resources to restrict answers to.
+        Sid      = "ReadTheCounts"
+        Action   = ["logs:GetQueryResults"]
+        Resource = ["*"]
+      },
+    ],
+    length(var.secrets) == 0 ? [] : [{
+      Sid      = "AskWebhooks"
+      Action   = ["secretsmanager:GetSecretValue"]
+      Resource = sort(var.secrets)
+    }],
     length(var.topics) == 0 ? [] : [{
       Sid      = "TellPeople"
       Action   = ["sns:Publish"]

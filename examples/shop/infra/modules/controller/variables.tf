@@ -37,8 +37,20 @@ variable "apis" {
   default = null
 }
 
+variable "access_log" {
+  description = "ARN of the log group of the live stage's access log, where it is queried; null where metric filters count it."
+  type        = string
+  default     = null
+}
+
 variable "topics" {
   description = "ARNs of the topics that learn how a rollout ended."
+  type        = list(string)
+  default     = []
+}
+
+variable "secrets" {
+  description = "ARNs of the secrets that webhooks are asked with."
   type        = list(string)
   default     = []
 }

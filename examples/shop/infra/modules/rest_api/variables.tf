@@ -52,10 +52,11 @@ variable "metrics" {
 }
 
 variable "access_logs" {
-  description = "Access log of the live stage, and its counts of requests and server errors by route and side in the namespace Penstock/<name>; null for none. `account_role` makes the role that API Gateway needs once per account and region, and sets it (aws_api_gateway_account)."
+  description = "Access log of the live stage, and its counts of requests and server errors by route and side in the namespace Penstock/<name>; null for none. Without `counted` there are no counts. `account_role` makes the role that API Gateway needs once per account and region, and sets it (aws_api_gateway_account)."
   type = object({
     retention_days = optional(number, 30)
     account_role   = optional(bool, false)
+    counted        = optional(bool, true)
   })
   default = null
 }

@@ -44,9 +44,37 @@ run "it_can_move_traffic_and_change_nothing_else" {
   }
 }
 
+run "it_may_query_the_access_log_that_nothing_else_counts" {
+  variables {
+    access_log = "arn:aws:logs:eu-west-1:111111111111:log-group:/aws/apigateway/shop-dev"
+  }
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      statement.Action == ["logs:StartQuery"] && statement.Resource == [var.access_log, "${var.access_log}:*"]
+    ])
+    error_message = "That log, and no other."
+  }
+}
+
+run "it_reads_the_secrets_that_webhooks_are_asked_with_and_no_other" {
+  variables {
+    secrets = ["arn:aws:secretsmanager:eu-west-1:111111111111:secret:shop/dev/qa_token-??????"]
+  }
+
+  assert {
+    condition = jsonencode([
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Resource
+      if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
+    ]) == jsonencode([var.secrets])
+    error_message = "Exactly these secrets may be read."
+  }
+}
+
 run "without_an_api_it_may_touch_none" {
   assert {
-    condition     = !strcontains(aws_iam_role_policy.this.policy, "apigateway") && !strcontains(aws_iam_role_policy.this.policy, "Provisioned")
+    condition     = !strcontains(aws_iam_role_policy.this.policy, "apigateway") && !strcontains(aws_iam_role_policy.this.policy, "Provisioned") && !strcontains(aws_iam_role_policy.this.policy, "secretsmanager")
     error_message = "What an environment has not is not granted."
   }
 }

@@ -90,6 +90,19 @@ run "an_access_log_tells_route_side_and_status_and_is_counted" {
   }
 }
 
+run "a_log_of_too_many_routes_for_filters_is_not_counted" {
+  command = plan
+
+  variables {
+    access_logs = { counted = false }
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) == 1 && length(aws_cloudwatch_log_metric_filter.access) == 0
+    error_message = "CloudWatch would disable the filters."
+  }
+}
+
 run "the_role_of_the_account_is_left_alone_unless_asked_for" {
   command = plan
 

@@ -1,0 +1,118 @@
+"""Brings packages that this machine did not install, being for another platform, exactly as they are locked."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import threading
+from typing import TYPE_CHECKING
+
+from penstock.build import node_locked, node_native
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_node_plan import NodePlan
+    from penstock.adapters.node_tools import NodeTools
+    from penstock.build.node_lock import Lock
+    from penstock.build.node_locked import Asker, Locked
+    from penstock.model.artifact import Target
+
+_ANEW = {
+    "package-lock.json": "npm install --package-lock-only; if that adds nothing: "
+    "rm -rf node_modules package-lock.json && npm install",
+    "npm-shrinkwrap.json": "npm install --package-lock-only",
+    "pnpm-lock.yaml": "pnpm install --lockfile-only --fix-lockfile",
+    "yarn.lock": "yarn install",
+}
+"""What to type where a lock lacks something."""
+
+
+class ForeignPackages:
+    """Archives of packages, kept in the cache as the registry gave them, and checked against the lock at every use."""
+
+    def __init__(self, root: Path, cache: ZipCache, tools: NodeTools) -> None:
+        self._root = root
+        self._cache = cache
+        self._tools = tools
+        self._locks: dict[str, Lock | None] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def fetch(  # noqa: PLR0917 - who asks for what, and where it goes
+        self, name: str, wanted: str, asker: Asker, plan: NodePlan, target: Target, scratch: Path
+    ) -> Path | None:
+        """Unpack an optional package below `scratch`, if it is for the target.
+
+        Raises BuildFailed when the lock does not name it, or when what comes is not what was locked.
+        """
+        where = (plan.top / plan.lock_name).relative_to(self._root).as_posix()
+        locked = self._find(name, wanted, asker, plan)
+        if locked is None:
+            if not node_native.for_target(name, target):
+                return None
+            who = f"{asker.name} {asker.version}".strip()
+            lacks = f"it does not name {name}, which {who} needs on {target}"
+            raise BuildFailed(
+                lacks if self._locks[plan.lock] else f"its form is not understood, and {who} needs {name} of it",
+                where=where,
+                hint=_ANEW[plan.lock_name],
+            )
+        fits = node_native.fits(locked.platform, target) if locked.platform else node_native.for_target(name, target)
+        if not fits:
+            return None
+        if not locked.integrity and not _is_berry(self._locks[plan.lock]):
+            raise BuildFailed(
+                f"it names no integrity for {name} {locked.version}: two machines might get different ones",
+                where=where,
+                hint=_ANEW[plan.lock_name],
+            )
+        place = scratch / f"{locked.name.replace('/', '+')}-{locked.version}"
+        if not place.is_dir():
+            _unpack(self._archive(locked, plan), place, locked)
+        return place
+
+    def _find(self, name: str, wanted: str, asker: Asker, plan: NodePlan) -> Locked | None:
+        with self._one_at_a_time:
+            if plan.lock not in self._locks:
+                text = (plan.top / plan.lock_name).read_text(encoding="utf-8")
+                self._locks[plan.lock] = node_locked.parse(plan.lock_name, text)
+            lock = self._locks[plan.lock]
+        return node_locked.find(lock, asker, name, wanted) if lock else None
+
+    def _archive(self, locked: Locked, plan: NodePlan) -> bytes:
+        """The package's archive, from the cache when it is there and sound, else from the registry."""
+        kept = self._cache.folder / "tools" / "npm" / f"{locked.name.replace('/', '+')}-{locked.version}.tgz"
+        with self._one_at_a_time:
+            if kept.is_file() and node_locked.is_what_is_locked(content := kept.read_bytes(), locked.integrity):
+                return content
+            for fresh in (False, True):  # what npm itself has kept may be as wrong
+                with self._cache.scratch() as scratch:
+                    draft = self._tools.pack(f"{locked.name}@{locked.version}", plan.top, scratch, fresh=fresh)
+                    content = draft.read_bytes()
+                    if node_locked.is_what_is_locked(content, locked.integrity):
+                        kept.parent.mkdir(parents=True, exist_ok=True)
+                        draft.replace(kept)
+                        return content
+        raise BuildFailed(
+            f"what the registry gives for {locked.name} {locked.version} is not what was locked",
+            where=(plan.top / plan.lock_name).relative_to(self._root).as_posix(),
+            hint="find out who changed it: the lock names another integrity",
+        )
+
+
+def _is_berry(lock: Lock | None) -> bool:
+    return bool(lock and lock.get("berry"))
+
+
+def _unpack(content: bytes, place: Path, locked: Locked) -> None:
+    """Unpack an npm archive without its top folder, which has any name."""
+    try:
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as packed:
+            members = [member for member in packed if member.isfile() and "/" in member.name]
+            for member in members:
+                member.name = member.name.partition("/")[2]
+            packed.extractall(place, members, filter="data")
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise BuildFailed(f"the archive of {locked.name} {locked.version} cannot be unpacked: {error}") from error

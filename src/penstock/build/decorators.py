@@ -1,0 +1,34 @@
+"""Decorators, and the metadata that frameworks read of them at run time: `emitDecoratorMetadata` of a tsconfig.
+
+esbuild does not emit it (https://esbuild.github.io/content-types/#tsconfig-json), because it comes from types.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from penstock.ports import Command
+
+EXTENSIONS = (".ts", ".tsx", ".mts", ".cts")
+_SKIPPED = re.compile(r"""//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`""", re.DOTALL)
+_DECORATOR = re.compile(r"(?<![\w$)\]])@[A-Za-z_$(]")
+
+
+def used(source: str) -> bool:
+    """Whether a TypeScript source has a decorator. By its text alone: in rare cases it sees one where there is none."""
+    return "@" in source and _DECORATOR.search(_SKIPPED.sub(" ", source)) is not None
+
+
+def bundle_command(single: Command, node: Path, script: Path, library: Path, typescript: Path) -> Command:
+    """What `single` asks of esbuild's program, asked of its library, with TypeScript for the files with decorators.
+
+    Classes keep their names, because such frameworks call tables, models and routes after them.
+    """
+    program, *words = single.argv
+    argv = (str(node), str(script), str(library), str(typescript), *words, "--keep-names")
+    return replace(single, argv=argv, env={**single.env, "ESBUILD_BINARY_PATH": program})

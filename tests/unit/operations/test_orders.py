@@ -1,0 +1,158 @@
+"""What people say to a rollout that somebody drives: waited for, told in the ledger, with the exit code it earns."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.operations.harness import Verbs, write_rollout, yes
+from unit.operations.traffic import Busy, Traffic, with_rollout
+
+from penstock.model.errors import CameBack, RemoteFault
+from penstock.model.events import Note, Recovered
+from penstock.model.rollouts import RolloutPolicy
+from penstock.operations.abort import abort
+from penstock.operations.audit import audit
+from penstock.operations.holder import leases_of
+from penstock.operations.ledger_store import LedgerStore
+from penstock.operations.orders import PATIENCE, tell
+from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.switch import rollback
+from penstock.operations.tick import tick
+from penstock.testing import FakeIdentity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from penstock.operations.world import World
+    from penstock.ports import Clock
+    from penstock.rollout.state import Rollout
+
+ALICE, BOB = (f"arn:aws:iam::111111111111:user/{name}" for name in ("alice", "bob"))
+
+
+@pytest.fixture
+def verbs(tmp_path: Path) -> Verbs:
+    found = Verbs(root=tmp_path)
+    found.shop.clock = clock = Busy()
+    found.workspace = with_rollout(found, RolloutPolicy(strategy="canary", weights=(50,), bake=120.0))
+    clock.traffic = Traffic(found, per_minute=3000)
+    found.deploy()
+    found.code["users"] = 2
+    return found
+
+
+class Elsewhere:
+    """A clock during whose sleeps a process on another machine does something, called with the seconds since."""
+
+    def __init__(self, clock: Clock, does: Callable[[float], None]) -> None:
+        self._clock = clock
+        self._does = does
+        self._began = clock.monotonic()
+        self.now, self.monotonic = clock.now, clock.monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self._clock.sleep(seconds)
+        self._does(self._clock.monotonic() - self._began)
+
+
+def driven(verbs: Verbs, does: Callable[[float], None]) -> tuple[World, Rollout]:
+    """The world of somebody else, while a driver on another machine holds the lease of a canary under way."""
+    verbs.deploy(confirm=yes, detach=True)
+    rollout = RolloutStore(verbs.shop.objects).under_way()
+    assert rollout is not None
+    held = leases_of(verbs.world()).acquire(holder=ALICE, pid=1, run="driver", purpose="deploy")
+
+    def lives(seconds: float) -> None:
+        held.keep()
+        does(seconds)
+
+    world = replace(verbs.world(), clock=Elsewhere(verbs.shop.clock, lives), host="a laptop")
+    return replace(world, identity=FakeIdentity(name="user/bob")), rollout
+
+
+def test_who_promotes_what_goes_back_meanwhile_is_told_as_the_driver_is(verbs: Verbs) -> None:
+    def finds_it_bad(_seconds: float) -> None:
+        rollout = RolloutStore(verbs.shop.objects).under_way()
+        if rollout is not None:
+            gone_back = replace(rollout, reverting="users: 9 of 9 canary calls failed").ended("reverted")
+            write_rollout(verbs, gone_back)
+
+    world, _ = driven(verbs, finds_it_bad)
+    with pytest.raises(CameBack, match="users: 9 of 9 canary calls failed"):
+        tell(world, "promote")
+
+
+def test_an_order_waits_for_a_driver_that_keeps_a_slot_warm_and_says_so(verbs: Verbs) -> None:
+    def takes_its_time(seconds: float) -> None:
+        store = RolloutStore(verbs.shop.objects)
+        rollout = store.under_way()
+        if seconds > 14 * 60 and rollout is not None and (orders := store.orders(rollout)):
+            taken = tuple(order.id for order in orders)
+            write_rollout(verbs, replace(rollout, orders=taken, held="paused by bob"))
+
+    world, _ = driven(verbs, takes_its_time)
+    assert tell(world, "pause").outcome is None
+    said = [event.text for event in verbs.shop.events.of(Note) if "in the middle of something" in event.text]
+    assert len(said) == 1
+
+
+def test_an_order_that_nobody_ever_takes_up_is_given_up(verbs: Verbs) -> None:
+    world, _ = driven(verbs, lambda _: None)
+    began = verbs.shop.clock.monotonic()
+    with pytest.raises(RemoteFault, match="nobody took the order up within 30 minutes"):
+        tell(world, "pause")
+    assert verbs.shop.clock.monotonic() - began >= PATIENCE
+
+
+def test_the_ledger_tells_every_order_once_with_who_and_why(verbs: Verbs) -> None:
+    given: list[str] = []
+
+    def people() -> None:
+        store = RolloutStore(verbs.shop.objects)
+        rollout = store.under_way()
+        if rollout is None or rollout.weight == 0:
+            return
+        if not given:
+            store.order(rollout, "pause", by=BOB, why="lunch", at=0.0)
+        elif len(given) == 1 and rollout.held:
+            store.order(rollout, "resume", by=ALICE, why="", at=1.0)
+        else:
+            return
+        given.append(rollout.id)
+
+    clock = verbs.shop.clock
+    assert isinstance(clock, Busy)
+    assert clock.traffic is not None
+    clock.traffic.meanwhile = people
+    assert verbs.deploy(confirm=yes).live
+    entries = LedgerStore(verbs.shop.objects, clock=clock, actor="", run="").entries()
+    told = [(entry.data["verb"], entry.data["by"], entry.data["why"]) for entry in entries if entry.kind == "order"]
+    assert told == [("pause", BOB, "lunch"), ("resume", ALICE, "")]
+    assert audit(verbs.world()).runs[-1].orders == (f"pause by {BOB}: lunch", f"resume by {ALICE}")
+
+
+@pytest.mark.parametrize("verb", [abort, rollback])
+def test_who_ends_a_rollout_without_a_driver_is_named_as_the_reason_and_it_counts(
+    verbs: Verbs, verb: Callable[..., object]
+) -> None:
+    verbs.deploy(confirm=yes, detach=True)
+    store = RolloutStore(verbs.shop.objects)
+    rollout = store.under_way()
+    assert rollout is not None
+    for _ in range(2):
+        verbs.shop.clock.sleep(60.0)
+        tick(verbs.world(), rollout.id)
+    verb(verbs.world(), why="customers call")
+    ended = store.read()
+    assert ended is not None
+    assert ended.outcome == "reverted"
+    assert ended.reverting is not None
+    assert ended.reverting.startswith(f"aborted by {ALICE}: ")
+    assert ended.reverting.endswith("customers call")
+    assert verbs.shop.events.of(Recovered)[-1].what.startswith(ended.reverting)
+    told = audit(verbs.world())
+    assert told.figures.failed_share == 0.5
+    assert told.runs[-1].back is not None
