@@ -317,8 +317,9 @@ YARN = {
     ids=["classic", "berry"],
 )
 def test_a_workspace_of_yarns_is_installed_from_its_lock(
-    manifest: Mapping[str, str], more: Mapping[str, str], tmp_path: Path
+    manifest: Mapping[str, str], more: Mapping[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("YARN_CACHE_FOLDER", str(tmp_path / "yarn"))  # another Yarn's half-made one spoils all of it
     shared = (Package(name="@w/shared", path="packages/shared", language="node"),)
     site = Site(tmp_path / "w", workspace(service("web", "app.handler", "node"), packages=shared))
     root = {
