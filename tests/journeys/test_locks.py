@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from journeys.shop import PENSTOCK, until, well
 
+from penstock.adapters.processes import this_machine
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -93,7 +95,7 @@ def test_the_lease_of_another_machine_is_respected_until_somebody_insists(shop: 
 def test_a_holder_that_lives_on_this_machine_is_never_robbed(shop: Shop) -> None:
     with subprocess.Popen(["sleep", "300"]) as holder:
         try:
-            write_lease(shop, host=HOST, pid=holder.pid)
+            write_lease(shop, pid=holder.pid)
             assert shop.deploy().status == 4
             for flags in ((), ("--force",)):
                 refused = shop.run("unlock", "-e", "dev", *flags)
@@ -200,7 +202,14 @@ def terraform_that_waits_for_a_yes(shop: Shop) -> Iterator[subprocess.Popen[byte
 def write_lease(shop: Shop, **differing: Any) -> None:
     """The lease of somebody, as that one's Penstock would have written it."""
     now = time.time()
-    lease = {"holder": "ann", "host": HOST, "pid": 4711, "run": "feedbeef0123", "purpose": "deploy", "fence": 99}
+    lease = {
+        "holder": "ann",
+        "host": this_machine(),
+        "pid": 4711,
+        "run": "feedbeef0123",
+        "purpose": "deploy",
+        "fence": 99,
+    }
     body = json.dumps(lease | {"since": now - 5, "expires": now + 55} | differing, sort_keys=True)
     shop.client("s3").put_object(Bucket=BUCKET, Key="lease.json", Body=body.encode())
 

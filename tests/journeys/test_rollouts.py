@@ -306,7 +306,7 @@ def test_a_canary_whose_driver_was_killed_is_gone_on_with_by_the_same_command(qu
     assert (weight(quick), marked(quick)) == (0, "new")
 
 
-def test_a_canary_whose_driver_was_killed_goes_back_when_another_release_is_shipped(quick: Shop) -> None:
+def test_a_canary_whose_driver_was_killed_goes_back_when_it_is_aborted(quick: Shop) -> None:
     mark(quick, "new")
     driver = under_way(quick)
     os.kill(driver.pid, signal.SIGKILL)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from ports.places import ACCOUNT, REGION
 
+from penstock.adapters.aws.gateway import AwsGateway
 from penstock.adapters.aws.identity import AwsIdentity
 from penstock.adapters.aws.light import Unclear
 from penstock.adapters.aws.parameters import AwsParameters
@@ -36,6 +37,19 @@ def test_parameters_objects_buckets_and_the_caller_are_the_same(
     assert objects.exists()
     assert not AwsObjectStore(fresh, "penstock-nowhere").exists()
     assert AwsIdentity(fresh).caller() == embedded.identity.caller()
+    assert fresh.light is not None, "no botocore was needed"
+
+
+def test_apis_and_their_stages_are_the_same(fresh: AwsSession, embedded: EmbeddedPlace, name: str) -> None:
+    api = embedded.make_api(name, "nobody")
+    made = embedded.gateway.deploy(api, "")
+    embedded.gateway.set_canary(api, "live", deployment=made, variables={"slot": "green"}, percent=12.5)
+    gateway = AwsGateway(fresh)
+    assert gateway.find(f"{name}-nowhere") is None
+    assert gateway.find(name) == api
+    for stage in ("live", "no"):
+        assert gateway.stage(api, stage) == embedded.gateway.stage(api, stage)
+    assert gateway.stage(api, "live") is not None
     assert fresh.light is not None, "no botocore was needed"
 
 

@@ -7,7 +7,6 @@ by its `endpoint` alone. What is slow to import is imported when it is first nee
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import uuid
 from functools import cached_property
@@ -218,7 +217,7 @@ class Wiring:
         from penstock.adapters.aws.secrets import AwsSecrets  # noqa: PLC0415
         from penstock.adapters.git import commit_and_branch  # noqa: PLC0415
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
-        from penstock.adapters.processes import is_alive  # noqa: PLC0415
+        from penstock.adapters.processes import is_alive, this_machine  # noqa: PLC0415
         from penstock.adapters.webhooks import HttpWebhooks  # noqa: PLC0415
 
         workspace = self.workspace
@@ -237,7 +236,7 @@ class Wiring:
             workspace=workspace,
             origin=Origin(commit=commit, branch=branch, dirty=dirty, ci=bool(self._environ.get("CI"))),
             run=uuid.uuid4().hex[:12],
-            host=socket.gethostname(),
+            host=this_machine(),
             clock=clock,
             traffic_clock=traffic_clock,
             events=self._events,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import sys
 from dataclasses import replace
 from functools import lru_cache
@@ -27,7 +26,7 @@ from penstock.adapters.aws.signer import AwsSigner
 from penstock.adapters.aws.store import AwsObjectStore
 from penstock.adapters.clock import ScaledClock, SystemClock
 from penstock.adapters.local_caller import LocalCaller
-from penstock.adapters.processes import is_alive
+from penstock.adapters.processes import is_alive, this_machine
 from penstock.adapters.webhooks import HttpWebhooks
 from penstock.model.errors import NotFound, PenstockError
 from penstock.operations.watchdog import read_brief
@@ -75,7 +74,7 @@ def _standing(asked: str, _key: str) -> World:
         origin=Origin(commit="", branch="", dirty=False, ci=False),
         run="",
         # Lambda gives its execution environments names that repeat, and nobody may be taken for dead by such a one.
-        host=socket.gethostname() if endpoint else os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
+        host=this_machine() if endpoint else os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
         clock=clock,
         traffic_clock=traffic_clock,
         events=LogEvents(),

@@ -45,6 +45,16 @@ class LedgerEntry:
         return cls(**json.loads(text))
 
 
+def machine(name: str, traits: str) -> str:
+    """A machine by its name and what tells it from others of that name."""
+    return f"{name}#{traits}"
+
+
+def host_name(machine: str) -> str:
+    """The name of a machine, for people and for Terraform."""
+    return machine.partition("#")[0]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
     """The right to change an environment, for a while. Times are seconds since the epoch.
@@ -55,6 +65,7 @@ class Lease:
     holder: str
     """Who, for people: the STS caller."""
     host: str
+    """The machine that `pid` is a process of; see `machine`."""
     pid: int
     run: str
     purpose: str

@@ -22,7 +22,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.retained import retain
-from penstock.operations.rollout import begin, drive, judge_policy, rules_of, set_out, slowest
+from penstock.operations.rollout import begin, drive, judge_policy, leave, rules_of, slowest
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive
@@ -48,7 +48,6 @@ from penstock.operations.terraform import (
 from penstock.operations.verify import verify_release
 from penstock.operations.wanted import Deployed, live_release
 from penstock.operations.warmth import follow, judged, moves_at_once
-from penstock.operations.watchdog import hand_over
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
@@ -147,7 +146,7 @@ def _walk(
             case Verify():
                 if pointer is not None and not already:
                     with step(world, f"verify slot {pointer.idle}"):
-                        verify_release(world, release.id, pointer.idle, _changed(world, release, live))
+                        verify_release(world, session, release.id, pointer.idle, _changed(world, release, live))
                 reach(session, Loaded(release=release, applied=applied), _names(world, release))
             case AwaitSwitch():
                 if not already:
@@ -204,8 +203,7 @@ def _with_gates(world: World, steps: tuple[Step, ...], live: Release | None) -> 
 
 def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
     """Leave the walk to the controller in the account."""
-    rollout, _ = set_out(world, session, replace(rollout, detached=True), release)
-    hand_over(world, session, rollout)
+    leave(world, session, rollout, release)
     session.record("detached", {"release": release.id, "rollout": rollout.id})
     if world.workspace.environment.after.smoke:
         note(world, "it asks the health routes; smoke tests run where a command promotes")

@@ -13,7 +13,8 @@ from penstock.model.events import NothingToDo
 from penstock.model.names import instead_of
 from penstock.operations.history import read_history
 from penstock.operations.holder import somebody_is_at_it
-from penstock.operations.pointer import read_pointer
+from penstock.operations.pointer import agrees, live_stage, read_pointer
+from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.terraform import is_current, read_applied
 from penstock.operations.wanted import Deployed, wanted
 
@@ -80,11 +81,9 @@ def _check_detached(world: World, request: DeployRequest) -> None:
 
 
 def _nothing_to_do(world: World, wanted: Wanted, pointer: Pointer | None) -> Deployed | None:
-    """The answer of a deploy that has nothing to do, or None: pointer, lease, history, last apply, state are read."""
-    if pointer is None or somebody_is_at_it(world):
+    """The answer of a deploy that has nothing to do, or None."""
+    if pointer is None or not _is_at_rest(world, pointer):
         return None
-    if read_history(world.objects).move is not None:
-        return None  # interrupted after traffic had moved: whether the live release is well is still to be asked
     before = read_applied(world)
     if not is_current(world, wanted.shape, before):
         return None
@@ -104,6 +103,15 @@ def _nothing_to_do(world: World, wanted: Wanted, pointer: Pointer | None) -> Dep
         live=pointer.live_release == release,
         url=before.url,
     )
+
+
+def _is_at_rest(world: World, pointer: Pointer) -> bool:
+    """Whether nobody is at work, and nothing is left by a crash or by a driver that woke up past its lease."""
+    if somebody_is_at_it(world) or RolloutStore(world.objects).under_way() is not None or is_marked(world):
+        return False
+    if read_history(world.objects).move is not None:
+        return False  # interrupted after traffic had moved: whether the live release is well is still to be asked
+    return agrees(pointer, live_stage(world), shared=False)
 
 
 def _waits(wanted: Wanted) -> bool:

@@ -1,8 +1,8 @@
 """Which releases were promoted and which were rolled back: `releases/history.json` in the environment's bucket.
 
-Written under the lease. A move of traffic is noted here before it begins and cleared when its checks have passed, so
-that whoever comes after a crash knows what was meant: the promotion or rollback is booked when the pointer says that
-traffic has moved, never before.
+Written under the lease, by `Session.book`. A move of traffic is noted here before it begins and cleared when its checks
+have passed, so that whoever comes after a crash knows what was meant: the promotion or rollback is booked when the
+pointer says that traffic has moved, never before.
 """
 
 from __future__ import annotations
@@ -108,9 +108,14 @@ class History:
 def read_history(objects: ObjectStore) -> History:
     """The history as it is in the bucket; empty before the first release."""
     stored = objects.get(KEY)
-    if stored is None:
+    return from_body(stored.body if stored else None)
+
+
+def from_body(body: bytes | None) -> History:
+    """What lies in the bucket as a history; None when nothing does."""
+    if body is None:
         return History()
-    found = json.loads(stored.body)
+    found = json.loads(body)
     move = found.get("move")
     return History(
         promotions=tuple(Promotion(**item) for item in found["promotions"]),
@@ -119,6 +124,6 @@ def read_history(objects: ObjectStore) -> History:
     )
 
 
-def write_history(objects: ObjectStore, history: History) -> None:
-    """Replace the history; the caller holds the lease."""
-    objects.put(KEY, json.dumps({**asdict(history), "failed": sorted(history.failed)}, indent=1).encode())
+def to_body(history: History) -> bytes:
+    """The inverse of `from_body`."""
+    return json.dumps({**asdict(history), "failed": sorted(history.failed)}, indent=1).encode()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Locked
+from penstock.model.ledger import host_name
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.store import LeaseStore
 from penstock.release.lease import describe
@@ -87,7 +88,7 @@ def unlock(world: World, *, force: bool = False) -> str:
         raise Locked(
             f"{who}; whether it lives cannot be seen from here",
             where="lease.json",
-            hint=f"look on {stored.lease.host}; if it is gone: penstock unlock --force",
+            hint=f"look on {host_name(stored.lease.host)}; if it is gone: penstock unlock --force",
         )
     leases.free(stored)
     return f"freed: {who}"

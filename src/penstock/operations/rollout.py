@@ -7,6 +7,7 @@ the effect, and the weight in AWS: the next command goes on from there.
 from __future__ import annotations
 
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ from penstock.operations.switch import go_live, take_back
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import follow, shares_live, warm
-from penstock.operations.watchdog import call_off, watch_over
+from penstock.operations.watchdog import call_off, hand_over, watch_over
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared, weight
 from penstock.rollout.advance import advance
@@ -108,7 +109,32 @@ def judge_policy(policy: RolloutPolicy) -> JudgePolicy:
     )
 
 
-def set_out(world: World, session: Session, rollout: Rollout, release: Release) -> tuple[Rollout, Measures]:
+def leave(world: World, session: Session, rollout: Rollout, release: Release) -> Rollout:
+    """Set out, and leave the walk to the controller in the account.
+
+    It is said to be driven there only when it is: else it would keep everybody out, and nobody would end it. A rollout
+    without any traffic yet is taken back when it cannot be handed over, and by Ctrl-C any.
+    """
+    store = RolloutStore(world.objects)
+    try:
+        rollout, _ = set_out(world, session, store, rollout, release)
+        hand_over(world, session, rollout)
+        rollout = replace(rollout, detached=True)
+        store.save(rollout, session)
+    except KeyboardInterrupt:
+        _interrupted(world, session, store, rollout, release)
+        raise
+    except RemoteFault as fault:
+        if not rollout.weight:
+            with suppress(RemoteFault):  # the next command does it
+                _withdraw(world, session, store, replace(rollout, reverting=f"AWS refused: {fault.what}"), release)
+        raise
+    return rollout
+
+
+def set_out(
+    world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release
+) -> tuple[Rollout, Measures]:
     """Write down that the release is on its way, and what it is to be measured by; moves no traffic yet.
 
     A rollout that was under way before keeps what it is measured by.
@@ -118,8 +144,8 @@ def set_out(world: World, session: Session, rollout: Rollout, release: Release) 
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed), rollout.slow)
     if rollout.slow is None:
         rollout = replace(_informed(world, rollout, measures), slow=measures.slow)
-    RolloutStore(world.objects).save(rollout)  # first, so that a mark without a rollout is never left behind
-    mark(world, release.id)
+    store.save(rollout, session)  # first, so that a mark without a rollout is never left behind
+    mark(world, session, release.id)
     return rollout, measures
 
 
@@ -132,44 +158,36 @@ def drive(
     and it is back, too. Ctrl-C takes traffic back before it is passed on; a second one leaves everything as it is.
     """
     store = RolloutStore(world.objects)
-    rollout, measures = set_out(world, session, rollout, release)
-    if waits:
-        watch_over(world, session, rollout)
-    driver = _Driver(
-        world=world,
-        session=session,
-        store=store,
-        release=release,
-        applied=applied,
-        told=rollout,
-        waits=waits,
-        began=world.clock.monotonic(),
-    )
     try:
+        rollout, measures = set_out(world, session, store, rollout, release)
+        if waits:
+            watch_over(world, session, rollout)
+        driver = _Driver(
+            world=world,
+            session=session,
+            store=store,
+            release=release,
+            applied=applied,
+            told=rollout,
+            waits=waits,
+            began=world.clock.monotonic(),
+        )
         while not driver.has_ended and not driver.rests:
             rollout = driver.turn(rollout, measures)
     except CameBack:
-        _gone_back(world, store, rollout)
+        _gone_back(world, session, store, rollout)
         raise
     except KeyboardInterrupt:
-        warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
-        rollout = replace(rollout, reverting="interrupted")
-        store.save(rollout)
-        session.forget()
-        if (read_pointer(world) or Pointer()).live_release == release.id:  # in the middle of the promotion
-            take_back(world, session, release, rollout.stable, "interrupted")
-        else:
-            _act(world, session, Revert("interrupted"), rollout, release, applied)
-        _gone_back(world, store, rollout)
+        _interrupted(world, session, store, rollout, release)
         raise
     if rollout.outcome == "reverted":
         follow(world)
         ended = ended_badly(rollout)
         tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
-        call_off(world, rollout.id)
+        call_off(world, rollout.id, session)
         raise ended
     if rollout.outcome is not None:
-        call_off(world, rollout.id)
+        call_off(world, rollout.id, session)
     return rollout
 
 
@@ -216,9 +234,9 @@ class _Driver:
             if rollout.outcome == "promoted" and not self.is_live:
                 self._finish()
             if rollout.outcome is not None:
-                unmark(self.world)
+                unmark(self.world, self.session)
             self._book(rollout)
-            self.store.save(rollout)
+            self.store.save(rollout, self.session)
             if self._seen is not None:
                 tell_news(self.world, self.session, self.told, rollout, self._seen)
             self.told = rollout
@@ -286,11 +304,30 @@ class _Driver:
         return rollout
 
 
-def _gone_back(world: World, store: RolloutStore, rollout: Rollout) -> None:
-    unmark(world)
-    store.save(rollout.ended("reverted"))
+def _interrupted(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
+    """Traffic goes back. That it does is written down first: another Ctrl-C leaves the way back to the next driver."""
+    warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
+    rollout = replace(rollout, reverting="interrupted")
+    store.save(rollout, session)
+    if (read_pointer(world) or Pointer()).live_release == release.id:  # in the middle of the promotion
+        session.forget()
+        take_back(world, session, release, rollout.stable, "interrupted")
+        _gone_back(world, session, store, rollout)
+    else:
+        _withdraw(world, session, store, rollout, release)
+
+
+def _withdraw(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
+    """Take back what traffic the candidate has; it waits no more."""
+    _act(world, session, Revert(rollout.reverting or ""), rollout, release, Applied())
+    _gone_back(world, session, store, rollout)
+
+
+def _gone_back(world: World, session: Session, store: RolloutStore, rollout: Rollout) -> None:
+    unmark(world, session)
+    store.save(rollout.ended("reverted"), session)
     follow(world)
-    call_off(world, rollout.id)
+    call_off(world, rollout.id, session)
 
 
 def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
@@ -308,13 +345,13 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
     return replace(rollout, evidence=evidence)
 
 
-def _check(world: World, rollout: Rollout) -> str:
+def _check(world: World, session: Session, rollout: Rollout) -> str:
     """What is wrong with the candidate in its slot while it has a share of the traffic; empty when it is well."""
     slot = (read_pointer(world) or Pointer()).idle
     functions = [function for function in world.workspace.functions if function.service in rollout.changed]
     try:
         with step(world, f"verify slot {slot} at {rollout.weight} %"):
-            verify_release(world, rollout.release, slot, functions)
+            verify_release(world, session, rollout.release, slot, functions)
     except VerificationFailed as failure:
         return "; ".join(line.strip() for line in failure.what.splitlines()[1:])
     return ""
@@ -366,7 +403,7 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
         case Wait(seconds=seconds):
             world.traffic_clock.sleep(seconds)
         case Check():
-            return (rollout.at, _check(world, rollout))
+            return (rollout.at, _check(world, session, rollout))
         case Shift(percent=percent):
             warm(world)
             reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)

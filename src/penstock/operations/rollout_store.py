@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.ports import ObjectStore
     from penstock.rollout.state import Order, Rollout, Verb
@@ -24,21 +25,26 @@ BRIEF = "rollout/brief.json"
 """What the controller function works from."""
 
 
-def mark(world: World, release: str) -> None:
+def mark(world: World, session: Session, release: str) -> None:
     """Let Terraform know that a rollout is under way: it refuses `-var slot=production` for that time."""
     if world.parameters.get(_mark(world)) != release:
+        session.hold()
         world.parameters.put(_mark(world), release)
 
 
-def unmark(world: World) -> None:
-    """The rollout has ended, or is about to be written down as ended."""
-    world.parameters.delete(_mark(world))
+def unmark(world: World, session: Session) -> None:
+    """No rollout is under way, or it is about to be written down as ended."""
+    if is_marked(world):
+        session.hold()
+        world.parameters.delete(_mark(world))
 
 
-def unmark_leftover(world: World) -> None:
-    """Remove the mark of a driver that slept past its lease and set it when it woke, after its rollout had ended."""
-    if world.parameters.get(_mark(world)) is not None:
-        unmark(world)
+def is_marked(world: World) -> bool:
+    """Whether Terraform is told that a rollout is under way.
+
+    Without one, a driver that slept past its lease has set the mark when it woke.
+    """
+    return world.parameters.get(_mark(world)) is not None
 
 
 class RolloutStore:
@@ -58,10 +64,10 @@ class RolloutStore:
         found = self._read()
         return _rollout(found) if found and found["outcome"] is None else None
 
-    def save(self, rollout: Rollout) -> None:
-        """Write it, unless it is what was written last; the caller holds the lease."""
+    def save(self, rollout: Rollout, session: Session) -> None:
+        """Write it, unless it is what was written last. Raises Locked when the lease is lost."""
         if rollout != self._saved:
-            self._objects.put(KEY, json.dumps(rollout.to_json(), sort_keys=True).encode())
+            session.rewrite(KEY, lambda _before: json.dumps(rollout.to_json(), sort_keys=True).encode())
             self._saved = rollout
 
     def order(self, rollout: Rollout, verb: Verb, *, by: str, why: str, at: float) -> Order:

@@ -8,23 +8,25 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.errors import Locked, PenstockError, RemoteFault, UsageError
+from penstock.model.errors import Conflict, Locked, PenstockError, RemoteFault, UsageError
 from penstock.model.events import Recovered
 from penstock.model.release import Pointer
 from penstock.operations import execute as interpreter
+from penstock.operations import history as booked
 from penstock.operations.engine import observe
-from penstock.operations.history import read_history, write_history
 from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pointer import read_pointer
-from penstock.operations.rollout_store import RolloutStore, unmark, unmark_leftover
+from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.steps import timestamp
+from penstock.operations.store import ReleaseStore
 from penstock.release.lease import describe
-from penstock.release.reconcile import Settled, reconcile
+from penstock.release.reconcile import Settled, distrusted, left, reconcile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from penstock.operations.history import History
     from penstock.operations.store import HeldLease
     from penstock.operations.world import World
     from penstock.release.effects import Effect
@@ -38,6 +40,13 @@ TICK = "look after the rollout of release "
 """How the purpose of the controller's visits begins, which take seconds."""
 VISIT, VISIT_LOOK = 30.0, 0.5
 """Seconds that a command waits for the end of such a visit, and between two looks."""
+
+OVERDUE = 600.0
+"""Seconds behind its deadline after which a detached rollout counts as one without a driver: ten visits of the
+controller have not ended it, or its schedule is gone."""
+
+REWRITES = 5
+"""Attempts to replace an object that changes at the same moment: by a late write of who held the lease before."""
 
 FRESH = 2.0
 """Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease."""
@@ -92,6 +101,34 @@ class Session:
         """Make sure that the environment is still ours, whatever our clock says. Raises Locked when it is not."""
         self._lease.check()
 
+    def rewrite(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
+        """Replace an object of the bucket by what `change` makes of it (None: nothing is there), while it is ours.
+
+        The lease is looked at between the read and the conditional write: who took it meanwhile and wrote there is
+        not written over, however long this process stood still. Raises Locked when the lease is lost.
+        """
+        objects = self._world.objects
+        for attempt in range(1, REWRITES + 1):
+            stored = objects.get(key)
+            body = change(stored.body if stored else None)
+            if stored is not None and stored.body == body:
+                return
+            self.hold()
+            try:
+                if stored is None:
+                    objects.put_if_absent(key, body)
+                else:
+                    objects.put_if_match(key, body, stored.etag)
+            except Conflict:  # a late write of somebody's, or our own whose answer was lost
+                if attempt == REWRITES:
+                    raise
+            else:
+                return
+
+    def book(self, change: Callable[[History], History]) -> None:
+        """Change the history of what was promoted and rolled back. Raises Locked when the lease is lost."""
+        self.rewrite(booked.KEY, lambda body: booked.to_body(change(booked.from_body(body))))
+
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
         """Append an event to the ledger."""
         self._ledger.append(kind, data)
@@ -104,19 +141,19 @@ def exclusive(
     """Hold the environment's lease, with everything repaired that an interrupted run left behind.
 
     A rollout that lost its driver goes back to the stable release, unless it is the one of the release `resuming`.
-    One that the controller drives is nobody's to end but who says so and why, by `withdraws`. Raises Locked, naming the
-    holder, when somebody else is at it. With a `story` the ledger tells what is done as a part of the run of that id,
-    and nothing when nothing is done.
+    One that the controller drives is nobody's to end but who says so and why, by `withdraws`, until it is long overdue.
+    Raises Locked, naming the holder, when somebody else is at it. With a `story` the ledger tells what is done as a
+    part of the run of that id, and nothing when nothing is done.
     """
     actor = world.identity.caller()
     held = _acquire(world, actor, purpose)
     ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=story or world.run)
     ended = threading.Event()
-    threading.Thread(target=_keep, args=(held, ended), daemon=True, name="lease").start()
+    threading.Thread(target=heartbeat, args=(held, ended), daemon=True, name="lease").start()
     try:
         session = Session(world, actor=actor, lease=held, ledger=ledger)
         rollout = RolloutStore(world.objects).under_way()
-        if rollout is not None and rollout.detached and rollout.release != resuming and not withdraws:
+        if rollout is not None and _is_looked_after(world, rollout) and rollout.release != resuming and not withdraws:
             raise _on_its_way(rollout)
         if story is None:
             session.record("began", {"purpose": purpose, "fence": held.lease.fence})
@@ -143,6 +180,20 @@ def exclusive(
             held.give_back()
 
 
+def heartbeat(held: HeldLease, ended: threading.Event) -> None:
+    """Renew the lease while the process lives; when it is lost, the next effect's own look at it says so.
+
+    A bucket that does not answer is asked again at the next beat: a hiccup must not cost a working command its lease.
+    """
+    while not ended.wait(HEARTBEAT):
+        try:
+            held.keep()
+        except RemoteFault:
+            continue
+        except PenstockError:
+            return
+
+
 def _acquire(world: World, actor: str, purpose: str) -> HeldLease:
     """The environment's lease; a visit of the controller is waited for."""
     leases = leases_of(world)
@@ -159,6 +210,11 @@ def _acquire(world: World, actor: str, purpose: str) -> HeldLease:
                 continue
             hint = locked.hint.replace("penstock unlock", f"penstock unlock -e {environment}")
             raise Locked(locked.what, where=f"{environment}: {locked.where}", hint=hint) from locked
+
+
+def _is_looked_after(world: World, rollout: Rollout) -> bool:
+    """Whether the controller in the account drives it, and can be trusted to end it."""
+    return rollout.detached and world.traffic_clock.now() < rollout.began + rollout.rules.deadline + OVERDUE
 
 
 def _on_its_way(rollout: Rollout) -> Locked:
@@ -184,8 +240,8 @@ def repair(world: World, session: Session, *, resuming: str | None = None, why: 
     """
     rollouts = RolloutStore(world.objects)
     rollout = rollouts.under_way()
-    goes_on = rollout is not None and rollout.release == resuming
-    observed = session.observe(function.physical for function in world.workspace.functions)
+    observed = _trusted(world, session)
+    goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
     effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
     is_live = rollout is not None and observed.pointer.live_release == rollout.release
     if rollout is not None and not goes_on:
@@ -197,23 +253,37 @@ def repair(world: World, session: Session, *, resuming: str | None = None, why: 
         done = "; ".join(effect.describe() for effect in effects)
         told = why if rollout is not None and why else "an earlier run or a change by hand was unfinished"
         world.events.emit(Recovered(what=f"{told}: {done}"))
-    if rollout is None:
-        unmark_leftover(world)
-    elif not goes_on:
-        unmark(world)
-        rollouts.save(rollout.ended("promoted" if is_live else "reverted"))
+    if not goes_on:
+        unmark(world, session)
+    if rollout is not None and not goes_on:
+        rollouts.save(rollout.ended("promoted" if is_live else "reverted"), session)
     live = observed.pointer.live_release
-    history = read_history(world.objects)
-    if live is not None and (history.latest is None or history.latest.release != live):
-        write_history(
-            world.objects, history.arrived(live, at=timestamp(world), by=session.actor, run=session.succeeds or "")
-        )
+    latest = booked.read_history(world.objects).latest
+    if live is not None and (latest is None or latest.release != live):
+        at, run = timestamp(world), session.succeeds or ""
+        session.book(lambda history: history.arrived(live, at=at, by=session.actor, run=run))
 
 
-def _keep(held: HeldLease, ended: threading.Event) -> None:
-    """Renew the lease while the process lives; when it is lost, the next effect's own look at it says so."""
-    while not ended.wait(HEARTBEAT):
-        try:
-            held.keep()
-        except PenstockError:
-            return
+def _trusted(world: World, session: Session) -> Observed:
+    """What is there, with a pointer that names a whole release."""
+    names = frozenset(function.physical for function in world.workspace.functions)
+    observed = session.observe(names)
+    serving, live = left(observed), observed.pointer.live_release
+    release = ReleaseStore(world.objects).get(live) if serving and live else None
+    if serving is None or release is None:
+        return observed
+    whole = session.observe(names | {function.physical for function in release.functions.values()})
+    late = distrusted(whole, release, serving)
+    if late is not None:
+        world.events.emit(Recovered(what=f"slot {whole.pointer.live} does not hold release {live}: it gets no traffic"))
+        session.execute([late])
+    return session.observe(names)
+
+
+def _can_go_on(rollout: Rollout, pointer: Pointer) -> bool:
+    """Whether its release still waits, or traffic is on its way back, which is gone on with in any case.
+
+    One that was withdrawn was written down by a driver that had slept past its lease.
+    """
+    waits = pointer.candidate is not None and pointer.slot(pointer.candidate).release == rollout.release
+    return waits or pointer.live_release == rollout.release or rollout.reverting is not None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from penstock.infra.render import STATE_KEY
 from penstock.model.errors import Locked
+from penstock.model.ledger import host_name
 
 if TYPE_CHECKING:
     from penstock.operations.world import World
@@ -41,7 +42,7 @@ def free_state_lock(world: World, *, force: bool = False) -> str | None:
             where=str(world.infra),
             hint="wait for it, or stop it with one Ctrl-C",
         )
-    if holder.rpartition("@")[2] != world.host and not force:
+    if holder.rpartition("@")[2] != host_name(world.host) and not force:
         raise Locked(
             f"{who}; whether it lives cannot be seen from here",
             where=LOCK_KEY,

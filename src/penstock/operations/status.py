@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.model.release import SLOTS, Pointer
 from penstock.operations.history import read_history
 from penstock.operations.holder import holder, last_failure
-from penstock.operations.pointer import read_pointer
+from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.store import ReleaseStore
 from penstock.operations.terraform import kept_for_a_rollback
@@ -92,7 +92,10 @@ class Status:
     deployed: bool
     slots: tuple[SlotStatus, ...] = ()
     agrees: bool = True
-    """Whether the live stage serves what the pointer says; False only after a crash or a change by hand."""
+    """Whether the live stage serves what the pointer says, and nothing else without a rollout.
+
+    False only after a crash or a change by hand: the next deploy puts it right.
+    """
     routes: tuple[RouteStatus, ...] = ()
     functions: Mapping[str, FunctionHealth] = field(default_factory=dict)
     tables: Mapping[str, TableHealth] = field(default_factory=dict)
@@ -140,7 +143,7 @@ def status(world: World) -> Status:
         return Status(environment=name, url=url, deployed=False, holder=holder(world), failure=last_failure(world))
     releases = ReleaseStore(world.objects)
     failed = read_history(world.objects).failed
-    stage = world.gateway.stage(api, "live") if api else None
+    rollout = rollout_status(world)
     routes = []
     for function in world.workspace.functions:
         if api and function.health:
@@ -155,13 +158,13 @@ def status(world: World) -> Status:
         url=url,
         deployed=True,
         slots=tuple(_slot(pointer, slot, releases, failed) for slot in SLOTS),
-        agrees=stage is None or stage.variables.get("slot") == pointer.live,
+        agrees=agrees(pointer, live_stage(world), shared=rollout is not None),
         routes=tuple(routes),
         functions=world.health.functions(functions, WINDOW),
         tables=world.health.tables(tables, WINDOW),
         holder=holder(world),
         failure=last_failure(world),
-        rollout=rollout_status(world),
+        rollout=rollout,
         kept=kept_for_a_rollback(world),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -88,7 +89,7 @@ class LeaseStore:
     Args:
         objects: the bucket.
         clock: whose time counts.
-        host: this machine's name.
+        host: this machine; see `model.ledger.machine`.
         process_alive: whether a process of this machine is still there.
     """
 
@@ -183,7 +184,7 @@ class HeldLease:
         """
         with self._lock:
             stored = None if self._given_back else self._store.read()
-            if stored is not None and (stored.lease.run, stored.lease.fence) != (self.lease.run, self.lease.fence):
+            if stored is not None and not self._is_ours(stored.lease):
                 raise self._lost(stored)
         self.keep()
 
@@ -198,23 +199,31 @@ class HeldLease:
     def _renew(self) -> None:
         longer = renewed(self.lease, now=self._store.now(), ttl=TTL)
         try:
-            self._etag = self._store.replace(longer, self._etag)
+            self._replace(longer)
         except Conflict as conflict:
-            stored = self._store.read()
-            if stored is not None and stored.lease == longer:  # a repeated write that met itself
-                self._etag = stored.etag
-            else:
-                raise self._lost(stored) from conflict
+            raise self._lost(self._store.read()) from conflict
         self.lease = longer
+
+    def _replace(self, lease: Lease) -> None:
+        """Write over our own. Raises Conflict when it is somebody else's, or was freed by somebody else."""
+        try:
+            self._etag = self._store.replace(lease, self._etag)
+        except Conflict:
+            stored = self._store.read()
+            if stored is None or not stored.is_held or not self._is_ours(stored.lease):
+                raise
+            # A write of ours whose answer was lost had landed.
+            self._etag = self._store.replace(lease, stored.etag)
+
+    def _is_ours(self, lease: Lease) -> bool:
+        return (lease.run, lease.fence) == (self.lease.run, self.lease.fence)
 
     def give_back(self) -> None:
         """Free it for the next; done when it is lost already. From here on nothing is kept."""
         with self._lock:  # a renewal that is under way in another thread would make our token an old one
             self._given_back = True
-            try:
-                self._store.replace(released(self.lease), self._etag)
-            except Conflict:
-                return
+            with suppress(Conflict):
+                self._replace(released(self.lease))
 
 
 # ------------------------------------------------------------------------------------------ small things

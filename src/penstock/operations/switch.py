@@ -16,7 +16,7 @@ from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
-from penstock.operations.history import Move, read_history, write_history
+from penstock.operations.history import History, Move, read_history
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.removals import refuse_what_is_missing
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from penstock.model.workspace import Function
-    from penstock.operations.history import History
     from penstock.operations.notices import Kind
     from penstock.operations.session import Session
     from penstock.operations.world import World
@@ -137,7 +136,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         previous = _before(history.move, release.id)
     move = Move(origin=previous, target=release.id, rollback=is_rollback)
     if previous != release.id and history.move != move:
-        write_history(world.objects, history.beginning(move))
+        session.book(lambda history: history.beginning(move))
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     if not is_rollback and pointer.slot(pointer.idle).release == release.id:
         warm(world)  # a rollback does not wait
@@ -154,22 +153,22 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
             where=world.workspace.environment.name,
             hint="wait until AWS is well and deploy again",
         ) from fault
-    arrived = read_history(world.objects).arrived(release.id, at=timestamp(world), by=session.actor, run=world.run)
-    write_history(world.objects, arrived)
+    at = timestamp(world)
+    session.book(lambda history: history.arrived(release.id, at=at, by=session.actor, run=world.run))
     if previous != release.id:
         _tell(world, session, previous, "rollback" if is_rollback else "promotion")
     follow(world)
     with step(world, "check the live release"):
         failures = check_live(world, _of(world, release)) or ([] if is_rollback else _smoke(world))
     if not failures:
-        write_history(world.objects, arrived.settled())
+        session.book(History.settled)
         if previous != release.id:
             what = f"release {release.id} is live{' again' if is_rollback else ''}"
             kind: Kind = "rolled-back" if is_rollback else "live"
             tell_topics(world, kind, release=release.id, previous=previous, what=what)
         return
     if is_rollback or previous is None or previous == release.id:
-        write_history(world.objects, arrived.settled())
+        session.book(History.settled)
         what = f"release {release.id} is live and not well"
         tell_topics(world, "not-well", release=release.id, previous=previous, what=what)
         raise PenstockError(
@@ -221,7 +220,7 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
     moved = target.changed_from(live)
     changed = [f for f in world.workspace.functions if f.key in moved]
     with step(world, f"verify slot {slot}"):
-        verify_release(world, target.id, slot, changed)
+        verify_release(world, session, target.id, slot, changed)
 
 
 def _before(move: Move, live: str) -> str | None:
@@ -249,12 +248,12 @@ def take_back(world: World, session: Session, bad: Release, previous: str, why: 
     """All traffic from a release that the pointer names to the one before, which is told and booked."""
     good = _stored(world, previous)
     move = Move(origin=bad.id, target=previous, rollback=True)
-    write_history(world.objects, read_history(world.objects).beginning(move))
+    session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
         reach(session, Live(release=good, applied=Applied(), returns=True), names)
-    arrived = read_history(world.objects).arrived(previous, at=timestamp(world), by=session.actor, run=world.run)
-    write_history(world.objects, arrived.settled())
+    at = timestamp(world)
+    session.book(lambda history: history.arrived(previous, at=at, by=session.actor, run=world.run).settled())
     _tell(world, session, bad.id, why)
     follow(world)
     what = f"release {bad.id} has no traffic: {why}; all of it is back on {previous}"

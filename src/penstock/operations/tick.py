@@ -18,7 +18,6 @@ from penstock.operations.watchdog import call_off
 from penstock.release.reconcile import Applied
 
 if TYPE_CHECKING:
-    from penstock.model.release import Release
     from penstock.operations.world import World
 
 
@@ -27,31 +26,34 @@ def tick(world: World, rollout: str) -> str:
 
     Raises RemoteFault when AWS refuses; the next minute is the next attempt.
     """
-    store = RolloutStore(world.objects)
-    found = store.under_way()
-    if found is None or found.id != rollout:
-        call_off(world, rollout)
-        return "it has ended"
     if is_driven(world):
         return "somebody drives it"
-    release = ReleaseStore(world.objects).require(found.release)
     try:
-        return _visit(world, store, rollout, release)
+        return _visit(world, rollout)
     except Locked as locked:
         return f"not yet: {locked.what}"
     except (CameBack, Inconclusive) as back:
         return back.what.partition("\n")[0]
 
 
-def _visit(world: World, store: RolloutStore, rollout: str, release: Release) -> str:
-    run = rollout.partition("-")[2]  # of the command that began it: the ledger goes on with its story
-    with exclusive(world, f"{TICK}{release.id}", resuming=release.id, story=run) as session:
-        found = store.under_way()
+def _visit(world: World, rollout: str) -> str:
+    release_id, _, run = rollout.partition("-")  # of the command that began it: the ledger goes on with its story
+    # Also for the last time: whoever drove it may have slept past its lease and moved something when it woke, which is
+    # put right as the lease is taken.
+    with exclusive(world, f"{TICK}{release_id}", resuming=_under_way(world), story=run) as session:
+        found = RolloutStore(world.objects).under_way()
         if found is None or found.id != rollout:
-            call_off(world, rollout)
+            call_off(world, rollout, session)
             return "it has ended"
+        release = ReleaseStore(world.objects).require(found.release)
         now = drive(world, session, found, release, Applied(), waits=False)
         if now.outcome is not None:
             session.record("ended", {"purpose": f"{TICK}{release.id}"})
             return f"release {now.release} is {now.outcome}"
     return f"at {now.weight} %" + (f", held: {now.held}" if now.held else "")
+
+
+def _under_way(world: World) -> str | None:
+    """The release that is on its way, be it by this rollout or by another one: none is a visit's to withdraw."""
+    found = RolloutStore(world.objects).under_way()
+    return found.release if found else None

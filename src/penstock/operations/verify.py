@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import VerificationChecked
 from penstock.operations.function_error import explain
-from penstock.operations.history import read_history, write_history
+from penstock.operations.history import read_history
 from penstock.operations.steps import note
 from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from penstock.model.release import Slot
     from penstock.model.workspace import Function
+    from penstock.operations.session import Session
     from penstock.operations.world import World
 
 PARALLEL = 8
@@ -62,16 +63,15 @@ def verify_slot(world: World, slot: Slot, functions: Sequence[Function]) -> None
         )
 
 
-def verify_release(world: World, release: str, slot: Slot, functions: Sequence[Function]) -> None:
+def verify_release(world: World, session: Session, release: str, slot: Slot, functions: Sequence[Function]) -> None:
     """The same for a release, and write down when it failed: nobody is to take it for one that only waits."""
     try:
         verify_slot(world, slot, functions)
     except VerificationFailed:
-        write_history(world.objects, read_history(world.objects).refuted(release))
+        session.book(lambda history: history.refuted(release))
         raise
-    history = read_history(world.objects)
-    if release in history.failed:
-        write_history(world.objects, history.verified(release))
+    if release in read_history(world.objects).failed:
+        session.book(lambda history: history.verified(release))
 
 
 def check_live(world: World, functions: Sequence[Function]) -> list[str]:

@@ -75,7 +75,9 @@ def hand_over(world: World, session: Session, rollout: Rollout) -> None:
     workspace = world.workspace
     with step(world, "tell the controller", inner=True):
         _update_code(world, session)
-        world.objects.put(BRIEF, brief(world).to_text().encode())
+        text = brief(world).to_text().encode()
+        session.rewrite(BRIEF, lambda _before: text)
+        session.hold()
         world.schedules.start(
             rollout.id,
             group=workspace.controller_name,
@@ -96,11 +98,15 @@ def watch_over(world: World, session: Session, rollout: Rollout) -> None:
         warn(world, f"nobody watches over this rollout, should this command die: {fault.what}")
 
 
-def call_off(world: World, rollout: str) -> None:
-    """The rollout of this id has ended: nobody needs to look any more. A fault is only told: it ends by itself."""
+def call_off(world: World, rollout: str, session: Session) -> None:
+    """The rollout of this id has ended: nobody needs to look any more. A fault is only told: it ends by itself.
+
+    Raises Locked when the lease is lost: somebody else may drive the same rollout by now.
+    """
     if not world.workspace.environment.rollout.has_controller:
         return
     try:
+        session.hold()
         world.schedules.stop(rollout, group=world.workspace.controller_name)
     except RemoteFault as fault:
         warn(world, f"the controller's schedule is still there: {fault.what}")
@@ -147,6 +153,7 @@ def _update_code(world: World, session: Session) -> None:
     if found.code_sha256 == digest:
         return
     key = f"{CODE}{digest}.zip"
+    session.hold()
     if not world.objects.has(key):
         world.objects.put(key, code)
     session.hold()

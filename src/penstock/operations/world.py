@@ -74,6 +74,7 @@ class World:
     run: str
     """Id of this run of the command; intents and effects carry it."""
     host: str
+    """This machine; see `model.ledger.machine`."""
     clock: Clock
     events: EventSink
     files: Files

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from penstock.model.ledger import Lease
+from penstock.model.ledger import Lease, host_name
 
 TTL = 60.0
 """Seconds that a lease lasts without being renewed."""
@@ -98,7 +98,7 @@ def describe(lease: Lease, *, now: float) -> str:
     """Who holds it, since when, for what: one sentence for people, without a full stop."""
     since = datetime.fromtimestamp(lease.since, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{lease.holder} on {lease.host} (process {lease.pid}) holds it since {since} "
+        f"{lease.holder} on {host_name(lease.host)} (process {lease.pid}) holds it since {since} "
         f"({_duration(now - lease.since)} ago) for: {lease.purpose}"
     )
 
@@ -120,7 +120,8 @@ def _why(current: Lease, asking: Asking) -> str:
     text = describe(current, now=asking.now)
     if current.since > asking.now + MARGIN:
         ahead = _duration(current.since - asking.now)
-        return f"{text}; that is {ahead} in the future: the clock of {current.host} or of this machine is wrong"
+        there = host_name(current.host)
+        return f"{text}; that is {ahead} in the future: the clock of {there} or of this machine is wrong"
     if asking.now >= current.expires:
         return f"{text}; it was not renewed for {_duration(asking.now - current.expires)}, so the holder may be dead"
     return text

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import NotFound
-from penstock.model.release import LIVE_ALIAS, Pointer, Release, Slot, SlotState
+from penstock.model.release import LIVE_ALIAS, SLOTS, Pointer, Release, Slot, SlotState
 from penstock.release.effects import (
     Effect,
     EnsureVersion,
@@ -109,6 +109,25 @@ def reconcile(observed: Observed, desired: Desired) -> tuple[Effect, ...]:
             return tuple(_go_live(observed, desired))
         case Shared():
             return tuple(share(observed, desired))
+
+
+def left(observed: Observed) -> Slot | None:
+    """The slot that the stage still serves when the pointer names the other one: a switch was cut short."""
+    stage = observed.live.stage if observed.live is not None else None
+    return next((slot for slot in SLOTS if stage and stage.slot == slot != observed.pointer.live), None)
+
+
+def distrusted(observed: Observed, release: Release, serving: Slot) -> WritePointer | None:
+    """The pointer put back to the slot that is served, when the other one does not hold the release that it names.
+
+    A switch is finished only into a whole release. The pointer is a parameter, which knows no conditional writes: one
+    that somebody wrote after he had slept past his lease names a slot that others have filled since.
+    """
+    pointer = observed.pointer
+    if _is_filled(observed, release, pointer.live):
+        return None
+    emptied = _noted(pointer, pointer.live, SlotState(), candidate=None)
+    return WritePointer(name=observed.pointer_name, pointer=replace(emptied, live=serving))
 
 
 # ------------------------------------------------------------------------------------------ load

@@ -40,6 +40,7 @@ EFFECTS: Mapping[str, frozenset[str]] = {
     "Notices": frozenset({"publish"}),
     "ObjectStore": frozenset({"create", "put", "put_if_absent", "put_if_match", "delete", "erase", "upload"}),
     "Parameters": frozenset({"put", "delete"}),
+    "Schedules": frozenset({"start", "stop"}),
     "Secrets": frozenset({"put"}),
     "Signer": frozenset({"create"}),
     "Terraform": frozenset({"prepare", "apply"}),

@@ -13,6 +13,7 @@ from penstock.infra.openapi import api_digest
 from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.workspace import Route
 from penstock.operations.deploy import deploy
+from penstock.operations.rollout_store import KEY as ROLLOUT
 from penstock.operations.wanted import Deployed, DeployRequest
 from penstock.testing import FakeTerraform
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
     from penstock.operations.world import World
     from penstock.ports import HttpAnswer
+    from penstock.rollout.state import Rollout
 
 TARGET = Target(language="python", version="3.13", architecture="arm64")
 TARGETS = dict.fromkeys(NAMES, TARGET)
@@ -103,6 +105,11 @@ class Verbs:
             self.shop.schedules.configure(self.workspace.controller_name)
         for name, stage in (("shop-dev", "live"), ("shop-dev-preview", "preview")):
             self.shop.gateway.configure(name, api_digest(self.workspace), stage=stage)
+
+
+def write_rollout(verbs: Verbs, rollout: Rollout) -> None:
+    """Write it as somebody else does who drives it."""
+    verbs.shop.objects.put(ROLLOUT, json.dumps(rollout.to_json()).encode())
 
 
 class Builds:

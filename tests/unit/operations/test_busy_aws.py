@@ -128,10 +128,10 @@ def test_a_bucket_that_fails_for_a_while_ends_no_rollout(verbs: Troubled) -> Non
     def of_the_rollout(key: str, *_rest: object) -> bool:
         return key == "rollout.json" and shared(verbs)
 
-    refusing = Refusing(verbs.shop.objects, "put", times=4, fits=of_the_rollout)
+    refusing = Refusing(verbs.shop.objects, "put_if_match", times=4, fits=of_the_rollout)
     verbs.trouble = lambda world: replace(world, objects=refusing)
     assert verbs.deploy(confirm=yes).live
-    assert refusing.refused["put"] == 4
+    assert refusing.refused["put_if_match"] == 4
     rollout = RolloutStore(verbs.shop.objects).read()
     assert rollout is not None
     assert rollout.outcome == "promoted"

@@ -11,13 +11,15 @@ import pytest
 from unit.operations.harness import TARGETS, Verbs, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
-from penstock.model.errors import Locked, UsageError
+from penstock.model.errors import AccessDenied, Locked, UsageError
 from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
+from penstock.operations.history import read_history
 from penstock.operations.holder import leases_of
 from penstock.operations.orders import tell
+from penstock.operations.rollout import DEADLINE
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import TICK
 from penstock.operations.status import rollout_status
@@ -25,7 +27,7 @@ from penstock.operations.tick import tick
 from penstock.operations.wanted import DeployRequest
 from penstock.operations.watchdog import read_brief
 from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
-from penstock.testing import Faults, Killed
+from penstock.testing import FakeSchedules, Faults, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -172,6 +174,62 @@ def first_visit(verbs: Verbs, faults: Faults) -> None:
     verbs.shop.clock.sleep(MINUTE)
     (name,) = verbs.shop.schedules.scheduled(CONTROLLER)
     tick(in_the_account(verbs, faults), name)
+
+
+def test_a_handing_over_that_died_anywhere_keeps_nobody_out_for_long(tmp_path: Path) -> None:
+    recorded = Faults()
+    left_to_the_controller(a_shop(tmp_path / "recorded"), recorded)
+    begun = next(call.effect or 0 for call in recorded.effects() if call.subject.startswith("rollout.json"))
+    for point in recorded.points()[2 * begun :]:
+        verbs = a_shop(tmp_path / "killed")
+        with suppress(Killed):
+            left_to_the_controller(verbs, Faults(point))
+        verbs.shop.clock.sleep(LONG)
+        rollout = RolloutStore(verbs.shop.objects).under_way()
+        if verbs.shop.schedules.scheduled(CONTROLLER):
+            assert minutes(verbs, 120)[-1].endswith("is promoted"), point
+        else:
+            assert rollout is None or not rollout.detached, f"{point}: nobody drives it, and nobody else may"
+        verbs.code["users"] = 3
+        assert verbs.deploy(confirm=yes, strategy="all-at-once").live, point
+        assert verbs.live_code()["users"] == 3, point
+        assert audit(verbs.world()).breaks == (), point
+
+
+def left_to_the_controller(verbs: Verbs, faults: Faults) -> None:
+    deploy(faults.wrap_fields(verbs.world()), DeployRequest(detach=True), TARGETS, yes)
+
+
+def test_a_handing_over_that_scheduler_refuses_leaves_nothing_on_its_way(verbs: Verbs) -> None:
+    world = verbs.world()
+
+    class Refusing(FakeSchedules):
+        def start(self, name: str, **_wanted: object) -> None:
+            raise AccessDenied("AccessDeniedException: not authorized to perform scheduler:CreateSchedule", where=name)
+
+    with pytest.raises(AccessDenied):
+        deploy(replace(world, schedules=Refusing()), DeployRequest(detach=True), TARGETS, yes)
+    last = RolloutStore(verbs.shop.objects).read()
+    assert last is not None
+    assert (last.outcome, last.detached) == ("reverted", False)
+    assert "CreateSchedule" in str(last.reverting)
+    assert verbs.shop.parameters.get("/penstock/shop/dev/rollout") is None
+    verbs.code["users"] = 3
+    assert verbs.deploy(confirm=yes).live
+
+
+def test_a_detached_rollout_that_nobody_ends_gives_way_when_it_is_overdue(verbs: Verbs) -> None:
+    left = verbs.deploy(confirm=yes, detach=True)
+    minutes(verbs, 1)
+    (name,) = verbs.shop.schedules.scheduled(CONTROLLER)
+    verbs.shop.schedules.stop(name, group=CONTROLLER)  # by hand, or it has come to its end
+    verbs.code["users"] = 3
+    with pytest.raises(Locked, match="on its way"):
+        verbs.deploy(confirm=yes)
+    verbs.shop.clock.sleep(2 * DEADLINE)
+    assert verbs.deploy(confirm=yes).live
+    assert verbs.live_code()["users"] == 3
+    assert left.release not in [promotion.release for promotion in read_history(verbs.shop.objects).promotions]
 
 
 def test_another_release_waits_for_the_one_on_its_way_and_abort_ends_it(verbs: Verbs) -> None:

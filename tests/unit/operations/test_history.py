@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from penstock.operations.history import History, read_history, write_history
+from penstock.operations.history import KEY, History, read_history, to_body
 from penstock.testing.store import FakeObjectStore
 
 
@@ -53,5 +53,5 @@ def test_a_rollback_target_is_never_live_and_never_bad(steps: list[tuple[str, bo
 def test_a_history_survives_the_bucket() -> None:
     store = FakeObjectStore()
     store.create()
-    write_history(store, history("a", "b").rolled_back("b"))
+    store.put(KEY, to_body(history("a", "b").rolled_back("b")))
     assert read_history(store) == history("a", "b").rolled_back("b")

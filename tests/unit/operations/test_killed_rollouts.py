@@ -13,6 +13,7 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
+from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.wanted import DeployRequest
@@ -51,7 +52,7 @@ def is_settled(verbs: Verbs) -> bool:
     )
 
 
-@pytest.mark.parametrize("again", ["the same command", "an abort"])
+@pytest.mark.parametrize("again", ["the same command", "an abort", "another release"])
 def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, again: str) -> None:
     verbs, faults = shop(tmp_path / "recorded"), Faults()
     ship(verbs, faults)
@@ -59,7 +60,7 @@ def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, aga
     done = verbs.shop.observe().pointer.live_release
     points = faults.points()
     assert len(points) > 40
-    for point in points:
+    for point in points[:: 4 if again == "another release" else 1]:
         verbs = shop(tmp_path / "killed")
         with suppress(Killed):  # else that effect was refused, and there is no "after" it to die at
             ship(verbs, Faults(point))
@@ -68,6 +69,10 @@ def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, aga
             aborted = abort(verbs.world())
             assert verbs.live_code()["users"] == (2 if was_promoted else 1), f"killed at {point}"
             assert not (aborted.changed and was_promoted)
+        elif again == "another release":
+            verbs.code["users"] = 3
+            assert verbs.deploy(strategy="all-at-once").live
+            assert verbs.live_code()["users"] == 3, f"killed at {point}"
         else:
             verbs.deploy()
             assert verbs.live_code()["users"] == 2, f"killed at {point}"
@@ -93,3 +98,20 @@ def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) ->
             verbs.deploy()
         assert verbs.live_code()["users"] == 1, f"killed at {point}"
         assert is_settled(verbs), f"killed at {point}"
+
+
+def test_a_canary_killed_several_times_in_a_row_ends_with_the_next_command(tmp_path: Path) -> None:
+    recorded = Faults()
+    ship(shop(tmp_path / "recorded"), recorded)
+    points = recorded.points()
+    for at, first in enumerate(points[::6]):
+        verbs = shop(tmp_path / "killed")
+        deaths = (first, points[(7 * at) % 40], points[(11 * at + 5) % 40])
+        for point in deaths:
+            with suppress(Killed):
+                ship(verbs, Faults(point))
+        verbs.deploy()
+        where = f"killed at {', '.join(map(str, deaths))}"
+        assert verbs.live_code()["users"] == 2, where
+        assert is_settled(verbs), where
+        assert audit(verbs.world()).breaks == (), where

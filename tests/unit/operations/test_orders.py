@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.operations.harness import Verbs, yes
+from unit.operations.harness import Verbs, write_rollout, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, RemoteFault
@@ -75,10 +75,10 @@ def driven(verbs: Verbs, does: Callable[[float], None]) -> tuple[World, Rollout]
 
 def test_who_promotes_what_goes_back_meanwhile_is_told_as_the_driver_is(verbs: Verbs) -> None:
     def finds_it_bad(_seconds: float) -> None:
-        store = RolloutStore(verbs.shop.objects)
-        rollout = store.under_way()
+        rollout = RolloutStore(verbs.shop.objects).under_way()
         if rollout is not None:
-            store.save(replace(rollout, reverting="users: 9 of 9 canary calls failed").ended("reverted"))
+            gone_back = replace(rollout, reverting="users: 9 of 9 canary calls failed").ended("reverted")
+            write_rollout(verbs, gone_back)
 
     world, _ = driven(verbs, finds_it_bad)
     with pytest.raises(CameBack, match="users: 9 of 9 canary calls failed"):
@@ -90,7 +90,8 @@ def test_an_order_waits_for_a_driver_that_keeps_a_slot_warm_and_says_so(verbs: V
         store = RolloutStore(verbs.shop.objects)
         rollout = store.under_way()
         if seconds > 14 * 60 and rollout is not None and (orders := store.orders(rollout)):
-            store.save(replace(rollout, orders=tuple(order.id for order in orders), held="paused by bob"))
+            taken = tuple(order.id for order in orders)
+            write_rollout(verbs, replace(rollout, orders=taken, held="paused by bob"))
 
     world, _ = driven(verbs, takes_its_time)
     assert tell(world, "pause").outcome is None

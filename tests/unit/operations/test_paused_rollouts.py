@@ -9,58 +9,147 @@ from typing import TYPE_CHECKING
 
 import pytest
 from unit.operations.harness import TARGETS, no
+from unit.operations.test_controller import CONTROLLER, minutes
 from unit.operations.test_killed_rollouts import is_settled, shop
+from unit.release.shop import NAMES
 
 from penstock.model.errors import PenstockError
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
+from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.status import status
 from penstock.operations.wanted import DeployRequest
 from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
 from penstock.testing import FakeClock, Fault, Faults
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from unit.operations.harness import Verbs
 
 LONG = TTL + CALL_TIMEOUT + MARGIN + 1
-TRAFFIC = {"Functions", "Gateway"}
+BY_NAME = ("ledger", "lease.json")
+"""What S3 itself keeps apart: entries are written where none is, and the lease over the one that was read."""
 
 
 def ship(verbs: Verbs, faults: Faults) -> None:
     deploy(faults.wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
 
 
-def test_a_driver_that_wakes_up_past_its_lease_does_no_more_than_the_call_it_had_begun(tmp_path: Path) -> None:
+def another_machine_aborts(verbs: Verbs) -> None:
+    abort(replace(verbs.world(), host="another machine"), why="the driver is gone")
+
+
+def another_machine_ships(verbs: Verbs) -> None:
+    """Another release, which nobody but the controller in the account drives."""
+    verbs.code["users"] = 3
+    deploy(replace(verbs.world(), host="another machine"), DeployRequest(detach=True), TARGETS, no)
+
+
+def another_machine_goes_on(verbs: Verbs) -> None:
+    deploy(replace(verbs.world(), host="another machine"), DeployRequest(), TARGETS, no)
+
+
+@pytest.mark.parametrize(
+    ("taken_over", "since"),
+    [
+        (another_machine_aborts, "update_code"),
+        (another_machine_ships, "put_if_absent(rollout.json"),
+        (another_machine_goes_on, "put_if_absent(rollout.json"),
+    ],
+)
+def test_a_driver_that_wakes_up_past_its_lease_does_no_more_than_the_call_it_had_begun(
+    tmp_path: Path, taken_over: Callable[[Verbs], None], since: str
+) -> None:
     verbs, recorded = shop(tmp_path / "recorded"), Faults()
     ship(verbs, recorded)
-    for point in recorded.points()[1:]:  # before the first effect it holds no lease, and may wait and take it
-        verbs = shop(tmp_path / "paused")
-        driver, before = paused(verbs, point)
-        if before is None:
-            continue  # refused, so that there was no "after"
-        where = f"paused at {point}: {driver.calls[before - 1]}"
-        late = [call for call in driver.calls[before:] if call.effect is not None and call.port in TRAFFIC]
-        assert late == [], where
-        abort(verbs.world())
-        assert is_settled(verbs), where
-        assert audit(verbs.world()).breaks == ()
+    effects = [call for call in recorded.effects() if not call.subject.startswith(BY_NAME)]
+    first = next(at for at, call in enumerate(effects) if since in str(call))
+    for call in effects[first:]:
+        for when in ("before", "after"):
+            verbs = shop(tmp_path / "paused")
+            assert call.effect is not None
+            woken = paused(verbs, Fault(effect=call.effect, when=when), taken_over)
+            if woken is None:
+                continue  # refused, so that there was no "after"
+            where = f"paused {when} {call}"
+            if when == "after":
+                now = state(verbs)
+                assert {name for name in woken.keys() | now.keys() if woken.get(name) != now.get(name)} == set(), where
+            ends_well(verbs, where, may_come_back="pointer" in call.subject)
 
 
-def paused(verbs: Verbs, point: Fault) -> tuple[Faults, int | None]:
-    """The driver that was paused there, and how many calls it had made before; None when it never came there."""
-    woken: list[int] = []
+def paused(verbs: Verbs, point: Fault, taken_over: Callable[[Verbs], None]) -> Mapping[str, object] | None:
+    """What was there when the driver that was paused there woke up, and ended; None when it never came there."""
+    woken: list[Mapping[str, object]] = []
 
-    def taken_over() -> None:
+    def meanwhile() -> None:
         FakeClock.sleep(verbs.shop.clock, LONG)
-        abort(replace(verbs.world(), host="another machine"), why="the driver is gone")
-        woken.append(len(driver.calls))
+        taken_over(verbs)
+        woken.append(state(verbs))
 
-    driver = Faults(point, meanwhile=taken_over)
     with suppress(PenstockError):
-        ship(verbs, driver)
-    return driver, next(iter(woken), None)
+        ship(verbs, Faults(point, meanwhile=meanwhile))
+    return next(iter(woken), None)
+
+
+def state(verbs: Verbs) -> Mapping[str, object]:
+    """Everything that a late call could change."""
+    objects = verbs.shop.objects
+    found: dict[str, object] = {key: objects.get(key) for key in objects.list("") if not key.startswith(BY_NAME)}
+    found |= verbs.shop.parameters.values
+    found |= {name: verbs.shop.functions.aliases(f"shop-dev-{name}") for name in NAMES}
+    found |= {"live": verbs.shop.gateway.stage(verbs.shop.api, "live")}
+    found |= {"preview": verbs.shop.gateway.stage(verbs.shop.preview, "preview")}
+    return found | verbs.shop.schedules.scheduled(CONTROLLER)
+
+
+def ends_well(verbs: Verbs, where: str, *, may_come_back: bool) -> None:
+    """Whoever drives now comes to the end of it, and the next command finds whatever is left.
+
+    The pointer is a parameter, which knows no conditional writes: a late one may cost the other rollout its way, and
+    moves no traffic.
+    """
+    on_its_way, live = RolloutStore(verbs.shop.objects).under_way(), verbs.live_code()
+    if verbs.shop.schedules.scheduled(CONTROLLER):
+        said = minutes(verbs)
+        if on_its_way is not None and not said[-1].endswith("is promoted"):
+            assert may_come_back, f"{where}: {said}"
+            assert verbs.live_code() == live, f"{where}: {said}"
+    now = status(verbs.world())
+    assert is_settled(verbs) or not now.agrees or now.rollout or marked(verbs), where
+    verbs.deploy(strategy="all-at-once")  # unless that release is on its way already
+    assert is_settled(verbs), where
+    assert verbs.live_code() == verbs.code, where
+    assert status(verbs.world()).agrees, where
+    assert verbs.shop.schedules.scheduled(CONTROLLER) == {}, where
+    assert audit(verbs.world()).breaks == (), where
+
+
+@pytest.mark.parametrize("mended_by", ["the controller's last visit", "the next deploy"])
+def test_a_share_that_lands_late_is_told_and_taken_back(tmp_path: Path, mended_by: str) -> None:
+    verbs, recorded = shop(tmp_path / "recorded"), Faults()
+    ship(verbs, recorded)
+    (shift, *_) = [call.effect for call in recorded.effects() if call.method == "set_canary"]
+    assert shift is not None
+    verbs = shop(tmp_path / "paused")
+    paused(verbs, Fault(effect=shift, when="before"), another_machine_aborts)
+    assert not is_settled(verbs), "the withdrawn release has its share again"
+    assert not status(verbs.world()).ok
+    if mended_by == "the next deploy":
+        verbs.code["users"] = 1
+        verbs.deploy()
+    else:
+        assert minutes(verbs) == ["it has ended"]
+    assert is_settled(verbs)
+    assert status(verbs.world()).ok
+    assert verbs.live_code()["users"] == 1
+
+
+def marked(verbs: Verbs) -> bool:
+    return verbs.shop.parameters.get("/penstock/shop/dev/rollout") is not None
 
 
 def test_the_one_who_was_paused_is_told_who_has_it_now(tmp_path: Path) -> None:
@@ -69,13 +158,12 @@ def test_the_one_who_was_paused_is_told_who_has_it_now(tmp_path: Path) -> None:
     ship(verbs, recorded)
     (first, *_) = [call.effect for call in recorded.effects() if call.method == "set_canary"]
     assert first is not None
-    point = next(one for one in recorded.points() if one.effect == first and one.when == "after")
     verbs = shop(tmp_path / "paused")
 
     def taken_over() -> None:
         FakeClock.sleep(verbs.shop.clock, LONG)
-        abort(replace(verbs.world(), host="another machine"), why="the driver is gone")
+        another_machine_aborts(verbs)
 
     with pytest.raises(PenstockError) as told:
-        ship(verbs, Faults(point, meanwhile=taken_over))
+        ship(verbs, Faults(Fault(effect=first, when="after"), meanwhile=taken_over))
     assert told.value.exit_code == 4, told.value

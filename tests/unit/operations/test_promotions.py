@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from unit.operations.harness import TARGETS, Verbs, yes
+from unit.operations.harness import TARGETS, Verbs, write_rollout, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import Conflict
@@ -91,15 +91,14 @@ def test_who_aborts_or_rolls_back_too_late_is_told_so_or_taken_back(verbs: Verbs
     assert isinstance(clock, Busy)
     assert clock.traffic is not None
     assert verbs.deploy(confirm=yes).live
-    rollouts = RolloutStore(verbs.shop.objects)
-    ended = rollouts.read()
+    ended = RolloutStore(verbs.shop.objects).read()
     assert ended is not None
-    rollouts.save(replace(ended, outcome=None))  # its driver died behind the last move, before it wrote that down
+    left = replace(ended, outcome=None)
+    write_rollout(verbs, left)  # its driver died behind the last move, before it wrote that down
     aborted = abort(verbs.world())
     assert not aborted.changed
     assert "has all traffic already" in verbs.shop.events.of(NothingToDo)[-1].reason
-    rollouts = RolloutStore(verbs.shop.objects)
-    rollouts.save(replace(ended, outcome=None))
+    write_rollout(verbs, left)
     assert rollback(verbs.world()).release == stable
     assert verbs.live_code()["users"] == 1
 

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.model.errors import Conflict, Locked
+from penstock.model.errors import Busy, Conflict, Locked
+from penstock.model.ledger import machine
+from penstock.operations.session import heartbeat
 from penstock.operations.store import HeldLease, LeaseStore
 from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL, Asking, Held, Take, decide, released
 from penstock.testing import FakeClock, FakeObjectStore
@@ -152,6 +154,81 @@ def test_a_dead_process_of_this_machine_is_succeeded_at_once() -> None:
     held = machine.bob(host="laptop")
     assert held.over is not None
     assert held.over.holder == "alice"
+
+
+def test_a_machine_of_the_same_name_does_not_take_a_holder_for_dead_whose_process_it_cannot_see() -> None:
+    machines = Machine()
+    runner, clone = machine("runner", "one boot"), machine("runner", "another boot")
+    held = machines.store(runner).acquire(holder="alice", pid=7, run="a", purpose="deploy")
+    machines.alive.clear()
+    assert machines.store(runner).is_dead(held.lease)
+    assert not machines.store(clone).is_dead(held.lease)
+    with pytest.raises(Locked, match=r"alice on runner \(process 7\)"):
+        machines.bob(host=clone)
+
+
+class Stumbling(FakeObjectStore):
+    """A bucket whose next answers are lost, before or behind the write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost: list[str] = []
+
+    def put_if_match(self, key: str, body: bytes, etag: str) -> str:
+        how = self.lost.pop(0) if self.lost else "well"
+        if how == "before":
+            raise Busy("503 Slow Down", where=key)
+        found = super().put_if_match(key, body, etag)
+        if how == "behind":
+            raise Busy("Read timeout", where=key)
+        return found
+
+
+class Beats(threading.Event):
+    """So many heartbeats, one after the other, with nothing but time in between."""
+
+    def __init__(self, clock: FakeClock, count: int) -> None:
+        super().__init__()
+        self.clock, self.left = clock, count
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.clock.advance(timeout or 0.0)
+        self.left -= 1
+        return self.left < 0
+
+
+@pytest.mark.parametrize("how", ["before", "behind"])
+def test_a_bucket_that_stumbles_once_costs_a_working_command_nothing(how: str) -> None:
+    machine = Machine()
+    machine.objects = bucket = Stumbling()
+    alice = machine.alice()
+    bucket.lost = [how]
+    heartbeat(alice, Beats(machine.clock, 40))
+    with pytest.raises(Locked):
+        machine.bob()
+    alice.check()
+
+
+def test_an_answer_that_was_lost_does_not_leave_the_lease_behind() -> None:
+    machine = Machine()
+    machine.objects = bucket = Stumbling()
+    alice = machine.alice()
+    machine.clock.advance(TTL / 2 + 1)
+    bucket.lost = ["behind"]
+    with pytest.raises(Busy):
+        alice.keep()
+    alice.give_back()
+    assert machine.bob().over is None
+
+
+def test_the_heart_stops_when_somebody_else_has_the_lease() -> None:
+    machine = Machine()
+    alice = machine.alice()
+    machine.clock.advance(TTL + CALL_TIMEOUT + MARGIN)
+    machine.bob()
+    beats = Beats(machine.clock, 40)
+    heartbeat(alice, beats)
+    assert beats.left == 39
 
 
 def test_a_patient_successor_waits_for_expiry_calls_and_margin() -> None:

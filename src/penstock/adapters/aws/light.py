@@ -11,7 +11,7 @@ import json
 import re
 import time
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from penstock.adapters.aws.sigv4 import UNRESERVED, Signer
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 5.0
 """Seconds."""
+PAGE = 500
+"""REST APIs in one answer, at most (API Gateway, "GetRestApis")."""
 OK = 200
 BAD_REQUEST = 400
 NOT_FOUND = 404
@@ -74,6 +76,17 @@ class LightAws:
             return status == OK
         raise Unclear(status)
 
+    def rest_apis(self) -> Mapping[str, str]:
+        """The names of all REST APIs by their ids, where one page holds them all."""
+        found = self._json(f"/restapis?limit={PAGE}")
+        if found is None or "position" in found:
+            raise Unclear("more than a page")
+        return {api["id"]: api.get("name", "") for api in found.get("item", [])}
+
+    def stage(self, api: str, stage: str) -> Mapping[str, Any] | None:
+        """A stage as GetStage tells it, or None."""
+        return self._json(f"/restapis/{api}/stages/{stage}")
+
     def caller(self) -> tuple[str, str]:
         """The STS caller's ARN and account."""
         headers = {"content-type": "application/x-www-form-urlencoded"}
@@ -82,6 +95,15 @@ class LightAws:
         arn, account = re.search(r"<Arn>([^<]+)</Arn>", text), re.search(r"<Account>(\d{12})</Account>", text)
         if status == OK and arn and account:
             return arn[1], account[1]
+        raise Unclear(status)
+
+    def _json(self, path: str) -> Mapping[str, Any] | None:
+        status, _, body = self._exchange("GET", path, "apigateway", {"accept": "application/json"}, b"")
+        if status == OK:
+            found: Mapping[str, Any] = json.loads(body)
+            return found
+        if status == NOT_FOUND and b"NotFoundException" in body:
+            return None
         raise Unclear(status)
 
     def _exchange(

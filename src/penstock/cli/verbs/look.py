@@ -157,7 +157,7 @@ def _show(settings: Settings, found: Status) -> None:
             name = found.environment
             talk(f"! {slot.release} waits in {slot.slot}: penstock switch -e {name}, or penstock abort -e {name}")
     if not found.agrees:
-        talk("! the live stage does not serve what the pointer says; the next deploy, switch or rollback repairs it")
+        talk("! the live stage serves something else than the pointer says; the next deploy or rollback repairs it")
     table(
         settings,
         [
