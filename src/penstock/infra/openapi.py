@@ -38,6 +38,19 @@ def api_digest(workspace: Workspace) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def route_digests(workspace: Workspace) -> dict[str, str]:
+    """SHA-256, hex, of what the document says of each function with routes, by its key; what it says of all counts."""
+    document = api_document(workspace)
+    frame = {name: value for name, value in document.items() if name != "paths"}
+    found = {}
+    for function in workspace.functions:
+        own = [[str(route), document["paths"][route.path][_verb(route)]] for route in sorted(function.routes, key=str)]
+        if own:
+            text = json.dumps([frame, own], sort_keys=True, separators=(",", ":"))
+            found[function.key] = hashlib.sha256(text.encode()).hexdigest()
+    return found
+
+
 def resource_count(workspace: Workspace) -> int:
     """How many of API Gateway's resources the document makes: one for every path segment, and the root."""
     nodes: set[tuple[str, ...]] = {()}

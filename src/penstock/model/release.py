@@ -56,9 +56,9 @@ class Release:
     author: str
     created: str
     """ISO 8601, UTC."""
-    routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """`GET /users/{id}` of each function, sorted: tells whose routes changed where `api` did. Empty in releases that
-    an older Penstock made."""
+    routes: Mapping[str, str] = field(default_factory=dict)
+    """What the document says of each function with routes, by digest: tells whose routes changed where `api` did. Empty
+    in releases that an older Penstock made."""
 
     @property
     def id(self) -> str:
@@ -80,7 +80,7 @@ class Release:
         changed = {key for key, function in self.functions.items() if before.functions.get(key) != function}
         if self.api == before.api:
             return frozenset(changed)
-        rerouted = {key for key in self.functions if self.routes.get(key, ()) != before.routes.get(key, ())}
+        rerouted = {key for key in self.functions if self.routes.get(key) != before.routes.get(key)}
         return frozenset(changed | rerouted if rerouted and before.routes else self.functions)
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class Release:
             commit=data["commit"],
             author=data["author"],
             created=data["created"],
-            routes={key: tuple(routes) for key, routes in data.get("routes", {}).items()},
+            routes=data.get("routes", {}),
         )
 
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import CameBack
+from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
 from penstock.operations.engine import reach
@@ -40,7 +40,8 @@ def abort(world: World, *, why: str = "") -> Aborted:
     require_deployed(world)
     rollout = RolloutStore(world.objects).under_way()
     if rollout is not None and is_driven(world):
-        with suppress(CameBack):  # its driver has let go meanwhile, and we took it back: as was asked
+        # Its driver has let go meanwhile, and we took it back: as was asked.
+        with suppress(CameBack, Inconclusive, Refused):
             if tell(world, "abort", why=why).outcome == "promoted":
                 return _too_late(world, rollout.release)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.infra.digest import config_digest
 from penstock.infra.grants import grants
-from penstock.infra.openapi import api_digest
+from penstock.infra.openapi import api_digest, route_digests
 from penstock.model.errors import Refused, UsageError
 from penstock.model.release import FunctionRelease, Release
 from penstock.operations.steps import timestamp
@@ -48,7 +48,7 @@ def assemble(world: World, artifacts: Iterable[Artifact]) -> Release:
         commit=world.origin.commit + ("+changes" if world.origin.dirty else ""),
         author="",
         created=timestamp(world),
-        routes=routes_of(workspace),
+        routes=route_digests(workspace),
     )
 
 
@@ -120,11 +120,6 @@ def _mixed_grants(
                     found.setdefault(function.service, {})[json.dumps(statement, sort_keys=True)] = statement
                 found.setdefault(function.service, {})
     return {service: tuple(statements.values()) for service, statements in sorted(found.items())}
-
-
-def routes_of(workspace: Workspace) -> dict[str, tuple[str, ...]]:
-    """The routes of every function that has some, by its key."""
-    return {f.key: tuple(sorted(str(route) for route in f.routes)) for f in workspace.functions if f.routes}
 
 
 def grants_of(workspace: Workspace) -> dict[str, tuple[Mapping[str, object], ...]]:

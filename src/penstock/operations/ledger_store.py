@@ -80,8 +80,12 @@ class LedgerStore:
         return tuple(self._entry(number) for number in range(max(head.number - count, 0) + 1, head.number + 1))
 
     def close(self) -> None:
-        """Write down where the chain ends; what is appended after that is covered by the next run's head."""
-        if self._head is not None:
+        """Write down where the chain ends; what is appended after that is covered by the next run's head.
+
+        A run that lost its lease leaves what a later one has written.
+        """
+        written = self._written_head()
+        if self._head is not None and (written is None or written.number < self._head.number):
             self._objects.put(HEAD, json.dumps(asdict(self._head), sort_keys=True).encode())
 
     def _write(self, entry: LedgerEntry) -> bool:

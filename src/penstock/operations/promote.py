@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from penstock.build.units import units
 from penstock.infra.digest import config_digest
-from penstock.infra.openapi import api_digest
+from penstock.infra.openapi import api_digest, route_digests
 from penstock.model.errors import NotFound, Refused
 from penstock.model.release import FunctionRelease, Pointer, Release
 from penstock.operations.artifacts import artifact_key, put_statement
-from penstock.operations.assemble import grants_of, promoted_from, routes_of
+from penstock.operations.assemble import grants_of, promoted_from
 from penstock.operations.provenance import check, sbom_key, sign, statement_key
 from penstock.operations.steps import note, step, timestamp
 from penstock.operations.store import ReleaseStore
@@ -72,7 +72,7 @@ def release_from(world: World, source: World, targets: Mapping[str, Target]) -> 
         commit=found.commit,
         author="",
         created=timestamp(world),
-        routes=routes_of(workspace),
+        routes=route_digests(workspace),
     )
     return promoted_from(found, shape, base)
 

@@ -35,6 +35,7 @@ from penstock.rollout.gates import gates_of
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.minutes import first_due, old_enough, to_judge
 from penstock.rollout.state import Ask, Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
+from penstock.rollout.strategies import is_weighted
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from penstock.operations.measure import Measures
     from penstock.operations.session import Session
     from penstock.operations.world import World
-    from penstock.rollout.state import Action
+    from penstock.rollout.state import Action, Order
     from penstock.rollout.strategies import Step
     from penstock.rollout.webhooks import Reply
 
@@ -155,7 +156,8 @@ def drive(
     """Walk to the end; the rollout as it is then. Without `waits` only until nothing is to be done for a moment.
 
     Raises CameBack when the candidate was found bad and traffic is back, Inconclusive when nobody could tell in time
-    and it is back, too. Ctrl-C takes traffic back before it is passed on; a second one leaves everything as it is.
+    and it is back, too, Refused when it was turned down before it had any. Ctrl-C takes traffic back before it is passed
+    on; a second one leaves everything as it is.
     """
     store = RolloutStore(world.objects)
     try:
@@ -183,7 +185,8 @@ def drive(
     if rollout.outcome == "reverted":
         follow(world)
         ended = ended_badly(rollout)
-        tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
+        if rollout.weight:
+            tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
         call_off(world, rollout.id, session)
         raise ended
     if rollout.outcome is not None:
@@ -216,8 +219,8 @@ class _Driver:
     asks: bool = False
     is_live: bool = False
     """Whether this driver has moved all traffic, and looked."""
-    booked: set[str] = field(default_factory=set)
-    """Orders that are in the ledger."""
+    pending: dict[str, Order] = field(default_factory=dict)
+    """Orders that were read and are not in the ledger yet, by their ids."""
     began: float = 0.0
     """When this driver began, by the clock's `monotonic`."""
     _seen: Observation | None = None
@@ -230,12 +233,13 @@ class _Driver:
             if rollout.outcome is None:
                 seen = _look(self.world, self.store, rollout, measures)
                 self._seen = replace(seen, checked=self.checked, replies=self.replies)
+                self.pending |= {order.id: order for order in self._seen.orders}
                 rollout, action = advance(rollout, self._seen)
             if rollout.outcome == "promoted" and not self.is_live:
                 self._finish()
             if rollout.outcome is not None:
                 unmark(self.world, self.session)
-            self._book(rollout)
+            self._book(rollout.release)
             self.store.save(rollout, self.session)
             if self._seen is not None:
                 tell_news(self.world, self.session, self.told, rollout, self._seen)
@@ -260,14 +264,11 @@ class _Driver:
             return self._refused(rollout, fault)
         return rollout
 
-    def _book(self, rollout: Rollout) -> None:
+    def _book(self, release: str) -> None:
         """Who ordered what and why, in the ledger before it is obeyed: an order that is taken up is not read again."""
-        for order in self._seen.orders if self._seen is not None else ():
-            if order.id in rollout.orders and order.id not in self.booked:
-                self.session.record(
-                    "order", {"release": rollout.release, "verb": order.verb, "by": order.by, "why": order.why}
-                )
-                self.booked.add(order.id)
+        for order in tuple(self.pending.values()):
+            self.session.record("order", {"release": release, "verb": order.verb, "by": order.by, "why": order.why})
+            del self.pending[order.id]
 
     def _is_spent(self) -> bool:
         """Whether a visit has lasted so long that a webhook's answer might be too much for it."""
@@ -337,7 +338,8 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
     except RemoteFault as fault:
         warn(world, f"the last hour cannot be read: {fault.what}")
         return rollout
-    tell_unjudged(world, measures, frozenset(rollout.changed))
+    if is_weighted(rollout.steps):
+        tell_unjudged(world, measures, frozenset(rollout.changed))
     said = foretell(before, rollout.changed, rollout.steps, rollout.rules, rollout.policy)
     if said:
         note(world, f"forecast: {said}")

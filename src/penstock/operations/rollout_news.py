@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import CameBack, Inconclusive
+from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.release.share import UNEVEN
 from penstock.rollout.advance import judgement_of
@@ -83,17 +83,19 @@ def _has_passed(rollout: Rollout) -> bool:
     return any(isinstance(step, Bake) for step in done) and not any(isinstance(step, Bake) for step in left)
 
 
-def ended_badly(rollout: Rollout) -> CameBack | Inconclusive:
-    """The error that ends a command whose release went back; Inconclusive when only nobody could tell in time."""
-    name = rollout.environment
+def ended_badly(rollout: Rollout) -> CameBack | Inconclusive | Refused:
+    """The error that ends a command whose release went back.
+
+    Inconclusive when only nobody could tell in time; Refused when it was turned down before it had any traffic.
+    """
+    name, release, why = rollout.environment, rollout.release, rollout.reverting
+    if rollout.weight:
+        what = f"release {release} went back: {why}; all traffic is on {rollout.stable}"
+    else:
+        what = f"release {release} got no traffic: {why}; all of it stays on {rollout.stable}"
     if rollout.inconclusive:
-        return Inconclusive(
-            f"release {rollout.release} was {rollout.reverting}; all traffic is back on {rollout.stable}",
-            where=name,
-            hint="give it more traffic, more weight or more time, or promote it yourself: penstock promote",
-        )
-    return CameBack(
-        f"release {rollout.release} went back: {rollout.reverting}; all traffic is on {rollout.stable}",
-        where=name,
-        hint="mend the code and deploy again",
-    )
+        hint = "give it more traffic, more weight or more time, or promote it yourself: penstock promote"
+        return Inconclusive(what, where=name, hint=hint)
+    if not rollout.weight:
+        return Refused(what, where=name, hint=f"penstock audit -e {name} tells who said so; then deploy again")
+    return CameBack(what, where=name, hint="mend the code and deploy again")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import CameBack, Inconclusive, Locked
+from penstock.model.errors import CameBack, Inconclusive, Locked, Refused
 from penstock.operations.orders import is_driven
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_store import RolloutStore
@@ -32,7 +32,7 @@ def tick(world: World, rollout: str) -> str:
         return _visit(world, rollout)
     except Locked as locked:
         return f"not yet: {locked.what}"
-    except (CameBack, Inconclusive) as back:
+    except (CameBack, Inconclusive, Refused) as back:
         return back.what.partition("\n")[0]
 
 

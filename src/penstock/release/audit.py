@@ -82,6 +82,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
         if entry.kind == "traffic-moved":
             release, previous = str(entry.data["release"]), str(entry.data.get("previous") or "")
             if entry.data.get("why") == PROMOTION:
+                leaving = ""
                 promoted += 1
                 had.setdefault(release, at)
             elif previous in had:
@@ -89,12 +90,14 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
                 restored.append(at - had.pop(previous))
         elif entry.kind == "rollout" and "of the traffic" in str(entry.data["what"]):
             had.setdefault(str(entry.data["release"]), at)
+            leaving = ""
         elif _goes_back(entry):
             leaving = str(entry.data["release"])
         elif leaving in had and _is_back(entry):
             went_back += 1
             promoted += 1  # it was put before users, if only before some
             restored.append(at - had.pop(leaving))
+            leaving = ""
     span = (_seconds(ordered[-1].at) - _seconds(ordered[0].at)) / DAY if ordered else 0.0
     return Figures(
         days=round(span, 2),

@@ -13,7 +13,7 @@ from unit.operations.harness import Verbs, yes
 from unit.operations.test_controller import in_the_account, minutes
 from unit.operations.traffic import Busy, Traffic
 
-from penstock.model.errors import AccessDenied, CameBack, Inconclusive, RemoteFault
+from penstock.model.errors import AccessDenied, CameBack, Inconclusive, Refused, RemoteFault
 from penstock.model.errors import Busy as Throttled
 from penstock.model.events import Note, PlanReady, RolloutJudged, RolloutMoved
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
@@ -218,7 +218,7 @@ def test_secrets_are_in_the_request_and_nowhere_else(verbs: Verbs) -> None:
     escaped = TOKEN.replace("t", "\\u0074")
     echo = f'{{"status": "fail", "reason": "I was sent {escaped} and {KEY}"}}'
     verbs.shop.webhooks.answer = lambda _: answered(409, echo)
-    with pytest.raises(CameBack) as caught:
+    with pytest.raises(Refused) as caught:
         verbs.deploy(confirm=yes)
     assert "I was sent *** and ***" in str(caught.value)
     for value in (TOKEN, "s3cr3t", KEY, "hook?t=1"):

@@ -9,9 +9,10 @@ import pytest
 from unit.operations.harness import Verbs, write_rollout, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
-from penstock.model.errors import CameBack, RemoteFault
+from penstock.model.errors import Busy as Busy503
+from penstock.model.errors import CameBack, Refused, RemoteFault
 from penstock.model.events import Note, Recovered
-from penstock.model.rollouts import RolloutPolicy
+from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.holder import leases_of
@@ -20,7 +21,7 @@ from penstock.operations.orders import PATIENCE, tell
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.switch import rollback
 from penstock.operations.tick import tick
-from penstock.testing import FakeIdentity
+from penstock.testing import FakeIdentity, FakeObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +78,7 @@ def test_who_promotes_what_goes_back_meanwhile_is_told_as_the_driver_is(verbs: V
     def finds_it_bad(_seconds: float) -> None:
         rollout = RolloutStore(verbs.shop.objects).under_way()
         if rollout is not None:
-            gone_back = replace(rollout, reverting="users: 9 of 9 canary calls failed").ended("reverted")
+            gone_back = replace(rollout, weight=50, reverting="users: 9 of 9 canary calls failed").ended("reverted")
             write_rollout(verbs, gone_back)
 
     world, _ = driven(verbs, finds_it_bad)
@@ -132,6 +133,54 @@ def test_the_ledger_tells_every_order_once_with_who_and_why(verbs: Verbs) -> Non
     told = [(entry.data["verb"], entry.data["by"], entry.data["why"]) for entry in entries if entry.kind == "order"]
     assert told == [("pause", BOB, "lunch"), ("resume", ALICE, "")]
     assert audit(verbs.world()).runs[-1].orders == (f"pause by {BOB}: lunch", f"resume by {ALICE}")
+
+
+def test_an_order_is_told_also_when_the_ledger_refused_it_at_first(verbs: Verbs) -> None:
+    class Stumbling(FakeObjectStore):
+        """Refuses the first write of an order's entry."""
+
+        stumbles = 1
+
+        def put_if_absent(self, key: str, body: bytes) -> str:
+            if b'"kind":"order"' in body and self.stumbles:
+                self.stumbles -= 1
+                raise Busy503("SlowDown: reduce your request rate", where=key)
+            return super().put_if_absent(key, body)
+
+    verbs.deploy(confirm=yes, detach=True)
+    objects = Stumbling()
+    for key in verbs.shop.objects.list(""):
+        stored = verbs.shop.objects.get(key)
+        assert stored is not None
+        objects.put(key, stored.body)
+    verbs.shop.objects = objects
+    tell(verbs.world(), "promote", why="I know")
+    assert objects.stumbles == 0
+    entries = LedgerStore(objects, clock=verbs.shop.clock, actor="", run="").entries()
+    assert [entry.data["why"] for entry in entries if entry.kind == "order"] == ["I know"]
+
+
+def test_who_turns_a_release_down_before_it_had_traffic_refuses_it(verbs: Verbs) -> None:
+    steps = (
+        PlannedStep(kind="approve", people=1),
+        PlannedStep(kind="weight", percent=50),
+        PlannedStep(kind="bake", seconds=120.0),
+    )
+    verbs.workspace = with_rollout(verbs, RolloutPolicy(strategy="custom", steps=steps))
+
+    def no() -> None:
+        store = RolloutStore(verbs.shop.objects)
+        rollout = store.under_way()
+        if rollout is not None and not store.orders(rollout):
+            store.order(rollout, "abort", by=BOB, why="not on a Friday", at=0.0)
+
+    clock = verbs.shop.clock
+    assert isinstance(clock, Busy)
+    assert clock.traffic is not None
+    clock.traffic.meanwhile = no
+    with pytest.raises(Refused, match=r"got no traffic: aborted by .*bob: not on a Friday; all of it stays on"):
+        verbs.deploy(confirm=yes)
+    assert verbs.live_code()["users"] == 1
 
 
 @pytest.mark.parametrize("verb", [abort, rollback])

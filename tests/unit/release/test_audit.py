@@ -113,6 +113,18 @@ def test_a_share_of_the_traffic_that_somebody_else_takes_back_counts_as_gone_bac
     assert (found.promotions, found.failed_share, found.restore_seconds) == (1, 1.0, 301.0)
 
 
+def test_a_release_that_went_back_and_is_promoted_later_counts_once_for_each() -> None:
+    again: tuple[Said, ...] = (
+        ("30:00", "6", "began", {"purpose": "deploy release three"}),
+        ("30:10", "6", "rollout", {"release": "three", "what": "10 % of the traffic goes to it", "weight": 10}),
+        ("30:11", "6", "effect", {"intent": 1, "done": 1, "outcomes": []}),
+        ("35:00", "6", "traffic-moved", moved("three", "one", "promotion")),
+        ("35:01", "6", "effect", {"intent": 2, "done": 1, "outcomes": []}),
+    )
+    found = figures(chain(*JUDGED, *again))
+    assert (found.promotions, found.failed_share) == (2, 0.5)
+
+
 def test_an_empty_ledger_has_no_figures() -> None:
     found = figures([])
     assert (found.promotions, found.failed_share, found.restore_seconds) == (0, None, None)

@@ -34,6 +34,8 @@ PAUSES = (0.2, 0.5, 1.0, 2.0)
 """Seconds between two questions whether it is complete; the last one again and again."""
 UNDER_WAY = frozenset({"Scheduled", "Running"})
 WHEN = "bin(1m)"
+NEEDED = frozenset({WHEN, "route", "canary", "hundreds", "requests"})
+"""What every row of an answer has."""
 
 
 def answered(session: AwsSession, group: str, routes: Sequence[str], *, start: int, end: int) -> Sequence[Answered]:
@@ -55,6 +57,10 @@ def answered(session: AwsSession, group: str, routes: Sequence[str], *, start: i
     calls: Counter[tuple[str, bool, int]] = Counter()
     errors: Counter[tuple[str, bool, int]] = Counter()
     for row in rows:
+        if missing := NEEDED - row.keys():
+            raise RemoteFault(
+                f"Logs Insights answers without {', '.join(sorted(missing))}", where=f"logs:StartQuery {group}"
+            )
         minute = int(datetime.strptime(row[WHEN], "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC).timestamp())
         key, count = (row["route"], row["canary"] == "true", minute), int(float(row["requests"]))
         if row["route"] in wanted and start <= minute < end:
