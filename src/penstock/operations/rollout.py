@@ -156,8 +156,8 @@ def drive(
     """Walk to the end; the rollout as it is then. Without `waits` only until nothing is to be done for a moment.
 
     Raises CameBack when the candidate was found bad and traffic is back, Inconclusive when nobody could tell in time
-    and it is back, too, Refused when it was turned down before it had any. Ctrl-C takes traffic back before it is passed
-    on; a second one leaves everything as it is.
+    and it is back, too, Refused when it was turned down before it had any. Ctrl-C takes traffic back before it is
+    passed on; a second one leaves everything as it is.
     """
     store = RolloutStore(world.objects)
     try:
