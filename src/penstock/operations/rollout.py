@@ -367,6 +367,8 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
             world.traffic_clock.sleep(seconds)
         case Check():
             return (rollout.at, _check(world, rollout))
+        case Shift(percent=0):  # before its first share somebody else gave it one
+            reach(session, Settled(), names)
         case Shift(percent=percent):
             warm(world)
             reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
