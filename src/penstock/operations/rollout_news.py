@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def tell_news(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:
     """What is new, to those who watch and to the ledger."""
     judgement = judgement_of(now)
-    if seen.until > before.judged or _have_gates_news(before, now):
+    is_open = before.reverting is None and now.outcome is None  # what is decided is not judged any more
+    if is_open and (seen.until > before.judged or _have_gates_news(before, now)):
         world.events.emit(
             RolloutJudged(
                 release=now.release,
