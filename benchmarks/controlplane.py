@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from penstock.model.release import FunctionRelease, Pointer, Release, SlotState
 from penstock.model.workspace import Environment, Workspace
-from penstock.operations.engine import bring_back, glance, reach
+from penstock.operations.engine import bring_back, reach
+from penstock.operations.looks import Looks
 from penstock.operations.session import exclusive
 from penstock.operations.world import Origin, World
 from penstock.release.observed import deployment_description, version_description
@@ -194,10 +195,17 @@ def moves(services: int) -> list[Move]:
     """What each move of traffic takes in an environment of so many services."""
     place = Place(services)
     shared = Shared(release=place.two, percent=10, callers=place.callers)
+    driver: list[Looks] = []
+
+    def look(world: World, _session: Session) -> int:
+        driver[:] = driver or [Looks(world)]
+        return driver[0].weight(place.two.id, place.callers)
+
     sharing = place.counted(
         {
-            "a look at a rollout": lambda world, _session: glance(world, place.callers),
             "a share of 10 %": lambda _world, session: reach(session, shared, place.names),
+            "the look behind a move": look,
+            "each look in between": look,
             "from verdict to all HTTP traffic back": lambda world, session: bring_back(world, session, ()),
             "then that of event sources": lambda world, session: bring_back(world, session, place.callers),
         }

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import random
 import signal
 import threading
 import time
@@ -19,7 +20,7 @@ from journeys.leaks import holds, log_lines, objects_with
 from journeys.shop import keep, until, well
 from journeys.test_secrets import value_of
 from journeys.traffic import Client
-from journeys.trouble import APP, ROUTE, mark, marked
+from journeys.trouble import APP, ROUTE, Watch, mark, marked, unsettled
 
 if TYPE_CHECKING:
     import subprocess
@@ -70,6 +71,27 @@ headers = {{ Authorization = {{ secret = "notification_token" }} }}
 secret = "notification_token"
 """
 WORKER = "services/notification_service/src/notifications/worker.py"
+MAILER = "services/notification_service/src/notifications/mailer.py"
+MAILS = """
+[functions.mailer]
+handler = "notifications.mailer.handler"
+verify = "events/verify.json"
+[[functions.mailer.on]]
+queue = "outbox"
+batch = 1
+[queues.outbox]
+"""
+MAILING = '''"""Sends what waits in the outbox, and says who did."""
+
+RELEASE = "old"
+
+
+def handler(event, _context):
+    for record in event.get("Records", ()):
+        print(f"{RELEASE} mailer sent {record['body']}")
+    return {}
+'''
+ORDERS = "services/order_service/src/orders/app.py"
 HOOK = '    """Answer one request of API Gateway."""\n'
 INCIDENT = (
     "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
@@ -88,11 +110,13 @@ calls may fail where a quarter does, and then an alarm is as right as the judge.
 
 @pytest.fixture(scope="module")
 def kept_canary(baseline: Baseline) -> Path:
-    """The files after dev was told to ship by a canary, which takes an access log."""
+    """The files after dev was told to ship by a canary, which takes an access log; with a queue and its consumer."""
     shop = baseline.shop
     shop.restore(baseline.kept, SNAPSHOT)
     shop.append("penstock.toml", CANARY)
-    well(shop.deploy())
+    shop.append("services/notification_service/service.toml", MAILS)
+    (shop.root / MAILER).write_text(MAILING)
+    well(shop.deploy("--strategy", "all-at-once"))
     well(shop.run("local", "snapshot", "canary"))
     kept = baseline.kept.with_name("kept-canary")
     keep(shop.root, kept)
@@ -125,6 +149,20 @@ def weight(shop: Shop) -> float:
 def consumers(shop: Shop) -> Any:
     """The alias through which the stream reaches the worker."""
     return shop.client("lambda").get_alias(FunctionName="shop-dev-notification_service-worker", Name="live")
+
+
+def sent(shop: Shop, *texts: str) -> None:
+    """Messages for the mailer."""
+    queues = shop.client("sqs")
+    (url,) = (url for url in queues.list_queues()["QueueUrls"] if url.endswith("outbox"))
+    for text in texts:
+        queues.send_message(QueueUrl=url, MessageBody=text)
+
+
+def mailed(shop: Shop, text: str) -> list[str]:
+    """Which releases have sent the messages that begin so."""
+    lines = [line for line in log_lines(shop, "dev") if f"mailer sent {text}" in line]
+    return [line.split(" mailer sent ")[0].split()[-1] for line in lines]
 
 
 def bucket_of(shop: Shop) -> str:
@@ -198,6 +236,20 @@ def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(
     assert quick.plan_status() == 0
 
 
+def test_one_call_of_twenty_that_fails_is_found_at_a_tenth_of_the_traffic(quick: Shop) -> None:
+    quick.edit("penstock.toml", "weights = [50]", "weights = [10]")
+    quick.edit("penstock.toml", "margin = 0.05", "margin = 0.01")
+    quick.edit(ORDERS, HOOK, HOOK + FAILING.format(share=0.05))
+    before = quick.live_release()
+    with Client(quick, {"/orders/none": 404}, rate=60) as customers:
+        ended = quick.deploy()
+    assert ended.status == CAME_BACK, ended
+    assert "order_service" in ended.stderr
+    assert 0 < len(customers.failed) < len(customers.asked) / 50
+    assert (weight(quick), quick.live_release()) == (0, before)
+    assert quick.plan_status() == 0
+
+
 def test_a_release_that_is_a_third_slower_comes_back_by_itself(quick: Shop) -> None:
     quick.edit(APP, HOOK, HOOK + "    __import__('time').sleep(0.06)\n")
     well(quick.deploy("--strategy", "all-at-once"))
@@ -251,6 +303,7 @@ def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_a
 def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> None:
     mark(quick, "new")
     quick.append(WORKER, "\n# another worker\n")
+    quick.edit(MAILER, '"old"', '"new"')
     before = consumers(quick)
     driver = under_way(quick)
     until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=30)
@@ -258,6 +311,8 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     assert during["FunctionVersion"] == before["FunctionVersion"]
     (shared,) = during["RoutingConfig"]["AdditionalVersionWeights"].items()
     assert shared[1] == 0.5, "as HTTP does"
+    sent(quick, *(f"during {number}" for number in range(30)))
+    until(lambda: set(mailed(quick, "during")) == {"old", "new"}, "both consume the queue", within=30)
     assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of a canary"
     by_hand = quick.terraform("plan", "-input=false", "-var", "slot=production")
     assert by_hand.status == 1
@@ -271,6 +326,9 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     assert marked(quick) == "new"
     after = consumers(quick)
     assert (after["FunctionVersion"], "RoutingConfig" in after) == (shared[0], False)
+    sent(quick, *(f"after {number}" for number in range(10)))
+    until(lambda: len(mailed(quick, "after")) >= 10, "the queue is empty", within=30)
+    assert set(mailed(quick, "after")) == {"new"}
     assert [entry["what"] for entry in ledger(quick)][-1].endswith("seen enough")
     assert quick.terraform("plan", "-input=false", "-var", "slot=production").status == 0
     assert quick.plan_status() == 0
@@ -306,13 +364,58 @@ def test_a_canary_whose_driver_was_killed_is_gone_on_with_by_the_same_command(qu
     assert (weight(quick), marked(quick)) == (0, "new")
 
 
-def test_a_canary_whose_driver_was_killed_goes_back_when_it_is_aborted(quick: Shop) -> None:
+@pytest.mark.parametrize(
+    ("command", "answers"),
+    [(("rollback", "-e", "dev"), ""), (("deploy", "-e", "dev", "--strategy", "all-at-once"), "newer")],
+)
+def test_a_canary_whose_driver_was_killed_goes_back_when_something_else_is_wanted(
+    quick: Shop, command: tuple[str, ...], answers: str
+) -> None:
     mark(quick, "new")
     driver = under_way(quick)
     os.kill(driver.pid, signal.SIGKILL)
     status(driver)
-    well(quick.run("abort", "-e", "dev"))
-    assert (weight(quick), marked(quick)) == (0, "")
+    mark(quick, "newer")
+    well(quick.run(*command))
+    assert (weight(quick), marked(quick)) == (0, answers)
+    assert quick.plan_status() == 0
+
+
+def test_a_rollback_takes_the_traffic_back_from_the_process_that_drives(quick: Shop) -> None:
+    before = quick.live_release()
+    mark(quick, "new")
+    driver = under_way(quick)
+    well(quick.run("rollback", "-e", "dev"))
+    assert status(driver) == CAME_BACK
+    assert (weight(quick), marked(quick), quick.live_release()) == (0, "", before)
+    assert quick.plan_status() == 0
+
+
+def test_a_canary_killed_at_any_effect_serves_whole_releases_only_until_it_is_brought_back(
+    quick: Shop, tmp_path: Path
+) -> None:
+    record = tmp_path / "effects.jsonl"
+    mark(quick, "recorded")
+    driver = quick.start("deploy", "-e", "dev", env={"PENSTOCK_TESTING_RECORD": str(record)})
+    until(lambda: weight(quick) == 50 or driver.poll() is not None, "the canary gets its share", within=60)
+    effects = record.read_text().splitlines()
+    well(quick.run("rollback", "-e", "dev"))
+    assert status(driver) == CAME_BACK
+    (share,) = (number for number, effect in enumerate(effects) if "Gateway.set_canary" in effect)
+    others = [f"{number}:{when}" for number in range(share) for when in ("before", "after")]
+    problems = []
+    for number, point in enumerate((*random.sample(others, 2), f"{share}:before", f"{share}:after")):
+        mark(quick, f"killed-{number}")
+        with Watch(quick) as watch, Client(quick, rate=2) as customers:
+            killed = quick.deploy(env={"PENSTOCK_TESTING_FAULT": point})
+            time.sleep(1)
+            well(quick.run("abort", "-e", "dev"))
+        problems += [f"{point}: {killed}"] if killed.status != -signal.SIGKILL else []
+        problems += [f"{point}: {seen}" for seen in set(watch.answers) - {"", f"killed-{number}"}]
+        problems += [f"{point}: {failed}" for failed in customers.failed]
+        problems += [f"{point}: {what}" for what in unsettled(quick, "")]
+    assert problems == []
+    assert quick.plan_status() == 0
 
 
 def test_a_driver_that_stood_still_past_its_lease_moves_nothing_when_it_wakes_up(quick: Shop) -> None:

@@ -21,6 +21,7 @@ from penstock.release.reconcile import Settled, reconcile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.operations.pace import Pace
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.release.effects import Effect
@@ -46,14 +47,18 @@ def observe(world: World, functions: Iterable[str]) -> Observed:
         )
 
 
-def glance(world: World, functions: Iterable[str]) -> Observed:
+def glance(world: World, functions: Iterable[str], pace: Pace | None = None) -> Observed:
     """Only what tells how traffic is shared: pointer, the live stage, and the aliases of these functions.
 
     Asked every few seconds during a rollout, so it takes two calls to API Gateway, which allows ten a second, and one
-    to Lambda for each function.
+    to Lambda for each function, at this pace if there is one.
     """
     api = world.gateway.find(world.workspace.api_name)
-    aliases = {name: world.functions.aliases(name) for name in sorted(set(functions))}
+    aliases = {}
+    for name in sorted(set(functions)):
+        if pace is not None:
+            pace.wait(1)
+        aliases[name] = world.functions.aliases(name)
     return Observed(
         pointer_name=pointer_name(world),
         pointer=read_pointer(world) or Pointer(),

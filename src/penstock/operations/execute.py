@@ -16,6 +16,7 @@ from penstock.model.errors import Busy, Conflict, NotFound, RemoteFault
 from penstock.model.events import VersionPublished
 from penstock.model.release import Pointer, SlotState
 from penstock.operations.artifacts import artifact_key
+from penstock.operations.pace import Pace
 from penstock.operations.provenance import check_all
 from penstock.operations.steps import step
 from penstock.release.effects import (
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from penstock.release.effects import Effect
 
 PARALLEL = 8
-RATE = 10.0
-"""Control calls per second; Lambda allows 15 for all but a few (Lambda quotas, "API requests")."""
-BURST = 10
 PATIENCE, FIRST_PAUSE, LONGEST_PAUSE = 60.0, 0.5, 10.0
 """Seconds that AWS may be busy during one move, in all; and of the pauses. The SDK has retried each call before."""
 CONFLICTS = 3
@@ -85,7 +83,7 @@ class _Doing:
         self._world = world
         self._lease = lease
         self._keeping = threading.Lock()
-        self._pace = _Pace(world.clock)
+        self._pace = Pace(world.clock)
         self._patience = _Patience(world.clock)
         self.names: dict[str, str] = {}
 
@@ -283,26 +281,6 @@ class _Patience:
             return False
         self._clock.sleep(pause)
         return True
-
-
-class _Pace:
-    """A token bucket over all threads."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._tokens = float(BURST)
-        self._at = clock.monotonic()
-
-    def wait(self, calls: int) -> None:
-        """Wait until so many calls may be sent."""
-        with self._lock:
-            now = self._clock.monotonic()
-            self._tokens = min(self._tokens + (now - self._at) * RATE, BURST) - calls
-            self._at = now
-            pause = -self._tokens / RATE
-        if pause > 0:
-            self._clock.sleep(pause)
 
 
 def _groups(effects: Iterable[Effect]) -> list[tuple[Effect, ...]]:

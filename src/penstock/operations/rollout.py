@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import LIVE_ALIAS, Pointer, other
-from penstock.operations.engine import bring_back, glance, reach
+from penstock.operations.engine import bring_back, reach
 from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.gates import consult, points
+from penstock.operations.looks import Looks
 from penstock.operations.measure import Measured, history, late_thresholds, measure, watched, with_thresholds
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
@@ -29,7 +30,7 @@ from penstock.operations.verify import verify_release
 from penstock.operations.warmth import follow, shares_live, warm
 from penstock.operations.watchdog import call_off, hand_over, watch_over
 from penstock.release.reconcile import Applied, Settled
-from penstock.release.share import Shared, weight
+from penstock.release.share import Shared
 from penstock.rollout.advance import advance
 from penstock.rollout.gates import gates_of
 from penstock.rollout.judge import JudgePolicy, accumulate
@@ -170,6 +171,7 @@ def drive(
             store=store,
             release=release,
             applied=applied,
+            looks=Looks(world),
             told=rollout,
             waits=waits,
             began=world.clock.monotonic(),
@@ -208,6 +210,7 @@ class _Driver:
     store: RolloutStore
     release: Release
     applied: Applied
+    looks: Looks
     told: Rollout
     waits: bool = True
     """Whether it stays while nothing is to be done; who does not has `rests` set instead, and comes back later."""
@@ -231,7 +234,7 @@ class _Driver:
             self.session.hold()  # a machine that slept past its lease must not act on what it knew before
             action: Action = Finished()
             if rollout.outcome is None:
-                seen = _look(self.world, self.store, rollout, measures)
+                seen = _look(self.world, self.store, self.looks, rollout, measures)
                 self._seen = replace(seen, checked=self.checked, replies=self.replies)
                 self.pending |= {order.id: order for order in self._seen.orders}
                 rollout, action = advance(rollout, self._seen)
@@ -256,13 +259,18 @@ class _Driver:
             if isinstance(action, Wait) and not self.waits:
                 self.rests = True
                 return rollout
-            done = _act(self.world, self.session, action, rollout, self.release, self.applied)
+            done = self._do(action, rollout)
             self.checked = done or self.checked
             self.is_live = self.is_live or isinstance(action, Promote)
             self.refusals = 0
         except RemoteFault as fault:
             return self._refused(rollout, fault)
         return rollout
+
+    def _do(self, action: Action, rollout: Rollout) -> tuple[int, str] | None:
+        if not isinstance(action, Wait):
+            self.looks.moved()
+        return _act(self.world, self.session, action, rollout, self.release, self.applied)
 
     def _book(self, release: str) -> None:
         """Who ordered what and why, in the ledger before it is obeyed: an order that is taken up is not read again."""
@@ -406,6 +414,8 @@ def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
             world.traffic_clock.sleep(seconds)
         case Check():
             return (rollout.at, _check(world, session, rollout))
+        case Shift(percent=0):  # before its first share somebody else gave it one
+            reach(session, Settled(), names)
         case Shift(percent=percent):
             warm(world)
             reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
@@ -424,12 +434,11 @@ def _callers(world: World) -> frozenset[str]:
     return frozenset(f.physical for f in world.workspace.functions if shares_live(f))
 
 
-def _look(world: World, store: RolloutStore, rollout: Rollout, measures: Measures) -> Observation:
+def _look(world: World, store: RolloutStore, looks: Looks, rollout: Rollout, measures: Measures) -> Observation:
     """Everything that a decision needs; what cannot be read is left out, and asked for the next time."""
     now = world.traffic_clock.now()
-    callers = _callers(world)
     try:
-        percent: int | None = weight(glance(world, callers), rollout.release, callers)
+        percent: int | None = looks.weight(rollout.release, _callers(world))
     except RemoteFault as fault:
         warn(world, f"the weight cannot be read: {fault.what}")
         percent = None

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 def tell_news(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:
     """What is new, to those who watch and to the ledger."""
     judgement = judgement_of(now)
-    if seen.until > before.judged or _have_gates_news(before, now):
+    is_open = before.reverting is None and now.outcome is None  # what is decided is not judged any more
+    if is_open and (seen.until > before.judged or _have_gates_news(before, now)):
         world.events.emit(
             RolloutJudged(
                 release=now.release,
@@ -32,11 +33,19 @@ def tell_news(world: World, session: Session, before: Rollout, now: Rollout, see
                 evidence=judgement.to_json(),
             )
         )
-    for what in _news(before, now):
+    for what in (*_astray(before, now, seen), *_news(before, now)):
         world.events.emit(RolloutMoved(release=now.release, weight=now.weight, what=what))
         session.record(
             "rollout", {"release": now.release, "weight": now.weight, "what": what, "evidence": judgement.to_json()}
         )
+
+
+def _astray(before: Rollout, now: Rollout, seen: Observation) -> list[str]:
+    """What is said of a weight that nobody asked for: once, when it is found."""
+    if before.moving or not now.moving or now.weight != before.weight or now.reverting or seen.weight is None:
+        return []
+    found = "differs between its callers" if seen.weight == UNEVEN else f"was {seen.weight} %"
+    return [f"its weight {found} instead of {now.weight} %: somebody else changed it, or a move was cut short"]
 
 
 def _have_gates_news(before: Rollout, now: Rollout) -> bool:

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MINUTE = 60.0
+LATE = 5.0
+"""Seconds after which it is told how long callers waited: the machine may not keep up with them."""
 Outcome = Literal["promoted", "rolled-back", "refused", "undecided", "failed"]
 OUTCOMES: dict[int, Outcome] = {0: "promoted", 3: "rolled-back", 5: "refused", 7: "undecided"}
 """By the exit code of the deploy; everything else is a fault of the rehearsal."""
@@ -98,6 +100,7 @@ class Report:
         detected: minutes from the candidate's first traffic until it was decided to go back; None when it was not.
         promoted: minutes until all traffic was the candidate's; None when it never was.
         reverted: seconds from that decision to the last call that the candidate answered.
+        slowest: seconds that a request took from when it was due, at most: many when the machine could not keep up.
         why: what the decision rested on.
     """
 
@@ -108,6 +111,7 @@ class Report:
     scale: float
     rate: float
     requests: int
+    slowest: float
     failed: int
     failed_before: int
     candidate: Figures
@@ -139,6 +143,7 @@ def report(seen: Seen) -> Report:
         scale=seen.scale,
         rate=seen.rate,
         requests=len(seen.asked),
+        slowest=max((one.seconds for one in seen.asked), default=0.0),
         failed=sum(one.failed for one in seen.asked),
         failed_before=sum(one.failed for one in seen.asked if one.at < since),
         candidate=figures(sides["candidate"]),
@@ -181,6 +186,9 @@ def lines(found: Report) -> list[str]:
         f"candidate: {_side(found.candidate)}",
         f"stable:    {_side(found.stable)}",
     ]
+    if found.slowest > LATE:
+        waited = f"callers waited up to {found.slowest:.0f} s from when they were due"
+        said.append(f"{waited}: if this machine cannot keep up, a lower --rate helps")
     if found.detected is not None:
         said.append(f"time to detect: {found.detected:.1f} min of CloudWatch's, from the candidate's first traffic")
     if found.reverted is not None:

@@ -50,6 +50,11 @@ def weight(observed: Observed, release: str, callers: Iterable[str]) -> int:
     return found.pop() if len(found) == 1 else (UNEVEN if found else 0)
 
 
+def sharing(observed: Observed, callers: Iterable[str]) -> tuple[str, ...]:
+    """Those of these callers whose `live` has something to share: both releases have a version of their own for it."""
+    return tuple(name for name, _, _ in _callers(observed, observed.pointer.idle, callers))
+
+
 def share(observed: Observed, desired: Shared) -> Iterator[Effect]:
     """What is left to do for that percent.
 

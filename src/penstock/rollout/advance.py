@@ -7,6 +7,8 @@ What always holds (tests/unit/rollout explores it):
 
 - after a FAIL, an alarm or an abort the only action is `Revert`, until AWS says that the weight is 0;
 - the weight never falls but by `Revert`, and 100 is asked for only with a PASS or by a person;
+- a weight that nobody asked for, be it somebody's or that of a move that was cut short, is set right, also while the
+  rollout is held, and no minute under it is judged;
 - the deadline ends every bake, hold and pause, by going back;
 - it has ended exactly when AWS says 0 after a `Revert`, or 100.
 """
@@ -55,7 +57,7 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
     """What is known now, and what to do next."""
     if rollout.outcome is not None:
         return rollout, Finished()
-    rollout = _obey(_learn(rollout, seen), seen.orders)
+    rollout = _obey(_learn(_settled(rollout, seen), seen), seen.orders)
     if seen.weight == ALL:
         return rollout.ended("promoted"), Finished()
     judgement = judgement_of(rollout)
@@ -68,6 +70,9 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
         return rollout, Promote()
     if _is_asked(rollout) and _may_leave(rollout, judgement):
         rollout = replace(rollout, held=None)
+    rollout = _rested(rollout, seen)
+    if _is_astray(rollout, seen) and (seen.alarms is not None or rollout.weight < (seen.weight or 0)):
+        return rollout, Shift(rollout.weight)
     if rollout.held is not None or seen.weight is None or seen.alarms is None:
         return rollout, _look(rollout, seen)
     return _step(rollout, seen, judgement)
@@ -98,6 +103,31 @@ def to_ask(rollout: Rollout, gate: gates.Gate, now: float) -> range:
 
 
 # ------------------------------------------------------------------------------------------ taking in
+
+
+def _is_astray(rollout: Rollout, seen: Observation) -> bool:
+    """Whether traffic is shared otherwise than was asked: a move was cut short, or somebody else moved it."""
+    return seen.weight not in (None, ALL, rollout.weight)
+
+
+def _settled(rollout: Rollout, seen: Observation) -> Rollout:
+    """The rollout that judges no minute in which the weight was another one, or may have been.
+
+    Since when it is, nobody knows: minutes count up to those that were judged while it was seen right.
+    """
+    astray = _is_astray(rollout, seen)
+    if not astray and not rollout.moving:
+        return rollout
+    return replace(moved(rollout, seen.now, clean_until=rollout.judged), moving=astray or seen.weight is None)
+
+
+def _rested(rollout: Rollout, seen: Observation) -> Rollout:
+    """Who is held in the middle of a move stays below it: no weight grows after somebody said pause."""
+    step = step_of(rollout)
+    if rollout.held is None or not isinstance(step, SetWeight) or seen.weight in (None, step.percent):
+        return rollout
+    before = [done.percent for done in rollout.steps[: rollout.at] if isinstance(done, SetWeight)]
+    return replace(rollout, weight=before[-1] if before else 0)
 
 
 def _learn(rollout: Rollout, seen: Observation) -> Rollout:
@@ -186,7 +216,7 @@ def _late(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | No
 # ------------------------------------------------------------------------------------------ going on
 
 
-def _step(  # noqa: C901, PLR0911 - one per kind of step
+def _step(  # noqa: PLR0911 - one per kind of step
     rollout: Rollout, seen: Observation, judgement: Judgement
 ) -> tuple[Rollout, Action]:
     if rollout.at >= len(rollout.steps):
@@ -205,14 +235,12 @@ def _step(  # noqa: C901, PLR0911 - one per kind of step
             return rollout, Promote()
         case SetWeight(percent=percent):
             if seen.weight != percent:
-                return replace(rollout, weight=percent), Shift(percent)
+                moving = moved(rollout, seen.now, clean_until=rollout.entered)
+                return replace(moving, weight=percent, moving=True), Shift(percent)
             settled = replace(_next(moved(rollout, seen.now, clean_until=rollout.entered), seen.now), weight=percent)
             anew = tuple(gates.begin_step(gate) for gate in settled.gates)
             return _step(replace(settled, evidence=begin_step(settled.evidence), gates=anew), seen, judgement)
         case Bake():
-            if seen.weight != rollout.weight:
-                # Somebody else changed it: what was measured since does not count.
-                return moved(rollout, seen.now, clean_until=rollout.judged), Shift(rollout.weight)
             return _bake(rollout, step, seen, judgement)
 
 

@@ -86,6 +86,8 @@ class Rollout:
     entered: float = 0.0
     weight: int = 0
     moved: float = 0.0
+    moving: bool = False
+    """Whether a move was asked for whose end was not seen yet: none of its minutes is judged."""
     judged: float = 0.0
     clean: tuple[tuple[float, float], ...] = ()
     evidence: Evidence = field(default_factory=Evidence)

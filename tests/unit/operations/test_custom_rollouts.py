@@ -10,7 +10,7 @@ from unit.operations.harness import Verbs, no, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, NotFound, Refused, UsageError
-from penstock.model.events import PlanReady
+from penstock.model.events import PlanReady, RolloutMoved
 from penstock.model.plan import Approval
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.model.workspace import ApprovalPolicy
@@ -62,6 +62,35 @@ def says_yes(verbs: Verbs, name: str) -> Approval | Told:
     rollout = under_way(verbs)
     world = replace(verbs.world(), identity=FakeIdentity(name=name))
     return approve(world, rollout.release[:8] if rollout else "0123456789ab", why="it looks well")
+
+
+@pytest.mark.parametrize(("steps", "ours"), [((WEIGHT, BAKE, APPROVE), 20), ((APPROVE, WEIGHT, BAKE), 0)])
+def test_a_share_that_somebody_gives_it_by_hand_while_people_are_waited_for_is_taken_away_and_told(
+    verbs: Verbs, steps: tuple[PlannedStep, ...], ours: int
+) -> None:
+    policy = replace(verbs.workspace.environment.rollout, steps=steps)
+    verbs.workspace = replace(verbs.workspace, environment=replace(verbs.workspace.environment, rollout=policy))
+    found: list[int] = []
+
+    def by_hand() -> None:
+        rollout, gateway, api = under_way(verbs), verbs.shop.gateway, verbs.shop.api
+        stage = gateway.stage(api, "live")
+        assert stage is not None
+        share = round(stage.canary.percent) if stage.canary else 0
+        if found == [90] and share != 90:
+            found.append(share)
+            says_yes(verbs, "bob")
+        elif not found and rollout is not None and isinstance(step_of(rollout), Approve) and rollout.held:
+            found.append(90)
+            idle = "green" if stage.variables["slot"] == "blue" else "blue"
+            gateway.set_canary(api, "live", deployment=stage.deployment, variables={"slot": idle}, percent=90)
+
+    meanwhile(verbs, by_hand)
+    assert verbs.deploy(confirm=yes).live
+    assert found[:2] == [90, ours]
+    told = [moved.what for moved in verbs.shop.events.of(RolloutMoved)]
+    what = f"its weight was 90 % instead of {ours} %: somebody else changed it, or a move was cut short"
+    assert told.count(what) == 1
 
 
 def test_a_release_waits_for_the_yes_of_somebody_else(verbs: Verbs) -> None:

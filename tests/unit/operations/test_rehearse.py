@@ -81,7 +81,7 @@ class Script:
 
 
 class Crowd:
-    asked = (Asked(1e12, 0.01, 200), Asked(0.0, 0.01, 502))
+    asked = (Asked(1e12, 0.01, 200), Asked(0.0, 1e12, 200), Asked(0.0, 0.01, 502))
 
 
 @contextmanager
@@ -122,7 +122,7 @@ def test_faults_begin_with_the_candidates_first_traffic(workspace: Workspace) ->
         "calls",
     ]
     assert (seen.status, seen.ended, len(seen.moves), seen.judged[0].log10_e) == (3, 6.0, 2, 2.7)
-    assert len(seen.asked) == 1, "what was asked before the candidate came is left out"
+    assert len(seen.asked) == 2, "what was answered before the candidate came is left out, what was late then is not"
 
 
 def test_a_candidate_that_crashes_does_so_from_its_start(workspace: Workspace) -> None:

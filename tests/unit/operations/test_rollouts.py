@@ -14,9 +14,12 @@ from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.audit import audit
 from penstock.operations.history import read_history
+from penstock.operations.rollout_news import tell_news
 from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.session import exclusive
 from penstock.operations.status import rollout_status
 from penstock.ports import AlarmState
+from penstock.rollout.state import Observation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +82,26 @@ def test_a_release_that_fails_in_one_call_of_twenty_goes_back(verbs: Verbs, cloc
     stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
     assert stage is not None
     assert stage.canary is None
+
+
+def test_a_minute_that_becomes_known_when_all_is_decided_is_no_news(verbs: Verbs, clock: Busy) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    assert clock.traffic is not None
+    clock.traffic.bad = {"users": 0.05}
+    with pytest.raises(CameBack):
+        verbs.deploy(confirm=yes)
+    ended = RolloutStore(verbs.shop.objects).read()
+    assert ended is not None
+    going = replace(ended, outcome=None)
+    told = len(verbs.shop.events.of(RolloutJudged))
+    world = verbs.world()
+    seen = Observation(now=clock.now(), weight=0, until=ended.judged + 60)
+    with exclusive(world, "test") as session:
+        tell_news(world, session, going, ended, seen)
+        assert len(verbs.shop.events.of(RolloutJudged)) == told
+        tell_news(world, session, replace(going, reverting=None), going, seen)
+        assert len(verbs.shop.events.of(RolloutJudged)) == told + 1
 
 
 def test_trouble_on_both_sides_is_nobodys_fault(verbs: Verbs, clock: Busy) -> None:

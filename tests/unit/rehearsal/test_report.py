@@ -51,6 +51,13 @@ def test_a_release_that_came_back() -> None:
     assert "time to detect: 8.0 min" in "\n".join(lines(found))
 
 
+def test_callers_that_the_machine_lets_wait_are_told() -> None:
+    assert "callers waited" not in "\n".join(lines(report(SEEN)))
+    found = report(replace(SEEN, asked=(*SEEN.asked, Asked(1013.0, 12.0, 200))))
+    assert found.slowest == pytest.approx(12.0)
+    assert "callers waited up to 12 s from when they were due" in "\n".join(lines(found))
+
+
 def test_a_release_that_was_promoted() -> None:
     passed = Judged(1029.0, "PASS", "users: no worse", -1.0)
     found = report(replace(SEEN, status=0, moves=SEEN.moves[:1], judged=(passed,), ended=1036.0))

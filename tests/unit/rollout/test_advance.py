@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
+from penstock.release.share import UNEVEN
 from penstock.rollout.advance import advance, deadline, judgement_of, to_ask
 from penstock.rollout.gates import Points, gates_of
 from penstock.rollout.judge import JudgePolicy, Verdict
@@ -37,7 +38,7 @@ from penstock.rollout.strategies import STRATEGIES, Consult, SetWeight
 from penstock.rollout.webhooks import Reply, asking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 BEGAN = 1_700_000_040.0
 LOAD = MetricGate(
@@ -67,7 +68,7 @@ def a_rollout(steps: RolloutPolicy | None = None, **rules: object) -> Rollout:
 
 def traffic(minutes: range, *, calls: int, bad: int, weight: int) -> tuple[Stratum, ...]:
     """So many calls a minute of users at that weight; so many of the canary's are bad."""
-    canary = calls * weight // 100
+    canary = calls * max(weight, 0) // 100
     return tuple(
         Stratum(
             minute=minute,
@@ -305,8 +306,90 @@ def test_somebody_elses_weight_is_set_right_and_what_was_measured_under_it_does_
     assert min(to_judge(world.rollout, world.now + 3600)) > world.now
 
 
+def learned(world: World) -> int:
+    """Calls of the canary that were judged."""
+    return sum(one.canary.calls for one in world.rollout.evidence.series.values())
+
+
+def baking() -> World:
+    """A canary that has been at 10 % for a while."""
+    world = World(a_rollout(), calls=0, bad=0)
+    until(world, lambda: world.weight == 10)
+    world.turn()
+    return world
+
+
+def moving() -> World:
+    """A canary that was just told to go to 50 %."""
+    world = World(a_rollout(), calls=2000, bad=0)
+    until(world, lambda: world.weight == 50)
+    return world
+
+
+def until(world: World, what: Callable[[], object]) -> None:
+    for _ in range(2000):
+        if what():
+            return
+        world.turn()
+    raise AssertionError("it never comes to that")
+
+
+@pytest.mark.parametrize("weight", [0, 5, 90, UNEVEN])
+def test_somebody_elses_weight_is_set_right_while_it_is_paused_as_well(weight: int) -> None:
+    world = baking()
+    assert isinstance(world.turn(Order(id="1", verb="pause", by="alice")), Wait)
+    world.weight = weight
+    assert world.turn() == Shift(10)
+    assert isinstance(world.turn(), Wait)
+
+
+@pytest.mark.parametrize("kind", ["pause", "approve"])
+def test_somebody_elses_weight_is_set_right_while_people_are_waited_for(kind: str) -> None:
+    steps = RolloutPolicy(strategy="custom", steps=tuple(spelled_out(20, [kind])))
+    world = World(a_rollout(steps), calls=2000, bad=0)
+    until(world, lambda: world.rollout.held)
+    world.weight = 90
+    assert world.turn() == Shift(20)
+
+
+def test_before_the_first_weight_nobody_else_gives_it_one() -> None:
+    world = World(a_rollout(RolloutPolicy(strategy="blue-green")), calls=600, bad=0)
+    world.turn()
+    world.weight = 50
+    assert world.turn() == Shift(0)
+
+
+def test_somebody_elses_weight_is_not_raised_while_alarms_cannot_be_read_but_lowered_it_is() -> None:
+    world = baking()
+    world.weight = 0
+    assert isinstance(world.turn(alarms=None), Wait)
+    world.weight = 90
+    assert world.turn(alarms=None) == Shift(10)
+
+
+def test_no_weight_grows_after_somebody_said_pause_though_the_move_had_begun() -> None:
+    world = moving()
+    world.weight = UNEVEN  # AWS refused in the middle of it
+    assert world.turn(Order(id="1", verb="pause", by="alice")) == Shift(10)
+    assert isinstance(world.turn(), Wait)
+    assert world.turn(Order(id="2", verb="resume", by="alice")) == Shift(50)
+
+
+@pytest.mark.parametrize("weight", [10, 50, UNEVEN])
+def test_minutes_around_a_move_whose_driver_died_are_not_judged(weight: int) -> None:
+    world = moving()
+    before = learned(world)
+    world.weight = weight
+    world.now += 900  # until somebody comes
+    world.bad = 60
+    world.turn()
+    assert learned(world) == before
+    assert world.rollout.reverting is None
+    assert min(to_judge(world.rollout, world.now + 3600)) > world.now
+
+
 class Walks(RuleBasedStateMachine):
-    """Any traffic, any orders, any blindness, any pause of the driver."""
+    """Any traffic, any orders, any blindness, any pause of the driver, and somebody else at the weight."""
 
     @initialize(
         weights=st.sets(st.integers(1, 99), min_size=1, max_size=4),
@@ -361,6 +444,13 @@ class Walks(RuleBasedStateMachine):
     def the_driver_sleeps(self, seconds: float) -> None:
         self.world.now += seconds
 
+    @rule(weight=st.integers(UNEVEN, 99), seconds=st.floats(0, 900))
+    def somebody_changes_the_weight(self, weight: int, seconds: float) -> None:
+        if self.world.rollout.outcome is None:
+            self.world.weight = weight
+            self.world.now += seconds
+            self._turn()
+
     @rule()
     def an_alarm_rings(self) -> None:
         self._turn(alarms=("mine",))
@@ -369,6 +459,7 @@ class Walks(RuleBasedStateMachine):
         world = self.world
         before, asked = world.weight, world.now
         was_failed, over = self.failed, world.rollout.outcome
+        wanted, seen = world.rollout.weight, world.rollout.evidence
         action = world.turn(*orders, alarms=alarms)
         verdict = judgement_of(world.rollout).verdict
         self.failed = was_failed or world.rollout.reverting is not None
@@ -379,11 +470,14 @@ class Walks(RuleBasedStateMachine):
             questions = {(at, one.webhook) for at, one in enumerate(world.rollout.steps) if isinstance(one, Consult)}
             yes = {(reply.step, reply.webhook) for reply in world.rollout.replies if reply.verdict is Verdict.PASS}
             assert questions == yes or world.rollout.promoted_by
-        if isinstance(action, Shift) and action.percent > before:
+        if isinstance(action, Shift) and action.percent > wanted:
             assert verdict is not Verdict.FAIL
             assert verdict is not Verdict.ERROR
-        if world.weight < before:
+        if world.weight < before and before == wanted:
             assert isinstance(action, Revert)
+        if over is None and before not in {wanted, 100}:
+            assert world.rollout.evidence == seen, "nothing is learned under somebody else's weight"
+            assert isinstance(action, Revert | Finished | Promote) or world.weight == world.rollout.weight
         if asked >= deadline(world.rollout) and over is None:
             assert isinstance(action, Revert | Finished | Promote)
 

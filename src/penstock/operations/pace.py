@@ -1,0 +1,33 @@
+"""How quickly Lambda's control plane is asked."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from penstock.ports import Clock
+
+RATE = 10.0
+"""Control calls per second; Lambda allows 15 for all but a few, reads as well (Lambda quotas, "API requests")."""
+BURST = 10
+
+
+class Pace:
+    """A token bucket over all threads."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tokens = float(BURST)
+        self._at = clock.monotonic()
+
+    def wait(self, calls: int) -> None:
+        """Wait until so many calls may be sent."""
+        with self._lock:
+            now = self._clock.monotonic()
+            self._tokens = min(self._tokens + (now - self._at) * RATE, BURST) - calls
+            self._at = now
+            pause = -self._tokens / RATE
+        if pause > 0:
+            self._clock.sleep(pause)
