@@ -1,8 +1,9 @@
 """Webhooks as gates: what they are asked, when, and what an answer means.
 
-2xx is a yes; 202, or JSON whose `status` is "running", is not yet; JSON whose `status` is "fail" is a no, with 2xx as
-with 4xx. Everything else is an ERROR: who cannot be asked has not said no, and has not said yes. A webhook may be asked
-again after a crash, so every request of one step bears the same idempotency key.
+2xx is a yes where it says nothing, or is JSON whose `status` is "ok"; 202, or a `status` of "running", is not yet;
+"fail" is a no, with 2xx as with 4xx. Everything else is an ERROR: who cannot be asked, or says what nobody understands,
+has not said no, and has not said yes. A webhook may be asked again after a crash, so every request of one step bears
+the same idempotency key.
 """
 
 from __future__ import annotations
@@ -25,8 +26,9 @@ POLL, AGAIN = 10.0, 60.0
 LONGEST = 200
 """Characters of a webhook's own words that are told and kept."""
 ACCEPTED = 202
-NO, NOT_YET, UNSURE = frozenset({"fail", "failed"}), frozenset({"running", "pending"}), frozenset({"error"})
-"""What a body's `status` may say besides yes."""
+YES = frozenset({"ok", "pass", "passed", "success", "succeeded", "yes"})
+NO, NOT_YET = frozenset({"fail", "failed", "failure"}), frozenset({"running", "pending"})
+"""What a body's `status` may say; anything else nobody understands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +121,8 @@ def read(webhook: str, host: str, status: int, body: str, *, hide: Callable[[str
 
     `hide` takes secrets out of them first: as JSON they may be spelled in many ways.
     """
-    said, reason = _body(body)
+    status_said, reason = _body(body)
+    said = status_said.casefold()
     reason = plain(hide(reason))
     tail = f": {reason}" if reason else ""
     is_good, is_refused = status // 100 == 2, status // 100 == 4  # noqa: PLR2004 - HTTP's classes
@@ -127,8 +130,11 @@ def read(webhook: str, host: str, status: int, body: str, *, hide: Callable[[str
         return Verdict.FAIL, f"{webhook} says no{tail} → roll back"
     if status == ACCEPTED or (said in NOT_YET and (is_good or is_refused)):
         return Verdict.INCONCLUSIVE, f"{webhook} has not decided yet{tail}"
-    if is_good and said not in UNSURE:
+    if is_good and (said in YES or not body.strip()):
         return Verdict.PASS, f"{webhook} says yes{tail}"
+    if is_good:
+        what = f'its status is "{plain(hide(status_said))}"' if said else "its answer is no JSON with a status"
+        return Verdict.ERROR, f"{webhook} says neither yes nor no: {what}{tail}"
     if status // 100 == 3:  # noqa: PLR2004 - HTTP's class of redirections
         return (
             Verdict.ERROR,
@@ -146,13 +152,13 @@ def plain(text: str) -> str:
 def _body(body: str) -> tuple[str, str]:
     """`status` and `reason` of a JSON object; empty where there are none."""
     try:
-        found = json.loads(body)
+        found = json.loads(body.removeprefix("\ufeff"))  # some write a byte order mark, which is no JSON
     except (ValueError, RecursionError):
         return "", ""
     if not isinstance(found, dict):
         return "", ""
     said, reason = found.get("status"), found.get("reason")
-    return (said.lower() if isinstance(said, str) else ""), (reason if isinstance(reason, str) else "")
+    return (said.strip() if isinstance(said, str) else ""), (reason if isinstance(reason, str) else "")
 
 
 def _consult(hooks: tuple[Webhook, ...], moments: tuple[str, ...]) -> list[Step]:

@@ -109,6 +109,14 @@ def test_a_metric_that_goes_bad_takes_the_release_back_and_the_ledger_says_why(v
     ]
 
 
+def test_a_metric_that_counts_in_whole_numbers_stops_no_driver(verbs: Verbs) -> None:
+    highest = replace(DECLINED, terms={"series": replace(DECLINED.terms["series"], statistic="Maximum")})
+    traffic = gated(verbs, metrics=(highest,))
+    traffic.declined = 9
+    with pytest.raises(CameBack, match="declined: 9 is more than 5"):
+        verbs.deploy(confirm=yes)
+
+
 def test_a_metric_that_stays_well_is_no_hindrance(verbs: Verbs) -> None:
     gated(verbs, metrics=(DECLINED,))
     assert verbs.deploy(confirm=yes).live
