@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.rollout.gates import AGAIN
 from penstock.rollout.strategies import ALL, AwaitSwitch, Bake, Consult, SetWeight, Verify
 from penstock.rollout.verdict import GateFinding, Verdict
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from penstock.model.gates import Webhook
     from penstock.rollout.strategies import Step
 
-POLL, AGAIN = 10.0, 60.0
-"""Seconds until one that has not decided is asked again, and one that could not be asked."""
+POLL = 10.0
+"""Seconds until one that has not decided is asked again."""
 LONGEST = 200
 """Characters of a webhook's own words that are told and kept."""
 ACCEPTED = 202
@@ -33,13 +34,18 @@ NO, NOT_YET = frozenset({"fail", "failed", "failure"}), frozenset({"running", "p
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a webhook said at a step, in a sentence; `at` is when, in seconds since the epoch."""
+    """What a webhook said at a step, in a sentence; `at` is when, in seconds since the epoch.
+
+    `left` is how often one that brought no usable answer is asked again at once: each attempt is a turn of its own, so
+    that a server which hangs hides no alarm, order or verdict for longer than one request takes.
+    """
 
     step: int
     webhook: str
     verdict: Verdict
     sentence: str
     at: float
+    left: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -49,6 +55,7 @@ class Reply:
             "verdict": self.verdict.name,
             "sentence": self.sentence,
             "at": self.at,
+            "left": self.left,
         }
 
     @classmethod
@@ -108,7 +115,7 @@ def is_due(reply: Reply | None, now: float) -> bool:
         return True
     if reply.verdict is Verdict.INCONCLUSIVE:
         return now >= reply.at + POLL
-    return reply.verdict is Verdict.ERROR and now >= reply.at + AGAIN
+    return reply.verdict is Verdict.ERROR and (reply.left > 0 or now >= reply.at + AGAIN)
 
 
 def key_of(rollout: str, step: int, webhook: str) -> str:

@@ -101,7 +101,14 @@ class WebhookTable(TypedDict):
     ]
     timeout: NotRequired[Annotated[Duration, Field(description="Of one request, at most `20s`. Default `10s`.")]]
     retries: NotRequired[
-        Annotated[int, Field(ge=0, le=3, description="Further requests where one brings no usable answer. Default 2.")]
+        Annotated[
+            int,
+            Field(
+                ge=0,
+                le=3,
+                description="Requests soon after one without a usable answer; later ones each minute. Default 2.",
+            ),
+        ]
     ]
     deadline: NotRequired[
         Annotated[Duration, Field(description="When traffic goes back if it has not said yes. Default `10m`.")]

@@ -213,6 +213,38 @@ def test_a_webhook_that_cannot_be_asked_is_asked_again_and_has_neither_said_yes_
     assert not [moved for moved in verbs.shop.events.of(RolloutMoved) if moved.weight]
 
 
+def test_between_two_attempts_the_driver_looks_at_everything_else(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("each-step"),))
+
+    def breaks(_: Posted) -> RemoteFault:
+        found = RolloutStore(verbs.shop.objects)
+        now = found.under_way()
+        assert now is not None
+        if len(posted(verbs)) == 1:
+            found.order(now, "abort", by="alice", why="I saw it", at=verbs.shop.clock.now())
+        return Throttled("no answer within 10 s")
+
+    verbs.shop.webhooks.answer = breaks
+    with pytest.raises(CameBack, match="aborted by alice"):
+        verbs.deploy(confirm=yes)
+    assert len(posted(verbs)) == 1
+
+
+def test_who_says_how_far_it_is_is_told_and_writes_no_ledger(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("before-traffic"),))
+
+    def progress(_: Posted) -> HttpAnswer:
+        done = len(posted(verbs))
+        return answered(200, f'{{"status": "{"running" if done < 9 else "ok"}", "reason": "{done} of 9 tests"}}')
+
+    verbs.shop.webhooks.answer = progress
+    assert verbs.deploy(confirm=yes).live
+    said = [f"webhook qa has not decided yet: {done} of 9 tests" for done in range(1, 9)]
+    told_of = [moved.what for moved in verbs.shop.events.of(RolloutMoved) if moved.what.startswith("webhook")]
+    assert told_of == [*said, "webhook qa says yes: 9 of 9 tests"]
+    assert [what for what in ledger(verbs) if what.startswith("webhook")] == [said[0], told_of[-1]]
+
+
 def test_a_webhook_that_takes_its_time_is_waited_for(verbs: Verbs) -> None:
     gated(verbs, webhooks=(hook("before-traffic"),))
     verbs.shop.webhooks.answer = lambda _: answered(202 if len(posted(verbs)) < 4 else 200)
