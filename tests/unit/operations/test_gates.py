@@ -19,7 +19,7 @@ from penstock.model.events import Note, PlanReady, RolloutJudged, RolloutMoved
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Secret
-from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.rollout_store import BRIEF, RolloutStore
 from penstock.operations.status import rollout_status
 from penstock.operations.tick import tick
 from penstock.testing import Killed, Posted, answered
@@ -76,8 +76,8 @@ def gated(verbs: Verbs, *, metrics: tuple[MetricGate, ...] = (), webhooks: tuple
 
 
 def told(verbs: Verbs) -> str:
-    """Everything that was said, written down or stored."""
-    stored = (verbs.shop.objects.get(key) for key in verbs.shop.objects.list(""))
+    """Everything that was said, written down or stored, but for what the function in the account works from."""
+    stored = (verbs.shop.objects.get(key) for key in verbs.shop.objects.list("") if key != BRIEF)
     bodies = [one.body.decode(errors="replace") for one in stored if one]
     return "\n".join([*bodies, *(str(event.to_json()) for event in verbs.shop.events.seen)])
 
@@ -263,7 +263,7 @@ def test_secrets_are_in_the_request_and_nowhere_else(verbs: Verbs) -> None:
     assert "I was sent *** and ***" in str(caught.value)
     for value in (TOKEN, "s3cr3t", KEY, "hook?t=1"):
         assert value not in str(caught.value)
-    for value in (TOKEN, "s3cr3t", KEY):
+    for value in (TOKEN, "s3cr3t", KEY, "hook?t=1"):
         assert value not in told(verbs)
 
 
@@ -341,3 +341,37 @@ def test_the_plan_names_who_is_asked(verbs: Verbs) -> None:
     walk = verbs.shop.events.of(PlanReady)[-1].plan["walk"]
     assert "→ 10 % → bake 5m → ask qa (within 10m) → 50 % after" in walk
     assert walk.endswith("(at the earliest, and webhooks' time); gates: declined")
+
+
+def test_the_plan_shows_each_gate_with_its_limits_and_each_webhooks_host(verbs: Verbs) -> None:
+    orders = replace(DECLINED, name="orders", expression="a / b", max=None, max_fall=0.3, failures=1, missing="zero")
+    gated(verbs, metrics=(DECLINED, orders), webhooks=(hook("each-step"),))
+    verbs.deploy(plan_only=True)
+    shown = verbs.shop.events.of(PlanReady)[-1].summary
+    assert (
+        "  judged by: the defaults\n"
+        '    declined: Sum of Shop Declined, max = 5, 2 failing points of 1m in a row, missing = "inconclusive"\n'
+        '    orders: a / b, max_fall = 0.3, 1 failing point of 1m in a row, missing = "zero"\n'
+        "    qa: POST to qa.example.com, each-step, within 10m, signed\n"
+    ) in shown
+
+
+def test_a_yes_is_no_yes_to_another_url_although_the_plan_shows_none(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("each-step"),))
+    one = verbs.deploy(plan_only=True).plan
+    gated_again = replace(verbs.workspace.environment.rollout, webhooks=(hook("each-step", url=f"{URL}2"),))
+    verbs.workspace = replace(verbs.workspace, environment=replace(verbs.workspace.environment, rollout=gated_again))
+    other = verbs.deploy(plan_only=True).plan
+    assert one is not None
+    assert other is not None
+    assert one.digest != other.digest
+    assert one.rollout["webhooks"][0]["host"] == "qa.example.com"
+    assert URL not in told(verbs)
+
+
+def test_the_plan_shows_no_gate_that_nobody_asks(verbs: Verbs) -> None:
+    gated(verbs, metrics=(DECLINED,), webhooks=(hook("each-step"),))
+    verbs.deploy(plan_only=True, strategy="all-at-once")
+    shown = verbs.shop.events.of(PlanReady)[-1].summary
+    assert "declined" not in shown
+    assert "    qa: POST to qa.example.com" in shown
