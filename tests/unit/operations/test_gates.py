@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.test_busy_aws import Refusing
 from unit.operations.test_controller import in_the_account, minutes
 from unit.operations.traffic import Busy, Traffic
 
@@ -19,16 +20,18 @@ from penstock.model.events import Note, PlanReady, RolloutJudged, RolloutMoved
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Secret
+from penstock.operations.gates import consult
 from penstock.operations.rollout_store import BRIEF, RolloutStore
 from penstock.operations.status import rollout_status
 from penstock.operations.tick import tick
+from penstock.rollout.verdict import Verdict
 from penstock.testing import Killed, Posted, answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from penstock.ports import HttpAnswer
+    from penstock.ports import HttpAnswer, ObjectStore
 
 URL, TOKEN, KEY = "https://qa.example.com/hook?t=1", "Bearer s3cr3t-t0ken", "a-key"
 DECLINED = MetricGate(
@@ -228,6 +231,34 @@ def test_between_two_attempts_the_driver_looks_at_everything_else(verbs: Verbs) 
     with pytest.raises(CameBack, match="aborted by alice"):
         verbs.deploy(confirm=yes)
     assert len(posted(verbs)) == 1
+
+
+def test_a_visit_of_the_controller_tries_again_by_itself(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("before-traffic"),))
+    assert verbs.deploy(confirm=yes, detach=True).detached
+    verbs.shop.webhooks.answer = lambda _: answered(503)
+    found = RolloutStore(verbs.shop.objects).under_way()
+    assert found is not None
+    tick(in_the_account(verbs), found.id)
+    assert len(posted(verbs)) == 3
+    tick(in_the_account(verbs), found.id)
+    assert len(posted(verbs)) == 3, "the next ones come after a minute"
+    verbs.shop.clock.sleep(60)
+    tick(in_the_account(verbs), found.id)
+    assert len(posted(verbs)) == 6
+    assert len([what for what in ledger(verbs) if "could not be asked" in what]) == 1
+
+
+def test_where_the_bucket_refuses_a_webhook_could_not_be_asked(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("before-traffic"),))
+    assert verbs.deploy(confirm=yes, detach=True).detached
+    found = RolloutStore(verbs.shop.objects).under_way()
+    assert found is not None
+    busy = cast("ObjectStore", Refusing(verbs.shop.objects, "get", 1))
+    reply = consult(replace(verbs.world(), objects=busy), found, "qa")
+    assert reply.verdict is Verdict.ERROR
+    assert reply.sentence.startswith("qa could not be asked: AWS throttles")
+    assert posted(verbs) == []
 
 
 def test_who_says_how_far_it_is_is_told_and_writes_no_ledger(verbs: Verbs) -> None:
