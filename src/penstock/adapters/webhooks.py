@@ -1,7 +1,8 @@
 """POST with the standard library alone, because the controller function does it as well.
 
-`http.client` follows no redirection. A server that trickles is cut off: its connection is shut down when the time is
-over, whatever it is sending.
+`http.client` follows no redirection. Nobody is waited for longer than was said: a socket's own timeout begins anew with
+every byte and with every address of a name, and finding out the addresses has none. So the exchange has a thread of its
+own, which is left alone when the time is over, and its connection is shut down, whatever the server is sending.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import socket
 import threading
 import time
 from base64 import b64encode
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,12 +21,13 @@ from penstock.model.errors import Busy, RemoteFault
 from penstock.ports import HttpAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from urllib.parse import SplitResult
 
 LARGEST = 64 * 1024
 """Bytes of an answer; a verdict and its reason take some hundred."""
 PLAIN, SECURE = 80, 443
+HINT = "look at the server, and at the network between"
 
 
 class HttpWebhooks:
@@ -38,30 +40,68 @@ class HttpWebhooks:
         for name, value in headers.items():
             if not (value.isascii() and value.isprintable()):  # http.client's own fault would quote it
                 raise RemoteFault(f"the value of the header {name} is not printable ASCII", where=where)
-        connection, target = _connection(parts, timeout)
         began = time.monotonic()
-        late = threading.Event()
+        exchange = _Exchange(parts, headers, body, timeout)
+        thread = threading.Thread(target=exchange.run, daemon=True)
+        thread.start()
         try:
-            connection.connect()
-            with _cut_off(connection, max(began + timeout - time.monotonic(), 0.0), late):
-                connection.request("POST", target, body=body, headers=dict(headers))
-                answer = connection.getresponse()
-                content = answer.read(LARGEST + 1)
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            what = f"no answer within {timeout:g} s" if _is_late(error, late) else f"no answer: {_words(error)}"
-            raise Busy(what, where=where, hint="look at the server, and at the network between") from None
+            thread.join(timeout)
         finally:
-            connection.close()
-        if late.is_set():
-            raise Busy(f"no whole answer within {timeout:g} s", where=where)
+            exchange.give_up()
+        found = exchange.found
+        if found is None or isinstance(found, TimeoutError):
+            raise Busy(f"no answer within {timeout:g} s", where=where, hint=HINT)
+        if isinstance(found, Exception):
+            raise Busy(f"no answer: {_words(found)}", where=where, hint=HINT)
+        status, received, content = found
         if len(content) > LARGEST:
             raise RemoteFault(f"the answer is longer than {LARGEST // 1024} KiB", where=where)
         return HttpAnswer(
-            status=answer.status,
+            status=status,
             body=content.decode("utf-8", "replace"),
-            headers={name.lower(): value for name, value in answer.getheaders()},
+            headers=received,
             seconds=time.monotonic() - began,
         )
+
+
+class _Exchange:
+    """One request and its answer. `found` is status, headers and content, or what went wrong; None until known."""
+
+    def __init__(self, parts: SplitResult, headers: Mapping[str, str], body: bytes, timeout: float) -> None:
+        self.found: tuple[int, dict[str, str], bytes] | Exception | None = None
+        self._parts, self._headers, self._body, self._timeout = parts, dict(headers), body, timeout
+        self._given_up = threading.Event()
+        self._socket: socket.socket | None = None
+
+    def run(self) -> None:
+        """Have it."""
+        try:
+            found: tuple[int, dict[str, str], bytes] | Exception = self._answer()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            found = error
+        if not self._given_up.is_set():  # what comes of a connection that was shut down is nothing that was said
+            self.found = found
+
+    def give_up(self) -> None:
+        """Send and await nothing any more."""
+        self._given_up.set()
+        if self._socket is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # under TLS, which would want to say goodbye
+
+    def _answer(self) -> tuple[int, dict[str, str], bytes]:
+        connection, target = _connection(self._parts, self._timeout)
+        with closing(connection):
+            connection.connect()
+            self._socket = connection.sock  # with "Connection: close" the connection forgets it
+            if self._given_up.is_set():
+                raise TimeoutError
+            connection.request("POST", target, body=self._body, headers=self._headers)
+            with closing(connection.getresponse()) as answer:
+                content = answer.read(LARGEST + 1)
+                if answer.length and len(content) <= LARGEST:
+                    raise OSError("it broke off")
+                return answer.status, {name.lower(): value for name, value in answer.getheaders()}, content
 
 
 def _connection(parts: SplitResult, timeout: float) -> tuple[http.client.HTTPConnection, str]:
@@ -85,28 +125,6 @@ def _introduction(proxy: SplitResult) -> dict[str, str]:
         return {}
     user = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
     return {"Proxy-Authorization": f"Basic {b64encode(user.encode()).decode()}"}
-
-
-@contextmanager
-def _cut_off(connection: http.client.HTTPConnection, seconds: float, late: threading.Event) -> Iterator[None]:
-    """Shut the connection down after so many seconds: a socket's own timeout begins anew with every byte."""
-
-    def shut() -> None:
-        late.set()
-        with suppress(OSError, AttributeError):
-            socket.socket.shutdown(connection.sock, socket.SHUT_RDWR)  # under TLS, which would want to say goodbye
-
-    timer = threading.Timer(seconds, shut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _is_late(error: Exception, late: threading.Event) -> bool:
-    return late.is_set() or isinstance(error, TimeoutError)
 
 
 def _words(error: Exception) -> str:

@@ -66,7 +66,7 @@ class Webhook:
         url: https, or http on 127.0.0.1; it gets a POST.
         when: before any traffic, after each bake and before all traffic, or only before all traffic.
         timeout: seconds of one request, its answer included.
-        retries: further requests when one brings no usable answer, before that is told.
+        retries: further requests soon after one that brings no usable answer; later ones come each minute.
         deadline: seconds for its yes, from when it was first asked; afterwards traffic goes back.
         headers: names of secrets of the workspace, by the headers that bear their values.
         secret: name of the secret that signs the body; None leaves it unsigned.

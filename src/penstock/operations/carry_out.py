@@ -51,7 +51,17 @@ from penstock.operations.warmth import follow, judged, moves_at_once
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
-from penstock.rollout.strategies import STRATEGIES, AwaitSwitch, Bake, Verify, is_walked, is_weighted, unshared, walk
+from penstock.rollout.strategies import (
+    STRATEGIES,
+    AwaitSwitch,
+    Bake,
+    Consult,
+    Verify,
+    is_walked,
+    is_weighted,
+    unshared,
+    walk,
+)
 from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
@@ -59,6 +69,7 @@ if TYPE_CHECKING:
 
     from penstock.model.plan import Plan, ResourceChange
     from penstock.model.release import Release
+    from penstock.model.rollouts import RolloutPolicy
     from penstock.model.workspace import Function
     from penstock.operations.session import Session
     from penstock.operations.wanted import DeployRequest, Wanted
@@ -237,7 +248,7 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
     else:
         with step(world, "terraform") as handle:
             handle.skip("its inputs are those of the last apply")
-    traffic = _traffic(world, wanted, live)
+    traffic, policy = _traffic(world, wanted, live)
     plan = plans.make(
         wanted.release,
         live,
@@ -247,7 +258,7 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         allow_destroy=allow_destroy,
         promotions=len(history.promotions),
         walk=traffic,
-        rollout=world.workspace.environment.rollout if traffic else None,
+        rollout=policy,
     )
     forecast = _forecast(world, wanted, live) if only and plan.walk and not plan.is_empty else None
     text = summary(plan, forecast or "")
@@ -256,8 +267,8 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
     return _Planned(plan=plan, saved=saved, sealed=seal(world, saved) if saved else None, retained=retained)
 
 
-def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
-    """How traffic will move, in words; empty where it moves at once, as it does to the first release."""
+def _traffic(world: World, wanted: Wanted, live: Release | None) -> tuple[str, RolloutPolicy | None]:
+    """How traffic will move, in words, and who judges it; nothing where it moves at once, as to the first release."""
     policy = world.workspace.environment.rollout
     changed = _changed(world, wanted.release, live)
     steps = STRATEGIES[wanted.strategy](policy)
@@ -266,11 +277,22 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> str:
         steps = unshared(steps)
     steps = asking(steps, policy.webhooks)
     rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
+    policy = _asked(policy, steps)
     if live is None or not is_walked(steps):
-        return rest if live is not None else ""
+        return (rest, policy) if live is not None and rest else ("", None)
     said = walk(steps, policy.delay + slowest(world, judged(changed)))
-    gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if is_weighted(steps) else ""
-    return "; ".join(part for part in (said, gates if policy.metrics else "", rest) if part)
+    gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if policy.metrics else ""
+    return "; ".join(part for part in (said, gates, rest) if part), policy
+
+
+def _asked(policy: RolloutPolicy, steps: tuple[Step, ...]) -> RolloutPolicy:
+    """The policy without gates that this walk asks nothing."""
+    names = {step.webhook for step in steps if isinstance(step, Consult)}
+    return replace(
+        policy,
+        metrics=policy.metrics if is_weighted(steps) else (),
+        webhooks=tuple(hook for hook in policy.webhooks if hook.name in names),
+    )
 
 
 def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:

@@ -15,24 +15,22 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from penstock.model.errors import Busy, RemoteFault
+from penstock.operations.measure import HISTORY
 from penstock.operations.store import ReleaseStore
 from penstock.ports import MetricQuery, MetricQuestion
 from penstock.rollout.advance import to_ask
 from penstock.rollout.gates import Points
 from penstock.rollout.verdict import Verdict
-from penstock.rollout.webhooks import Reply, key_of, plain, read
+from penstock.rollout.webhooks import Reply, key_of, plain, read, reply_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from penstock.model.gates import MetricGate, Webhook
     from penstock.operations.world import World
-    from penstock.ports import HttpAnswer
     from penstock.rollout.gates import Gate
     from penstock.rollout.state import Rollout
 
-HISTORY = 3600.0
-"""Seconds before a rollout that tell what is usual."""
 SIGNATURE = "X-Hub-Signature-256"
 """GitHub's header and format, which many receivers know how to check:
 https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries"""
@@ -49,9 +47,27 @@ def points(world: World, rollout: Rollout, now: float) -> tuple[Points, ...]:
 
 
 def consult(world: World, rollout: Rollout, name: str) -> Reply:
-    """Ask the webhook of the step under way, again where it brought no usable answer, and say what it replied."""
-    verdict, sentence = _asked(world, rollout, name)
-    return Reply(step=rollout.at, webhook=name, verdict=verdict, sentence=sentence, at=world.traffic_clock.now())
+    """Ask the webhook of the step under way once, and say what it replied.
+
+    Where it has just brought no usable answer, there is a short pause before it.
+    """
+    hook = next((hook for hook in world.workspace.environment.rollout.webhooks if hook.name == name), None)
+    if hook is None:
+        verdict, sentence = Verdict.ERROR, f"{name} could not be asked: the configuration does not know it any more"
+        return Reply(step=rollout.at, webhook=name, verdict=verdict, sentence=sentence, at=world.traffic_clock.now())
+    known = reply_of(rollout.replies, rollout.at, name)
+    left = known.left - 1 if known is not None and known.left else hook.retries
+    if left < hook.retries:
+        world.clock.sleep(random.uniform(0.5, 1) * 2.0 ** (hook.retries - left - 1))  # noqa: S311 - jitter
+    verdict, sentence, is_passing = _asked(world, rollout, hook)
+    return Reply(
+        step=rollout.at,
+        webhook=name,
+        verdict=verdict,
+        sentence=sentence,
+        at=world.traffic_clock.now(),
+        left=left if is_passing else 0,
+    )
 
 
 def _points(world: World, rollout: Rollout, gate: Gate, due: range) -> Points:
@@ -86,33 +102,23 @@ def _question(metric: MetricGate) -> MetricQuestion:
     )
 
 
-def _asked(world: World, rollout: Rollout, name: str) -> tuple[Verdict, str]:
-    hook = next((hook for hook in world.workspace.environment.rollout.webhooks if hook.name == name), None)
-    if hook is None:
-        return Verdict.ERROR, f"{name} could not be asked: the configuration does not know it any more"
+def _asked(world: World, rollout: Rollout, hook: Webhook) -> tuple[Verdict, str, bool]:
+    """Verdict, sentence, and whether there may be another answer in a moment."""
+    host = urlsplit(hook.url).hostname or ""
     try:
         values = {secret: _value(world, secret) for secret in hook.secrets}
+        body = _body(world, rollout, hook)
     except RemoteFault as fault:
-        return Verdict.ERROR, f"{name} could not be asked: {plain(fault.what)}"
-    host = urlsplit(hook.url).hostname or ""
-    body = _body(world, rollout, hook)
+        return Verdict.ERROR, f"{hook.name} could not be asked: {plain(fault.what)}", False
     headers = _headers(rollout, hook, values, body)
-    found: HttpAnswer | RemoteFault = RemoteFault("it was not asked")
-    for attempt in range(hook.retries + 1):
-        if attempt:
-            world.clock.sleep(random.uniform(0.5, 1) * 2.0 ** (attempt - 1))  # noqa: S311 - jitter
-        try:
-            found = world.webhooks.post(hook.url, headers=headers, body=body, timeout=hook.timeout)
-        except RemoteFault as fault:
-            found = fault
-            if not isinstance(fault, Busy):
-                break
-        else:
-            if found.status < SERVER_ERROR and found.status not in BUSY:
-                break
-    if isinstance(found, RemoteFault):
-        return Verdict.ERROR, f"{name} could not be asked: {plain(found.what)} from {host}"
-    return read(name, host, found.status, found.body, hide=lambda text: _hidden(text, values))
+    try:
+        found = world.webhooks.post(hook.url, headers=headers, body=body, timeout=hook.timeout)
+    except RemoteFault as fault:
+        what = f"{hook.name} could not be asked: {plain(fault.what)} from {host}"
+        return Verdict.ERROR, what, isinstance(fault, Busy)
+    verdict, sentence = read(hook.name, host, found.status, found.body, hide=lambda text: _hidden(text, values))
+    is_passing = found.status >= SERVER_ERROR or found.status in BUSY
+    return verdict, sentence, is_passing and verdict is Verdict.ERROR
 
 
 def _value(world: World, secret: str) -> str:

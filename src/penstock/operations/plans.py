@@ -6,10 +6,12 @@ same change planned again by CI is still approved, any other change is not.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
 
 from penstock.infra.openapi import resource_count
 from penstock.model.errors import Conflict, NotFound, Refused
@@ -65,9 +67,19 @@ def make(
         allow_destroy=tuple(sorted(allow_destroy)),
         promotions=promotions,
         walk=walk,
-        rollout=asdict(rollout) if rollout is not None else {},
+        rollout=_shown(rollout) if rollout is not None else {},
     )
     return Plan(**{**{name: getattr(draft, name) for name in Plan.__dataclass_fields__}, "id": draft.digest[:12]})
+
+
+def _shown(policy: RolloutPolicy) -> dict[str, Any]:
+    """The policy as plain JSON. Of a URL, which may be a secret, only its host, and a hash that tells another one."""
+    found = asdict(policy)
+    for hook in found["webhooks"]:
+        url = hook.pop("url")
+        hook["host"] = urlsplit(url).netloc.rpartition("@")[2]
+        hook["url_sha256"] = hashlib.sha256(url.encode()).hexdigest()
+    return found
 
 
 def save(world: World, plan: Plan, summary: str) -> None:

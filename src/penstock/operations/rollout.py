@@ -54,8 +54,8 @@ REFUSALS = 5
 """Actions in a row that AWS may refuse before traffic goes back; after as many again the command gives up."""
 VISIT = 40.0
 """Seconds of the metrics' clock for which a visit of the controller sends requests of our own."""
-ENOUGH = 120.0
-"""Seconds after which a visit asks no further webhook: one may take 90, and the function has 300."""
+LAST_QUESTION = 120.0
+"""Seconds after which a visit asks no further webhook: one may take 25, and the function has 300."""
 LONGEST_PAUSE = 20.0
 """Seconds between two attempts, at most; the SDK has retried each by itself before."""
 
@@ -280,7 +280,7 @@ class _Driver:
 
     def _is_spent(self) -> bool:
         """Whether a visit has lasted so long that a webhook's answer might be too much for it."""
-        return not self.waits and self.world.clock.monotonic() - self.began > ENOUGH
+        return not self.waits and self.world.clock.monotonic() - self.began > LAST_QUESTION
 
     def _finish(self) -> None:
         """The pointer names the candidate, and the move behind it was not ours, or was refused half-way: end it."""

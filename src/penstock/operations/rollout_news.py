@@ -38,6 +38,8 @@ def tell_news(world: World, session: Session, before: Rollout, now: Rollout, see
         session.record(
             "rollout", {"release": now.release, "weight": now.weight, "what": what, "evidence": judgement.to_json()}
         )
+    for what in _progress(before, now):
+        world.events.emit(RolloutMoved(release=now.release, weight=now.weight, what=what))
 
 
 def _astray(before: Rollout, now: Rollout, seen: Observation) -> list[str]:
@@ -73,8 +75,8 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
         new_limits = {side: slow for side, slow in now.slow.items() if side not in before.slow}
         told = ", ".join(f"{side} above {slow:,.0f} ms" for side, slow in sorted(new_limits.items()))
         found.append(f"what is slow is known now: {told}")
-    said = {(reply.step, reply.webhook): reply.sentence for reply in before.replies}
-    found += [f"webhook {one.sentence}" for one in now.replies if said.get((one.step, one.webhook)) != one.sentence]
+    said = {(reply.step, reply.webhook): reply.verdict for reply in before.replies}
+    found += [f"webhook {one.sentence}" for one in now.replies if said.get((one.step, one.webhook)) is not one.verdict]
     faults = {gate.metric.name: gate.fault for gate in before.gates}
     for gate in now.gates:
         if gate.fault and gate.fault != faults.get(gate.metric.name):
@@ -84,6 +86,18 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
     if now.reverting and not before.reverting:
         found.append(f"goes back: {now.reverting}")
     return found
+
+
+def _progress(before: Rollout, now: Rollout) -> list[str]:
+    """What webhooks say anew without another verdict: for who watches. A server that counts would fill the ledger."""
+    said = {(reply.step, reply.webhook): reply for reply in before.replies}
+    return [
+        f"webhook {one.sentence}"
+        for one in now.replies
+        if (known := said.get((one.step, one.webhook))) is not None
+        and known.verdict is one.verdict
+        and known.sentence != one.sentence
+    ]
 
 
 def _has_passed(rollout: Rollout) -> bool:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from penstock.infra.plan import summary as changes_summary
 from penstock.model.rollouts import RolloutPolicy
+from penstock.rollout.strategies import duration
 
 if TYPE_CHECKING:
     from penstock.model.plan import FunctionMove, Plan
 
 SHOWN_DIGITS = 10
+LIMITS = ("max", "min", "max_rise", "max_fall")
 SECONDS = ("deadline", "delay", "window")
 JUDGED = ("margin", "latency_margin", "alpha", "minimum", "clusters", "on_inconclusive", "alarms", *SECONDS)
 """Keys of `RolloutPolicy` that decide whether a release passes; how it walks is said by the plan's `walk`."""
@@ -43,8 +45,10 @@ def summary(plan: Plan, forecast: str = "") -> str:
         lines.append("  routes: the API's document changed; it moves together with the code")
     if plan.walk:
         lines.append(f"  traffic: {plan.walk}")
-    if judged := _judged(plan):
-        lines.append(f"  judged by: {judged}")
+    judged, gates = _judged(plan), _gates(plan)
+    if judged or gates:
+        lines.append(f"  judged by: {judged or 'the defaults'}")
+    lines.extend(f"    {gate}" for gate in gates)
     if forecast:
         lines.append(f"  forecast: {forecast}")
     return "\n".join(lines)
@@ -78,6 +82,24 @@ def _judged(plan: Plan) -> str:
     usual = asdict(RolloutPolicy())
     told = {key: plan.rollout[key] for key in JUDGED if key in plan.rollout and plan.rollout[key] != usual[key]}
     return ", ".join(f"{key} = {json.dumps(value)}{' s' if key in SECONDS else ''}" for key, value in told.items())
+
+
+def _gates(plan: Plan) -> list[str]:
+    """What gates of the user's own are asked, and where their limits are: a yes is a yes to these, too."""
+    found = []
+    for metric in plan.rollout.get("metrics", ()):
+        series = [f"{one['statistic']} of {one['namespace']} {one['metric']}" for one in metric["terms"].values()]
+        asked = metric["expression"] or series[0]
+        limits = [f"{key} = {metric[key]:g}" for key in LIMITS if metric[key] is not None]
+        points = f"{counted(metric['failures'], 'failing point')} of {duration(metric['period'])} in a row"
+        missing = f'missing = "{metric["missing"]}"'
+        found.append(f"{metric['name']}: {', '.join((asked, *limits, points, missing))}")
+    for hook in plan.rollout.get("webhooks", ()):
+        signed = ", signed" if hook["secret"] else ""
+        found.append(
+            f"{hook['name']}: POST to {hook['host']}, {hook['when']}, within {duration(hook['deadline'])}{signed}"
+        )
+    return found
 
 
 def _move(move: FunctionMove) -> str:

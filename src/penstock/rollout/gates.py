@@ -10,6 +10,7 @@ up, and it is no fault of the release. Every step needs a point of its own.
 from __future__ import annotations
 
 import math
+import operator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -167,15 +168,15 @@ def _limits(gate: Gate) -> list[tuple[float, Any, str]]:
     metric, before = gate.metric, gate.before
     found: list[tuple[float, Any, str]] = []
     if metric.max is not None:
-        found.append((metric.max, float.__gt__, "is more than"))
+        found.append((metric.max, operator.gt, "is more than"))
     if metric.min is not None:
-        found.append((metric.min, float.__lt__, "is less than"))
+        found.append((metric.min, operator.lt, "is less than"))
     if before is not None and metric.max_rise is not None:
         rise = f"is more than {metric.max_rise * 100:g} % above what it was before, which would be"
-        found.append((before + abs(before) * metric.max_rise, float.__gt__, rise))
+        found.append((before + abs(before) * metric.max_rise, operator.gt, rise))
     if before is not None and metric.max_fall is not None:
         fall = f"is more than {metric.max_fall * 100:g} % below what it was before, which would be"
-        found.append((before - abs(before) * metric.max_fall, float.__lt__, fall))
+        found.append((before - abs(before) * metric.max_fall, operator.lt, fall))
     return found
 
 

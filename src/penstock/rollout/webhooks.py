@@ -1,8 +1,9 @@
 """Webhooks as gates: what they are asked, when, and what an answer means.
 
-2xx is a yes; 202, or JSON whose `status` is "running", is not yet; JSON whose `status` is "fail" is a no, with 2xx as
-with 4xx. Everything else is an ERROR: who cannot be asked has not said no, and has not said yes. A webhook may be asked
-again after a crash, so every request of one step bears the same idempotency key.
+2xx is a yes where it says nothing, or is JSON whose `status` is "ok"; 202, or a `status` of "running", is not yet;
+"fail" is a no, with 2xx as with 4xx. Everything else is an ERROR: who cannot be asked, or says what nobody understands,
+has not said no, and has not said yes. A webhook may be asked again after a crash, so every request of one step bears
+the same idempotency key.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.rollout.gates import AGAIN
 from penstock.rollout.strategies import ALL, AwaitSwitch, Bake, Consult, SetWeight, Verify
 from penstock.rollout.verdict import GateFinding, Verdict
 
@@ -20,24 +22,30 @@ if TYPE_CHECKING:
     from penstock.model.gates import Webhook
     from penstock.rollout.strategies import Step
 
-POLL, AGAIN = 10.0, 60.0
-"""Seconds until one that has not decided is asked again, and one that could not be asked."""
+POLL = 10.0
+"""Seconds until one that has not decided is asked again."""
 LONGEST = 200
 """Characters of a webhook's own words that are told and kept."""
 ACCEPTED = 202
-NO, NOT_YET, UNSURE = frozenset({"fail", "failed"}), frozenset({"running", "pending"}), frozenset({"error"})
-"""What a body's `status` may say besides yes."""
+YES = frozenset({"ok", "pass", "passed", "success", "succeeded", "yes"})
+NO, NOT_YET = frozenset({"fail", "failed", "failure"}), frozenset({"running", "pending"})
+"""What a body's `status` may say; anything else nobody understands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What a webhook said at a step, in a sentence; `at` is when, in seconds since the epoch."""
+    """What a webhook said at a step, in a sentence; `at` is when, in seconds since the epoch.
+
+    `left` is how often one that brought no usable answer is asked again at once: each attempt is a turn of its own, so
+    that a server which hangs hides no alarm, order or verdict for longer than one request takes.
+    """
 
     step: int
     webhook: str
     verdict: Verdict
     sentence: str
     at: float
+    left: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -47,6 +55,7 @@ class Reply:
             "verdict": self.verdict.name,
             "sentence": self.sentence,
             "at": self.at,
+            "left": self.left,
         }
 
     @classmethod
@@ -106,7 +115,7 @@ def is_due(reply: Reply | None, now: float) -> bool:
         return True
     if reply.verdict is Verdict.INCONCLUSIVE:
         return now >= reply.at + POLL
-    return reply.verdict is Verdict.ERROR and now >= reply.at + AGAIN
+    return reply.verdict is Verdict.ERROR and (reply.left > 0 or now >= reply.at + AGAIN)
 
 
 def key_of(rollout: str, step: int, webhook: str) -> str:
@@ -119,7 +128,8 @@ def read(webhook: str, host: str, status: int, body: str, *, hide: Callable[[str
 
     `hide` takes secrets out of them first: as JSON they may be spelled in many ways.
     """
-    said, reason = _body(body)
+    status_said, reason = _body(body)
+    said = status_said.casefold()
     reason = plain(hide(reason))
     tail = f": {reason}" if reason else ""
     is_good, is_refused = status // 100 == 2, status // 100 == 4  # noqa: PLR2004 - HTTP's classes
@@ -127,8 +137,11 @@ def read(webhook: str, host: str, status: int, body: str, *, hide: Callable[[str
         return Verdict.FAIL, f"{webhook} says no{tail} → roll back"
     if status == ACCEPTED or (said in NOT_YET and (is_good or is_refused)):
         return Verdict.INCONCLUSIVE, f"{webhook} has not decided yet{tail}"
-    if is_good and said not in UNSURE:
+    if is_good and (said in YES or not body.strip()):
         return Verdict.PASS, f"{webhook} says yes{tail}"
+    if is_good:
+        what = f'its status is "{plain(hide(status_said))}"' if said else "its answer is no JSON with a status"
+        return Verdict.ERROR, f"{webhook} says neither yes nor no: {what}{tail}"
     if status // 100 == 3:  # noqa: PLR2004 - HTTP's class of redirections
         return (
             Verdict.ERROR,
@@ -146,13 +159,13 @@ def plain(text: str) -> str:
 def _body(body: str) -> tuple[str, str]:
     """`status` and `reason` of a JSON object; empty where there are none."""
     try:
-        found = json.loads(body)
+        found = json.loads(body.removeprefix("\ufeff"))  # some write a byte order mark, which is no JSON
     except (ValueError, RecursionError):
         return "", ""
     if not isinstance(found, dict):
         return "", ""
     said, reason = found.get("status"), found.get("reason")
-    return (said.lower() if isinstance(said, str) else ""), (reason if isinstance(reason, str) else "")
+    return (said.strip() if isinstance(said, str) else ""), (reason if isinstance(reason, str) else "")
 
 
 def _consult(hooks: tuple[Webhook, ...], moments: tuple[str, ...]) -> list[Step]:

@@ -108,7 +108,7 @@ class FakeMetrics:
         for minute, values in series.items():
             sums.setdefault(minute // period * period, Counter()).update(values)
         return {
-            at: statistic(query.statistic, values)
+            at: float(statistic(query.statistic, values))
             for at, values in sorted(sums.items())
             if start <= at and at + period <= min(end, self.visible_until)
         }

@@ -54,7 +54,14 @@ class MetricTable(TypedDict):
     terms: NotRequired[
         Annotated[dict[Term, TermTable], Field(min_length=1, max_length=20, description="What is in the expression.")]
     ]
-    period: NotRequired[Annotated[Duration, Field(description="Time of one point, whole minutes. Default `1m`.")]]
+    period: NotRequired[
+        Annotated[
+            Duration,
+            Field(
+                description="Of one point, whole minutes; at most `30m` with `max_rise` or `max_fall`. Default `1m`."
+            ),
+        ]
+    ]
     max: NotRequired[Annotated[Limit, Field(description="A larger value is a failing point.")]]
     min: NotRequired[Annotated[Limit, Field(description="A smaller value is a failing point.")]]
     max_rise: NotRequired[
@@ -101,7 +108,14 @@ class WebhookTable(TypedDict):
     ]
     timeout: NotRequired[Annotated[Duration, Field(description="Of one request, at most `20s`. Default `10s`.")]]
     retries: NotRequired[
-        Annotated[int, Field(ge=0, le=3, description="Further requests where one brings no usable answer. Default 2.")]
+        Annotated[
+            int,
+            Field(
+                ge=0,
+                le=3,
+                description="Further requests soon after one without a usable answer; then one a minute. Default 2.",
+            ),
+        ]
     ]
     deadline: NotRequired[
         Annotated[Duration, Field(description="When traffic goes back if it has not said yes. Default `10m`.")]

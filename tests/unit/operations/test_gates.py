@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.test_busy_aws import Refusing
 from unit.operations.test_controller import in_the_account, minutes
 from unit.operations.traffic import Busy, Traffic
 
@@ -19,16 +20,18 @@ from penstock.model.events import Note, PlanReady, RolloutJudged, RolloutMoved
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Secret
-from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.gates import consult
+from penstock.operations.rollout_store import BRIEF, RolloutStore
 from penstock.operations.status import rollout_status
 from penstock.operations.tick import tick
+from penstock.rollout.verdict import Verdict
 from penstock.testing import Killed, Posted, answered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from penstock.ports import HttpAnswer
+    from penstock.ports import HttpAnswer, ObjectStore
 
 URL, TOKEN, KEY = "https://qa.example.com/hook?t=1", "Bearer s3cr3t-t0ken", "a-key"
 DECLINED = MetricGate(
@@ -76,8 +79,8 @@ def gated(verbs: Verbs, *, metrics: tuple[MetricGate, ...] = (), webhooks: tuple
 
 
 def told(verbs: Verbs) -> str:
-    """Everything that was said, written down or stored."""
-    stored = (verbs.shop.objects.get(key) for key in verbs.shop.objects.list(""))
+    """Everything that was said, written down or stored, but for what the function in the account works from."""
+    stored = (verbs.shop.objects.get(key) for key in verbs.shop.objects.list("") if key != BRIEF)
     bodies = [one.body.decode(errors="replace") for one in stored if one]
     return "\n".join([*bodies, *(str(event.to_json()) for event in verbs.shop.events.seen)])
 
@@ -107,6 +110,14 @@ def test_a_metric_that_goes_bad_takes_the_release_back_and_the_ledger_says_why(v
     assert evidence == [
         {"name": "declined", "verdict": "FAIL", "value": 9.0, "sentence": evidence[0]["sentence"]},
     ]
+
+
+def test_a_metric_that_counts_in_whole_numbers_stops_no_driver(verbs: Verbs) -> None:
+    highest = replace(DECLINED, terms={"series": replace(DECLINED.terms["series"], statistic="Maximum")})
+    traffic = gated(verbs, metrics=(highest,))
+    traffic.declined = 9
+    with pytest.raises(CameBack, match="declined: 9 is more than 5"):
+        verbs.deploy(confirm=yes)
 
 
 def test_a_metric_that_stays_well_is_no_hindrance(verbs: Verbs) -> None:
@@ -205,6 +216,66 @@ def test_a_webhook_that_cannot_be_asked_is_asked_again_and_has_neither_said_yes_
     assert not [moved for moved in verbs.shop.events.of(RolloutMoved) if moved.weight]
 
 
+def test_between_two_attempts_the_driver_looks_at_everything_else(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("each-step"),))
+
+    def breaks(_: Posted) -> RemoteFault:
+        found = RolloutStore(verbs.shop.objects)
+        now = found.under_way()
+        assert now is not None
+        if len(posted(verbs)) == 1:
+            found.order(now, "abort", by="alice", why="I saw it", at=verbs.shop.clock.now())
+        return Throttled("no answer within 10 s")
+
+    verbs.shop.webhooks.answer = breaks
+    with pytest.raises(CameBack, match="aborted by alice"):
+        verbs.deploy(confirm=yes)
+    assert len(posted(verbs)) == 1
+
+
+def test_a_visit_of_the_controller_tries_again_by_itself(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("before-traffic"),))
+    assert verbs.deploy(confirm=yes, detach=True).detached
+    verbs.shop.webhooks.answer = lambda _: answered(503)
+    found = RolloutStore(verbs.shop.objects).under_way()
+    assert found is not None
+    tick(in_the_account(verbs), found.id)
+    assert len(posted(verbs)) == 3
+    tick(in_the_account(verbs), found.id)
+    assert len(posted(verbs)) == 3, "the next ones come after a minute"
+    verbs.shop.clock.sleep(60)
+    tick(in_the_account(verbs), found.id)
+    assert len(posted(verbs)) == 6
+    assert len([what for what in ledger(verbs) if "could not be asked" in what]) == 1
+
+
+def test_where_the_bucket_refuses_a_webhook_could_not_be_asked(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("before-traffic"),))
+    assert verbs.deploy(confirm=yes, detach=True).detached
+    found = RolloutStore(verbs.shop.objects).under_way()
+    assert found is not None
+    busy = cast("ObjectStore", Refusing(verbs.shop.objects, "get", 1))
+    reply = consult(replace(verbs.world(), objects=busy), found, "qa")
+    assert reply.verdict is Verdict.ERROR
+    assert reply.sentence.startswith("qa could not be asked: AWS throttles")
+    assert posted(verbs) == []
+
+
+def test_who_says_how_far_it_is_is_told_and_writes_no_ledger(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("before-traffic"),))
+
+    def progress(_: Posted) -> HttpAnswer:
+        done = len(posted(verbs))
+        return answered(200, f'{{"status": "{"running" if done < 9 else "ok"}", "reason": "{done} of 9 tests"}}')
+
+    verbs.shop.webhooks.answer = progress
+    assert verbs.deploy(confirm=yes).live
+    said = [f"webhook qa has not decided yet: {done} of 9 tests" for done in range(1, 9)]
+    told_of = [moved.what for moved in verbs.shop.events.of(RolloutMoved) if moved.what.startswith("webhook")]
+    assert told_of == [*said, "webhook qa says yes: 9 of 9 tests"]
+    assert [what for what in ledger(verbs) if what.startswith("webhook")] == [said[0], told_of[-1]]
+
+
 def test_a_webhook_that_takes_its_time_is_waited_for(verbs: Verbs) -> None:
     gated(verbs, webhooks=(hook("before-traffic"),))
     verbs.shop.webhooks.answer = lambda _: answered(202 if len(posted(verbs)) < 4 else 200)
@@ -223,7 +294,7 @@ def test_secrets_are_in_the_request_and_nowhere_else(verbs: Verbs) -> None:
     assert "I was sent *** and ***" in str(caught.value)
     for value in (TOKEN, "s3cr3t", KEY, "hook?t=1"):
         assert value not in str(caught.value)
-    for value in (TOKEN, "s3cr3t", KEY):
+    for value in (TOKEN, "s3cr3t", KEY, "hook?t=1"):
         assert value not in told(verbs)
 
 
@@ -301,3 +372,37 @@ def test_the_plan_names_who_is_asked(verbs: Verbs) -> None:
     walk = verbs.shop.events.of(PlanReady)[-1].plan["walk"]
     assert "→ 10 % → bake 5m → ask qa (within 10m) → 50 % after" in walk
     assert walk.endswith("(at the earliest, and webhooks' time); gates: declined")
+
+
+def test_the_plan_shows_each_gate_with_its_limits_and_each_webhooks_host(verbs: Verbs) -> None:
+    orders = replace(DECLINED, name="orders", expression="a / b", max=None, max_fall=0.3, failures=1, missing="zero")
+    gated(verbs, metrics=(DECLINED, orders), webhooks=(hook("each-step"),))
+    verbs.deploy(plan_only=True)
+    shown = verbs.shop.events.of(PlanReady)[-1].summary
+    assert (
+        "  judged by: the defaults\n"
+        '    declined: Sum of Shop Declined, max = 5, 2 failing points of 1m in a row, missing = "inconclusive"\n'
+        '    orders: a / b, max_fall = 0.3, 1 failing point of 1m in a row, missing = "zero"\n'
+        "    qa: POST to qa.example.com, each-step, within 10m, signed\n"
+    ) in shown
+
+
+def test_a_yes_is_no_yes_to_another_url_although_the_plan_shows_none(verbs: Verbs) -> None:
+    gated(verbs, webhooks=(hook("each-step"),))
+    one = verbs.deploy(plan_only=True).plan
+    gated_again = replace(verbs.workspace.environment.rollout, webhooks=(hook("each-step", url=f"{URL}2"),))
+    verbs.workspace = replace(verbs.workspace, environment=replace(verbs.workspace.environment, rollout=gated_again))
+    other = verbs.deploy(plan_only=True).plan
+    assert one is not None
+    assert other is not None
+    assert one.digest != other.digest
+    assert one.rollout["webhooks"][0]["host"] == "qa.example.com"
+    assert URL not in told(verbs)
+
+
+def test_the_plan_shows_no_gate_that_nobody_asks(verbs: Verbs) -> None:
+    gated(verbs, metrics=(DECLINED,), webhooks=(hook("each-step"),))
+    verbs.deploy(plan_only=True, strategy="all-at-once")
+    shown = verbs.shop.events.of(PlanReady)[-1].summary
+    assert "declined" not in shown
+    assert "    qa: POST to qa.example.com" in shown

@@ -192,6 +192,11 @@ def test_what_is_no_number_is_within_no_limit() -> None:
     assert finding(seen(gate_of(max=10.0, failures=1), float("nan"))).verdict is Verdict.FAIL
 
 
+@pytest.mark.parametrize(("value", "verdict"), [(11, Verdict.FAIL), (10, Verdict.PASS), (-1, Verdict.FAIL)])
+def test_a_whole_number_is_a_number_like_any_other(value: int, verdict: Verdict) -> None:
+    assert finding(seen(gate_of(max=10.0, min=0.0, failures=1), value)).verdict is verdict
+
+
 def test_points_that_the_weight_before_had_a_part_in_are_not_looked_at() -> None:
     gate = replace(gate_of(max=10.0), metric=replace(LOAD, period=300))
     assert list(to_ask(gate, clean=660.0, now=1800.0, delay=120.0)) == [900, 1200]
@@ -318,9 +323,25 @@ def test_asking_is_a_step_that_survives_json() -> None:
     [
         (200, "", Verdict.PASS),
         (204, "", Verdict.PASS),
-        (200, "<html>fine</html>", Verdict.PASS),
+        (200, " \n", Verdict.PASS),
         (201, '{"status": "ok"}', Verdict.PASS),
-        (200, '{"status": "FAIL"}', Verdict.FAIL),
+        (200, '{"status": " Passed"}', Verdict.PASS),
+        (200, '\ufeff{"status": "ok"}', Verdict.PASS),
+        (200, '{"status": "FAIL "}', Verdict.FAIL),
+        (200, '\ufeff{"status": "fail"}', Verdict.FAIL),
+        (200, '{"status": "failure", "reason": "3 tests red"}', Verdict.FAIL),
+        (200, "<html>Sign in</html>", Verdict.ERROR),
+        (200, "fine", Verdict.ERROR),
+        (200, '{"status": "fail", "reas', Verdict.ERROR),
+        (200, '{"status": "rejected"}', Verdict.ERROR),
+        (200, '{"status": "no"}', Verdict.ERROR),
+        (200, '{"status": ""}', Verdict.ERROR),
+        (200, '{"status": false}', Verdict.ERROR),
+        (200, '{"status": null}', Verdict.ERROR),
+        (200, '{"Status": "fail"}', Verdict.ERROR),
+        (200, "{}", Verdict.ERROR),
+        (200, '[{"status": "fail"}]', Verdict.ERROR),
+        (200, "false", Verdict.ERROR),
         (409, '{"status": "fail", "reason": "3 of 40 checks are red"}', Verdict.FAIL),
         (422, '{"status": "failed"}', Verdict.FAIL),
         (202, "", Verdict.INCONCLUSIVE),
@@ -333,13 +354,29 @@ def test_asking_is_a_step_that_survives_json() -> None:
         (503, "", Verdict.ERROR),
         (302, "", Verdict.ERROR),
         (200, '{"status": "error"}', Verdict.ERROR),
-        (200, "[" * 100_000, Verdict.PASS),
+        (200, "[" * 100_000, Verdict.ERROR),
         (400, '{"status": ["fail"]}', Verdict.ERROR),
         (100, "", Verdict.ERROR),
     ],
 )
 def test_only_a_yes_is_a_yes_and_only_a_no_is_a_no(status: int, body: str, verdict: Verdict) -> None:
     assert read("qa", "qa.example.com", status, body)[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (
+            '{"status": "s3cr3t", "reason": "who knows s3cr3t?"}',
+            'qa says neither yes nor no: its status is "***": who knows ***?',
+        ),
+        ("<html>Sign in</html>", "qa says neither yes nor no: its answer is no JSON with a status"),
+        ('{"status": true}', "qa says neither yes nor no: its answer is no JSON with a status"),
+    ],
+)
+def test_an_answer_that_nobody_understands_is_told_without_secrets(body: str, sentence: str) -> None:
+    said = read("qa", "qa.example.com", 200, body, hide=lambda text: text.replace("s3cr3t", "***"))
+    assert said == (Verdict.ERROR, sentence)
 
 
 def test_a_webhooks_own_words_are_short_and_printable() -> None:

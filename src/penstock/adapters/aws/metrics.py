@@ -73,7 +73,7 @@ class AwsMetrics:
         for result in self._results(_question(question), first, last, whole=True):
             series.add(result.get("Label", ""))
             found |= {
-                int(moment.timestamp()): value
+                int(moment.timestamp()): float(value)
                 for moment, value in zip(result.get("Timestamps", ()), result.get("Values", ()), strict=True)
             }
         if len(series) > 1:

@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 
     Gates = list[tuple[int, Mapping[str, Any]]]
 
-MINUTE, LONGEST_PERIOD, LONGEST_TIMEOUT = 60, 3600, 20
+MINUTE, LONGEST_PERIOD, LONGEST_RELATIVE, LONGEST_TIMEOUT = 60, 3600, 1800, 20
 HERE = "127.0.0.1"
 SERIES = ("namespace", "metric", "statistic")
-LIMITS = ("max", "min", "max_rise", "max_fall")
+RELATIVE = ("max_rise", "max_fall")
+LIMITS = ("max", "min", *RELATIVE)
 OURS = frozenset(
     (
         "content-length",
@@ -45,7 +46,7 @@ def check(scene: Scene) -> Iterator[Finding]:
         yield from _names(environment, metrics, webhooks)
         yield from _asked_by_nobody(environment, values)
         for index, metric in metrics:
-            yield from (_at(environment, ("metrics", index), *said) for said in _metric(metric))
+            yield from (_at(environment, ("metrics", index), *said) for said in _metric(metric, values))
         for index, hook in webhooks:
             yield from (_at(environment, ("webhooks", index), *said) for said in _webhook(hook, values))
             yield from _secrets(scene, environment, index, hook)
@@ -84,7 +85,7 @@ def _asked_by_nobody(environment: EnvironmentScene, values: Mapping[str, Any]) -
         yield _at(environment, ("webhooks",), what, "write webhooks = [], or another strategy")
 
 
-def _metric(metric: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _metric(metric: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     name = metric["name"]
     series = [key for key in (*SERIES, "dimensions") if key in metric]
     if "expression" in metric and series:
@@ -101,20 +102,38 @@ def _metric(metric: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"{name} has no limit", f"add at least one of {', '.join(LIMITS)}"
     if "max" in metric and "min" in metric and metric["max"] < metric["min"]:
         yield f"{name}: no number is at least {metric['min']:g} and at most {metric['max']:g}", "exchange min and max"
-    period = seconds(metric.get("period", "1m"))
-    if period % MINUTE or not MINUTE <= period <= LONGEST_PERIOD:
-        yield f"{name} has a period of {metric['period']}", 'write whole minutes, from "1m" to "1h"'
+    yield from _period(metric, rollout)
     texts = [
         metric.get("expression", ""),
         *metric.get("dimensions", {}).values(),
         *(value for term in metric.get("terms", {}).values() for value in term.get("dimensions", {}).values()),
     ]
-    if any(CANDIDATE in text for text in texts) and any(limit in metric for limit in ("max_rise", "max_fall")):
+    if any(CANDIDATE in text for text in texts) and any(limit in metric for limit in RELATIVE):
         what = f"{name} is compared with the hour before the rollout, in which {CANDIDATE} had no traffic"
         yield what, f"leave {CANDIDATE} out, or compare with {STABLE} in an expression"
     for text in texts[1:]:
         if "{" in text.replace(CANDIDATE, "").replace(STABLE, ""):
             yield f"{name}: the dimension {text!r} has braces", f"only {CANDIDATE} and {STABLE} stand for something"
+
+
+def _period(metric: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Periods of which none may be whole in time: they begin where the clock says, not where a weight does."""
+    name, told = metric["name"], metric.get("period", "1m")
+    period = seconds(told)
+    if period % MINUTE or not MINUTE <= period <= LONGEST_PERIOD:
+        yield f"{name} has a period of {told}", 'write whole minutes, from "1m" to "1h"'
+        return
+    if period > LONGEST_RELATIVE and any(limit in metric for limit in RELATIVE):
+        yield (
+            f"{name} is compared with the hour before the rollout, which need not hold a whole period of {told}",
+            'write a period of at most "30m"',
+        )
+    delay, deadline = (rollout.get(key, usual) for key, usual in (("delay", "2m"), ("deadline", "1h")))
+    if 2 * period + seconds(delay) > seconds(deadline):
+        yield (
+            f"{name}: a whole period of {told} may be {delay} old only after the rollout's deadline, {deadline}",
+            'write a shorter period, or a later deadline beside metrics, as deadline = "8h"',
+        )
 
 
 def _webhook(hook: Mapping[str, Any], rollout: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
