@@ -1,4 +1,4 @@
-"""The loop around `advance`: observe, ask, write it down, act, read back.
+"""A rollout from its beginning to its end, by whoever drives it: a command, or the controller's visits.
 
 All of it runs under the environment's lease. Whatever ends the process leaves `rollout.json` with the decision before
 the effect, and the weight in AWS: the next command goes on from there.
@@ -6,36 +6,28 @@ the effect, and the weight in AWS: the next command goes on from there.
 
 from __future__ import annotations
 
-import random
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
-from penstock.model.events import RolloutMoved
+from penstock.model.errors import CameBack, RemoteFault
 from penstock.model.release import LIVE_ALIAS, Pointer, other
-from penstock.operations.engine import bring_back, reach
+from penstock.operations.driver import Driver, act
 from penstock.operations.foretell import foretell, tell_unjudged
-from penstock.operations.gates import consult, points
 from penstock.operations.looks import Looks
-from penstock.operations.measure import Measured, history, late_thresholds, measure, watched, with_thresholds
+from penstock.operations.measure import history, watched
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
-from penstock.operations.rollout_news import ended_badly, tell_news
+from penstock.operations.rollout_news import ended_badly
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
-from penstock.operations.steps import note, step, warn
-from penstock.operations.switch import go_live, take_back
-from penstock.operations.synthetic import ask, wanted
-from penstock.operations.verify import verify_release
-from penstock.operations.warmth import follow, shares_live, warm
+from penstock.operations.steps import note, warn
+from penstock.operations.switch import take_back
+from penstock.operations.warmth import follow
 from penstock.operations.watchdog import call_off, hand_over, watch_over
-from penstock.release.reconcile import Applied, Settled
-from penstock.release.share import Shared
-from penstock.rollout.advance import advance
+from penstock.release.reconcile import Applied
 from penstock.rollout.gates import gates_of
 from penstock.rollout.judge import JudgePolicy, accumulate
-from penstock.rollout.minutes import first_due, old_enough, to_judge
-from penstock.rollout.state import Ask, Check, Finished, Observation, Promote, Revert, Rollout, Rules, Shift, Wait
+from penstock.rollout.state import Revert, Rollout, Rules
 from penstock.rollout.strategies import is_weighted
 
 if TYPE_CHECKING:
@@ -44,20 +36,10 @@ if TYPE_CHECKING:
     from penstock.operations.measure import Measures
     from penstock.operations.session import Session
     from penstock.operations.world import World
-    from penstock.rollout.state import Action, Order
     from penstock.rollout.strategies import Step
-    from penstock.rollout.webhooks import Reply
 
 DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
-REFUSALS = 5
-"""Actions in a row that AWS may refuse before traffic goes back; after as many again the command gives up."""
-VISIT = 40.0
-"""Seconds of the metrics' clock for which a visit of the controller sends requests of our own."""
-LAST_QUESTION = 120.0
-"""Seconds after which a visit asks no further webhook: one may take 25, and the function has 300."""
-LONGEST_PAUSE = 20.0
-"""Seconds between two attempts, at most; the SDK has retried each by itself before."""
 
 
 def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...], changed: frozenset[str]) -> Rollout:
@@ -165,7 +147,7 @@ def drive(
         rollout, measures = set_out(world, session, store, rollout, release)
         if waits:
             watch_over(world, session, rollout)
-        driver = _Driver(
+        driver = Driver(
             world=world,
             session=session,
             store=store,
@@ -179,10 +161,10 @@ def drive(
         while not driver.has_ended and not driver.rests:
             rollout = driver.turn(rollout, measures)
     except CameBack:
-        _gone_back(world, session, store, rollout)
+        _gone_back(world, session, store, store.saved or rollout)
         raise
-    except KeyboardInterrupt:
-        _interrupted(world, session, store, rollout, release)
+    except KeyboardInterrupt:  # in the middle of a turn, of which only the store knows how far it came
+        _interrupted(world, session, store, store.saved or rollout, release)
         raise
     if rollout.outcome == "reverted":
         follow(world)
@@ -194,123 +176,6 @@ def drive(
     if rollout.outcome is not None:
         call_off(world, rollout.id, session)
     return rollout
-
-
-@dataclass
-class _Driver:
-    """The loop's memory: what was told, and how often AWS has refused in a row.
-
-    Whatever AWS refuses, be it the bucket or a move, is tried again with jitter: nothing was acted that is not written
-    down, and what was written is only done again. Too many refusals take traffic back; as many again end the command,
-    and the next one goes on.
-    """
-
-    world: World
-    session: Session
-    store: RolloutStore
-    release: Release
-    applied: Applied
-    looks: Looks
-    told: Rollout
-    waits: bool = True
-    """Whether it stays while nothing is to be done; who does not has `rests` set instead, and comes back later."""
-    refusals: int = 0
-    checked: tuple[int, str] | None = None
-    replies: tuple[Reply, ...] = ()
-    has_ended: bool = False
-    rests: bool = False
-    asks: bool = False
-    is_live: bool = False
-    """Whether this driver has moved all traffic, and looked."""
-    pending: dict[str, Order] = field(default_factory=dict)
-    """Orders that were read and are not in the ledger yet, by their ids."""
-    began: float = 0.0
-    """When this driver began, by the clock's `monotonic`."""
-    _seen: Observation | None = None
-
-    def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
-        """Observe, ask, write down, tell, act; the rollout as it is then. Raises RemoteFault after many refusals."""
-        try:
-            self.session.hold()  # a machine that slept past its lease must not act on what it knew before
-            action: Action = Finished()
-            if rollout.outcome is None:
-                seen = _look(self.world, self.store, self.looks, rollout, measures)
-                self._seen = replace(seen, checked=self.checked, replies=self.replies)
-                self.pending |= {order.id: order for order in self._seen.orders}
-                rollout, action = advance(rollout, self._seen)
-            if rollout.outcome == "promoted" and not self.is_live:
-                self._finish()
-            if rollout.outcome is not None:
-                unmark(self.world, self.session)
-            self._book(rollout.release)
-            self.store.save(rollout, self.session)
-            if self._seen is not None:
-                tell_news(self.world, self.session, self.told, rollout, self._seen)
-            self.told = rollout
-            self.has_ended = rollout.outcome is not None
-            if isinstance(action, Wait) and action.synthetic:
-                self._ask(rollout, action.seconds if self.waits else VISIT)
-                action = Wait(0.0)
-            if isinstance(action, Ask):
-                if self._is_spent():
-                    self.rests = True
-                    return rollout
-                self.replies = (consult(self.world, rollout, action.webhook),)
-            if isinstance(action, Wait) and not self.waits:
-                self.rests = True
-                return rollout
-            done = self._do(action, rollout)
-            self.checked = done or self.checked
-            self.is_live = self.is_live or isinstance(action, Promote)
-            self.refusals = 0
-        except RemoteFault as fault:
-            return self._refused(rollout, fault)
-        return rollout
-
-    def _do(self, action: Action, rollout: Rollout) -> tuple[int, str] | None:
-        if not isinstance(action, Wait):
-            self.looks.moved()
-        return _act(self.world, self.session, action, rollout, self.release, self.applied)
-
-    def _book(self, release: str) -> None:
-        """Who ordered what and why, in the ledger before it is obeyed: an order that is taken up is not read again."""
-        for order in tuple(self.pending.values()):
-            self.session.record("order", {"release": release, "verb": order.verb, "by": order.by, "why": order.why})
-            del self.pending[order.id]
-
-    def _is_spent(self) -> bool:
-        """Whether a visit has lasted so long that a webhook's answer might be too much for it."""
-        return not self.waits and self.world.clock.monotonic() - self.began > LAST_QUESTION
-
-    def _finish(self) -> None:
-        """The pointer names the candidate, and the move behind it was not ours, or was refused half-way: end it."""
-        self.session.forget()
-        go_live(self.world, self.session, self.release, self.applied)
-        self.is_live = True
-
-    def _ask(self, rollout: Rollout, seconds: float) -> None:
-        """Send requests of our own instead of only waiting; said once by each driver."""
-        if not self.asks:
-            self.asks = True
-            policy = self.world.workspace.environment.synthetic
-            what = f"too few calls to judge: {policy.rate:g} requests of our own a minute help out"
-            if not wanted(self.world, rollout.changed):
-                what = "too few calls to judge, and no route that requests of our own could ask"
-            self.world.events.emit(RolloutMoved(release=rollout.release, weight=rollout.weight, what=what))
-            if self.waits:  # a visit tells it each time, in its log alone
-                self.session.record("rollout", {"release": rollout.release, "weight": rollout.weight, "what": what})
-        ask(self.world, rollout, seconds)
-
-    def _refused(self, rollout: Rollout, fault: RemoteFault) -> Rollout:
-        self.refusals += 1
-        if self.refusals >= 2 * REFUSALS:
-            raise fault
-        warn(self.world, f"AWS refused, {self.refusals}. time: {fault.what}")
-        if self.refusals >= REFUSALS and rollout.outcome is None:
-            rollout = replace(rollout, reverting=rollout.reverting or f"AWS refused: {fault.what}")
-        pause = random.uniform(0, min(2.0**self.refusals, LONGEST_PAUSE))  # noqa: S311 - jitter
-        self.world.traffic_clock.sleep(pause)
-        return rollout
 
 
 def _interrupted(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
@@ -328,7 +193,7 @@ def _interrupted(world: World, session: Session, store: RolloutStore, rollout: R
 
 def _withdraw(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
     """Take back what traffic the candidate has; it waits no more."""
-    _act(world, session, Revert(rollout.reverting or ""), rollout, release, Applied())
+    act(world, session, Revert(rollout.reverting or ""), rollout, release, Applied())
     _gone_back(world, session, store, rollout)
 
 
@@ -355,18 +220,6 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
     return replace(rollout, evidence=evidence)
 
 
-def _check(world: World, session: Session, rollout: Rollout) -> str:
-    """What is wrong with the candidate in its slot while it has a share of the traffic; empty when it is well."""
-    slot = (read_pointer(world) or Pointer()).idle
-    functions = [function for function in world.workspace.functions if function.service in rollout.changed]
-    try:
-        with step(world, f"verify slot {slot} at {rollout.weight} %"):
-            verify_release(world, session, rollout.release, slot, functions)
-    except VerificationFailed as failure:
-        return "; ".join(line.strip() for line in failure.what.splitlines()[1:])
-    return ""
-
-
 def _quiet_alarms(world: World) -> tuple[str, ...]:
     """The alarms that may stop a rollout: ours of the slot to come, of `live` and of the API, and the user's by name.
 
@@ -385,84 +238,3 @@ def _quiet_alarms(world: World) -> tuple[str, ...]:
         if state.value == "ALARM":
             warn(world, f"alarm {name} rings already: it cannot stop this rollout, which is judged beside what runs")
     return tuple(sorted(name for name, state in watched.items() if state.value != "ALARM"))
-
-
-def _ringing(world: World, rollout: Rollout) -> tuple[str, ...] | None:
-    """The alarms that ring; None when one of them cannot be read, which is no good news."""
-    if not rollout.alarms:
-        return ()
-    try:
-        found = world.alarms.states(rollout.alarms)
-    except RemoteFault as fault:
-        warn(world, f"the alarms cannot be read, and nothing goes on without them: {fault.what}")
-        return None
-    gone = sorted(set(rollout.alarms) - set(found))
-    if gone:
-        warn(world, f"nothing goes on without the alarms that were there: {', '.join(gone)}")
-        return None
-    return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
-
-
-def _act(  # noqa: PLR0917 - what is to be done, and all that it takes
-    world: World, session: Session, action: Action, rollout: Rollout, release: Release, applied: Applied
-) -> tuple[int, str] | None:
-    """Do it; what came of a check: the index of its step, and what was wrong."""
-    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
-    session.forget()
-    match action:
-        case Wait(seconds=seconds):
-            world.traffic_clock.sleep(seconds)
-        case Check():
-            return (rollout.at, _check(world, session, rollout))
-        case Shift(percent=0):  # before its first share somebody else gave it one
-            reach(session, Settled(), names)
-        case Shift(percent=percent):
-            warm(world)
-            reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
-        case Promote():
-            go_live(world, session, release, applied)
-        case Revert():
-            bring_back(world, session, _callers(world))
-            reach(session, Settled(withdrawn=True), names)
-        case Finished() | Ask():
-            pass
-    return None
-
-
-def _callers(world: World) -> frozenset[str]:
-    """Functions that something calls through `live`; HTTP callers and other services go to a slot."""
-    return frozenset(f.physical for f in world.workspace.functions if shares_live(f))
-
-
-def _look(world: World, store: RolloutStore, looks: Looks, rollout: Rollout, measures: Measures) -> Observation:
-    """Everything that a decision needs; what cannot be read is left out, and asked for the next time."""
-    now = world.traffic_clock.now()
-    try:
-        percent: int | None = looks.weight(rollout.release, _callers(world))
-    except RemoteFault as fault:
-        warn(world, f"the weight cannot be read: {fault.what}")
-        percent = None
-    minutes = to_judge(rollout, now)
-    until = rollout.judged
-    found, late = Measured(), dict[str, float]()
-    if minutes:
-        try:
-            known = dict(rollout.slow or {})
-            late |= late_thresholds(
-                world, with_thresholds(measures, known), lambda service: first_due(rollout, service, now)
-            )
-            found = measure(world, with_thresholds(measures, known | late), minutes)
-            until = max(until, old_enough(rollout, now))
-        except RemoteFault as fault:
-            warn(world, f"the measurements cannot be read: {fault.what}")
-    return Observation(
-        now=now,
-        weight=percent,
-        strata=found.strata,
-        shares=found.shares,
-        until=until,
-        slow=late,
-        alarms=_ringing(world, rollout),
-        orders=store.orders(rollout),
-        points=points(world, rollout, now),
-    )

@@ -54,6 +54,11 @@ class RolloutStore:
         self._objects = objects
         self._saved: Rollout | None = None
 
+    @property
+    def saved(self) -> Rollout | None:
+        """What was written last by this store itself, or None."""
+        return self._saved
+
     def read(self) -> Rollout | None:
         """The rollout, or None before the first."""
         found = self._read()
