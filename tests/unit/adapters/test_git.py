@@ -47,15 +47,14 @@ def test_new_files_make_it_dirty_because_a_build_takes_them(repository: Path) ->
     assert commit_and_branch(RealCommands(), repository, {})[2]
 
 
-def test_new_files_elsewhere_in_the_repository_and_ignored_ones_do_not(repository: Path) -> None:
+def test_new_files_elsewhere_in_the_repository_ignored_ones_and_our_own_do_not(repository: Path) -> None:
     workspace = repository / "workspace"
-    workspace.mkdir()
-    (workspace / ".gitignore").write_text(".penstock/\n")
+    (workspace / ".penstock").mkdir(parents=True)
+    (workspace / ".gitignore").write_text("*.log\n")
     git(repository, "add", ".")
     git(repository, "commit", "-qm", "a workspace")
-    (workspace / ".penstock").mkdir()
-    (workspace / ".penstock" / "cache").write_text("1")
-    (repository / "extra.py").write_text("1")
+    for path in (workspace / ".penstock" / "cache", workspace / "a.log", repository / "extra.py"):
+        path.write_text("1")
     assert not commit_and_branch(RealCommands(), workspace, {})[2]
 
 
