@@ -180,6 +180,14 @@ def test_a_record_that_lies_is_not_believed(plain: Site) -> None:
     assert plain.build()["s0"].digest == before["s0"].digest
 
 
+def test_the_record_of_another_unit_is_not_believed(plain: Site) -> None:
+    before = plain.build()
+    records = plain.cache / "v1/index/artifact"
+    shutil.copyfile(records / f"{before['s1'].recipe}.json", records / f"{before['s0'].recipe}.json")
+    after = plain.build()["s0"]
+    assert (after.digest, after.cached) == (before["s0"].digest, False)
+
+
 def test_what_is_cached_needs_no_cache_that_can_be_written(plain: Site) -> None:
     plain.build()
     with read_only(plain.cache):

@@ -8,41 +8,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from build.bundles import contents, run_from
 from build.sites import Site, alive, eventually, service, workspace
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
-from penstock.model.workspace import BuildOptions, Package
-from penstock.ports import Command
-
-
-def contents(path: str) -> dict[str, str]:
-    with zipfile.ZipFile(path) as archive:
-        return {name: archive.read(name).decode() for name in archive.namelist()}
-
-
-def run_from(path: str, folder: Path, code: str) -> object:
-    """What Node.js prints that sees the ZIP's files and an SDK beside them, as on Lambda."""
-    with zipfile.ZipFile(path) as archive:
-        archive.extractall(folder)
-    sdk = folder / "node_modules/@aws-sdk/client-s3"
-    sdk.mkdir(parents=True)
-    (sdk / "package.json").write_text('{"name": "@aws-sdk/client-s3", "main": "index.js"}')
-    (sdk / "index.js").write_text("exports.S3Client = class S3Client {};\n")
-    script = f"({code})().then(x => console.log(JSON.stringify(x)))"
-    done = subprocess.run(["node", "-e", script], cwd=folder, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
-
-
-def built(site: Site) -> int:
-    """How often the package's build script has run."""
-    marks = site.root / "built"
-    return len(marks.read_text().splitlines()) if marks.exists() else 0
+from penstock.model.workspace import BuildOptions
 
 
 def test_an_es_module_service_becomes_one_minified_tree_shaken_file_without_the_sdk(
@@ -124,79 +99,6 @@ def test_nothing_runs_when_nothing_changed(node_site: Site) -> None:
     assert all(artifact.cached for artifact in node_site.build().values())
 
 
-def test_a_package_that_must_be_built_is_built_first_and_only_when_it_changed(node_site: Site) -> None:
-    before = node_site.build("catalog")["catalog"]
-    assert built(node_site) == 1
-    node_site.write({"services/catalog/src/extra.ts": "export const x = 1;\n"})
-    node_site.build("catalog")
-    assert built(node_site) == 1
-    node_site.write({"packages/made/src/index.js": "exports.made = 'made anew';\n"})
-    after = node_site.build("catalog")["catalog"]
-    assert built(node_site) == 2
-    assert "made anew" in contents(after.path)["src/app.mjs"]
-    assert after.digest != before.digest
-
-
-def test_functions_that_share_a_package_build_it_once(node_site: Site) -> None:
-    node_site.write(
-        {
-            "services/legacy/package.json": json.dumps({"name": "legacy", "dependencies": {"@w/made": "*"}}),
-            "services/legacy/app.js": 'exports.handler = exports.jobs = () => require("@w/made").made;\n',
-        }
-    )
-    npm = node_site.commands.find("npm")
-    relock = Command(argv=(str(npm), "install", "--package-lock-only", "--no-audit"), cwd=node_site.root, timeout=120)
-    assert node_site.commands.run(relock).status == 0
-    assert sorted(node_site.build("legacy")) == ["legacy-api", "legacy-jobs"]
-    assert built(node_site) == 1
-
-
-def test_a_package_is_built_again_when_one_that_it_only_reaches_through_another_changed(node_site: Site) -> None:
-    """Each takes the results of the one below into its own, so that none of them may be left as it was."""
-    chain = {"top": "middle", "middle": "bottom", "bottom": ""}
-    for name, below in chain.items():
-        script = f"mkdir -p dist && cat {f'../{below}/dist/index.js' if below else ''} src/index.js > dist/index.js"
-        manifest = {"name": f"@w/{name}", "version": "1.0.0", "exports": {".": "./dist/index.js"}}
-        needs = {"dependencies": {f"@w/{below}": "*"}} if below else {}
-        node_site.write(
-            {
-                f"packages/{name}/package.json": json.dumps({**manifest, **needs, "scripts": {"build": script}}),
-                f"packages/{name}/src/index.js": f"exports.{name} = 'old {name}';\n",
-            }
-        )
-    node_site.write(
-        {
-            "services/legacy/package.json": json.dumps({"name": "legacy", "dependencies": {"@w/top": "*"}}),
-            "services/legacy/app.js": 'exports.handler = exports.jobs = () => require("@w/top");\n',
-        }
-    )
-    packages = (Package(name=f"@w/{name}", path=f"packages/{name}", language="node") for name in chain)
-    node_site.workspace = replace(node_site.workspace, packages=(*node_site.workspace.packages, *packages))
-    npm = node_site.commands.find("npm")
-    relock = Command(argv=(str(npm), "install", "--package-lock-only", "--no-audit"), cwd=node_site.root, timeout=120)
-    assert node_site.commands.run(relock).status == 0
-    node_site.build("legacy")
-    node_site.write({"packages/bottom/src/index.js": "exports.bottom = 'new bottom';\n"})
-    with zipfile.ZipFile(node_site.build("legacy")["legacy-api"].path) as archive:
-        code = archive.read("app.js")
-    assert b"new bottom" in code
-    assert b"old top" in code
-
-
-def test_a_package_is_built_once_for_all_services_whatever_their_own_settings(node_site: Site) -> None:
-    node_site.builder().build_packages(node_site.workspace)
-    node_site.build("catalog")
-    assert built(node_site) == 1, "catalog's tsconfig.json extends one that the package knows nothing of"
-
-
-def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
-    node_site.build("catalog")
-    shutil.rmtree(node_site.root / "packages/made/dist")
-    node_site.write({"services/catalog/src/extra.ts": "export const x = 1;\n"})
-    node_site.build("catalog")
-    assert built(node_site) == 2
-
-
 def test_an_esbuild_that_is_too_old_for_what_is_asked_of_it_is_left_alone(node_site: Site) -> None:
     """Its program has another package's name, and it knows neither `--alias` nor empty files."""
     manifest = node_site.root / "node_modules/esbuild/package.json"
@@ -206,85 +108,12 @@ def test_an_esbuild_that_is_too_old_for_what_is_asked_of_it_is_left_alone(node_s
     assert (node_site.cache / "v1/tools").is_dir()
 
 
-def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(node_site: Site) -> None:
-    manifest = node_site.root / "packages/made/package.json"
-    script = "test -f tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"
-    node_site.write(
-        {
-            "packages/made/package.json": json.dumps(
-                {**json.loads(manifest.read_text()), "scripts": {"build": script}}
-            ),
-            "packages/made/tsconfig.tsbuildinfo": "{}",
-        }
-    )
-    node_site.build("catalog")
-
-
 def test_a_lock_that_npm_itself_ignores_in_a_member_of_a_workspace_counts_for_nothing(node_site: Site) -> None:
     before = node_site.recipes()["catalog"]
     node_site.write({"services/catalog/package-lock.json": '{ "lockfileVersion": 3, "packages": {} }'})
     after = node_site.recipes()["catalog"]
     lock = {"lock package-lock.json": before.inputs["lock package-lock.json"]}
     assert {name: value for name, value in after.inputs.items() if name.startswith("lock ")} == lock
-
-
-COMPILED = {
-    "tsconfig.lib.json": '{ "compilerOptions": { "composite": true, "module": "commonjs" } }',
-    "packages/plain/package.json": json.dumps(
-        {"name": "@w/plain", "version": "1.0.0", "main": "dist/index.js", "types": "dist/index.d.ts"}
-    ),
-    "packages/plain/tsconfig.json": (
-        '{ "extends": "../../tsconfig.lib.json", "compilerOptions": { "outDir": "dist", "rootDir": "src" } }'
-    ),
-    "packages/plain/src/index.ts": 'export { used } from "./used";\n',
-    "packages/plain/src/used.ts": "export const used = (x: number): number => x + 10;\n",
-}
-"""The shared package, as `tsc -b` of the whole workspace would make it into dist."""
-
-
-def test_a_package_that_only_tsc_at_the_root_would_make_is_bundled_from_its_sources(
-    node_site: Site, tmp_path: Path
-) -> None:
-    node_site.write(COMPILED)
-    before = node_site.build("catalog")["catalog"]
-    code = "async () => (await import('./src/app.mjs')).handler({ x: 4 })"
-    assert run_from(before.path, tmp_path / "task", code) == [14, "made by its script", "function"]
-    node_site.write({"packages/plain/dist/index.js": "exports.used = () => 'STALE';\n"})
-    after = node_site.build("catalog")["catalog"]
-    assert (after.digest, after.cached) == (before.digest, True), "what somebody's tsc left there counts for nothing"
-
-
-def test_an_alias_leads_to_a_package_that_only_tsc_would_make(node_site: Site) -> None:
-    """Its package.json says what is taken, so it is part of the recipe like any other."""
-    libs = {path.replace("packages/plain", "libs/deep"): text for path, text in COMPILED.items()}
-    lib = json.loads(libs["libs/deep/package.json"])
-    node_site.write(
-        {
-            **libs,
-            "libs/deep/src/other.ts": "export const used = (): string => 'THE OTHER';\n",
-            "services/catalog/tsconfig.json": '{ "compilerOptions": { "paths": { "@deep": ["../../libs/deep"] } } }',
-            "services/catalog/src/app.ts": (
-                'import { used } from "@deep";\nexport const handler = async () => used(1);\n'
-            ),
-        }
-    )
-    assert "THE OTHER" not in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
-    node_site.write({"libs/deep/package.json": json.dumps({**lib, "main": "dist/other.js"})})
-    assert "THE OTHER" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
-
-
-def test_a_folder_of_such_packages_is_found_by_one_alias_for_all(node_site: Site) -> None:
-    libs = {path.replace("packages/plain", "libs/deep"): text for path, text in COMPILED.items()}
-    node_site.write(
-        {
-            **libs,
-            "services/catalog/tsconfig.json": '{ "compilerOptions": { "paths": { "@libs/*": ["../../libs/*"] } } }',
-            "services/catalog/src/app.ts": (
-                'import { used } from "@libs/deep";\nexport const handler = async () => used(1);\n'
-            ),
-        }
-    )
-    assert "+10" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
 
 
 def test_names_that_begin_at_baseurl_lead_to_folders_that_are_part_of_the_recipe(node_site: Site) -> None:
@@ -400,14 +229,6 @@ def test_a_file_of_another_service_is_refused(node_site: Site) -> None:
     )
     with pytest.raises(BuildFailed, match=r"takes in services/legacy/app\.js"):
         node_site.build("catalog")
-
-
-def test_a_failing_build_script_tells_its_own_story(node_site: Site) -> None:
-    manifest = node_site.root / "packages/made/package.json"
-    manifest.write_text(manifest.read_text().replace("mkdir -p dist", "echo the compiler is unhappy && false"))
-    with pytest.raises(BuildFailed, match="the compiler is unhappy") as caught:
-        node_site.build("catalog")
-    assert caught.value.where == "packages/made/package.json"
 
 
 def test_a_service_without_any_dependency_needs_no_lock(tmp_path: Path) -> None:

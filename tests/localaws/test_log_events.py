@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 import uuid
 from bisect import bisect_left
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from localaws.harness import Account, Server
 
 from penstock.localaws.log_events import BLOCK, Events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def event(at: int, message: str = "x") -> dict[str, Any]:
@@ -26,7 +31,7 @@ def test_events_that_come_in_any_order_are_read_in_the_order_of_their_times(batc
     packed, plain = Events(), list[dict[str, Any]]()
     for begin, count in batches:
         new = [event(begin + number, f"{begin} {number}") for number in range(count)]
-        packed.extend(new)
+        packed = packed.with_more(new)
         plain = sorted([*plain, *new], key=lambda one: one["timestamp"])
     times = [one["timestamp"] for one in plain]
     assert len(packed) == len(plain)
@@ -75,12 +80,60 @@ def test_a_long_stream_is_read_by_page_by_time_and_by_query_also_after_a_restart
         assert [row[0]["value"] for row in rows][:3] == ["line 3303", "line 3313", "line 3323"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda events: events.with_more([event(2 * BLOCK)]),
+        lambda events: events.with_more([event(5)]),
+        lambda events: events.with_more([event(2 * BLOCK - 5)]),
+        lambda events: events.without(BLOCK + 5),
+        lambda events: events.without(9 * BLOCK),
+    ],
+    ids=["the tail becomes a block", "very late", "late", "blocks expire", "all expires"],
+)
+def test_who_reads_goes_on_in_what_was_there_when_it_began(change: Callable[[Events], Events]) -> None:
+    held = Events(event(at) for at in range(2 * BLOCK)).with_more(
+        event(at) for at in range(2 * BLOCK - 1, 3 * BLOCK - 1)
+    )
+    before = list(held)
+    page = iter(held)
+    began = [next(page) for _ in range(BLOCK)]
+    after = change(held)
+    assert len(after) != len(before)
+    assert held[:] == before
+    assert [*began, *page] == before
+
+
+def test_who_reads_while_another_writes_sees_every_event_once_and_in_order() -> None:
+    stream = {"events": Events()}
+    count = 12 * BLOCK
+
+    def write() -> None:
+        for begin in range(0, count, 50):
+            times = [begin + (at * 7) % 50 for at in range(50)]
+            stream["events"] = stream["events"].with_more([event(times[0])]).with_more(event(at) for at in times[1:])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    seen = 0
+    while writer.is_alive():
+        events = stream["events"]
+        size = len(events)
+        assert size >= seen
+        middle = bisect_left(events, size // 2, hi=size, key=lambda one: int(one["timestamp"]))
+        assert middle <= size
+        assert sorted(one["timestamp"] for one in events[-BLOCK:]) == [one["timestamp"] for one in events[-BLOCK:]]
+        seen = size
+    writer.join()
+    assert [one["timestamp"] for one in stream["events"]] == list(range(count))
+
+
 def test_what_is_older_than_the_retention_goes() -> None:
     events = Events(event(at) for at in range(5 * BLOCK))
-    events.forget(2 * BLOCK)
+    events = events.without(2 * BLOCK)
     assert events[0]["timestamp"] == 2 * BLOCK
     assert len(events) == 3 * BLOCK
-    events.forget(5 * BLOCK - 10)
+    events = events.without(5 * BLOCK - 10)
     assert [one["timestamp"] for one in events] == list(range(5 * BLOCK - 10, 5 * BLOCK))
 
 

@@ -114,6 +114,10 @@ REQUESTS: tuple[dict[str, object], ...] = (
         ("stats count(*) | sort n", None),
         ("filter status >= 500 ) | stats count(*)", None),
         ("filter 1 = 'one | stats count(*)", None),
+        ("filter status > 1' | stats count(*)", None),
+        ('stats count(*) as n by route"', None),
+        ("stats count(*) as n | limit -1", None),
+        ("stats count(*) as n by bin(0m)", None),
     ],
 )
 def test_queries_that_count(text: str, rows: list[dict[str, str]] | None) -> None:
@@ -123,6 +127,33 @@ def test_queries_that_count(text: str, rows: list[dict[str, str]] | None) -> Non
             counted(text, *REQUESTS)
     else:
         assert counted(text, *REQUESTS) == rows
+
+
+ODD = {"text": "abc", "number": -4.5, "digits": "-7", "inner": {"list": [1, "b"]}, "huge": 10**400}
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("strlen(number)", "4"),
+        ("strlen(text)", "3"),
+        ("abs(text)", None),
+        ("ceil(text) + 1", None),
+        ("abs(number)", "4.5"),
+        ("abs(digits)", "7"),
+        ("floor(huge)", None),
+        ("huge * 2", None),
+        ("strlen(absent)", None),
+        ("ispresent(absent)", "False"),
+        ("inner.list.1", "b"),
+        ("inner", None),
+    ],
+)
+def test_a_function_of_what_it_is_not_made_for_tells_nothing_and_breaks_nothing(
+    expression: str, value: str | None
+) -> None:
+    (row,) = counted(f"filter ispresent(text) | stats count(*) as n by {expression} as x", ODD)
+    assert row == {"n": "1"} | ({} if value is None else {"x": value})
 
 
 def test_queries_count_by_minute() -> None:

@@ -1,6 +1,6 @@
 """The content-addressed cache of ZIPs: published by rename, never half-written, checked when taken out.
 
-    <cache>/v1/index/<kind>/<key>.json     what a key was made into: the ZIP's digest and sizes
+    <cache>/v1/index/<kind>/<key>.json     what a key was made into: the ZIP's digest and sizes, and the key itself
     <cache>/v1/zips/<sha256>.zip           the ZIPs
     <cache>/v1/zips/<sha256>.cdx.json      the SBOMs of those that are artifacts
     <cache>/v1/tmp/                        what is being written
@@ -64,8 +64,10 @@ class ZipCache:
         self._members: dict[str, tuple[Member, ...]] = {}
 
     def get(self, kind: str, key: str) -> Entry | None:
-        """The ZIP of that key, or None when there is none or its bytes are not what they were."""
+        """The ZIP of that key, or None when there is none, its bytes are not what they were, or it is another key's."""
         record = _json(self._record(kind, key)) or {}
+        if (record.get("kind"), record.get("key")) != (kind, key):
+            return None
         try:
             digest, size, unzipped = str(record["digest"]), int(record["size"]), int(record["unzipped"])
         except (KeyError, TypeError, ValueError):
@@ -102,13 +104,13 @@ class ZipCache:
             draft.chmod(0o644)
             about = sbom(digest) if sbom is not None else None
             unzipped = sum(member.size for member in members)
-            text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
+            entry = Entry(path=path, digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
                 draft.replace(path)
                 if about is not None:
                     _publish(scratch / "sbom.json", self.sbom(digest), about)
-                _publish(scratch / "record.json", self._record(kind, key), text)
-        return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+                self._publish_record(scratch / "record.json", kind, key, entry)
+        return entry
 
     def adopt(self, kind: str, key: str, draft: Path, sbom: Path, digest: str) -> Entry:
         """Take in a ZIP that was made elsewhere, with its SBOM; both lie in a `scratch` folder, with that digest.
@@ -120,12 +122,12 @@ class ZipCache:
             size, path = draft.stat().st_size, self.zip(digest)
             path.parent.mkdir(parents=True, exist_ok=True)
             draft.chmod(0o644)
-            text = json.dumps({"digest": digest, "size": size, "unzipped": unzipped}, sort_keys=True)
+            entry = Entry(path=path, digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
                 draft.replace(path)
                 sbom.replace(self.sbom(digest))
-                _publish(draft.with_name("record.json"), self._record(kind, key), text)
-        return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+                self._publish_record(draft.with_name("record.json"), kind, key, entry)
+        return entry
 
     def sbom(self, digest: str) -> Path:
         """Where the SBOM of an artifact lies."""
@@ -198,6 +200,11 @@ class ZipCache:
                 if path.name not in kept:
                     with contextlib.suppress(FileNotFoundError):  # somebody else forgets as well
                         path.rename(scratch / path.name)
+
+    def _publish_record(self, draft: Path, kind: str, key: str, entry: Entry) -> None:
+        """It names its key, so that one that comes to lie in another's place counts for nothing."""
+        about = {"kind": kind, "key": key, "digest": entry.digest, "size": entry.size, "unzipped": entry.unzipped}
+        _publish(draft, self._record(kind, key), json.dumps(about, sort_keys=True))
 
     def _record(self, kind: str, key: str) -> Path:
         return self.folder.joinpath("index", kind, f"{key}.json")

@@ -6,7 +6,7 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.adapters.builder_node_foreign import ForeignPackages
 from penstock.build import archive, elf, node, node_addon, node_native
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
 
 _HEAD = 64
+_Lack = Literal["script", "misfit", "split"]
+"""Native code that no install script has made; that another machine or Node.js can load; that lies in no package."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -89,10 +91,10 @@ class NativePackages:
         with self._cache.scratch() as scratch:
             placed = self._placed(asked, plan, target, scratch)
             for place, package in list(placed.items()):
-                reason = _unusable(package, placed, target)
-                if reason and package.name not in plan.options.provided:
+                lack = _lack(package, placed, target)
+                if lack and package.name not in plan.options.provided:
                     if not package.optional:
-                        raise _refused(package, reason, target, self._told(package.folder))
+                        raise _refused(package, lack, target, self._told(package.folder))
                     del placed[place]  # as npm leaves it out where it cannot be installed
             return tuple(member for package in placed.values() for member in package.members)
 
@@ -208,31 +210,36 @@ def _pack(asked: _Asked, folder: Path, manifest: Mapping[str, Any], place: str, 
     return package
 
 
-def _unusable(package: _Placed, placed: Mapping[str, _Placed], target: Target) -> str:
-    """Why a package cannot do its work on the target; empty when it can."""
+def _lack(package: _Placed, placed: Mapping[str, _Placed], target: Target) -> _Lack | None:
+    """What keeps a package from doing its work on the target; None when nothing does."""
     beside = [placed[place] for place in package.beside if place in placed]
     if package.addons or any(one.addons or node_native.for_target(one.name, target) for one in beside):
-        return ""
+        return None
     if package.misfits:
-        path, misfit = node_addon.closest(package.misfits)
-        return f"{path} is made for {misfit}"
+        return "misfit"
     files = {path.name for path in package.folder.iterdir()}
     if node_native.is_compiled(package.manifest, files):
-        return "its native code is not there: its install script has not run"
-    if node_native.is_split(package.manifest):
-        return "none of the packages with its native code is for it"
-    return ""
+        return "script"
+    return "split" if node_native.is_split(package.manifest) else None
 
 
-def _refused(package: _Placed, reason: str, target: Target, where: str) -> BuildFailed:
+def _refused(package: _Placed, lack: _Lack, target: Target, where: str) -> BuildFailed:
     told = f"{package.name} {package.manifest.get('version', '')}".strip()
-    machine = f"{target.platform} {target.architecture}"
-    if "install script" in reason:
-        hint = f"let it run (pnpm approve-builds, npm rebuild {package.name})"
-    elif package.misfits and node_addon.is_other_node(node_addon.closest(package.misfits)[1]):
-        hint = f"install the packages with Node.js {target.version}, or take a version of it that uses Node-API"
-    else:
-        hint = f"take a version of it that has a prebuilt binary for {machine} (glibc), or build on such a machine"
+    hint = (
+        f"take a version of it that has a prebuilt binary for {target.platform} {target.architecture} (glibc), "
+        "or build on such a machine"
+    )
+    match lack:
+        case "script":
+            reason = "its native code is not there: its install script has not run"
+            hint = f"let it run (pnpm approve-builds, npm rebuild {package.name})"
+        case "split":
+            reason = "none of the packages with its native code is for it"
+        case "misfit":
+            path, misfit = node_addon.closest(package.misfits)
+            reason = f"{path} is made for {misfit}"
+            if node_addon.is_other_node(misfit):
+                hint = f"install the packages with Node.js {target.version}, or take a version of it that uses Node-API"
     return BuildFailed(
         f"{told} cannot be loaded on {target}: {reason}",
         where=where,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.build import node, python, sbom
+from penstock.build import node, node_locked, python, sbom
 from penstock.build.requirements import normalised, pinned_versions, plain_lines
 
 if TYPE_CHECKING:
@@ -161,7 +161,9 @@ class SbomReader:
             return {}
         with self._guard:
             if plan.lock not in self._locks:
-                self._locks[plan.lock] = sbom.npm_integrities((plan.top / plan.lock_name).read_text(encoding="utf-8"))
+                text = (plan.top / plan.lock_name).read_text(encoding="utf-8")
+                lock = node_locked.parse(plan.lock_name, text)
+                self._locks[plan.lock] = node_locked.integrities(lock) if lock else {}
         found: Mapping[str, str] = self._locks[plan.lock]
         return found
 

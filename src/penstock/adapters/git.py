@@ -21,14 +21,14 @@ Not GITHUB_HEAD_REF: on a pull request it is the source's branch, which a fork n
 
 
 def commit_and_branch(commands: Commands, root: Path, environ: Mapping[str, str]) -> tuple[str, str, bool]:
-    """Commit, branch, and whether the work tree differs from it; empty strings outside a repository.
+    """Commit, branch, and whether files below `root` differ from it; empty strings outside a repository.
 
+    New files count, as a build takes them; not those that git ignores, nor Penstock's own folder, ignored or not.
     One process: `git status --porcelain=v2 --branch` tells all three.
     """
+    argv = ("git", "status", "--porcelain=v2", "--branch", "--untracked-files=normal", ".", ":(exclude).penstock")
     try:
-        result = commands.run(
-            Command(argv=("git", "status", "--porcelain=v2", "--branch", "--untracked-files=no", "."), cwd=root)
-        )
+        result = commands.run(Command(argv=argv, cwd=root))
     except ToolMissing:
         return "", "", False
     if result.status != 0:

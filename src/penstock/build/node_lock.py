@@ -65,8 +65,8 @@ def versions(lock: Lock, folders: Iterable[str], asked: Collection[str]) -> dict
     for key, about in (found if "npm" in lock else found["packages"]).items():
         if "npm" in lock:
             by_name.setdefault(key.rpartition("node_modules/")[2], set()).add(str(about.get("version", "")))
-        elif named := _PNPM_KEY.match(key):
-            by_name.setdefault(named["name"], set()).add(named["version"])
+        elif named := pnpm_named(key):
+            by_name.setdefault(named[0], set()).add(named[1])
     return {name: ", ".join(sorted(each)) for name, each in by_name.items()}
 
 
@@ -112,6 +112,12 @@ def _of_pnpm(lock: dict[str, Any], folders: Iterable[str], asked: Collection[str
 def pnpm_keys(name: str, version: str) -> tuple[str, ...]:
     """What a package may be called in pnpm's locks, by version of the format and with or without an alias."""
     return (f"{name}@{version}", version, f"/{name}@{version}", f"/{name}/{version}")
+
+
+def pnpm_named(key: str) -> tuple[str, str] | None:
+    """Name and version of the package that has this key in one of pnpm's locks."""
+    match = _PNPM_KEY.match(key)
+    return None if match is None else (match["name"], match["version"])
 
 
 def _versions(about: dict[str, Any], wanted: Callable[[str], bool]) -> Iterator[tuple[str, str]]:

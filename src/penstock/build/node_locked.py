@@ -1,4 +1,4 @@
-"""What a lock says of an optional package that this machine did not install, because it is for another platform.
+"""What a lock says of a package that this machine did not install, as it is for another platform; and all its hashes.
 
 Formats: those of `node_lock`, and https://classic.yarnpkg.com/lang/en/docs/yarn-lock/ (Yarn 1) and that of Yarn 2 and
 later, whose checksums are of archives of its own making, and which has none for another platform.
@@ -63,6 +63,27 @@ def find(lock: Lock, asker: Asker, name: str, wanted: str) -> Locked | None:
         return None
 
 
+def integrities(lock: Lock) -> dict[str, str]:
+    """`name@version` → integrity of all that the lock has one for; what is not understood is left out."""
+    try:
+        return {key: integrity for key, integrity in _integrities(lock) if integrity}
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return {}
+
+
+def _integrities(lock: Lock) -> Iterator[tuple[str, str]]:
+    if "yarn" in lock:
+        for key, about in lock["yarn"].items():
+            yield f"{key[: key.index('@', 1)]}@{about['version']}", _in_entry(about)
+    elif "npm" in lock:
+        for path, about in lock["packages"].items():
+            yield f"{path.rpartition('node_modules/')[2]}@{about.get('version', '')}", about.get("integrity", "")
+    else:
+        for key, about in lock.get("packages", {}).items():
+            if named := node_lock.pnpm_named(key):
+                yield "@".join(named), _in_resolution(about)
+
+
 def is_what_is_locked(content: bytes, integrity: str) -> bool:
     """Whether the bytes have the strongest hash that is named, as npm looks at it; True when nothing is named."""
     hashes = {name: digest for each in integrity.split() for name, digest in sbom.integrity(each).items()}
@@ -104,15 +125,19 @@ def _in_pnpm(lock: Lock, asker: Asker, name: str) -> Locked | None:
         key = next((key for key in keys if key in packages), None)
         if key is not None:
             found = packages[key]
-            integrity = _INTEGRITY.search(found.get("resolution") or "")
-            real, _, number = key.removeprefix("/").rpartition("@" if "@" in key.removeprefix("/")[1:] else "/")
+            real, number = node_lock.pnpm_named(key) or (name, str(version))
             return Locked(
                 name=real,
                 version=number,
-                integrity=integrity[1].strip() if integrity else "",
+                integrity=_in_resolution(found),
                 platform={each: _listed(found[each]) for each in ("os", "cpu", "libc") if each in found},
             )
     return None
+
+
+def _in_resolution(about: Mapping[str, Any]) -> str:
+    found = _INTEGRITY.search(about.get("resolution") or "")
+    return found[1].strip() if found else ""
 
 
 def _pnpm_askers(lock: Lock, asker: Asker) -> Iterator[Mapping[str, Any]]:
@@ -151,13 +176,17 @@ def _in_yarn(entries: Mapping[str, Mapping[str, str]], name: str, wanted: str) -
         return None
     _, _, alias = wanted.partition("npm:")
     resolution, _, _ = about.get("resolution", "").partition("@npm:")
-    sha1 = about.get("resolved", "").partition("#")[2]
     platform: dict[str, list[str]] = {}
     for kind, value in _CONDITION.findall(about.get("conditions", "")):
         platform.setdefault(kind, []).append(value)
     return Locked(
         name=resolution or alias.rpartition("@")[0] or name,
         version=about["version"],
-        integrity=about.get("integrity") or (f"sha1:{sha1}" if sha1 else ""),
+        integrity=_in_entry(about),
         platform=platform,
     )
+
+
+def _in_entry(about: Mapping[str, str]) -> str:
+    sha1 = about.get("resolved", "").partition("#")[2]
+    return about.get("integrity") or (f"sha1:{sha1}" if sha1 else "")

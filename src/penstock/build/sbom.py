@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 Index = Literal["pypi", "npm"]
 _ALGORITHMS = {"sha1": "SHA-1", "sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512"}
 _EXPRESSION = re.compile(r"[A-Za-z0-9.+-]+|[(]?[A-Za-z0-9.+-]+( (AND|OR|WITH) [(]?[A-Za-z0-9.+-]+[)]?)+")
-_PNPM_ENTRY = re.compile(
-    r"^  '?/?(@?[^@\s'(]+@[^:\s'(]+)(?:\([^:]*\))?'?:\n    resolution: \{integrity: ([^,}\s]+)", re.MULTILINE
-)
 _NO_LICENCE = frozenset({"UNKNOWN", "UNLICENSED", "NONE"})
 _LONGEST_NAME = 80
 """Characters; a longer `License` field is the licence's whole text."""
@@ -232,21 +229,6 @@ def npm_package(text: str, name: str, *, integrities: Mapping[str, str]) -> Comp
         licence=licence if isinstance(licence, str) and licence not in _NO_LICENCE else "",
         hashes=integrity(integrities.get(f"{name}@{version}", "")),
     )
-
-
-def npm_integrities(text: str) -> dict[str, str]:
-    """`name@version` → integrity, of a package-lock.json or a pnpm-lock.yaml; what is not understood is left out."""
-    if not text.lstrip().startswith("{"):
-        return {match[1]: match[2] for match in _PNPM_ENTRY.finditer(text)}
-    try:
-        packages = json.loads(text).get("packages", {})
-    except (ValueError, AttributeError):
-        return {}
-    return {
-        f"{path.rpartition('node_modules/')[2]}@{about.get('version', '')}": str(about["integrity"])
-        for path, about in packages.items()
-        if isinstance(about, dict) and "integrity" in about
-    }
 
 
 # ------------------------------------------------------------------------------------------ small things

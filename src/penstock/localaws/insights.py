@@ -41,11 +41,11 @@ _COMPARE = {
 _ADD = {"+": operator.add, "-": operator.sub}
 _MULTIPLY = {"*": operator.mul, "/": operator.truediv, "%": operator.mod}
 _FUNCTIONS: Mapping[str, Callable[[Any], Any]] = {
-    "abs": abs,
-    "ceil": math.ceil,
-    "floor": math.floor,
+    "abs": lambda value: _of_number(abs, value),
+    "ceil": lambda value: _of_number(math.ceil, value),
+    "floor": lambda value: _of_number(math.floor, value),
     "ispresent": lambda value: value is not None,
-    "strlen": len,
+    "strlen": lambda value: None if value is None else len(_told(value)),
 }
 
 
@@ -86,6 +86,8 @@ def answer(text: str, events: Iterable[Event], limit: int | None = None) -> tupl
             case "stats":
                 counted = _counted(reader, rows)
             case "limit":
+                if not re.fullmatch(r"[0-9]+", rest.strip()):
+                    raise QueryError(f"limit {rest} is no number of rows")
                 most = min(most, int(rest))
             case _:
                 raise QueryError(f"{verb} is not known here")
@@ -221,7 +223,7 @@ class _Reader:
         if name == "bin":
             period = self._next()[1]
             self.expect(")")
-            if not (found := re.fullmatch(r"(\d+)(ms|s|m|h|d)", period)):
+            if not (found := re.fullmatch(r"(\d*[1-9]\d*)(ms|s|m|h|d)", period)):
                 raise QueryError(f"{period!r} is no period")
             size = int(found[1]) * _UNITS[found[2]]
             return lambda row: datetime.fromtimestamp(row["@timestamp"] // size * size / 1000, UTC)
@@ -229,7 +231,7 @@ class _Reader:
             raise QueryError(f"there is no function {name}")
         function, argument = _FUNCTIONS[name], self._sum()
         self.expect(")")
-        return lambda row: function(value) if (value := argument(row)) is not None or name == "ispresent" else None
+        return lambda row: function(argument(row))
 
     def _peek(self) -> tuple[str, str]:
         return self._tokens[self._at] if self._at < len(self._tokens) else ("", "")
@@ -242,18 +244,31 @@ class _Reader:
 
 
 def _stages(text: str) -> list[str]:
-    """The commands between pipes that stand in no quotes."""
-    parts = re.findall(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^|"'])+""", text)
+    """The commands between pipes that stand in no quotes. A quote that nothing closes stays, to be refused."""
+    parts = re.findall(r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^|])+""", text)
     return [part.strip() for part in parts if part.strip()]
 
 
 def _discovered(event: Event) -> dict[str, Any]:
+    """The fields of a line: those inside others are called `a.b`, and `a.0` in lists, as AWS calls them."""
     row: dict[str, Any] = {"@timestamp": event.at, "@message": event.message}
     try:
         found = json.loads(event.message)
-    except ValueError:
+    except (ValueError, RecursionError):
         return row
-    return {**found, **row} if isinstance(found, dict) else row
+    if not isinstance(found, dict):
+        return row
+    fields: dict[str, Any] = {}
+    inside = list(found.items())
+    while inside:
+        name, value = inside.pop()
+        if isinstance(value, dict):
+            inside += [(f"{name}.{key}", one) for key, one in value.items()]
+        elif isinstance(value, list):
+            inside += [(f"{name}.{at}", one) for at, one in enumerate(value)]
+        else:
+            fields[name] = value
+    return {**fields, **row}
 
 
 def _compared(compare: Callable[[Any, Any], Any], left: Any, right: Any) -> bool:
@@ -268,10 +283,18 @@ def _calculated(calculate: Callable[[Any, Any], Any], left: Value, right: Value)
     def value(row: Mapping[str, Any]) -> Any:
         try:
             return calculate(float(left(row)), float(right(row)))
-        except (TypeError, ValueError, ZeroDivisionError):
+        except (TypeError, ValueError, ArithmeticError):
             return None
 
     return value
+
+
+def _of_number(function: Callable[[float], Any], value: Any) -> Any:
+    """Of a text that is no number there is nothing to tell."""
+    try:
+        return function(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _told(value: Any) -> str:

@@ -17,6 +17,7 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
@@ -47,18 +48,20 @@ class Block:
 
 
 class Events(Sequence["Event"]):
-    """The events of a stream in the order of their times. Positions stay until something expires or comes very late."""
+    """The events of a stream in the order of their times.
+
+    Nothing of it changes: `with_more` and `without` give the next one, so that who reads goes on, without a lock, in
+    what lay there when it began. Positions stay the same from one to the next until something expires or comes late.
+    """
 
     __slots__ = ("_blocks", "_ends", "_tail")
 
     def __init__(self, events: Iterable[Event] = (), blocks: Iterable[Block] = ()) -> None:
-        self._blocks = list(blocks)
-        self._tail: list[Event] = []
-        self._count()
-        self.extend(events)
+        """`events` come in any order, and none of them is older than those of `blocks`."""
+        self._pack(tuple(blocks), sorted(events, key=_time))
 
     def __len__(self) -> int:
-        return self._sealed + len(self._tail)
+        return self._ends[-1] + len(self._tail)
 
     @overload
     def __getitem__(self, index: int) -> Event: ...
@@ -70,38 +73,26 @@ class Events(Sequence["Event"]):
         at = index + len(self) if index < 0 else index
         if at < 0:
             raise IndexError(index)
-        if at >= self._sealed:
-            return self._tail[at - self._sealed]
+        if at >= self._ends[-1]:
+            return self._tail[at - self._ends[-1]]
         number = bisect_right(self._ends, at) - 1
         return _opened(self._blocks[number].packed)[at - self._ends[number]]
 
-    def append(self, event: Event) -> None:
-        """Add one event."""
-        self.extend([event])
-
-    def extend(self, events: Iterable[Event]) -> None:
-        """Add events in any order."""
+    def with_more(self, events: Iterable[Event]) -> Events:
+        """These and more, which come in any order."""
         new = sorted(events, key=_time)
         if not new:
-            return
+            return self
         if self._blocks and _time(new[0]) < self._blocks[-1].last:
-            new = sorted([*self, *new], key=_time)
-            self._blocks, self._tail = [], []
-        late = bool(self._tail) and _time(new[0]) < _time(self._tail[-1])
-        self._tail.extend(new)
-        if late:
-            self._tail.sort(key=_time)
-        while len(self._tail) >= 2 * BLOCK:
-            self._blocks.append(_packed(self._tail[:BLOCK]))
-            del self._tail[:BLOCK]
-        self._count()
+            return Events([*self, *new])
+        is_late = bool(self._tail) and _time(new[0]) < _time(self._tail[-1])
+        tail = [*self._tail, *new]
+        return Events._of(self._blocks, sorted(tail, key=_time) if is_late else tail)
 
-    def forget(self, before: int) -> None:
-        """Let go of what is older than that time, in milliseconds; whole blocks only."""
-        self._blocks = [block for block in self._blocks if block.last >= before]
-        if not self._blocks:
-            self._tail = [event for event in self._tail if _time(event) >= before]
-        self._count()
+    def without(self, before: int) -> Events:
+        """These without what is older than that time, in milliseconds; whole blocks only."""
+        blocks = tuple(block for block in self._blocks if block.last >= before)
+        return Events._of(blocks, [event for event in self._tail if blocks or _time(event) >= before])
 
     def to_json(self) -> dict[str, Any]:
         """For the saved state."""
@@ -114,14 +105,18 @@ class Events(Sequence["Event"]):
         blocks = [Block(count, last, base64.b64decode(packed)) for count, last, packed in found[_TAG]]
         return cls(found["tail"], blocks)
 
-    @property
-    def _sealed(self) -> int:
-        return self._ends[-1]
+    @classmethod
+    def _of(cls, blocks: tuple[Block, ...], tail: list[Event]) -> Events:
+        """Of a tail that is in order, and nobody else's."""
+        made = cls.__new__(cls)
+        made._pack(blocks, tail)
+        return made
 
-    def _count(self) -> None:
-        self._ends = [0]
-        for block in self._blocks:
-            self._ends.append(self._ends[-1] + block.count)
+    def _pack(self, blocks: tuple[Block, ...], tail: list[Event]) -> None:
+        more = max(0, len(tail) // BLOCK - 1)
+        self._blocks = (*blocks, *(_packed(tail[at * BLOCK : (at + 1) * BLOCK]) for at in range(more)))
+        self._tail = tail[more * BLOCK :]
+        self._ends = [0, *accumulate(block.count for block in self._blocks)]
 
 
 def install(ministack: Ministack, settings: Settings) -> None:
@@ -162,11 +157,10 @@ def _appender(logs: Any) -> Callable[[dict[str, Any], list[Event]], None]:
             return
         times = [_time(event) for event in events]
         with logs._log_events_lock:
-            if not isinstance(stream["events"], Events):
-                stream["events"] = Events(stream["events"])
-            stream["events"].extend(events)
-            known = [at for at in (stream["firstEventTimestamp"], stream["lastEventTimestamp"]) if at is not None]
-            stream["firstEventTimestamp"], stream["lastEventTimestamp"] = min(times + known), max(times + known)
+            known = stream["events"]
+            stream["events"] = (known if isinstance(known, Events) else Events(known)).with_more(events)
+            times += [at for at in (stream["firstEventTimestamp"], stream["lastEventTimestamp"]) if at is not None]
+            stream["firstEventTimestamp"], stream["lastEventTimestamp"] = min(times), max(times)
             stream["lastIngestionTime"] = events[-1]["ingestionTime"]
 
     return append
@@ -215,7 +209,7 @@ class _Expiry:
         with logs._log_events_lock:
             for stream in list(group["streams"].values()):
                 if isinstance(stream["events"], Events):
-                    stream["events"].forget(int((now - days * _DAY) * 1000))
+                    stream["events"] = stream["events"].without(int((now - days * _DAY) * 1000))
 
 
 def _limited(logs: Any, name: str, most: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

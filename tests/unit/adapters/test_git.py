@@ -42,6 +42,22 @@ def test_changed_files_make_it_dirty(repository: Path) -> None:
     assert dirty
 
 
+def test_new_files_make_it_dirty_because_a_build_takes_them(repository: Path) -> None:
+    (repository / "extra.py").write_text("1")
+    assert commit_and_branch(RealCommands(), repository, {})[2]
+
+
+def test_new_files_elsewhere_in_the_repository_ignored_ones_and_our_own_do_not(repository: Path) -> None:
+    workspace = repository / "workspace"
+    (workspace / ".penstock").mkdir(parents=True)
+    (workspace / ".gitignore").write_text("*.log\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-qm", "a workspace")
+    for path in (workspace / ".penstock" / "cache", workspace / "a.log", repository / "extra.py"):
+        path.write_text("1")
+    assert not commit_and_branch(RealCommands(), workspace, {})[2]
+
+
 @pytest.mark.parametrize(
     ("environ", "branch"),
     [

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from penstock.build.node_locked import Asker, Locked, find, is_what_is_locked, parse
+from penstock.build.node_locked import Asker, Locked, find, integrities, is_what_is_locked, parse
 
 SHARP = Asker(name="sharp", version="0.33.5")
 NPM = json.dumps(
@@ -229,6 +229,33 @@ def test_a_yarn_lock_of_old_has_a_sha1_at_least() -> None:
     found = look("yarn", "old", "1.0.0")
     assert found is not None
     assert found.integrity == "sha1:0a1b2c"
+
+
+@EVERY
+def test_every_hash_of_a_lock_is_known_by_name_and_version(kind: str) -> None:
+    lock = parse(*LOCKS[kind])
+    assert lock is not None
+    found = integrities(lock)
+    if kind == "berry":
+        assert found == {}, "its checksums are of archives of Yarn's own making"
+        return
+    assert found["@img/sharp-linux-arm64@0.33.4"] == "sha512-older"
+    assert found["@img/sharp-linux-arm64@0.33.5"] == "sha512-right"
+    assert {"npm": None, "yarn": None}.get(kind, "sha512-sharp") == found.get("sharp@0.33.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("package-lock.json", '{"packages": {"node_modules/a": []}}'),
+        ("pnpm-lock.yaml", "packages:\n  a@1: x\n"),
+        ("yarn.lock", 'a:\n  version "1"\n  integrity sha512-x\n'),
+    ],
+)
+def test_a_lock_that_holds_something_else_has_no_hashes(name: str, text: str) -> None:
+    lock = parse(name, text)
+    assert lock is not None
+    assert integrities(lock) == {}
 
 
 def test_a_lock_of_another_form_is_not_understood() -> None:

@@ -149,19 +149,9 @@ def test_a_package_that_lies_in_the_zip_is_known_by_its_package_json(path: str, 
     assert sbom.installed(path) == name
 
 
-@pytest.mark.parametrize(
-    "lock",
-    [
-        json.dumps({"packages": {"": {}, "a/node_modules/@s/n": {"version": "1.0.0", "integrity": "sha1-qg=="}}}),
-        "packages:\n\n  '@s/n@1.0.0':\n    resolution: {integrity: sha1-qg==}\n    engines: {node: '>=10'}\n",
-        "packages:\n\n  /@s/n@1.0.0(peer@2.0.0):\n    resolution: {integrity: sha1-qg==, tarball: x}\n",
-    ],
-    ids=["npm", "pnpm 9", "pnpm 6"],
-)
-def test_the_hash_of_an_npm_package_comes_from_the_lock(lock: str) -> None:
-    found = sbom.npm_package(
-        '{"version": "1.0.0", "license": {"type": "MIT"}}', "@s/n", integrities=sbom.npm_integrities(lock)
-    )
+def test_the_hash_of_an_npm_package_comes_from_the_lock() -> None:
+    text = '{"version": "1.0.0", "license": {"type": "MIT"}}'
+    found = sbom.npm_package(text, "@s/n", integrities={"@s/n@1.0.0": "sha1-qg==", "@s/n@1.0.1": "sha1-uw=="})
     assert found == Component(name="@s/n", version="1.0.0", index="npm", licence="MIT", hashes={"sha1": "aa"})
 
 
