@@ -238,12 +238,44 @@ def test_an_error_in_a_file_with_metadata_is_told_with_its_line(injected: Site) 
     assert caught.value.where == "services/web/src/app.ts:14"
 
 
+def test_packages_are_installed_once_though_pnpms_own_copy_of_the_lock_is_written_in_another_way(web: Site) -> None:
+    text = (web.root / "pnpm-lock.yaml").read_text()
+    web.write({"pnpm-lock.yaml": f"# a word\n{text}"})
+    web.build()
+    assert "pnpm install" in steps(web)
+    web.write({"services/web/src/app.ts": f"{APP}// a word\n"})
+    web.build()
+    assert "build web" in steps(web)
+    assert "pnpm install" not in steps(web)
+    (web.root / "node_modules/.pnpm/lock.yaml").write_text(f"{text}# another\n")
+    web.write({"services/web/src/app.ts": f"{APP}// another\n"})
+    web.build()
+    assert "pnpm install" in steps(web), "somebody has installed something else"
+
+
 def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:
     web.write({"services/web/src/app.ts": f"{APP}// a word\n"})
     web.build()
     assert "check types" in steps(web)
     shutil.rmtree(web.cache / "v1/index/artifact")
     web.build()
+    assert "check types" not in steps(web)
+
+
+def test_no_step_says_that_types_were_checked_which_an_old_typescript_could_not(web: Site) -> None:
+    """Before 5.6 it checks projects with references only by writing what they are made into."""
+    manifest = web.root / "services/web/node_modules/typescript/package.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "version": "5.2.2"}))
+    solution = {"extends": "../../tsconfig.json", "files": []}
+    web.write(
+        {
+            "services/web/src/app.ts": f"{APP}// a word\n",
+            "services/web/tsconfig.json": json.dumps({**solution, "references": [{"path": "./tsconfig.app.json"}]}),
+            "services/web/tsconfig.app.json": '{ "extends": "./tsconfig.json", "include": ["src"] }',
+        }
+    )
+    web.build()
+    assert "build web" in steps(web)
     assert "check types" not in steps(web)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -63,10 +64,11 @@ class TypeCheck:
 
     def _run(self, program: Path, folder: str, key: str, paths: Mapping[str, Sequence[str]] | None) -> None:
         node = self._commands.find("node")
-        with self._cache.scratch() as scratch, self._tools.step("check types", folder):
+        with self._cache.scratch() as scratch, contextlib.ExitStack() as stack:
             how = self._with_sources(folder, paths, scratch) if paths is not None else self._as_it_is(program, folder)
             if how is None:
-                return
+                return  # and no step says that types were checked
+            stack.enter_context(self._tools.step("check types", folder))
             argv = (str(node or "node"), str(program), *how, "--noEmit", "--pretty", "false")
             result = self._commands.run(
                 Command(argv=argv, cwd=self._root / folder, env={"NO_COLOR": "1"}, timeout=_PATIENCE)

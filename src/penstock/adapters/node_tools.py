@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import platform
@@ -13,7 +14,7 @@ import sys
 import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from penstock.adapters.commands import Stoppable
 from penstock.build import node
@@ -90,7 +91,7 @@ class NodeTools:
                     except BuildFailed as error:
                         self._refused[folder, requires] = error
                         raise
-                    self._cache.keep_note("node-modules", requires, {"times": self._marks(folder)})
+                    self._cache.keep_note("node-modules", requires, self._left(folder, lock_name))
             self._installed.add((folder, requires))
 
     def run_build_script(self, folder: Path, top: Path, lock_name: str, name: str) -> None:
@@ -194,14 +195,19 @@ class NodeTools:
     def _fits(self, folder: Path, lock_name: str, requires: str) -> bool:
         """Whether we saw these packages installed from this lock, and nobody has touched them since."""
         note = self._cache.note("node-modules", requires)
-        if note is None or note.get("times") != self._marks(folder) or None in note["times"]:
-            return False
-        if lock_name != "pnpm-lock.yaml":
-            return True
-        try:
-            return (folder / "node_modules/.pnpm/lock.yaml").read_bytes() == (folder / lock_name).read_bytes()
-        except OSError:
-            return False
+        left = self._left(folder, lock_name)
+        return note == left and None not in left["times"]
+
+    def _left(self, folder: Path, lock_name: str) -> dict[str, Any]:
+        """What tells whether anybody has installed something else since.
+
+        pnpm's own copy of the lock need not be the lock: it has no comments, and members that the lock left out.
+        """
+        left: dict[str, Any] = {"times": self._marks(folder)}
+        if lock_name == "pnpm-lock.yaml":
+            with contextlib.suppress(OSError):
+                left["lock"] = hashlib.sha256((folder / "node_modules/.pnpm/lock.yaml").read_bytes()).hexdigest()
+        return left
 
     @staticmethod
     def _marks(folder: Path) -> list[int | None]:
