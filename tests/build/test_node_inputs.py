@@ -247,10 +247,13 @@ def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:
     assert "check types" not in steps(web)
 
 
-def test_types_of_a_package_that_only_tsc_at_the_root_would_make_are_those_of_its_sources(web: Site) -> None:
+@pytest.mark.parametrize("included", [{"include": ["src"]}, {}], ids=["include", "nothing said"])
+def test_types_of_a_package_that_only_tsc_at_the_root_would_make_are_those_of_its_sources(
+    web: Site, included: Mapping[str, object]
+) -> None:
     app = 'import { one } from "@made/one";\nexport const handler = async (): Promise<{}> => one.toFixed(2);\n'
     options = {"outDir": "dist", "rootDir": "src", "composite": True}
-    references = {"extends": "../../tsconfig.json", "references": [{"path": "../../made/one"}], "include": ["src"]}
+    references = {"extends": "../../tsconfig.json", "references": [{"path": "../../made/one"}], **included}
     paths = {"baseUrl": "../..", "paths": {"@made/*": ["made/*"]}}
     web.write(
         {

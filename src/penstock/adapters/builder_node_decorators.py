@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.adapters.builder_node_aliases import upwards
-from penstock.adapters.builder_node_types import compiler
+from penstock.adapters.builder_node_types import compiler, extended_from
 from penstock.build import decorators, tsconfig
 
 if TYPE_CHECKING:
@@ -67,17 +67,11 @@ class Decorators:
             return "yes" if options["emitDecoratorMetadata"] else "no"
         extended = content.get("extends") or []
         for name in reversed([extended] if isinstance(extended, str) else extended):
-            above = self._extended(config.parent, name)
+            above = extended_from(self._root, config.parent, name)
             said = "unknown" if above is None else self._said(above)
             if said != "unsaid":
                 return said
         return "unsaid"
-
-    def _extended(self, folder: Path, name: str) -> Path | None:
-        """The tsconfig that one in the folder extends by that name; None when it is not there, or not installed."""
-        holders = (folder,) if name.startswith(".") else (above / "node_modules" for above in (folder, *folder.parents))
-        candidates = (holder / f"{name}{ending}" for holder in holders for ending in ("", ".json", "/tsconfig.json"))
-        return next((one for one in candidates if one.is_file() and one.is_relative_to(self._root)), None)
 
 
 def _decorated(file: SourceFile) -> bool:

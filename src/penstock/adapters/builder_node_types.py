@@ -6,11 +6,11 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_node_aliases import upwards
 from penstock.adapters.node_tools import version
-from penstock.build import package_json, python, tsconfig
+from penstock.build import python, tsconfig
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
@@ -93,21 +93,34 @@ class TypeCheck:
     def _with_sources(self, folder: str, paths: Mapping[str, Sequence[str]], scratch: Path) -> tuple[str, ...]:
         """The service's project, but with the sources of packages in the place of what nothing has made of them."""
         holders = (self._root / above / "node_modules" / "@types" for above in upwards(folder))
-        types = None if self._names_types(folder) else [str(holder) for holder in holders if holder.is_dir()]
-        text = tsconfig.with_sources(self._root.as_posix(), folder, paths, types)
+        types = [str(holder) for holder in holders if holder.is_dir()]
+        chain = [(place.parent.as_posix(), content) for place, content in chain_of(self._root, folder)]
+        text = tsconfig.with_sources(self._root.as_posix(), folder, paths, types, chain)
         (scratch / "tsconfig.json").write_text(text, encoding="utf-8")
         return ("--project", str(scratch / "tsconfig.json"))
 
-    def _names_types(self, folder: str) -> bool:
-        """Whether the project says by itself where its types lie."""
-        queue = [f"{folder}/tsconfig.json"]
-        for path in queue:
-            if (self._root / path).is_file():
-                text = (self._root / path).read_text(encoding="utf-8")
-                if "typeRoots" in (tsconfig.read(text).get("compilerOptions") or {}):
-                    return True
-                queue += [one for one in package_json.extended_by(path, text, {}) if one not in queue]
-        return False
+
+def chain_of(root: Path, folder: str) -> list[tuple[Path, dict[str, Any]]]:
+    """The tsconfig.json of a folder with all that it extends, also of packages; the strongest first."""
+    found: dict[Path, dict[str, Any]] = {}
+    queue = [root / folder / "tsconfig.json"]
+    while queue:
+        place = queue.pop(0)
+        if place in found or not place.is_file():
+            continue
+        found[place] = tsconfig.read(place.read_text(encoding="utf-8"))
+        extended = found[place].get("extends") or []
+        names = [extended] if isinstance(extended, str) else extended
+        above = (extended_from(root, place.parent, name) for name in reversed(names))
+        queue = [one for one in above if one is not None] + queue
+    return list(found.items())
+
+
+def extended_from(root: Path, folder: Path, name: str) -> Path | None:
+    """The tsconfig that one in the folder extends by that name; None when it is not there, or not installed."""
+    holders = (folder,) if name.startswith(".") else (above / "node_modules" for above in (folder, *folder.parents))
+    candidates = (holder / f"{name}{ending}" for holder in holders for ending in ("", ".json", "/tsconfig.json"))
+    return next((one for one in candidates if one.is_file() and one.is_relative_to(root)), None)
 
 
 def compiler(root: Path, folder: str) -> Path | None:
