@@ -158,7 +158,7 @@ class NodeBuilder:
             made = None
         if addons:
             raise node.stray_addon(addons[0], {part.folder: part.name for part in plan.packages}, where=one.source)
-        node.check_inputs(made.meta, [part.folder for part in (plan.service, *plan.packages)], where=one.source)
+        plan.check_bundle(made.meta, one.source)
         code = made.code
         maps = self._source_map(made, one, unit, plan)
         if plan.options.source_maps == "inside":

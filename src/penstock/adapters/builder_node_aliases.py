@@ -113,7 +113,7 @@ class NodeAliases:
         """Names of modules, outside of the part, that its sources ask for."""
         for path, file in part.files.items():
             if path.endswith(node.EXTENSIONS):
-                yield from self._files.fact("imports", file.path, partial(_asked_for, file))
+                yield from (name for name in asked_for(self._files, file) if not name.startswith("."))
 
     def tsconfigs(self, folder: str, folders: Mapping[str, str]) -> list[str]:
         """The tsconfig.json that esbuild takes for a folder, and those it extends, the strongest last."""
@@ -188,6 +188,31 @@ def _source(package: NodePart, subpath: str) -> str | None:
 def _holds(folder: str, members: Collection[str]) -> bool:
     """Whether services or packages lie below the folder: all of them would be taken for part of one."""
     return any(member.startswith(f"{folder}/") for member in members)
+
+
+def asked_for(files: SourceFiles, file: SourceFile) -> list[str]:
+    """Names of modules that a source file asks for."""
+    found: list[str] = files.known("asks", file, partial(_asked_for, file))
+    return found
+
+
+def with_asked_for(files: SourceFiles, folder: str, found: Mapping[str, SourceFile]) -> dict[str, SourceFile]:
+    """The files of a folder, and those among what is left out of it that they ask for: `./events/created`."""
+    known = dict(found)
+    queue = [path for path in known if path.endswith(node.EXTENSIONS)]
+    while queue:
+        source = queue.pop()
+        for module in asked_for(files, known[source]):
+            places = node.may_mean(module, source) if module.startswith(".") else ()
+            if any(place in known for place in places):
+                continue
+            for place in places:
+                if place.startswith("..") or "node_modules/" in place:
+                    continue
+                if (file := files.file(f"{folder}/{place}")) is not None:
+                    known[place] = file
+                    queue += [place] if place.endswith(node.EXTENSIONS) else []
+    return dict(sorted(known.items()))
 
 
 def _asked_for(file: SourceFile) -> list[str]:

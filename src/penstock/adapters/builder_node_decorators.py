@@ -48,7 +48,7 @@ class Decorators:
         """Whether there is a source with a decorator whose tsconfig says one of these."""
         return any(
             path.endswith(decorators.EXTENSIONS)
-            and self._files.fact("decorated", file.path, partial(_decorated, file))
+            and self._files.fact("decorators", file.path, partial(_decorated, file))
             and self._asks(posixpath.dirname(f"{part.folder}/{path}")) in answers
             for part in (plan.service, *plan.packages)
             for path, file in part.files.items()

@@ -118,9 +118,9 @@ class NodePackages:
 
     def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
         """Digests of all that lies in the folders of results; empty for an entry that is not there."""
-        folders = {path.partition("*")[0].rpartition("/")[0].partition("/")[0] for path in wanted} | {"dist", "build"}
+        results = package_json.results(part.manifest, part.files) or ("dist/", "build/")
         made: dict[str, str] = {}
-        for folder in sorted(folders - {""}):
+        for folder in (path[:-1] for path in results if path.endswith("/")):
             if (self._root / part.folder / folder).is_dir():
                 walked = self._files.walk(posixpath.join(part.folder, folder), outputs=True)
                 made |= {f"{folder}/{inner}": file.digest for inner, file in walked.items()}

@@ -6,9 +6,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_node_aliases import NO_MANIFEST, NodeAliases, upwards
-from penstock.build import node, node_lock, package_json
-from penstock.build.changes import Reach
+from penstock.adapters.builder_node_aliases import NO_MANIFEST, NodeAliases, asked_for, upwards, with_asked_for
+from penstock.build import changes, node, node_lock, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
@@ -62,6 +61,8 @@ class NodePlan:
     """Sources, relative to the workspace, by the modules whose place they take."""
     paths: Mapping[str, tuple[str, ...]] | None
     """Where TypeScript is to look for modules, when it is not to look for what nobody makes."""
+    manifests_read: bool = False
+    """Whether a source imports a package.json, for its version for example."""
     options: BuildOptions = _USUAL
 
     def inputs(self) -> dict[str, str]:
@@ -70,7 +71,23 @@ class NodePlan:
         for part in self.packages:
             found |= part.inputs(f"package {part.name}: ")
         found |= {f"in the place of {module}": path for module, path in self.instead.items()}
+        if self.manifests_read:  # else only those keys count that change what is resolved
+            files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
+            found |= {f"all of {folder}/package.json": file.digest for folder, file in files.items() if file}
         return found | self._shared_inputs() | self._chosen()
+
+    def check_bundle(self, meta: str, source: str) -> None:
+        """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
+        parts = (self.service, *self.packages)
+        known = {f"{part.folder}/{path}" for part in parts for path in part.files}
+        if not self.manifests_read:
+            known -= {f"{part.folder}/package.json" for part in parts}
+        made = (
+            f"{part.folder}/{path}"
+            for part in self.packages
+            for path in package_json.results(part.manifest, part.files)
+        )
+        node.check_inputs(meta, [part.folder for part in parts], known, tuple(made), source)
 
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""
@@ -128,10 +145,17 @@ class NodePlanner:
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
             else None,
+            manifests_read=any(
+                module.rpartition("/")[2] == "package.json"
+                for part in parts
+                for path, file in part.files.items()
+                if path.endswith(node.EXTENSIONS)
+                for module in asked_for(self._files, file)
+            ),
             options=options or BuildOptions(),
         )
 
-    def reach(self, plan: NodePlan, service: str) -> Reach:
+    def reach(self, plan: NodePlan, service: str) -> changes.Reach:
         """The places of the workspace that a service depends on; of a lock its part, or all where that is not clear."""
         folders = tuple(part.folder for part in (plan.service, *plan.packages))
         locks = {}
@@ -139,7 +163,10 @@ class NodePlanner:
             lock = plan.top / plan.lock_name
             locks[lock.relative_to(self._root).as_posix()] = self.lock_part(plan, self._files.text(lock) or "")
         known = {path: digest for path, digest in locks.items() if digest is not None}
-        return Reach(service=service, folders=folders, files=(*plan.settings, *(locks.keys() - known)), locks=known)
+        parts = (plan.service, *plan.packages)
+        left_out = [f"{part.folder}/{path}" for part in parts for path in part.files if not changes.counts(path)]
+        files = (*plan.settings, *left_out, *(locks.keys() - known))
+        return changes.Reach(service=service, folders=folders, files=files, locks=known)
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:
         """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
@@ -188,6 +215,10 @@ class NodePlanner:
         files = self._files.walk(folder, outputs=manifest.build_script is None)
         if compiled is not None:
             files = {path: file for path, file in files.items() if not compiled.makes(path)}
+        files = with_asked_for(self._files, folder, files)
+        made: tuple[str, ...] = ("dist/", "build/") if manifest.build_script is not None else ()
+        made += (f"{compiled.out}/",) if compiled is not None else ()
+        files = {path: file for path, file in files.items() if not path.startswith(made)} if made else files
         return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
 
     def settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:

@@ -15,13 +15,25 @@ if TYPE_CHECKING:
     from penstock.ports import Command
 
 EXTENSIONS = (".ts", ".tsx", ".mts", ".cts")
-_SKIPPED = re.compile(r"""//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`""", re.DOTALL)
+_SKIPPED = re.compile(
+    r"""//[^\n]*|/\*.*?\*/|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`"""
+    # An expression may hold a quote that nothing closes.
+    r"""|(?<=[(,=:\[!&|?{};])[ \t]*/(?:\\[^\n]|\[(?:\\[^\n]|[^\]\\\n])*\]|[^/\\\[\n])+/""",
+    re.DOTALL,
+)
+_AT_A_LINE = re.compile(r"^[ \t]*@[A-Za-z_$(]", re.MULTILINE)
 _DECORATOR = re.compile(r"(?<![\w$)\]])@[A-Za-z_$(]")
 
 
 def used(source: str) -> bool:
-    """Whether a TypeScript source has a decorator. By its text alone: in rare cases it sees one where there is none."""
-    return "@" in source and _DECORATOR.search(_SKIPPED.sub(" ", source)) is not None
+    """Whether a TypeScript source has a decorator.
+
+    By its text alone: in rare cases it sees one where there is none, which takes a second. One that is not seen would
+    lose its metadata without a word, so a line that begins as one does counts even where a quote seems to hold it.
+    """
+    if "@" not in source:
+        return False
+    return bool(_AT_A_LINE.search(source) or _DECORATOR.search(_SKIPPED.sub(" ", source)))
 
 
 def bundle_command(single: Command, node: Path, script: Path, library: Path, typescript: Path) -> Command:

@@ -170,9 +170,18 @@ def _from_root(sources: list[str], made_in: str, root: str) -> list[str]:
 
 
 def asked_for(source: bytes) -> list[str]:
-    """Names of modules in a source file that are neither paths nor Node's own: what `paths` may speak of."""
+    """Names of modules that a source file asks for, without Node's own."""
     text = source.decode(errors="replace")
-    return sorted({name for name in _ASKED.findall(text) if not name.startswith((".", "/", "node:"))})
+    return sorted({name for name in _ASKED.findall(text) if not name.startswith(("/", "node:"))})
+
+
+def may_mean(module: str, source: str) -> tuple[str, ...]:
+    """Files that a module's name beginning with a dot may mean in a source file; both relative to one folder."""
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module.partition("?")[0]))
+    stem, ending = posixpath.splitext(place)
+    of_types = [f"{stem}{ending.replace('j', 't')}", f"{stem}.tsx"] if ending in {".js", ".mjs", ".cjs", ".jsx"} else []
+    endings = (*EXTENSIONS, ".json")
+    return (place, *of_types, *(f"{place}{one}" for one in endings), *(f"{place}/index{one}" for one in endings))
 
 
 def packages_in(meta: str) -> frozenset[str]:
@@ -261,17 +270,28 @@ def binary_package(platform: str, machine: str) -> str:
     return f"@esbuild/{platform}-{'arm64' if machine.lower() in {'arm64', 'aarch64'} else 'x64'}"
 
 
-def check_inputs(meta: str, folders: Collection[str], *, where: str) -> None:
-    """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale."""
+def check_inputs(meta: str, folders: Collection[str], files: Collection[str], made: tuple[str, ...], where: str) -> None:
+    """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale.
+
+    `files` are those that its recipe speaks of, `made` prefixes of what build scripts have made; `folders` those of the
+    service and its packages.
+    """
     for path in json.loads(meta)["inputs"]:
         plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
-        inside = any(plain.startswith(f"{folder}/") for folder in folders)
-        if not inside and "node_modules/" not in plain and not plain.startswith("<"):
+        plain = plain if plain in files else plain.partition("?")[0]
+        if plain in files or "node_modules/" in plain or plain.startswith(("<", *made)):
+            continue
+        if any(plain.startswith(f"{folder}/") for folder in folders):
             raise BuildFailed(
-                f"the bundle takes in {plain}, which is neither in the service nor in a package it depends on",
+                f"the bundle takes in {plain}, which is left out by rule: nobody would notice when it changes",
                 where=where,
-                hint="make it a package of the workspace and name it in the service's package.json",
+                hint="put it elsewhere, or ask for it by a relative path: tests and results of builds are left out",
             )
+        raise BuildFailed(
+            f"the bundle takes in {plain}, which is neither in the service nor in a package it depends on",
+            where=where,
+            hint="make it a package of the workspace and name it in the service's package.json",
+        )
 
 
 def exported(meta: str) -> frozenset[str]:

@@ -105,6 +105,14 @@ def outputs(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, 
     return tuple(path for path in manifest.entries if not _is_there(path, sources))
 
 
+def results(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, ...]:
+    """Folders, each with a slash, and files that the package's build script makes for those who depend on it."""
+    wanted = outputs(manifest, sources)
+    folders = {path.partition("*")[0].rpartition("/")[0].partition("/")[0] for path in wanted}
+    files = (path for path in wanted if "*" not in path)
+    return (*sorted(f"{folder}/" for folder in (folders | {"dist", "build"}) - {""}), *files) if wanted else ()
+
+
 def extended_by(path: str, text: str, packages: Mapping[str, str]) -> tuple[str, ...]:
     """Files that a tsconfig extends, relative to the workspace; `packages` are folders of internal packages by name.
 
