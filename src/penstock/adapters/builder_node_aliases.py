@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     ReadManifest = Callable[[str], PackageJson | None]
     ReadPart = Callable[[str, str, PackageJson, Compiled | None], NodePart]
 
+TSCONFIGS = ("tsconfig.json", "jsconfig.json")
+"""The second counts for esbuild where the first is not there."""
 NO_MANIFEST = package_json.package_json("{}", where="")
 
 
@@ -117,7 +119,7 @@ class NodeAliases:
 
     def tsconfigs(self, folder: str, folders: Mapping[str, str]) -> list[str]:
         """The tsconfig.json that esbuild takes for a folder, and those it extends, the strongest last."""
-        places = (posixpath.join(above, "tsconfig.json") for above in upwards(folder))
+        places = (posixpath.join(above, name) for above in upwards(folder) for name in TSCONFIGS)
         first = next((place for place in places if self._files.has(place)), None)
         chain: list[str] = []
         queue = [first] if first else []
@@ -213,6 +215,15 @@ def with_asked_for(files: SourceFiles, folder: str, found: Mapping[str, SourceFi
                     known[place] = file
                     queue += [place] if place.endswith(node.EXTENSIONS) else []
     return dict(sorted(known.items()))
+
+
+def not_found(files: SourceFiles, found: Mapping[str, SourceFile]) -> Iterator[str]:
+    """Where a part's sources ask by relative paths for files that are not there."""
+    for source, file in found.items():
+        for module in asked_for(files, file) if source.endswith(node.EXTENSIONS) else ():
+            places = node.may_mean(module, source) if module.startswith(".") else ()
+            if not any(place in found for place in places):
+                yield from (place for place in places if not place.startswith(".."))
 
 
 def _asked_for(file: SourceFile) -> list[str]:

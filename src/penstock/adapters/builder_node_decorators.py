@@ -37,7 +37,7 @@ class Decorators:
         """The same bundle as `single` makes, with metadata where the service's tsconfigs ask for it."""
         if not self._uses(plan, "yes"):
             return single
-        tsc = compiler(self._root, plan.service.folder)
+        tsc = compiler(plan.holders(self._root))
         own = None if tsc is None else tsc.parent.parent / "lib" / "typescript.js"
         # Without one, or with TypeScript 7, which cannot be called from a program, it is one of ours.
         typescript = own if own is not None and own.is_file() else self._tools.typescript()

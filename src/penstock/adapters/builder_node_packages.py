@@ -88,7 +88,7 @@ class NodePackages:
         inputs = part.inputs("") | {f"{inner.name}: {k}": v for inner in below for k, v in inner.inputs("").items()}
         # Its own, not those of the service that happens to ask first.
         found = self._plans.settings((part, *below), {name: inner.folder for name, inner in by_name.items()}, plan.top)
-        settings = {f"settings {path}": digest for path, digest in found.items()}
+        settings = {f"settings {path}": digest for path, digest in found.items() if digest}
         key = python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
         note = self._cache.note("package", key)
         if note is not None and note == self._made(part, wanted):

@@ -6,13 +6,21 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_node_aliases import NO_MANIFEST, NodeAliases, asked_for, upwards, with_asked_for
+from penstock.adapters.builder_node_aliases import (
+    NO_MANIFEST,
+    NodeAliases,
+    TSCONFIGS,
+    asked_for,
+    not_found,
+    upwards,
+    with_asked_for,
+)
 from penstock.build import changes, node, node_lock, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
     from penstock.build.units import Unit
     from penstock.model.workspace import Workspace
 
-_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
+_OPTIONS = ("typecheck", "bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
 _USUAL = BuildOptions()
 
 
@@ -57,6 +65,8 @@ class NodePlan:
     """Folders of all services and packages that share node_modules."""
     settings: Mapping[str, str]
     """Digests of files outside the service that change what esbuild does."""
+    absent: tuple[str, ...] = ()
+    """Where such files would count, if they were there."""
     instead: Mapping[str, str]
     """Sources, relative to the workspace, by the modules whose place they take."""
     paths: Mapping[str, tuple[str, ...]] | None
@@ -75,6 +85,12 @@ class NodePlan:
             files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
             found |= {f"all of {folder}/package.json": file.digest for folder, file in files.items() if file}
         return found | self._shared_inputs() | self._chosen()
+
+    def holders(self, root: Path) -> tuple[Path, ...]:
+        """Folders whose node_modules the lock speaks for, the service's first. Others' packages are in no recipe."""
+        service = root / self.service.folder
+        above = (service, *service.parents)
+        return above[: above.index(self.top) + 1] if self.lock_name else ()
 
     def check_bundle(self, meta: str, source: str) -> None:
         """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
@@ -132,6 +148,7 @@ class NodePlanner:
         above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
+        settings = self.settings(parts, folders, top)
         instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
             service=service,
@@ -140,7 +157,8 @@ class NodePlanner:
             lock_name=lock_name,
             lock=self._files.digest(top / lock_name) if lock_name else "",
             members=members,
-            settings=self.settings(parts, folders, top),
+            settings={path: digest for path, digest in settings.items() if digest},
+            absent=tuple(path for path, digest in settings.items() if not digest),
             instead=instead,
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
@@ -165,7 +183,8 @@ class NodePlanner:
         known = {path: digest for path, digest in locks.items() if digest is not None}
         parts = (plan.service, *plan.packages)
         left_out = [f"{part.folder}/{path}" for part in parts for path in part.files if not changes.counts(path)]
-        files = (*plan.settings, *left_out, *(locks.keys() - known))
+        gone = [f"{part.folder}/{path}" for part in parts for path in not_found(self._files, part.files)]
+        files = (*plan.settings, *plan.absent, *left_out, *gone, *(locks.keys() - known))
         return changes.Reach(service=service, folders=folders, files=files, locks=known)
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:
@@ -222,27 +241,57 @@ class NodePlanner:
         return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
 
     def settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
-        """Digests of the package manager's settings, and of tsconfigs outside the parts that theirs extend."""
+        """Digests of files outside the parts that count, by path; no digest where such a file would lie.
+
+        They are the package manager's settings, the manifests of folders that have none of their own, and the tsconfigs
+        around the parts and those that they extend.
+        """
         found: dict[str, str] = {}
         relative = top.relative_to(self._root).as_posix()
         above = "" if relative == "." else relative
         for name in node.SETTINGS:
             place = posixpath.join(above, name)
-            if self._files.has(place):
-                found[place] = self._files.digest(top / name)
+            found[place] = self._files.digest(top / name) if self._files.has(place) else ""
+        for part in parts:
+            found |= self._manifest_around(part)
         queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
-        # esbuild looks for a tsconfig.json from the file upwards.
-        queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in upwards(part.folder)]
+        queue += [path for part in parts for path in self._tsconfigs_around(part)]
         seen: set[str] = set()
         while queue:
             path = queue.pop()
-            if path in seen or not self._files.has(path):
+            if path in seen:
                 continue
             seen.add(path)
+            is_there = self._files.has(path)
             if not any(path.startswith(f"{part.folder}/") for part in parts):
-                found[path] = self._files.digest(self._root / path)
-            queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
+                found[path] = self._files.digest(self._root / path) if is_there else ""
+            if is_there:
+                queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
         return found
+
+    def _manifest_around(self, part: NodePart) -> dict[str, str]:
+        """The package.json that esbuild takes for a part without one: its `imports` and `sideEffects` count."""
+        found: dict[str, str] = {}
+        for above in self._around(part.folder):
+            manifest = self.manifest(above or ".")
+            if above != part.folder:
+                found[posixpath.join(above, "package.json")] = manifest.digest if manifest else ""
+            if manifest:
+                break
+        return found
+
+    def _tsconfigs_around(self, part: NodePart) -> Iterator[str]:
+        """Where esbuild looks for a tsconfig.json, or else a jsconfig.json, from a part's folder upwards."""
+        for above in self._around(part.folder):
+            places = [posixpath.join(above, name) for name in TSCONFIGS]
+            yield from places
+            if above.startswith("..") and any(map(self._files.has, places)):
+                return
+
+    def _around(self, folder: str) -> Iterator[str]:
+        """The folder and all above it, those above the workspace as `..`, `../..`: esbuild does not end there."""
+        yield from upwards(folder)
+        yield from ("/".join([".."] * count) for count in range(1, len(self._root.parts)))
 
     def _lock(self, folder: str, *, needed: bool) -> tuple[Path, str]:
         """Where the lock lies and what it is called; nothing of the kind for a service without any dependency."""
@@ -291,4 +340,4 @@ def entry(unit: Unit, plan: NodePlan) -> node.Entry:
 
 def _is_tsconfig(path: str) -> bool:
     name = posixpath.basename(path)
-    return name.startswith("tsconfig") and name.endswith(".json")
+    return name.startswith(("tsconfig", "jsconfig")) and name.endswith(".json")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_node_plan import NodePlan
     from penstock.adapters.node_tools import NodeTools
     from penstock.ports import Commands
 
@@ -39,19 +40,18 @@ class TypeCheck:
         self._running: dict[str, threading.Lock] = {}
         self._wrong: dict[str, BuildFailed] = {}
 
-    def check(self, folder: str, inputs: Mapping[str, str], paths: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Raise BuildFailed with every error of the service in that folder, with file and line.
+    def check(self, plan: NodePlan) -> None:
+        """Raise BuildFailed with every error of the service, with file and line.
 
-        Nothing is checked without a tsconfig.json there, or without a TypeScript among the packages.
-
-        `paths`, relative to the workspace, say where modules are whose declarations no `tsc` has made; None when there
-        are no such modules.
+        Nothing is checked without a tsconfig.json in its folder, or without a TypeScript among the packages.
         """
+        folder, paths = plan.service.folder, plan.paths
         config = self._root / folder / "tsconfig.json"
-        found = compiler(self._root, folder) if config.is_file() else None
+        found = compiler(plan.holders(self._root)) if config.is_file() else None
         if found is None:
             return
-        key = python.key("types", {**inputs, "folder": folder, "compiler": str(found.stat().st_size), **_told(paths)})
+        told = {"folder": folder, "compiler": ".".join(map(str, version(found.parents[1]))), **_told(paths)}
+        key = python.key("types", plan.type_inputs() | told)
         with self._guard:
             lock = self._running.setdefault(key, threading.Lock())
         with lock:  # functions of one service are checked once
@@ -123,15 +123,12 @@ def extended_from(root: Path, folder: Path, name: str) -> Path | None:
     return next((one for one in candidates if one.is_file() and one.is_relative_to(root)), None)
 
 
-def compiler(root: Path, folder: str) -> Path | None:
-    """`bin/tsc` of the TypeScript that the service at `folder`, relative to the workspace, gets."""
-    place = root / folder
-    for above in [place, *place.parents]:
-        program = above / "node_modules" / "typescript" / "bin" / "tsc"
+def compiler(holders: Sequence[Path]) -> Path | None:
+    """`bin/tsc` of the TypeScript in the first of these folders whose node_modules has one."""
+    for holder in holders:
+        program = holder / "node_modules" / "typescript" / "bin" / "tsc"
         if program.is_file():
             return Path(os.path.realpath(program))
-        if above == root:
-            break
     return None
 
 

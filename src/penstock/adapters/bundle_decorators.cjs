@@ -17,7 +17,7 @@ const ts = require(typescript);
 
 /** What esbuild's API wants to be told, from the words of its command line. */
 function understood(words) {
-  const options = { entryPoints: [], external: [], loader: {}, alias: {}, banner: {} };
+  const options = { entryPoints: [], external: [], loader: {}, alias: {}, banner: {}, define: {} };
   for (const word of words) {
     const [, name, sign, value] = /^--([a-z-]+)(?:([:=])(.*))?$/s.exec(word) || [];
     if (name === undefined) options.entryPoints.push(word);

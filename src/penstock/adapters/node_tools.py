@@ -19,11 +19,11 @@ from penstock.adapters.commands import Stoppable
 from penstock.build import node
 from penstock.build.package_json import PackageJson, package_json
 from penstock.model.errors import BuildFailed, ToolMissing
-from penstock.model.events import StepFinished, StepStarted
+from penstock.model.events import Note, StepFinished, StepStarted
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.build.node import Manager
@@ -70,6 +70,7 @@ class NodeTools:
         self._installed: set[tuple[Path, str]] = set()
         self._refused: dict[tuple[Path, str], BuildFailed] = {}
         self._held: tuple[int, ...] = ()
+        self._warned: set[str] = set()
 
     def install(self, folder: Path, lock_name: str, requires: str) -> None:
         """Make `folder/node_modules` fit the lock; `requires` is a digest of lock and manifests.
@@ -144,10 +145,10 @@ class NodeTools:
         """Run something that writes into the workspace; an orphan of ours still keeps others out."""
         return self._commands.run(replace(command, holds=self._held))
 
-    def esbuild(self, folder: Path) -> Path:
-        """The esbuild program that the service at `folder` gets: the workspace's own, or else ours."""
+    def esbuild(self, holders: Sequence[Path]) -> Path:
+        """The esbuild program of the first of these folders whose node_modules has one, or else ours."""
         wanted = node.binary_package(sys.platform, platform.machine())
-        for above in [folder, *folder.parents]:
+        for above in holders:
             package = above / "node_modules" / "esbuild"
             if package.is_dir():
                 real = Path(os.path.realpath(package))
@@ -162,8 +163,6 @@ class NodeTools:
                     where=self._told(package),
                     hint="pnpm install (or npm install), with optional dependencies",
                 )
-            if above == self._root:
-                break
         return self._own_esbuild(wanted)
 
     @staticmethod
@@ -343,6 +342,13 @@ class NodeTools:
             self._events.emit(StepFinished(step=step, seconds=seconds, detail=detail, failed=True))
             raise
         self._events.emit(StepFinished(step=step, seconds=self._clock.monotonic() - began, detail=detail))
+
+    def warn(self, text: str) -> None:
+        """Tell of something that is not right, once."""
+        with self._lock:
+            if text not in self._warned:
+                self._warned.add(text)
+                self._events.emit(Note(text=text, level="warning"))
 
     def _told(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)

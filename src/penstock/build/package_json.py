@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DEPENDENCIES = ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies")
-_EFFECTIVE = ("name", "type", "main", "module", "browser", "exports", "imports", "sideEffects", *_DEPENDENCIES)
+_BUNDLED = ("name", "type", "main", "module", "browser", "exports", "imports", "sideEffects")
+_OF_TYPES = ("types", "typings", "typesVersions")
+_EFFECTIVE = (*_BUNDLED, *_OF_TYPES, *_DEPENDENCIES)
 _EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")')
 
 
