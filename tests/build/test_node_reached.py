@@ -185,3 +185,40 @@ def test_a_type_check_that_is_asked_for_again_is_part_of_the_recipe(node_site: S
     without = replace(legacy, build=BuildOptions(typecheck=False))
     site = Site(node_site.root, replace(node_site.workspace, services=(catalog, without)))
     assert site.recipes()["legacy-api"].digest != first.digest
+
+
+APPLY = """\
+const fs = require("node:fs");
+fs.mkdirSync("node_modules/patched", { recursive: true });
+fs.writeFileSync("node_modules/patched/index.js", `exports.word = "${fs.readFileSync("patches/word.patch", "utf8")}";`);
+"""
+
+
+def test_what_scripts_and_patches_of_the_workspace_do_to_packages_is_never_stale(node_site: Site) -> None:
+    manifest = json.loads((node_site.root / "package.json").read_text())
+    manifest["scripts"] = {"postinstall": "npm run apply", "apply": "node scripts/apply.cjs"}
+    app = "const { word } = require('patched');\nexports.handler = exports.jobs = async () => word;\n"
+    node_site.write(
+        {
+            "package.json": json.dumps(manifest),
+            "patches/word.patch": "FIRST",
+            "scripts/apply.cjs": APPLY,
+            "services/legacy/app.js": app,
+        }
+    )
+
+    def made() -> str:
+        return contents(node_site.build("legacy-api")["legacy-api"].path)["app.js"]
+
+    assert "FIRST" in made()
+    node_site.write({"patches/word.patch": "SECOND"})
+    reached = node_site.builder().affected(node_site.workspace, ["patches/word.patch"], lambda _: None)
+    assert "legacy" in reached
+    assert "SECOND" in made()
+    node_site.write({"scripts/apply.cjs": APPLY.replace("exports.word", "exports.THIRD = exports.word")})
+    assert "THIRD" in made()
+    (node_site.root / "node_modules/patched/index.js").write_text("exports.word = 'BY HAND';\n")
+    builder = node_site.builder()
+    builder.forget()
+    (clean,) = builder.build(node_site.workspace, ("legacy-api",), node_site.targets)
+    assert "THIRD" in contents(clean.path)["app.js"]

@@ -30,7 +30,7 @@ class NodePackages:
         self._files = files
         self._tools = tools
         self._plans = plans
-        self._requires: dict[Path, str] = {}
+        self._requires: dict[Path, tuple[str, bool]] = {}
         self._one_at_a_time = threading.Lock()
 
     def begin(self) -> None:
@@ -53,8 +53,12 @@ class NodePackages:
             parts = {folder: manifest.requires for folder, manifest in manifests.items() if manifest}
             beside = {f"settings {name}": self._digest_if_there(plan.top / name) for name in node.SETTINGS}
             beside = {name: digest for name, digest in beside.items() if digest}
-            self._requires[plan.top] = python.key("node-modules", {**parts, **beside, "lock": plan.lock, "top": told})
-        self._tools.install(plan.top, plan.lock_name, self._requires[plan.top])
+            changing = {path: digest for path, digest in self._plans.installing(told, plan.members).items() if digest}
+            inputs = {**parts, **beside, "lock": plan.lock, "top": told}
+            inputs |= {f"installing {path}": digest for path, digest in changing.items()}
+            self._requires[plan.top] = (python.key("node-modules", inputs), bool(changing))
+        requires, changed = self._requires[plan.top]
+        self._tools.install(plan.top, plan.lock_name, requires, changed=changed)
 
     def build_package(self, part: NodePart, plan: NodePlan, *, always: bool = False) -> bool:
         """Run a package's build script when what it makes is needed and not as we left it; whether it ran.

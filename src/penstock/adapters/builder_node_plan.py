@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import (
     NO_MANIFEST,
-    NodeAliases,
     TSCONFIGS,
+    NodeAliases,
     asked_for,
     not_found,
     upwards,
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _OPTIONS = ("typecheck", "bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
 _USUAL = BuildOptions()
+PATCHES = ("patches", ".yarn/patches")
+"""Beside the lock: what patch-package, pnpm and Yarn apply to installed packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,9 +177,11 @@ class NodePlanner:
 
     def reach(self, plan: NodePlan, service: str) -> changes.Reach:
         """The places of the workspace that a service depends on; of a lock its part, or all where that is not clear."""
-        folders = tuple(part.folder for part in (plan.service, *plan.packages))
+        folders = [part.folder for part in (plan.service, *plan.packages)]
         locks = {}
         if plan.lock_name:
+            above = plan.top.relative_to(self._root).as_posix()
+            folders += [posixpath.normpath(posixpath.join(above, name)) for name in PATCHES]
             lock = plan.top / plan.lock_name
             locks[lock.relative_to(self._root).as_posix()] = self.lock_part(plan, self._files.text(lock) or "")
         known = {path: digest for path, digest in locks.items() if digest is not None}
@@ -185,7 +189,7 @@ class NodePlanner:
         left_out = [f"{part.folder}/{path}" for part in parts for path in part.files if not changes.counts(path)]
         gone = [f"{part.folder}/{path}" for part in parts for path in not_found(self._files, part.files)]
         files = (*plan.settings, *plan.absent, *left_out, *gone, *(locks.keys() - known))
-        return changes.Reach(service=service, folders=folders, files=files, locks=known)
+        return changes.Reach(service=service, folders=tuple(folders), files=files, locks=known)
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:
         """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
@@ -254,6 +258,8 @@ class NodePlanner:
             found[place] = self._files.digest(top / name) if self._files.has(place) else ""
         for part in parts:
             found |= self._manifest_around(part)
+        for path, digest in self.installing(above, [part.folder for part in parts]).items():
+            found[path] = f"{found.get(path, '')} {digest}".strip()
         queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
         queue += [path for part in parts for path in self._tsconfigs_around(part)]
         seen: set[str] = set()
@@ -268,6 +274,30 @@ class NodePlanner:
             if is_there:
                 queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
         return found
+
+    def installing(self, top: str, folders: Sequence[str]) -> dict[str, str]:
+        """Digests of what changes installed packages besides the lock, by path: scripts, files they name, patches.
+
+        `top` is the folder of the lock, relative to the workspace; `folders` are those whose manifests count besides.
+        """
+        found: dict[str, str] = {}
+        for folder in dict.fromkeys((top, *folders)):
+            manifest = self.manifest(folder or ".")
+            if manifest is not None and manifest.scripts:
+                found[posixpath.join(folder, "package.json")] = manifest.scripts
+            for word in manifest.called if manifest else ():
+                self._add(found, posixpath.normpath(posixpath.join(folder, word)))
+        setting = self._files.setting(posixpath.join(top, "pnpm-workspace.yaml"))
+        for word in package_json.patches(setting or ""):
+            self._add(found, posixpath.normpath(posixpath.join(top, word)))
+        for place in (posixpath.join(top, name) for name in PATCHES):
+            if self._files.has_folder(place):
+                found |= {f"{place}/{path}": file.value for path, file in self._files.walk(place).items()}
+        return found
+
+    def _add(self, found: dict[str, str], path: str) -> None:
+        if "node_modules" not in path and not path.startswith(("..", "/")):
+            found[path] = self._files.digest(self._root / path) if self._files.has(path) else ""
 
     def _manifest_around(self, part: NodePart) -> dict[str, str]:
         """The package.json that esbuild takes for a part without one: its `imports` and `sideEffects` count."""

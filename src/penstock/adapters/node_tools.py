@@ -9,6 +9,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -72,26 +73,31 @@ class NodeTools:
         self._held: tuple[int, ...] = ()
         self._warned: set[str] = set()
 
-    def install(self, folder: Path, lock_name: str, requires: str) -> None:
+    def install(self, folder: Path, lock_name: str, requires: str, *, changed: bool) -> None:
         """Make `folder/node_modules` fit the lock; `requires` is a digest of lock and manifests.
 
+        `changed` says that scripts or patches of the workspace change what is installed: then it is made from nothing,
+        also for a build from nothing.
         Raises BuildFailed with the package manager's words, or the command to type when the lock is stale.
         """
         manager = node.LOCKS[lock_name]
+        kind = "changed-modules" if changed else "node-modules"
         with self._lock:
-            if (folder, requires) in self._installed or self._fits(folder, lock_name, requires):
+            if (folder, requires) in self._installed or self._fits(folder, lock_name, kind, requires):
                 self._installed.add((folder, requires))
                 return
             if (folder, requires) in self._refused:  # whoever asks next would wait for the same answer
                 raise self._refused[folder, requires]
             with self.alone():
-                if not self._fits(folder, lock_name, requires):
+                if not self._fits(folder, lock_name, kind, requires):
                     try:
+                        if changed and manager != "npm":  # which does so by itself
+                            shutil.rmtree(folder / "node_modules", ignore_errors=True)
                         self._install(folder, manager)
                     except BuildFailed as error:
                         self._refused[folder, requires] = error
                         raise
-                    self._cache.keep_note("node-modules", requires, {"times": self._marks(folder)})
+                    self._cache.keep_note(kind, requires, {"times": self._marks(folder)})
             self._installed.add((folder, requires))
 
     def run_build_script(self, folder: Path, top: Path, lock_name: str, name: str) -> None:
@@ -190,9 +196,9 @@ class NodeTools:
                 self._fetch("typescript", f"typescript@{TYPESCRIPT}", home)
         return library
 
-    def _fits(self, folder: Path, lock_name: str, requires: str) -> bool:
+    def _fits(self, folder: Path, lock_name: str, kind: str, requires: str) -> bool:
         """Whether we saw these packages installed from this lock, and nobody has touched them since."""
-        note = self._cache.note("node-modules", requires)
+        note = self._cache.note(kind, requires)
         if note is None or note.get("times") != self._marks(folder) or None in note["times"]:
             return False
         if lock_name != "pnpm-lock.yaml":

@@ -81,7 +81,7 @@ def with_sources(
 ) -> str:
     """A tsconfig for the project in a folder of the workspace, that takes modules from where `paths` lead.
 
-    It may lie anywhere: what TypeScript takes from where a tsconfig lies is said in it. `types` are the folders in which
+    It may lie anywhere: what TypeScript takes from its place is said in it. `types` are the folders in which
     packages of types are found from the project's; `chain` are the project's tsconfig.json and what it extends, by the
     folder that each lies in, the strongest first.
     """
