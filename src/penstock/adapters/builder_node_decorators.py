@@ -42,7 +42,8 @@ class Decorators:
         # Without one, or with TypeScript 7, which cannot be called from a program, it is one of ours.
         typescript = own if own is not None and own.is_file() else self._tools.typescript()
         library = self._tools.esbuild_library(Path(single.argv[0]))
-        return decorators.bundle_command(single, self._tools.node(), SCRIPT, library, typescript)
+        instead = {module: f"{self._root.as_posix()}/{path}" for module, path in plan.instead.items()}
+        return decorators.bundle_command(single, self._tools.node(), SCRIPT, library, typescript, instead)
 
     def _uses(self, plan: NodePlan, *answers: _Answer) -> bool:
         """Whether there is a source with a decorator whose tsconfig says one of these."""

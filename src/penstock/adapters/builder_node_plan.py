@@ -15,6 +15,7 @@ from penstock.adapters.builder_node_aliases import (
     upwards,
     with_asked_for,
 )
+from penstock.adapters.builder_node_outside import types_outside
 from penstock.build import changes, node, node_lock, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -67,6 +68,8 @@ class NodePlan:
     """Folders of all services and packages that share node_modules."""
     settings: Mapping[str, str]
     """Digests of files outside the service that change what esbuild does."""
+    types: Mapping[str, str]
+    """Digests of files outside the parts that hold types which these ask for."""
     absent: tuple[str, ...] = ()
     """Where such files would count, if they were there."""
     instead: Mapping[str, str]
@@ -100,12 +103,11 @@ class NodePlan:
         known = {f"{part.folder}/{path}" for part in parts for path in part.files}
         if not self.manifests_read:
             known -= {f"{part.folder}/package.json" for part in parts}
-        made = (
-            f"{part.folder}/{path}"
-            for part in self.packages
-            for path in package_json.results(part.manifest, part.files)
-        )
+        made = [
+            f"{part.folder}/{one}" for part in self.packages for one in package_json.results(part.manifest, part.files)
+        ]
         node.check_inputs(meta, [part.folder for part in parts], known, tuple(made), source)
+        node.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
 
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""
@@ -115,7 +117,8 @@ class NodePlan:
         return found | self._shared_inputs()
 
     def _shared_inputs(self) -> dict[str, str]:
-        return {f"lock {self.lock_name}": self.lock} | {f"settings {k}": v for k, v in self.settings.items()}
+        found = {f"lock {self.lock_name}": self.lock} | {f"types {k}": v for k, v in self.types.items()}
+        return found | {f"settings {k}": v for k, v in self.settings.items()}
 
     def _chosen(self) -> dict[str, str]:
         """What the person asked for that is not the default."""
@@ -151,6 +154,8 @@ class NodePlanner:
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
         settings = self.settings(parts, folders, top)
+        configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
+        types = types_outside(self._files, parts, configs)
         instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
             service=service,
@@ -160,7 +165,8 @@ class NodePlanner:
             lock=self._files.digest(top / lock_name) if lock_name else "",
             members=members,
             settings={path: digest for path, digest in settings.items() if digest},
-            absent=tuple(path for path, digest in settings.items() if not digest),
+            types={path: digest for path, digest in types.items() if digest},
+            absent=tuple(path for path, digest in (settings | types).items() if not digest),
             instead=instead,
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
@@ -188,7 +194,7 @@ class NodePlanner:
         parts = (plan.service, *plan.packages)
         left_out = [f"{part.folder}/{path}" for part in parts for path in part.files if not changes.counts(path)]
         gone = [f"{part.folder}/{path}" for part in parts for path in not_found(self._files, part.files)]
-        files = (*plan.settings, *plan.absent, *left_out, *gone, *(locks.keys() - known))
+        files = (*plan.settings, *plan.types, *plan.absent, *left_out, *gone, *(locks.keys() - known))
         return changes.Reach(service=service, folders=tuple(folders), files=files, locks=known)
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:

@@ -43,6 +43,8 @@ _REQUIRE = (
     "penstockFolder=penstockPath(new URL('.',import.meta.url)).slice(0,-1)||'/';"
 )
 _PLACES = ("--define:__filename=penstockFile", "--define:__dirname=penstockFolder")
+_TYPES = "types:"
+"""What begins the names of files in the metafile of a bundle with metadata that were looked at for their types."""
 _NOTHING_AROUND = {"NODE_PATH": ""}
 """esbuild would bundle what it leads to."""
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
@@ -287,6 +289,8 @@ def check_inputs(
     service and its packages.
     """
     for path in json.loads(meta)["inputs"]:
+        if path.startswith(_TYPES):
+            continue
         plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
         plain = plain if plain in files else plain.partition("?")[0]
         if plain in files or "node_modules/" in plain or plain.startswith(("<", *made)):
@@ -302,6 +306,18 @@ def check_inputs(
             where=where,
             hint="make it a package of the workspace and name it in the service's package.json",
         )
+
+
+def check_types(meta: str, files: Collection[str], made: tuple[str, ...], where: str) -> None:
+    """The same of files whose types are in the metadata of decorators."""
+    for path in json.loads(meta)["inputs"]:
+        plain = path.removeprefix(_TYPES)
+        if plain != path and plain not in files and not plain.startswith(made):
+            raise BuildFailed(
+                f"the metadata of decorators comes from {plain}, too, and nobody would notice when that changes",
+                where=where,
+                hint="import its types by a relative path, or name it in the tsconfig's `files` or `include`",
+            )
 
 
 def exported(meta: str) -> frozenset[str]:
