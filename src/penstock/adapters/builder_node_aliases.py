@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.build import node, node_lock, node_sources, package_json, tsconfig
+from penstock.build import node, node_lock, node_reach, node_sources, package_json, tsconfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -205,7 +205,7 @@ def with_asked_for(files: SourceFiles, folder: str, found: Mapping[str, SourceFi
     while queue:
         source = queue.pop()
         for module in asked_for(files, known[source]):
-            places = node.may_mean(module, source) if module.startswith(".") else ()
+            places = node_reach.may_mean(module, source) if module.startswith(".") else ()
             if any(place in known for place in places):
                 continue
             for place in places:
@@ -221,10 +221,10 @@ def not_found(files: SourceFiles, found: Mapping[str, SourceFile]) -> Iterator[s
     """Where a part's sources ask by relative paths for files that are not there."""
     for source, file in found.items():
         for module in asked_for(files, file) if source.endswith(node.EXTENSIONS) else ():
-            places = node.may_mean(module, source) if module.startswith(".") else ()
+            places = node_reach.may_mean(module, source) if module.startswith(".") else ()
             if not any(place in found for place in places):
                 yield from (place for place in places if not place.startswith(".."))
 
 
 def _asked_for(file: SourceFile) -> list[str]:
-    return node.asked_for(file.read())
+    return node_reach.asked_for(file.read())

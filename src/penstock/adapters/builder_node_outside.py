@@ -9,7 +9,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import asked_for
-from penstock.build import node, tsconfig
+from penstock.build import node, node_reach, tsconfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -43,18 +43,23 @@ def types_outside(files: SourceFiles, parts: Sequence[NodePart], configs: Iterab
     for part in parts:
         for source, file in part.files.items():
             if source.endswith(node.EXTENSIONS):
-                _follow(files, f"{part.folder}/{source}", file, look)
+                _follow(files, f"{part.folder}/{source}", file, look, part.folder)
     while queue:
         _follow(files, *queue.pop(), look)
     return found
 
 
-def _follow(files: SourceFiles, source: str, file: SourceFile, look: Callable[[str], None]) -> None:
+def _follow(
+    files: SourceFiles, source: str, file: SourceFile, look: Callable[[str], None], inside: str | None = None
+) -> None:
+    """Look at the files that a source asks for by relative paths, but not at those inside of a folder."""
     for module in asked_for(files, file):
-        if module.startswith("."):
-            for place in node.may_mean(module, source):
-                look(place)
-            look(f"{node.may_mean(module, source)[0]}.d.ts")
+        if not module.startswith("."):
+            continue
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module))
+        if inside is None or not place.startswith(f"{inside}/"):
+            for one in (*node_reach.may_mean(module, source), f"{place}.d.ts"):
+                look(one)
 
 
 def _included(files: SourceFiles, config: str, parts: Sequence[NodePart]) -> Iterator[str]:

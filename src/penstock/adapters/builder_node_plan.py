@@ -16,7 +16,7 @@ from penstock.adapters.builder_node_aliases import (
     with_asked_for,
 )
 from penstock.adapters.builder_node_outside import types_outside
-from penstock.build import changes, node, node_lock, package_json
+from penstock.build import changes, node, node_lock, node_reach, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
@@ -106,8 +106,8 @@ class NodePlan:
         made = [
             f"{part.folder}/{one}" for part in self.packages for one in package_json.results(part.manifest, part.files)
         ]
-        node.check_inputs(meta, [part.folder for part in parts], known, tuple(made), source)
-        node.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
+        node_reach.check_inputs(meta, [part.folder for part in parts], known, tuple(made), source)
+        node_reach.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
 
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""

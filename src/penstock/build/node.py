@@ -43,8 +43,6 @@ _REQUIRE = (
     "penstockFolder=penstockPath(new URL('.',import.meta.url)).slice(0,-1)||'/';"
 )
 _PLACES = ("--define:__filename=penstockFile", "--define:__dirname=penstockFolder")
-_TYPES = "types:"
-"""What begins the names of files in the metafile of a bundle with metadata that were looked at for their types."""
 _NOTHING_AROUND = {"NODE_PATH": ""}
 """esbuild would bundle what it leads to."""
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
@@ -53,7 +51,6 @@ _NO_ERROR = re.compile(r"^▲ \[WARNING\] ", re.MULTILINE)
 _UNRESOLVED = re.compile(r'Could not resolve "([^"]+)"')
 _COUNT = re.compile(r"\d+ (of \d+ )?(errors?|warnings?)( and \d+ errors?)?")
 
-_ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
 _TEXTS = (
     ".txt",
     ".sql",
@@ -179,21 +176,6 @@ def _from_root(sources: list[str], made_in: str, root: str) -> list[str]:
     return [posixpath.relpath(place, root) if place.startswith("/") else place for place in places]
 
 
-def asked_for(source: bytes) -> list[str]:
-    """Names of modules that a source file asks for, without Node's own."""
-    text = source.decode(errors="replace")
-    return sorted({name for name in _ASKED.findall(text) if not name.startswith(("/", "node:"))})
-
-
-def may_mean(module: str, source: str) -> tuple[str, ...]:
-    """Files that a module's name beginning with a dot may mean in a source file; both relative to one folder."""
-    place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module.partition("?")[0]))
-    stem, ending = posixpath.splitext(place)
-    of_types = [f"{stem}{ending.replace('j', 't')}", f"{stem}.tsx"] if ending in {".js", ".mjs", ".cjs", ".jsx"} else []
-    endings = (*EXTENSIONS, ".json")
-    return (place, *of_types, *(f"{place}{one}" for one in endings), *(f"{place}/index{one}" for one in endings))
-
-
 def packages_in(meta: str) -> frozenset[str]:
     """Folders of the packages (relative to the workspace) that a bundle took something from."""
     return packages_of(json.loads(meta)["inputs"])
@@ -278,46 +260,6 @@ def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str
 def binary_package(platform: str, machine: str) -> str:
     """The npm package that holds esbuild's program for a machine: `@esbuild/linux-x64`."""
     return f"@esbuild/{platform}-{'arm64' if machine.lower() in {'arm64', 'aarch64'} else 'x64'}"
-
-
-def check_inputs(
-    meta: str, folders: Collection[str], files: Collection[str], made: tuple[str, ...], where: str
-) -> None:
-    """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale.
-
-    `files` are those that its recipe speaks of, `made` prefixes of what build scripts have made; `folders` those of the
-    service and its packages.
-    """
-    for path in json.loads(meta)["inputs"]:
-        if path.startswith(_TYPES):
-            continue
-        plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
-        plain = plain if plain in files else plain.partition("?")[0]
-        if plain in files or "node_modules/" in plain or plain.startswith(("<", *made)):
-            continue
-        if any(plain.startswith(f"{folder}/") for folder in folders):
-            raise BuildFailed(
-                f"the bundle takes in {plain}, which is left out by rule: nobody would notice when it changes",
-                where=where,
-                hint="put it elsewhere, or ask for it by a relative path: tests and results of builds are left out",
-            )
-        raise BuildFailed(
-            f"the bundle takes in {plain}, which is neither in the service nor in a package it depends on",
-            where=where,
-            hint="make it a package of the workspace and name it in the service's package.json",
-        )
-
-
-def check_types(meta: str, files: Collection[str], made: tuple[str, ...], where: str) -> None:
-    """The same of files whose types are in the metadata of decorators."""
-    for path in json.loads(meta)["inputs"]:
-        plain = path.removeprefix(_TYPES)
-        if plain != path and plain not in files and not plain.startswith(made):
-            raise BuildFailed(
-                f"the metadata of decorators comes from {plain}, too, and nobody would notice when that changes",
-                where=where,
-                hint="import its types by a relative path, or name it in the tsconfig's `files` or `include`",
-            )
 
 
 def exported(meta: str) -> frozenset[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.build import node, node_native, package_json, tsconfig
+from penstock.build import node, node_native, node_reach, package_json, tsconfig
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -75,7 +75,9 @@ def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stal
 
     def check() -> None:
         folders, files = ["services/a", "packages/http"], {"services/a/src/app.ts", "packages/http/src/i.ts"}
-        node.check_inputs(json.dumps(meta), folders, files, ("packages/http/dist/",), where="services/a/src/app.ts")
+        node_reach.check_inputs(
+            json.dumps(meta), folders, files, ("packages/http/dist/",), where="services/a/src/app.ts"
+        )
 
     check()
     meta["inputs"]["services/b/src/secret.ts"] = {}
