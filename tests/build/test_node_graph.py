@@ -21,6 +21,20 @@ if TYPE_CHECKING:
 
 SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 SERVICES, PACKAGES = ("s0", "s1", "s2"), ("p0", "p1", "p2")
+BARE = {
+    "services/bare/src/app.ts": (
+        'import { alias } from "#alias";\nimport { led } from "@led/it";\nimport { word } from "patched";\n'
+        "export const handler = async () => [alias, led, word];\n"
+    ),
+    **{f"services/bare/src/alias{mark}.ts": f"export const alias = {mark};\n" for mark in range(1, 4)},
+    **{f"services/bare/src/led{mark}/it.ts": f"export const led = {mark};\n" for mark in range(1, 4)},
+}
+"""A service that has neither a package.json nor a tsconfig.json of its own: it is given what lies around it."""
+APPLY = """\
+const fs = require("node:fs");
+fs.mkdirSync("node_modules/patched", { recursive: true });
+fs.writeFileSync("node_modules/patched/index.js", `exports.word = "${fs.readFileSync("patches/word.patch", "utf8")}";`);
+"""
 KINDS: Mapping[str, Mapping[str, object]] = {
     "sources": {"exports": "./src/index.ts"},
     "tsc at the root": {"main": "dist/index.js"},
@@ -37,12 +51,14 @@ GRAPHS = st.fixed_dictionaries(
 )
 KINDS_OF = st.fixed_dictionaries({name: st.sampled_from(sorted(KINDS)) for name in PACKAGES})
 NODE = workspace(
-    *(service(name, "src/app.handler", "node") for name in SERVICES),
+    *(service(name, "src/app.handler", "node") for name in (*SERVICES, "bare")),
     packages=tuple(Package(name=f"@w/{name}", path=f"packages/{name}", language="node") for name in PACKAGES),
 )
-EDITED = ("extra.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts")
+EDITED = ("extra.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts", "../events/created.ts")
+AROUND = ("package.json", "jsconfig.json", "patches/word.patch")
+"""Files of the root that services reach in other ways: by what esbuild looks for, and by what an install does."""
 EDITS = st.lists(
-    st.tuples(st.sampled_from((*SERVICES, *PACKAGES)), st.sampled_from(EDITED), st.integers(1, 3)),
+    st.tuples(st.sampled_from((*SERVICES, *PACKAGES)), st.sampled_from((*EDITED, *AROUND)), st.integers(1, 3)),
     min_size=1,
     max_size=3,
 )
@@ -57,14 +73,16 @@ def code(name: str, used: frozenset[str], mark: object) -> str:
     lines = "".join(f'import {{ value as {one} }} from "@w/{one}";\n' for one in sorted(used))
     value = f"[{json.dumps(f'{name} {mark}')}, {', '.join(sorted(used))}]"
     given_out = f"handler = async () => {value}" if name in SERVICES else f"value = {value}"
-    return f'{lines}import {{ extra }} from "./extra";\nexport const {given_out};\nexport const more = extra;\n'
+    lines += 'import { extra } from "./extra";\nimport { created } from "../events/created";\n'
+    return f"{lines}export const {given_out};\nexport const more = [extra, created];\n"
 
 
 def wide(root: Path, tools: Path, graph: Mapping[str, frozenset[str]], kinds: Mapping[str, str]) -> Site:
     """An npm workspace of that graph, with its lock; esbuild is one of ours."""
-    top = {"name": "w", "version": "1.0.0", "private": True, "workspaces": ["services/*", "packages/*"]}
+    top = json.loads(around("package.json", 1))
     locked: dict[str, object] = {"": top}
     site = Site(root, NODE)
+    site.write({**BARE, "scripts/apply.cjs": APPLY, **{path: around(path, 1) for path in AROUND}})
     for name in (*SERVICES, *PACKAGES):
         used = graph.get(name, frozenset())
         known = {"name": name if name in SERVICES else f"@w/{name}", "version": "1.0.0"}
@@ -77,14 +95,26 @@ def wide(root: Path, tools: Path, graph: Mapping[str, frozenset[str]], kinds: Ma
                 f"{place(name)}/package.json": json.dumps({**known, **needs, **leads}),
                 f"{place(name)}/src/app.ts" if name in SERVICES else f"{place(name)}/src/index.ts": code(name, used, 0),
                 f"{place(name)}/src/extra.ts": "export const extra: number = 0;\n",
+                f"{place(name)}/events/created.ts": "export const created = 0;\n",
                 f"{place(name)}/tsconfig.json": tsconfig(1),
             }
         )
     lock = {"name": "w", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": locked}
-    site.write({"package.json": json.dumps(top), "package-lock.json": json.dumps(lock)})
+    site.write({"package-lock.json": json.dumps(lock)})
     site.cache.joinpath("v1").mkdir(parents=True)
     (site.cache / "v1/tools").symlink_to(tools)
     return site
+
+
+def around(path: str, mark: int) -> str:
+    """What a file of the root says that services reach by other ways than their own manifests."""
+    known = {"name": "w", "version": "1.0.0", "private": True, "workspaces": ["services/*", "packages/*"]}
+    imports = {"#alias": f"./services/bare/src/alias{mark}.ts"}
+    contents = {
+        "package.json": {**known, "imports": imports, "scripts": {"postinstall": "node scripts/apply.cjs"}},
+        "jsconfig.json": {"compilerOptions": {"paths": {"@led/*": [f"./services/bare/src/led{mark}/*"]}}},
+    }
+    return json.dumps(contents[path]) if path in contents else str(mark)
 
 
 def tsconfig(mark: int) -> str:
@@ -142,28 +172,32 @@ def test_an_incremental_build_of_typescript_equals_a_clean_one(
     tools: Path, graph: dict[str, frozenset[str]], kinds: dict[str, str], rounds: list[list[tuple[str, str, int]]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        site = wide(Path(folder), tools, graph, kinds)
+        site = wide(Path(folder) / "w", tools, graph, kinds)
         site.build()
         for number, edits in enumerate(rounds):
             for name, file, mark in edits:
                 edit(site, graph, name, file, mark)
             incremental = told(site)
-            clean = Site(site.root, site.workspace)
-            clean.cache = site.root / ".penstock" / f"clean-{number}"
+            # As a fresh checkout elsewhere: nothing is installed, and nothing is known.
+            made = shutil.ignore_patterns(".penstock", "node_modules", "dist")
+            copied = shutil.copytree(site.root, Path(folder) / f"clean-{number}", ignore=made)
+            clean = Site(copied, site.workspace)
             clean.cache.joinpath("v1").mkdir(parents=True)
             (clean.cache / "v1/tools").symlink_to(tools)
-            # That node_modules is as npm left it; `--clean` keeps it, too.
-            shutil.copytree(site.cache / "v1/index/node-modules", clean.cache / "v1/index/node-modules")
             assert incremental == told(clean)
 
 
 def edit(site: Site, graph: Mapping[str, frozenset[str]], name: str, file: str, mark: int) -> None:
+    if file in AROUND:
+        site.write({file: around(file, mark)})
+        return
     main = "app.ts" if name in SERVICES else "index.ts"
     contents = {
         "index.ts": code(name, graph.get(name, frozenset()), mark),
         "extra.ts": f"export const extra: number = {mark};\nexport class Field {{ x = {mark}; }}\n",
         "../tests/one.test.ts": f"{mark}\n",
         "../tsconfig.json": tsconfig(mark),
+        "../events/created.ts": f"export const created = {mark};\n",
     }
     path = f"{place(name)}/src/{main if file == 'index.ts' else file}"
     site.write({os.path.normpath(path): contents[file]})

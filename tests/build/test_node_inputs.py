@@ -215,6 +215,41 @@ def test_decorators_have_the_metadata_that_the_types_give(injected: Site, tmp_pa
     assert call(injected.build()["web"].path, "src/app.mjs", tmp_path / "again") == told
 
 
+def test_types_from_outside_are_part_of_the_recipe_of_metadata(injected: Site, tmp_path: Path) -> None:
+    web = options(injected, typecheck=False)
+    types = TYPES.replace("export interface Named { name: string }", "export type Named = Id;")
+    web.write(
+        {
+            "services/web/src/types.ts": f'import type {{ Id }} from "../../../shared/ids";\n{types}',
+            "shared/ids.ts": 'export type { Id } from "./inner";\n',
+            "shared/inner.d.ts": "export type Id = string;\n",
+        }
+    )
+    assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "out")[2] == "String"  # type: ignore[index]
+    web.write({"shared/inner.d.ts": "export type Id = number;\n"})
+    assert set(web.builder().affected(web.workspace, ["shared/inner.d.ts"], lambda _: None)) == {"web"}
+    assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "again")[2] == "Number"  # type: ignore[index]
+    web.write({"hidden/ids.d.ts": "type Id = number;\n"})
+    web.write({"services/web/src/types.ts": f'/// <reference path="../../../hidden/ids.d.ts" />\n{types}'})
+    with pytest.raises(BuildFailed, match=r"the metadata of decorators comes from hidden/ids\.d\.ts"):
+        web.build()
+
+
+def test_types_that_a_tsconfig_takes_from_outside_are_part_of_the_recipe(web: Site) -> None:
+    project = {"extends": "../../tsconfig.json", "include": ["src", "../../ambient", "../../services"]}
+    web.write(
+        {
+            "services/web/tsconfig.json": json.dumps({**project, "files": ["../../one/a.d.ts"]}),
+            "ambient/inner/b.d.ts": "declare const b: string;\n",
+            "one/a.d.ts": "declare const a: string;\n",
+        }
+    )
+    found = web.recipes()["web"]
+    assert {"types ambient/inner/b.d.ts", "types one/a.d.ts"} <= found.inputs.keys()
+    web.write({"ambient/inner/b.d.ts": "declare const b: number;\n"})
+    assert web.recipes()["web"].digest != found.digest
+
+
 def test_source_maps_of_files_with_metadata_lead_to_the_sources(injected: Site) -> None:
     injected.build()
     found = json.loads((injected.root / ".penstock/source-maps/web/src/app.mjs.map").read_text())
@@ -279,10 +314,13 @@ def test_no_step_says_that_types_were_checked_which_an_old_typescript_could_not(
     assert "check types" not in steps(web)
 
 
-def test_types_of_a_package_that_only_tsc_at_the_root_would_make_are_those_of_its_sources(web: Site) -> None:
+@pytest.mark.parametrize("included", [{"include": ["src"]}, {}], ids=["include", "nothing said"])
+def test_types_of_a_package_that_only_tsc_at_the_root_would_make_are_those_of_its_sources(
+    web: Site, included: Mapping[str, object]
+) -> None:
     app = 'import { one } from "@made/one";\nexport const handler = async (): Promise<{}> => one.toFixed(2);\n'
     options = {"outDir": "dist", "rootDir": "src", "composite": True}
-    references = {"extends": "../../tsconfig.json", "references": [{"path": "../../made/one"}], "include": ["src"]}
+    references = {"extends": "../../tsconfig.json", "references": [{"path": "../../made/one"}], **included}
     paths = {"baseUrl": "../..", "paths": {"@made/*": ["made/*"]}}
     web.write(
         {

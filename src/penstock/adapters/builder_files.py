@@ -126,6 +126,15 @@ class SourceFiles:
             self._there[path] = found
         return found
 
+    def file(self, path: str) -> SourceFile | None:
+        """One file, relative to the workspace, whether it counts or not; None when a link leads there, or nothing."""
+        self._note(path)
+        place = os.path.join(self.root, path)  # noqa: PTH118 - a thousand times
+        if not os.path.isfile(place) or os.path.realpath(place) != str(self._real_root / path):  # noqa: PTH113
+            return None
+        status = Path(place).stat()
+        return SourceFile(place, self._digest(place, status), bool(status.st_mode & stat.S_IXUSR))
+
     def stamp(self, path: str) -> State:
         """What `stat` says of a program, which nobody changes without a trace, and which is noted as looked at."""
         self._note(path)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "3"
+BUILDER = "4"
 """Raised whenever the same inputs would give other bytes than before."""
 
 
@@ -63,7 +63,7 @@ class NodeBuilder:
         self._decorators = Decorators(root, files, tools)
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
-        self._together = Together(commands.run)
+        self._together = Together(commands.run, self._warn)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
 
     def tools(self) -> dict[str, str]:
@@ -99,8 +99,8 @@ class NodeBuilder:
         for part in (plan.service, *plan.packages):
             check_secrets(part.folder, part.files, plan.options)
         if plan.options.typecheck:
-            self._types.check(plan.service.folder, plan.type_inputs(), plan.paths)
-        esbuild = self._tools.esbuild(self._root / plan.service.folder)
+            self._types.check(plan)
+        esbuild = self._tools.esbuild(plan.holders(self._root))
         source = posixpath.join(plan.service.folder, begins.source)
         with self._cache.scratch() as scratch:
             members, meta = self._bundled(_Bundle(esbuild, source, scratch, begins.place), unit, target, plan)
@@ -158,7 +158,7 @@ class NodeBuilder:
             made = None
         if addons:
             raise node.stray_addon(addons[0], {part.folder: part.name for part in plan.packages}, where=one.source)
-        node.check_inputs(made.meta, [part.folder for part in (plan.service, *plan.packages)], where=one.source)
+        plan.check_bundle(made.meta, one.source)
         code = made.code
         maps = self._source_map(made, one, unit, plan)
         if plan.options.source_maps == "inside":
@@ -176,6 +176,7 @@ class NodeBuilder:
                 raise node.bundle_failure(result.stderr, one.source)
             absent |= found
             result = self._commands.run(command())
+        self._warn(result.stderr)
         source_map = one.scratch / "bundle.map"
         return Bundled(
             code=(one.scratch / "bundle").read_bytes(),
@@ -183,6 +184,10 @@ class NodeBuilder:
             meta=read_meta(one.scratch / "meta.json"),
             made_in=one.scratch.as_posix(),
         )
+
+    def _warn(self, stderr: str) -> None:
+        for told in node.warnings(stderr):
+            self._tools.warn(told)
 
     def _not_needed(self, stderr: str) -> frozenset[str]:
         """The packages that esbuild did not find, when all who ask for them say that they need not be there."""

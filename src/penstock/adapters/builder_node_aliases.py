@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.build import node, node_lock, node_sources, package_json, tsconfig
+from penstock.build import node, node_lock, node_reach, node_sources, package_json, tsconfig
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     ReadManifest = Callable[[str], PackageJson | None]
     ReadPart = Callable[[str, str, PackageJson, Compiled | None], NodePart]
 
+TSCONFIGS = ("tsconfig.json", "jsconfig.json")
+"""The second counts for esbuild where the first is not there."""
 NO_MANIFEST = package_json.package_json("{}", where="")
 
 
@@ -113,11 +115,11 @@ class NodeAliases:
         """Names of modules, outside of the part, that its sources ask for."""
         for path, file in part.files.items():
             if path.endswith(node.EXTENSIONS):
-                yield from self._files.fact("imports", file.path, partial(_asked_for, file))
+                yield from (name for name in asked_for(self._files, file) if not name.startswith("."))
 
     def tsconfigs(self, folder: str, folders: Mapping[str, str]) -> list[str]:
         """The tsconfig.json that esbuild takes for a folder, and those it extends, the strongest last."""
-        places = (posixpath.join(above, "tsconfig.json") for above in upwards(folder))
+        places = (posixpath.join(above, name) for above in upwards(folder) for name in TSCONFIGS)
         first = next((place for place in places if self._files.has(place)), None)
         chain: list[str] = []
         queue = [first] if first else []
@@ -190,5 +192,39 @@ def _holds(folder: str, members: Collection[str]) -> bool:
     return any(member.startswith(f"{folder}/") for member in members)
 
 
+def asked_for(files: SourceFiles, file: SourceFile) -> list[str]:
+    """Names of modules that a source file asks for."""
+    found: list[str] = files.known("asks", file, partial(_asked_for, file))
+    return found
+
+
+def with_asked_for(files: SourceFiles, folder: str, found: Mapping[str, SourceFile]) -> dict[str, SourceFile]:
+    """The files of a folder, and those among what is left out of it that they ask for: `./events/created`."""
+    known = dict(found)
+    queue = [path for path in known if path.endswith(node.EXTENSIONS)]
+    while queue:
+        source = queue.pop()
+        for module in asked_for(files, known[source]):
+            places = node_reach.may_mean(module, source) if module.startswith(".") else ()
+            if any(place in known for place in places):
+                continue
+            for place in places:
+                if place.startswith("..") or "node_modules/" in place:
+                    continue
+                if (file := files.file(f"{folder}/{place}")) is not None:
+                    known[place] = file
+                    queue += [place] if place.endswith(node.EXTENSIONS) else []
+    return dict(sorted(known.items()))
+
+
+def not_found(files: SourceFiles, found: Mapping[str, SourceFile]) -> Iterator[str]:
+    """Where a part's sources ask by relative paths for files that are not there."""
+    for source, file in found.items():
+        for module in asked_for(files, file) if source.endswith(node.EXTENSIONS) else ():
+            places = node_reach.may_mean(module, source) if module.startswith(".") else ()
+            if not any(place in found for place in places):
+                yield from (place for place in places if not place.startswith(".."))
+
+
 def _asked_for(file: SourceFile) -> list[str]:
-    return node.asked_for(file.read())
+    return node_reach.asked_for(file.read())

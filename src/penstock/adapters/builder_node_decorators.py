@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.adapters.builder_node_aliases import upwards
-from penstock.adapters.builder_node_types import compiler
+from penstock.adapters.builder_node_types import compiler, extended_from
 from penstock.build import decorators, tsconfig
 
 if TYPE_CHECKING:
@@ -37,18 +37,19 @@ class Decorators:
         """The same bundle as `single` makes, with metadata where the service's tsconfigs ask for it."""
         if not self._uses(plan, "yes"):
             return single
-        tsc = compiler(self._root, plan.service.folder)
+        tsc = compiler(plan.holders(self._root))
         own = None if tsc is None else tsc.parent.parent / "lib" / "typescript.js"
         # Without one, or with TypeScript 7, which cannot be called from a program, it is one of ours.
         typescript = own if own is not None and own.is_file() else self._tools.typescript()
         library = self._tools.esbuild_library(Path(single.argv[0]))
-        return decorators.bundle_command(single, self._tools.node(), SCRIPT, library, typescript)
+        instead = {module: f"{self._root.as_posix()}/{path}" for module, path in plan.instead.items()}
+        return decorators.bundle_command(single, self._tools.node(), SCRIPT, library, typescript, instead)
 
     def _uses(self, plan: NodePlan, *answers: _Answer) -> bool:
         """Whether there is a source with a decorator whose tsconfig says one of these."""
         return any(
             path.endswith(decorators.EXTENSIONS)
-            and self._files.fact("decorated", file.path, partial(_decorated, file))
+            and self._files.fact("decorators", file.path, partial(_decorated, file))
             and self._asks(posixpath.dirname(f"{part.folder}/{path}")) in answers
             for part in (plan.service, *plan.packages)
             for path, file in part.files.items()
@@ -67,17 +68,11 @@ class Decorators:
             return "yes" if options["emitDecoratorMetadata"] else "no"
         extended = content.get("extends") or []
         for name in reversed([extended] if isinstance(extended, str) else extended):
-            above = self._extended(config.parent, name)
+            above = extended_from(self._root, config.parent, name)
             said = "unknown" if above is None else self._said(above)
             if said != "unsaid":
                 return said
         return "unsaid"
-
-    def _extended(self, folder: Path, name: str) -> Path | None:
-        """The tsconfig that one in the folder extends by that name; None when it is not there, or not installed."""
-        holders = (folder,) if name.startswith(".") else (above / "node_modules" for above in (folder, *folder.parents))
-        candidates = (holder / f"{name}{ending}" for holder in holders for ending in ("", ".json", "/tsconfig.json"))
-        return next((one for one in candidates if one.is_file() and one.is_relative_to(self._root)), None)
 
 
 def _decorated(file: SourceFile) -> bool:

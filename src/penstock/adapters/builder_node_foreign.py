@@ -59,6 +59,12 @@ class ForeignPackages:
                 where=where,
                 hint=_ANEW[plan.lock_name],
             )
+        if not node_locked.is_well_named(locked):
+            raise BuildFailed(
+                f"{locked.name} {locked.version} is no name and version of a package",
+                where=where,
+                hint=_ANEW[plan.lock_name],
+            )
         fits = node_native.fits(locked.platform, target) if locked.platform else node_native.for_target(name, target)
         if not fits:
             return None

@@ -30,7 +30,7 @@ class NodePackages:
         self._files = files
         self._tools = tools
         self._plans = plans
-        self._requires: dict[Path, str] = {}
+        self._requires: dict[Path, tuple[str, bool]] = {}
         self._one_at_a_time = threading.Lock()
 
     def begin(self) -> None:
@@ -53,8 +53,12 @@ class NodePackages:
             parts = {folder: manifest.requires for folder, manifest in manifests.items() if manifest}
             beside = {f"settings {name}": self._digest_if_there(plan.top / name) for name in node.SETTINGS}
             beside = {name: digest for name, digest in beside.items() if digest}
-            self._requires[plan.top] = python.key("node-modules", {**parts, **beside, "lock": plan.lock, "top": told})
-        self._tools.install(plan.top, plan.lock_name, self._requires[plan.top])
+            changing = {path: digest for path, digest in self._plans.installing(told, plan.members).items() if digest}
+            inputs = {**parts, **beside, "lock": plan.lock, "top": told}
+            inputs |= {f"installing {path}": digest for path, digest in changing.items()}
+            self._requires[plan.top] = (python.key("node-modules", inputs), bool(changing))
+        requires, changed = self._requires[plan.top]
+        self._tools.install(plan.top, plan.lock_name, requires, changed=changed)
 
     def build_package(self, part: NodePart, plan: NodePlan, *, always: bool = False) -> bool:
         """Run a package's build script when what it makes is needed and not as we left it; whether it ran.
@@ -88,7 +92,7 @@ class NodePackages:
         inputs = part.inputs("") | {f"{inner.name}: {k}": v for inner in below for k, v in inner.inputs("").items()}
         # Its own, not those of the service that happens to ask first.
         found = self._plans.settings((part, *below), {name: inner.folder for name, inner in by_name.items()}, plan.top)
-        settings = {f"settings {path}": digest for path, digest in found.items()}
+        settings = {f"settings {path}": digest for path, digest in found.items() if digest}
         key = python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
         note = self._cache.note("package", key)
         if note is not None and note == self._made(part, wanted):
@@ -118,9 +122,9 @@ class NodePackages:
 
     def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
         """Digests of all that lies in the folders of results; empty for an entry that is not there."""
-        folders = {path.partition("*")[0].rpartition("/")[0].partition("/")[0] for path in wanted} | {"dist", "build"}
+        results = package_json.results(part.manifest, part.files) or ("dist/", "build/")
         made: dict[str, str] = {}
-        for folder in sorted(folders - {""}):
+        for folder in (path[:-1] for path in results if path.endswith("/")):
             if (self._root / part.folder / folder).is_dir():
                 walked = self._files.walk(posixpath.join(part.folder, folder), outputs=True)
                 made |= {f"{folder}/{inner}": file.digest for inner, file in walked.items()}

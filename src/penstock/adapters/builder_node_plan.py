@@ -6,14 +6,22 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_node_aliases import NO_MANIFEST, NodeAliases, upwards
-from penstock.build import node, node_lock, package_json
-from penstock.build.changes import Reach
+from penstock.adapters.builder_node_aliases import (
+    NO_MANIFEST,
+    TSCONFIGS,
+    NodeAliases,
+    asked_for,
+    not_found,
+    upwards,
+    with_asked_for,
+)
+from penstock.adapters.builder_node_outside import types_outside
+from penstock.build import changes, node, node_lock, node_reach, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
@@ -22,8 +30,10 @@ if TYPE_CHECKING:
     from penstock.build.units import Unit
     from penstock.model.workspace import Workspace
 
-_OPTIONS = ("bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
+_OPTIONS = ("typecheck", "bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
 _USUAL = BuildOptions()
+PATCHES = ("patches", ".yarn/patches")
+"""Beside the lock: what patch-package, pnpm and Yarn apply to installed packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,10 +68,16 @@ class NodePlan:
     """Folders of all services and packages that share node_modules."""
     settings: Mapping[str, str]
     """Digests of files outside the service that change what esbuild does."""
+    types: Mapping[str, str]
+    """Digests of files outside the parts that hold types which these ask for."""
+    absent: tuple[str, ...] = ()
+    """Where such files would count, if they were there."""
     instead: Mapping[str, str]
     """Sources, relative to the workspace, by the modules whose place they take."""
     paths: Mapping[str, tuple[str, ...]] | None
     """Where TypeScript is to look for modules, when it is not to look for what nobody makes."""
+    manifests_read: bool = False
+    """Whether a source imports a package.json, for its version for example."""
     options: BuildOptions = _USUAL
 
     def inputs(self) -> dict[str, str]:
@@ -70,7 +86,28 @@ class NodePlan:
         for part in self.packages:
             found |= part.inputs(f"package {part.name}: ")
         found |= {f"in the place of {module}": path for module, path in self.instead.items()}
+        if self.manifests_read:  # else only those keys count that change what is resolved
+            files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
+            found |= {f"all of {folder}/package.json": file.digest for folder, file in files.items() if file}
         return found | self._shared_inputs() | self._chosen()
+
+    def holders(self, root: Path) -> tuple[Path, ...]:
+        """Folders whose node_modules the lock speaks for, the service's first. Others' packages are in no recipe."""
+        service = root / self.service.folder
+        above = (service, *service.parents)
+        return above[: above.index(self.top) + 1] if self.lock_name else ()
+
+    def check_bundle(self, meta: str, source: str) -> None:
+        """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
+        parts = (self.service, *self.packages)
+        known = {f"{part.folder}/{path}" for part in parts for path in part.files}
+        if not self.manifests_read:
+            known -= {f"{part.folder}/package.json" for part in parts}
+        made = [
+            f"{part.folder}/{one}" for part in self.packages for one in package_json.results(part.manifest, part.files)
+        ]
+        node_reach.check_inputs(meta, [part.folder for part in parts], known, tuple(made), source)
+        node_reach.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
 
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""
@@ -80,7 +117,8 @@ class NodePlan:
         return found | self._shared_inputs()
 
     def _shared_inputs(self) -> dict[str, str]:
-        return {f"lock {self.lock_name}": self.lock} | {f"settings {k}": v for k, v in self.settings.items()}
+        found = {f"lock {self.lock_name}": self.lock} | {f"types {k}": v for k, v in self.types.items()}
+        return found | {f"settings {k}": v for k, v in self.settings.items()}
 
     def _chosen(self) -> dict[str, str]:
         """What the person asked for that is not the default."""
@@ -115,6 +153,9 @@ class NodePlanner:
         above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
+        settings = self.settings(parts, folders, top)
+        configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
+        types = types_outside(self._files, parts, configs)
         instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
             service=service,
@@ -123,23 +164,38 @@ class NodePlanner:
             lock_name=lock_name,
             lock=self._files.digest(top / lock_name) if lock_name else "",
             members=members,
-            settings=self.settings(parts, folders, top),
+            settings={path: digest for path, digest in settings.items() if digest},
+            types={path: digest for path, digest in types.items() if digest},
+            absent=tuple(path for path, digest in (settings | types).items() if not digest),
             instead=instead,
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
             else None,
+            manifests_read=any(
+                module.rpartition("/")[2] == "package.json"
+                for part in parts
+                for path, file in part.files.items()
+                if path.endswith(node.EXTENSIONS)
+                for module in asked_for(self._files, file)
+            ),
             options=options or BuildOptions(),
         )
 
-    def reach(self, plan: NodePlan, service: str) -> Reach:
+    def reach(self, plan: NodePlan, service: str) -> changes.Reach:
         """The places of the workspace that a service depends on; of a lock its part, or all where that is not clear."""
-        folders = tuple(part.folder for part in (plan.service, *plan.packages))
+        folders = [part.folder for part in (plan.service, *plan.packages)]
         locks = {}
         if plan.lock_name:
+            above = plan.top.relative_to(self._root).as_posix()
+            folders += [posixpath.normpath(posixpath.join(above, name)) for name in PATCHES]
             lock = plan.top / plan.lock_name
             locks[lock.relative_to(self._root).as_posix()] = self.lock_part(plan, self._files.text(lock) or "")
         known = {path: digest for path, digest in locks.items() if digest is not None}
-        return Reach(service=service, folders=folders, files=(*plan.settings, *(locks.keys() - known)), locks=known)
+        parts = (plan.service, *plan.packages)
+        left_out = [f"{part.folder}/{path}" for part in parts for path in part.files if not changes.counts(path)]
+        gone = [f"{part.folder}/{path}" for part in parts for path in not_found(self._files, part.files)]
+        files = (*plan.settings, *plan.types, *plan.absent, *left_out, *gone, *(locks.keys() - known))
+        return changes.Reach(service=service, folders=tuple(folders), files=files, locks=known)
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:
         """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
@@ -188,30 +244,90 @@ class NodePlanner:
         files = self._files.walk(folder, outputs=manifest.build_script is None)
         if compiled is not None:
             files = {path: file for path, file in files.items() if not compiled.makes(path)}
+        files = with_asked_for(self._files, folder, files)
+        made: tuple[str, ...] = ("dist/", "build/") if manifest.build_script is not None else ()
+        made += (f"{compiled.out}/",) if compiled is not None else ()
+        files = {path: file for path, file in files.items() if not path.startswith(made)} if made else files
         return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
 
     def settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
-        """Digests of the package manager's settings, and of tsconfigs outside the parts that theirs extend."""
+        """Digests of files outside the parts that count, by path; no digest where such a file would lie.
+
+        They are the package manager's settings, the manifests of folders that have none of their own, and the tsconfigs
+        around the parts and those that they extend.
+        """
         found: dict[str, str] = {}
         relative = top.relative_to(self._root).as_posix()
         above = "" if relative == "." else relative
         for name in node.SETTINGS:
             place = posixpath.join(above, name)
-            if self._files.has(place):
-                found[place] = self._files.digest(top / name)
+            found[place] = self._files.digest(top / name) if self._files.has(place) else ""
+        for part in parts:
+            found |= self._manifest_around(part)
+        for path, digest in self.installing(above, [part.folder for part in parts]).items():
+            found[path] = f"{found.get(path, '')} {digest}".strip()
         queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
-        # esbuild looks for a tsconfig.json from the file upwards.
-        queue += [posixpath.join(above, "tsconfig.json") for part in parts for above in upwards(part.folder)]
+        queue += [path for part in parts for path in self._tsconfigs_around(part)]
         seen: set[str] = set()
         while queue:
             path = queue.pop()
-            if path in seen or not self._files.has(path):
+            if path in seen:
                 continue
             seen.add(path)
+            is_there = self._files.has(path)
             if not any(path.startswith(f"{part.folder}/") for part in parts):
-                found[path] = self._files.digest(self._root / path)
-            queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
+                found[path] = self._files.digest(self._root / path) if is_there else ""
+            if is_there:
+                queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
         return found
+
+    def installing(self, top: str, folders: Sequence[str]) -> dict[str, str]:
+        """Digests of what changes installed packages besides the lock, by path: scripts, files they name, patches.
+
+        `top` is the folder of the lock, relative to the workspace; `folders` are those whose manifests count besides.
+        """
+        found: dict[str, str] = {}
+        for folder in dict.fromkeys((top, *folders)):
+            manifest = self.manifest(folder or ".")
+            if manifest is not None and manifest.scripts:
+                found[posixpath.join(folder, "package.json")] = manifest.scripts
+            for word in manifest.called if manifest else ():
+                self._add(found, posixpath.normpath(posixpath.join(folder, word)))
+        setting = self._files.setting(posixpath.join(top, "pnpm-workspace.yaml"))
+        for word in package_json.patches(setting or ""):
+            self._add(found, posixpath.normpath(posixpath.join(top, word)))
+        for place in (posixpath.join(top, name) for name in PATCHES):
+            if self._files.has_folder(place):
+                found |= {f"{place}/{path}": file.value for path, file in self._files.walk(place).items()}
+        return found
+
+    def _add(self, found: dict[str, str], path: str) -> None:
+        if "node_modules" not in path and not path.startswith(("..", "/")):
+            found[path] = self._files.digest(self._root / path) if self._files.has(path) else ""
+
+    def _manifest_around(self, part: NodePart) -> dict[str, str]:
+        """The package.json that esbuild takes for a part without one: its `imports` and `sideEffects` count."""
+        found: dict[str, str] = {}
+        for above in self._around(part.folder):
+            manifest = self.manifest(above or ".")
+            if above != part.folder:
+                found[posixpath.join(above, "package.json")] = manifest.digest if manifest else ""
+            if manifest:
+                break
+        return found
+
+    def _tsconfigs_around(self, part: NodePart) -> Iterator[str]:
+        """Where esbuild looks for a tsconfig.json, or else a jsconfig.json, from a part's folder upwards."""
+        for above in self._around(part.folder):
+            places = [posixpath.join(above, name) for name in TSCONFIGS]
+            yield from places
+            if above.startswith("..") and any(map(self._files.has, places)):
+                return
+
+    def _around(self, folder: str) -> Iterator[str]:
+        """The folder and all above it, those above the workspace as `..`, `../..`: esbuild does not end there."""
+        yield from upwards(folder)
+        yield from ("/".join([".."] * count) for count in range(1, len(self._root.parts)))
 
     def _lock(self, folder: str, *, needed: bool) -> tuple[Path, str]:
         """Where the lock lies and what it is called; nothing of the kind for a service without any dependency."""
@@ -260,4 +376,4 @@ def entry(unit: Unit, plan: NodePlan) -> node.Entry:
 
 def _is_tsconfig(path: str) -> bool:
     name = posixpath.basename(path)
-    return name.startswith("tsconfig") and name.endswith(".json")
+    return name.startswith(("tsconfig", "jsconfig")) and name.endswith(".json")

@@ -48,8 +48,10 @@ class _Group:
 class Together:
     """Groups of entries, each bundled when the first of its units asks."""
 
-    def __init__(self, run: Callable[[Command], CommandResult]) -> None:
+    def __init__(self, run: Callable[[Command], CommandResult], warn: Callable[[str], None]) -> None:
+        """`warn` is told what a run that ended well said."""
         self._run = run
+        self._warn = warn
         self._groups: dict[str, _Group] = {}
 
     def plan(self, groups: Iterable[Mapping[str, str]]) -> None:
@@ -85,8 +87,12 @@ class Together:
         ready: Callable[[str], bool],
     ) -> dict[str, Bundled]:
         entries = {name: source for name, source in group.entries.items() if name == unit or ready(name)}
-        if len(entries) == 1 or self._run(command(sorted(set(entries.values())), folder)).status != 0:
+        if len(entries) == 1:
             return {}
+        result = self._run(command(sorted(set(entries.values())), folder))
+        if result.status != 0:
+            return {}
+        self._warn(result.stderr)
         meta = json.loads(read_meta(folder / "meta.json"))
         outputs = {
             output["entryPoint"]: (path, output) for path, output in meta["outputs"].items() if "entryPoint" in output

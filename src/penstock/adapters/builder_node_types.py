@@ -7,11 +7,11 @@ import json
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_node_aliases import upwards
 from penstock.adapters.node_tools import version
-from penstock.build import package_json, python, tsconfig
+from penstock.build import python, tsconfig
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_node_plan import NodePlan
     from penstock.adapters.node_tools import NodeTools
     from penstock.ports import Commands
 
@@ -40,19 +41,18 @@ class TypeCheck:
         self._running: dict[str, threading.Lock] = {}
         self._wrong: dict[str, BuildFailed] = {}
 
-    def check(self, folder: str, inputs: Mapping[str, str], paths: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Raise BuildFailed with every error of the service in that folder, with file and line.
+    def check(self, plan: NodePlan) -> None:
+        """Raise BuildFailed with every error of the service, with file and line.
 
-        Nothing is checked without a tsconfig.json there, or without a TypeScript among the packages.
-
-        `paths`, relative to the workspace, say where modules are whose declarations no `tsc` has made; None when there
-        are no such modules.
+        Nothing is checked without a tsconfig.json in its folder, or without a TypeScript among the packages.
         """
+        folder, paths = plan.service.folder, plan.paths
         config = self._root / folder / "tsconfig.json"
-        found = compiler(self._root, folder) if config.is_file() else None
+        found = compiler(plan.holders(self._root)) if config.is_file() else None
         if found is None:
             return
-        key = python.key("types", {**inputs, "folder": folder, "compiler": str(found.stat().st_size), **_told(paths)})
+        told = {"folder": folder, "compiler": ".".join(map(str, version(found.parents[1]))), **_told(paths)}
+        key = python.key("types", plan.type_inputs() | told)
         with self._guard:
             lock = self._running.setdefault(key, threading.Lock())
         with lock:  # functions of one service are checked once
@@ -95,32 +95,42 @@ class TypeCheck:
     def _with_sources(self, folder: str, paths: Mapping[str, Sequence[str]], scratch: Path) -> tuple[str, ...]:
         """The service's project, but with the sources of packages in the place of what nothing has made of them."""
         holders = (self._root / above / "node_modules" / "@types" for above in upwards(folder))
-        types = None if self._names_types(folder) else [str(holder) for holder in holders if holder.is_dir()]
-        text = tsconfig.with_sources(self._root.as_posix(), folder, paths, types)
+        types = [str(holder) for holder in holders if holder.is_dir()]
+        chain = [(place.parent.as_posix(), content) for place, content in chain_of(self._root, folder)]
+        text = tsconfig.with_sources(self._root.as_posix(), folder, paths, types, chain)
         (scratch / "tsconfig.json").write_text(text, encoding="utf-8")
         return ("--project", str(scratch / "tsconfig.json"))
 
-    def _names_types(self, folder: str) -> bool:
-        """Whether the project says by itself where its types lie."""
-        queue = [f"{folder}/tsconfig.json"]
-        for path in queue:
-            if (self._root / path).is_file():
-                text = (self._root / path).read_text(encoding="utf-8")
-                if "typeRoots" in (tsconfig.read(text).get("compilerOptions") or {}):
-                    return True
-                queue += [one for one in package_json.extended_by(path, text, {}) if one not in queue]
-        return False
+
+def chain_of(root: Path, folder: str) -> list[tuple[Path, dict[str, Any]]]:
+    """The tsconfig.json of a folder with all that it extends, also of packages; the strongest first."""
+    found: dict[Path, dict[str, Any]] = {}
+    queue = [root / folder / "tsconfig.json"]
+    while queue:
+        place = queue.pop(0)
+        if place in found or not place.is_file():
+            continue
+        found[place] = tsconfig.read(place.read_text(encoding="utf-8"))
+        extended = found[place].get("extends") or []
+        names = [extended] if isinstance(extended, str) else extended
+        above = (extended_from(root, place.parent, name) for name in reversed(names))
+        queue = [one for one in above if one is not None] + queue
+    return list(found.items())
 
 
-def compiler(root: Path, folder: str) -> Path | None:
-    """`bin/tsc` of the TypeScript that the service at `folder`, relative to the workspace, gets."""
-    place = root / folder
-    for above in [place, *place.parents]:
-        program = above / "node_modules" / "typescript" / "bin" / "tsc"
+def extended_from(root: Path, folder: Path, name: str) -> Path | None:
+    """The tsconfig that one in the folder extends by that name; None when it is not there, or not installed."""
+    holders = (folder,) if name.startswith(".") else (above / "node_modules" for above in (folder, *folder.parents))
+    candidates = (holder / f"{name}{ending}" for holder in holders for ending in ("", ".json", "/tsconfig.json"))
+    return next((one for one in candidates if one.is_file() and one.is_relative_to(root)), None)
+
+
+def compiler(holders: Sequence[Path]) -> Path | None:
+    """`bin/tsc` of the TypeScript in the first of these folders whose node_modules has one."""
+    for holder in holders:
+        program = holder / "node_modules" / "typescript" / "bin" / "tsc"
         if program.is_file():
             return Path(os.path.realpath(program))
-        if above == root:
-            break
     return None
 
 

@@ -14,10 +14,11 @@ const { SourceMap } = require("node:module");
 const [library, typescript, ...words] = process.argv.slice(2);
 const esbuild = require(library);
 const ts = require(typescript);
+const instead = process.env.PENSTOCK_INSTEAD; // sources in the place of what tsc makes of them, as in the bundle
 
 /** What esbuild's API wants to be told, from the words of its command line. */
 function understood(words) {
-  const options = { entryPoints: [], external: [], loader: {}, alias: {}, banner: {} };
+  const options = { entryPoints: [], external: [], loader: {}, alias: {}, banner: {}, define: {} };
   for (const word of words) {
     const [, name, sign, value] = /^--([a-z-]+)(?:([:=])(.*))?$/s.exec(word) || [];
     if (name === undefined) options.entryPoints.push(word);
@@ -62,6 +63,7 @@ function emitting(options) {
     ...{ importHelpers: false, noEmitHelpers: false, removeComments: false, noEmit: false, noEmitOnError: false },
     ...{ composite: false, incremental: false, tsBuildInfoFile: undefined, declaration: false, declarationMap: false },
     ...{ emitDeclarationOnly: false, declarationDir: undefined, outDir: undefined, outFile: undefined },
+    ...(instead ? { paths: { ...options.paths, ...JSON.parse(instead) } } : {}),
     ...{ rootDir: undefined, rootDirs: options.rootDirs, rewriteRelativeImportExtensions: false },
   };
 }
@@ -73,8 +75,11 @@ function programOf(config, file, module, entries) {
   const own = entries.filter((entry) => configOf(path.dirname(entry)) === config);
   const options = { ...config.options, module };
   const base = known ? known.base : ts.createProgram([...config.ambient, ...own], options);
-  config.programs.set(module, { base });
-  return base.getSourceFile(file) ? base : ts.createProgram([...config.ambient, ...own, file], options, undefined, base);
+  const all = known ? known.all : [base];
+  config.programs.set(module, { base, all });
+  if (base.getSourceFile(file)) return base;
+  all.push(ts.createProgram([...config.ambient, ...own, file], options, undefined, base));
+  return all.at(-1);
 }
 
 function decorated(node) {
@@ -131,6 +136,21 @@ function placed(messages) {
   return messages;
 }
 
+/** Files of the workspace that the types come from, as inputs that are not bundled. */
+function typed() {
+  const found = {};
+  for (const { programs } of [...configs.values()].filter(Boolean)) {
+    for (const program of [...programs.values()].flatMap(({ all }) => all)) {
+      for (const { fileName } of program.getSourceFiles()) {
+        const place = path.relative(process.cwd(), fileName).split(path.sep).join("/");
+        const outside = place.startsWith("..") || path.isAbsolute(place) || place.includes("node_modules/");
+        if (!outside) found[`types:${place}`] = { bytes: 0, imports: [] };
+      }
+    }
+  }
+  return found;
+}
+
 async function told(messages, kind) {
   const texts = await esbuild.formatMessages(placed(messages), { kind, color: false });
   process.stderr.write(texts.join(""));
@@ -152,6 +172,7 @@ async function main() {
   try {
     const result = await esbuild.build({ ...options, logLevel: "silent", metafile: true, plugins: [plugin] });
     await told(result.warnings, "warning");
+    Object.assign(result.metafile.inputs, typed());
     fs.writeFileSync(metafile, JSON.stringify(result.metafile));
   } catch (error) {
     if (!Array.isArray(error.errors)) throw error;

@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import sys
 import threading
 from dataclasses import dataclass, replace
@@ -20,11 +21,11 @@ from penstock.adapters.commands import Stoppable
 from penstock.build import node
 from penstock.build.package_json import PackageJson, package_json
 from penstock.model.errors import BuildFailed, ToolMissing
-from penstock.model.events import StepFinished, StepStarted
+from penstock.model.events import Note, StepFinished, StepStarted
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.build.node import Manager
@@ -71,27 +72,33 @@ class NodeTools:
         self._installed: set[tuple[Path, str]] = set()
         self._refused: dict[tuple[Path, str], BuildFailed] = {}
         self._held: tuple[int, ...] = ()
+        self._warned: set[str] = set()
 
-    def install(self, folder: Path, lock_name: str, requires: str) -> None:
+    def install(self, folder: Path, lock_name: str, requires: str, *, changed: bool) -> None:
         """Make `folder/node_modules` fit the lock; `requires` is a digest of lock and manifests.
 
+        `changed` says that scripts or patches of the workspace change what is installed: then it is made from nothing,
+        also for a build from nothing.
         Raises BuildFailed with the package manager's words, or the command to type when the lock is stale.
         """
         manager = node.LOCKS[lock_name]
+        kind = "changed-modules" if changed else "node-modules"
         with self._lock:
-            if (folder, requires) in self._installed or self._fits(folder, lock_name, requires):
+            if (folder, requires) in self._installed or self._fits(folder, lock_name, kind, requires):
                 self._installed.add((folder, requires))
                 return
             if (folder, requires) in self._refused:  # whoever asks next would wait for the same answer
                 raise self._refused[folder, requires]
             with self.alone():
-                if not self._fits(folder, lock_name, requires):
+                if not self._fits(folder, lock_name, kind, requires):
                     try:
+                        if changed and manager != "npm":  # which does so by itself
+                            shutil.rmtree(folder / "node_modules", ignore_errors=True)
                         self._install(folder, manager)
                     except BuildFailed as error:
                         self._refused[folder, requires] = error
                         raise
-                    self._cache.keep_note("node-modules", requires, self._left(folder, lock_name))
+                    self._cache.keep_note(kind, requires, self._left(folder, lock_name))
             self._installed.add((folder, requires))
 
     def run_build_script(self, folder: Path, top: Path, lock_name: str, name: str) -> None:
@@ -145,10 +152,10 @@ class NodeTools:
         """Run something that writes into the workspace; an orphan of ours still keeps others out."""
         return self._commands.run(replace(command, holds=self._held))
 
-    def esbuild(self, folder: Path) -> Path:
-        """The esbuild program that the service at `folder` gets: the workspace's own, or else ours."""
+    def esbuild(self, holders: Sequence[Path]) -> Path:
+        """The esbuild program of the first of these folders whose node_modules has one, or else ours."""
         wanted = node.binary_package(sys.platform, platform.machine())
-        for above in [folder, *folder.parents]:
+        for above in holders:
             package = above / "node_modules" / "esbuild"
             if package.is_dir():
                 real = Path(os.path.realpath(package))
@@ -163,8 +170,6 @@ class NodeTools:
                     where=self._told(package),
                     hint="pnpm install (or npm install), with optional dependencies",
                 )
-            if above == self._root:
-                break
         return self._own_esbuild(wanted)
 
     @staticmethod
@@ -192,9 +197,9 @@ class NodeTools:
                 self._fetch("typescript", f"typescript@{TYPESCRIPT}", home)
         return library
 
-    def _fits(self, folder: Path, lock_name: str, requires: str) -> bool:
+    def _fits(self, folder: Path, lock_name: str, kind: str, requires: str) -> bool:
         """Whether we saw these packages installed from this lock, and nobody has touched them since."""
-        note = self._cache.note("node-modules", requires)
+        note = self._cache.note(kind, requires)
         left = self._left(folder, lock_name)
         return note == left and None not in left["times"]
 
@@ -349,6 +354,13 @@ class NodeTools:
             self._events.emit(StepFinished(step=step, seconds=seconds, detail=detail, failed=True))
             raise
         self._events.emit(StepFinished(step=step, seconds=self._clock.monotonic() - began, detail=detail))
+
+    def warn(self, text: str) -> None:
+        """Tell of something that is not right, once."""
+        with self._lock:
+            if text not in self._warned:
+                self._warned.add(text)
+                self._events.emit(Note(text=text, level="warning"))
 
     def _told(self, path: Path) -> str:
         return path.relative_to(self._root).as_posix() if path.is_relative_to(self._root) else str(path)

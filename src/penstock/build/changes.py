@@ -72,8 +72,13 @@ def between(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[InputCha
 
 
 def of_packages(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[InputChange, ...]:
-    """The same of locked packages that are no inputs by themselves: versions by name."""
-    return between(*({f"lock {name} {version}": version for name, version in one.items()} for one in (before, now)))
+    """The same of locked packages that are no inputs by themselves: versions by name, maybe several of one."""
+    found = []
+    for name in sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name)):
+        old, new = before.get(name, ""), now.get(name, "")
+        what: Literal["added", "removed", "changed"] = "changed" if old and new else "added" if new else "removed"
+        found.append(InputChange(input=f"lock {name}", what=what, before=old, now=new))
+    return tuple(found)
 
 
 def _versions(gone: Collection[str], come: Collection[str]) -> dict[str, tuple[list[str], list[str]]]:

@@ -35,15 +35,22 @@ Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-nodejs.html, "Runtim
 NEWEST_KNOWN_PNPM = "10"
 EXTENSIONS = (".ts", ".mts", ".cts", ".tsx", ".js", ".mjs", ".cjs", ".jsx")
 _PATIENCE = 600.0
-# A bundle of ES modules may hold CommonJS that asks for Node's own modules by `require`.
-_REQUIRE = "import{createRequire as penstockRequire}from'node:module';const require=penstockRequire(import.meta.url);"
+# A bundle of ES modules may hold CommonJS that asks for Node's own modules by `require`, or for the place of its file,
+# which is that of the bundle, as it is in CommonJS. Names that a module defines by itself are not these.
+_REQUIRE = (
+    "import{createRequire as penstockRequire}from'node:module';import{fileURLToPath as penstockPath}from'node:url';"
+    "const require=penstockRequire(import.meta.url),penstockFile=penstockPath(import.meta.url),"
+    "penstockFolder=penstockPath(new URL('.',import.meta.url)).slice(0,-1)||'/';"
+)
+_PLACES = ("--define:__filename=penstockFile", "--define:__dirname=penstockFolder")
+_NOTHING_AROUND = {"NODE_PATH": ""}
+"""esbuild would bundle what it leads to."""
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
 _ERROR = re.compile(r"^✘ \[ERROR\] ", re.MULTILINE)
 _NO_ERROR = re.compile(r"^▲ \[WARNING\] ", re.MULTILINE)
 _UNRESOLVED = re.compile(r'Could not resolve "([^"]+)"')
 _COUNT = re.compile(r"\d+ (of \d+ )?(errors?|warnings?)( and \d+ errors?)?")
 
-_ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
 _TEXTS = (
     ".txt",
     ".sql",
@@ -118,8 +125,8 @@ def bundle_command(
     argv += [f"--loader:{suffix}=text" for suffix in _TEXTS] + ["--loader:.node=empty"]
     argv += [] if options.source_maps == "none" else ["--sourcemap=external"]
     argv += ["--sources-content=false"] if options.source_maps == "inside" else []
-    argv += [f"--banner:js={_REQUIRE}"] if form == "esm" else []
-    return Command(argv=tuple(argv), cwd=root, timeout=_PATIENCE)
+    argv += [f"--banner:js={_REQUIRE}", *_PLACES] if form == "esm" else []
+    return Command(argv=tuple(argv), cwd=root, env=_NOTHING_AROUND, timeout=_PATIENCE)
 
 
 def bundles_command(single: Command, root: Path, sources: Collection[str], into: Path) -> Command:
@@ -127,7 +134,7 @@ def bundles_command(single: Command, root: Path, sources: Collection[str], into:
     program, _, *words = single.argv
     kept = [word for word in words if not word.startswith(("--outfile=", "--metafile="))]
     kept += [f"--outdir={into / 'out'}", f"--outbase={root}", f"--metafile={into / 'meta.json'}"]
-    return Command(argv=(program, *sources, *kept), cwd=root, timeout=_PATIENCE)
+    return Command(argv=(program, *sources, *kept), cwd=root, env=single.env, timeout=_PATIENCE)
 
 
 def reached_inputs(entry_point: str, inputs: Mapping[str, Any]) -> list[str]:
@@ -167,12 +174,6 @@ def source_map_apart(text: str, made_in: str, root: str) -> bytes:
 def _from_root(sources: list[str], made_in: str, root: str) -> list[str]:
     places = (posixpath.normpath(posixpath.join(made_in, source)) for source in sources)
     return [posixpath.relpath(place, root) if place.startswith("/") else place for place in places]
-
-
-def asked_for(source: bytes) -> list[str]:
-    """Names of modules in a source file that are neither paths nor Node's own: what `paths` may speak of."""
-    text = source.decode(errors="replace")
-    return sorted({name for name in _ASKED.findall(text) if not name.startswith((".", "/", "node:"))})
 
 
 def packages_in(meta: str) -> frozenset[str]:
@@ -238,7 +239,7 @@ def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Comma
     argv = [str(esbuild), source, "--bundle", "--packages=external", "--platform=node", "--format=esm"]
     argv += [f"--outfile={into / 'exports'}", f"--metafile={into / 'exports.json'}", "--log-level=error"]
     argv += [f"--loader:{suffix}=text" for suffix in _TEXTS] + ["--loader:.node=empty"]
-    return Command(argv=(*argv, "--color=false"), cwd=root, timeout=_PATIENCE)
+    return Command(argv=(*argv, "--color=false"), cwd=root, env=_NOTHING_AROUND, timeout=_PATIENCE)
 
 
 def install_command(manager: Manager, program: tuple[str, ...], root: Path, env: Mapping[str, str]) -> Command:
@@ -259,19 +260,6 @@ def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str
 def binary_package(platform: str, machine: str) -> str:
     """The npm package that holds esbuild's program for a machine: `@esbuild/linux-x64`."""
     return f"@esbuild/{platform}-{'arm64' if machine.lower() in {'arm64', 'aarch64'} else 'x64'}"
-
-
-def check_inputs(meta: str, folders: Collection[str], *, where: str) -> None:
-    """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale."""
-    for path in json.loads(meta)["inputs"]:
-        plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
-        inside = any(plain.startswith(f"{folder}/") for folder in folders)
-        if not inside and "node_modules/" not in plain and not plain.startswith("<"):
-            raise BuildFailed(
-                f"the bundle takes in {plain}, which is neither in the service nor in a package it depends on",
-                where=where,
-                hint="make it a package of the workspace and name it in the service's package.json",
-            )
 
 
 def exported(meta: str) -> frozenset[str]:
@@ -320,6 +308,16 @@ def unresolved(stderr: str) -> tuple[tuple[str, str], ...]:
             return ()
         found.append((module[1], place["where"].rpartition(":")[0]))
     return tuple(found)
+
+
+def warnings(stderr: str) -> tuple[str, ...]:
+    """What esbuild warned of in the workspace's own files, as `file:line: what`."""
+    found = []
+    for block in _NO_ERROR.split(stderr)[1:]:
+        place = _PLACE.search(block)
+        if place is not None and "node_modules/" not in place["where"]:
+            found.append(f"{place['where']}: {block.partition(chr(10))[0].rstrip()}")
+    return tuple(dict.fromkeys(found))
 
 
 def _esbuild_error(block: str) -> tuple[str, str]:

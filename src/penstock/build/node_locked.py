@@ -23,6 +23,8 @@ _INTEGRITY = re.compile(r"integrity: ([^,}]+)")
 _YARN_ENTRY = re.compile(r'^(?P<keys>["\w@].*):\n(?P<about>(?: .*\n?)+)', re.MULTILINE)
 _YARN_LINE = re.compile(r'^  (\w+):? "?([^"\n]+)"?$', re.MULTILINE)
 _CONDITION = re.compile(r"\b(os|cpu|libc)=([\w-]+)")
+_NAME = re.compile(r"(@[A-Za-z0-9~-][\w.~-]*/)?[A-Za-z0-9~][\w.~-]*", re.ASCII)
+_VERSION = re.compile(r"\d+\.\d+\.\d+[\w.+-]*", re.ASCII)
 _STRENGTH = ("sha512", "sha384", "sha256", "sha1")
 
 
@@ -51,6 +53,11 @@ class Asker:
 def parse(lock_name: str, text: str) -> Lock | None:
     """The lock in a file of that name; None for one of a form that is not understood."""
     return _yarn(text) if lock_name == "yarn.lock" else node_lock.parse(lock_name, text)
+
+
+def is_well_named(locked: Locked) -> bool:
+    """Whether name and version are such as npm takes: both go into a path and into a command, and locks are edited."""
+    return _NAME.fullmatch(locked.name) is not None and _VERSION.fullmatch(locked.version) is not None
 
 
 def find(lock: Lock, asker: Asker, name: str, wanted: str) -> Locked | None:

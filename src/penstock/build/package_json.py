@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DEPENDENCIES = ("dependencies", "devDependencies", "peerDependencies", "optionalDependencies")
-_EFFECTIVE = ("name", "type", "main", "module", "browser", "exports", "imports", "sideEffects", *_DEPENDENCIES)
+_BUNDLED = ("name", "type", "main", "module", "browser", "exports", "imports", "sideEffects")
+_OF_TYPES = ("types", "typings", "typesVersions")
+_EFFECTIVE = (*_BUNDLED, *_OF_TYPES, *_DEPENDENCIES)
+_AT_INSTALL = frozenset({"preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"})
+"""Source: https://docs.npmjs.com/cli/using-npm/scripts, "npm ci"."""
 _EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")')
 
 
@@ -33,6 +37,10 @@ class PackageJson:
     depends_on: frozenset[str]
     format: Literal["esm", "cjs"]
     build_script: str | None
+    scripts: str
+    """Digest of all scripts, when some of them run at an install: one may call another. Empty when none does."""
+    called: tuple[str, ...]
+    """Words of scripts that run at an install, and names of patches: files, where there are such files."""
     package_manager: str | None
     entries: tuple[str, ...]
     """Relative paths that `main`, `module` and `exports` lead to; may hold `*`."""
@@ -56,7 +64,8 @@ def package_json(text: str, *, where: str) -> PackageJson:
     if not isinstance(content, dict):
         raise BuildFailed("not a JSON object", where=where)
     wanted = {key: content.get(key) for key in _DEPENDENCIES}
-    script = content.get("scripts", {}).get("build")
+    scripts = content.get("scripts") or {}
+    script = scripts.get("build")
     entries = {posixpath.normpath(path) for key in ("main", "module", "exports") for path in _paths(content.get(key))}
     return PackageJson(
         name=str(content.get("name", "")),
@@ -65,6 +74,8 @@ def package_json(text: str, *, where: str) -> PackageJson:
         depends_on=frozenset(name for table in wanted.values() for name in table or ()),
         format="esm" if content.get("type") == "module" else "cjs",
         build_script=script,
+        scripts=_digest(scripts) if _AT_INSTALL & scripts.keys() else "",
+        called=_called(text, scripts),
         package_manager=content.get("packageManager"),
         entries=tuple(sorted(entries)),
         workspaces=_workspaces(content.get("workspaces")),
@@ -105,6 +116,14 @@ def outputs(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, 
     return tuple(path for path in manifest.entries if not _is_there(path, sources))
 
 
+def results(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, ...]:
+    """Folders, each with a slash, and files that the package's build script makes for those who depend on it."""
+    wanted = outputs(manifest, sources)
+    folders = {path.partition("*")[0].rpartition("/")[0].partition("/")[0] for path in wanted}
+    files = (path for path in wanted if "*" not in path)
+    return (*sorted(f"{folder}/" for folder in (folders | {"dist", "build"}) - {""}), *files) if wanted else ()
+
+
 def extended_by(path: str, text: str, packages: Mapping[str, str]) -> tuple[str, ...]:
     """Files that a tsconfig extends, relative to the workspace; `packages` are folders of internal packages by name.
 
@@ -122,6 +141,18 @@ def extended_by(path: str, text: str, packages: Mapping[str, str]) -> tuple[str,
                 place = posixpath.join(packages[owner], name[len(owner) + 1 :])
             found.append(place if place.endswith(".json") else f"{place}.json")
     return tuple(found)
+
+
+def patches(text: str) -> tuple[str, ...]:
+    """Names of patches that a manifest or setting of a package manager speaks of."""
+    return tuple(dict.fromkeys(re.findall(r"[\w./@+~-]+\.(?:patch|diff)\b", text)))
+
+
+def _called(text: str, scripts: Mapping[str, Any]) -> tuple[str, ...]:
+    # A script may call others by their names, so all count where one runs.
+    words = [word for script in scripts.values() for word in re.findall(r"[\w./@+~-]+", str(script))]
+    files = [word for word in words if "." in word.strip(".") or "/" in word] if _AT_INSTALL & scripts.keys() else []
+    return tuple(dict.fromkeys((*patches(text), *files)))
 
 
 def _workspaces(value: Any) -> tuple[str, ...]:

@@ -72,13 +72,20 @@ def _folder(place: str) -> str:
     return posixpath.dirname(place) if re.search(r"\.[cm]?[jt]sx?$|\.json$", place) else place
 
 
-def with_sources(root: str, folder: str, paths: Mapping[str, Sequence[str]], types: Sequence[str] | None) -> str:
+def with_sources(
+    root: str,
+    folder: str,
+    paths: Mapping[str, Sequence[str]],
+    types: Sequence[str],
+    chain: Sequence[tuple[str, Mapping[str, Any]]],
+) -> str:
     """A tsconfig for the project in a folder of the workspace, that takes modules from where `paths` lead.
 
-    It may lie anywhere: `types` are the folders in which packages of types are found from the project's; None for a
-    project that names them.
+    It may lie anywhere: what TypeScript takes from its place is said in it. `types` are the folders in which
+    packages of types are found from the project's; `chain` are the project's tsconfig.json and what it extends, by the
+    folder that each lies in, the strongest first.
     """
-    options = {
+    options: dict[str, Any] = {
         "paths": {name: [f"{root}/{place}" for place in places] for name, places in sorted(paths.items())},
         # Sources of several projects are looked at as one, and nothing is written.
         "rootDir": root,
@@ -86,8 +93,25 @@ def with_sources(root: str, folder: str, paths: Mapping[str, Sequence[str]], typ
         "incremental": False,
         "tsBuildInfoFile": None,
     }
-    named = {} if types is None else {"typeRoots": list(types)}
-    return json.dumps({"extends": f"{root}/{folder}/tsconfig.json", "compilerOptions": options | named})
+    if _said(chain, "typeRoots") is None:
+        options["typeRoots"] = list(types)
+    content: dict[str, Any] = {"extends": f"{root}/{folder}/tsconfig.json", "compilerOptions": options}
+    named = {key for _, each in chain for key in ("files", "include", "exclude") if key in each}
+    if not named & {"files", "include"}:
+        content["include"] = [f"{root}/{folder}/**/*"]
+    if "exclude" not in named:
+        made = (_said(chain, "outDir"), _said(chain, "declarationDir"))
+        content["exclude"] = [f"{root}/{folder}/node_modules", *(posixpath.normpath(place) for place in made if place)]
+    return json.dumps(content)
+
+
+def _said(chain: Sequence[tuple[str, Mapping[str, Any]]], option: str) -> str | None:
+    """The place that the strongest of the tsconfigs gives for an option."""
+    for folder, content in chain:
+        options = content.get("compilerOptions") or {}
+        if option in options:
+            return posixpath.join(folder, str(options[option]))
+    return None
 
 
 def type_errors(output: str, root: str, folder: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from penstock.build.archive import pack
-from penstock.build.changes import InputChange, Reach, affected, between
+from penstock.build.changes import InputChange, Reach, affected, between, of_packages
 from penstock.build.weight import tree
 
 ORDERS = Reach(
@@ -44,6 +44,15 @@ def test_another_version_of_a_locked_package_is_one_change_and_values_in_words_a
         InputChange(input="option x", what="removed", before="1"),
         InputChange(input="source a.py", what="changed"),
         InputChange(input="tool uv", what="changed", before="0.9", now="0.10"),
+    )
+
+
+def test_of_packages_that_are_there_in_several_versions_all_are_told() -> None:
+    before = {"zod": "1.0, 2.0", "idna": "3.10", "gone": "1.0"}
+    assert of_packages(before, {"zod": "1.0, 3.0", "idna": "3.10", "new": "2.0"}) == (
+        InputChange(input="lock gone", what="removed", before="1.0"),
+        InputChange(input="lock new", what="added", now="2.0"),
+        InputChange(input="lock zod", what="changed", before="1.0, 2.0", now="1.0, 3.0"),
     )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.build import node, node_native, package_json, tsconfig
+from penstock.build import node, node_native, node_reach, package_json, tsconfig
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -71,10 +71,22 @@ def test_what_a_module_exports_is_checked() -> None:
 def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stale() -> None:
     paths = ("services/a/src/app.ts", "node_modules/zod/index.js", "packages/http/src/i.ts")
     meta: dict[str, dict[str, object]] = {"inputs": {path: {} for path in paths}}
-    node.check_inputs(json.dumps(meta), ["services/a", "packages/http"], where="services/a/src/app.ts")
+    meta["inputs"] |= {"packages/http/dist/made.js": {}, "<define:x>": {}}
+
+    def check() -> None:
+        folders, files = ["services/a", "packages/http"], {"services/a/src/app.ts", "packages/http/src/i.ts"}
+        node_reach.check_inputs(
+            json.dumps(meta), folders, files, ("packages/http/dist/",), where="services/a/src/app.ts"
+        )
+
+    check()
     meta["inputs"]["services/b/src/secret.ts"] = {}
-    with pytest.raises(BuildFailed, match=r"takes in services/b/src/secret\.ts"):
-        node.check_inputs(json.dumps(meta), ["services/a", "packages/http"], where="services/a/src/app.ts")
+    with pytest.raises(BuildFailed, match=r"takes in services/b/src/secret\.ts, which is neither"):
+        check()
+    del meta["inputs"]["services/b/src/secret.ts"]
+    meta["inputs"]["services/a/events/x.ts"] = {}
+    with pytest.raises(BuildFailed, match=r"takes in services/a/events/x\.ts, which is left out"):
+        check()
 
 
 def test_each_of_esbuilds_errors_is_told_once_with_its_place_and_nothing_else_is() -> None:

@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from penstock.build.node_locked import Asker, Locked, find, integrities, is_what_is_locked, parse
+from penstock.build.node_locked import Asker, Locked, find, integrities, is_well_named, is_what_is_locked, parse
 
 SHARP = Asker(name="sharp", version="0.33.5")
 NPM = json.dumps(
@@ -274,3 +274,22 @@ def test_the_strongest_hash_counts() -> None:
     assert not is_what_is_locked(content, f"sha1-{sha1} sha512-{wrong}")
     assert is_what_is_locked(content, ""), "where there is nothing to compare with"
     assert not is_what_is_locked(content, "md5-AAAA"), "what is not understood proves nothing"
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "sound"),
+    [
+        ("@img/sharp-linux-x64", "0.33.5", True),
+        ("fsevents", "2.3.2-rc.1+build.5", True),
+        ("fsevents", "../../2.3.2", False),
+        ("fsevents", "2.3.2/../..", False),
+        ("fsevents", "file:/etc", False),
+        ("fsevents", "", False),
+        ("../fsevents", "2.3.2", False),
+        ("--global", "2.3.2", False),
+        ("@img/../x", "2.3.2", False),
+        ("git+ssh://x", "2.3.2", False),
+    ],
+)
+def test_names_and_versions_of_a_lock_are_such_as_npm_takes(name: str, version: str, sound: bool) -> None:
+    assert is_well_named(Locked(name=name, version=version)) is sound

@@ -1,0 +1,73 @@
+"""What sources ask for, and that a bundle took in nothing that its recipe does not speak of."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+from penstock.build.node import EXTENSIONS
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
+_TYPES = "types:"
+"""What begins the names of files in the metafile of a bundle with metadata that were looked at for their types."""
+
+
+def asked_for(source: bytes) -> list[str]:
+    """Names of modules that a source file asks for, without Node's own."""
+    text = source.decode(errors="replace")
+    return sorted({name for name in _ASKED.findall(text) if not name.startswith(("/", "node:"))})
+
+
+def may_mean(module: str, source: str) -> tuple[str, ...]:
+    """Files that a module's name beginning with a dot may mean in a source file; both relative to one folder."""
+    place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module.partition("?")[0]))
+    stem, ending = posixpath.splitext(place)
+    of_types = [f"{stem}{ending.replace('j', 't')}", f"{stem}.tsx"] if ending in {".js", ".mjs", ".cjs", ".jsx"} else []
+    endings = (*EXTENSIONS, ".json")
+    return (place, *of_types, *(f"{place}{one}" for one in endings), *(f"{place}/index{one}" for one in endings))
+
+
+def check_inputs(
+    meta: str, folders: Collection[str], files: Collection[str], made: tuple[str, ...], where: str
+) -> None:
+    """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale.
+
+    `files` are those that its recipe speaks of, `made` prefixes of what build scripts have made; `folders` those of the
+    service and its packages.
+    """
+    for path in json.loads(meta)["inputs"]:
+        if path.startswith(_TYPES):
+            continue
+        plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
+        plain = plain if plain in files else plain.partition("?")[0]
+        if plain in files or "node_modules/" in plain or plain.startswith(("<", *made)):
+            continue
+        if any(plain.startswith(f"{folder}/") for folder in folders):
+            raise BuildFailed(
+                f"the bundle takes in {plain}, which is left out by rule: nobody would notice when it changes",
+                where=where,
+                hint="put it elsewhere, or ask for it by a relative path: tests and results of builds are left out",
+            )
+        raise BuildFailed(
+            f"the bundle takes in {plain}, which is neither in the service nor in a package it depends on",
+            where=where,
+            hint="make it a package of the workspace and name it in the service's package.json",
+        )
+
+
+def check_types(meta: str, files: Collection[str], made: tuple[str, ...], where: str) -> None:
+    """The same of files whose types are in the metadata of decorators."""
+    for path in json.loads(meta)["inputs"]:
+        plain = path.removeprefix(_TYPES)
+        if plain != path and plain not in files and not plain.startswith(made):
+            raise BuildFailed(
+                f"the metadata of decorators comes from {plain}, too, and nobody would notice when that changes",
+                where=where,
+                hint="import its types by a relative path, or name it in the tsconfig's `files` or `include`",
+            )
