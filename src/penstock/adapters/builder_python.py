@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "2"
+BUILDER = "3"
 """Raised whenever the same inputs would give other bytes than before."""
 
 
