@@ -98,7 +98,7 @@ def bound(content: bytes) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _statements(  # noqa: C901 - one case for each kind
+def _statements(  # noqa: C901, PLR0912 - one case for each kind
     body: list[ast.stmt], weight: Weight, *, by_text: bool
 ) -> Iterator[Import]:
     inside = partial(_statements, by_text=by_text)

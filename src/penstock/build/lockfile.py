@@ -15,7 +15,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.build.markers import both
+from penstock.build.markers import all_of
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
 Packages = list[dict[str, Any]]
 """The `[[package]]` tables of a lock."""
+Condition = frozenset[str]
+"""Markers that all have to apply; the empty one always does. A cycle adds none that is not there yet."""
+_ALWAYS: Condition = frozenset()
+_ALTERNATIVES_MAX = 16
+"""Conditions that are told apart for one package; one with more counts as needed everywhere, which does no harm."""
 _LOCAL_SOURCES = ("editable", "virtual", "directory")
 
 
@@ -78,16 +83,18 @@ def reached(
         return None
     external: Packages = []
     internal: dict[str, str] = {}
-    conditions: dict[str, set[str]] = {}
+    conditions: dict[str, set[Condition]] = {}
     edges: set[str] = set()
-    seen: set[tuple[str, str, str, str]] = set()
-    queue: deque[tuple[dict[str, Any], str, str]] = deque([(root, "", "")])
+    seen: dict[tuple[str, str, str], list[Condition]] = {}
+    queue: deque[tuple[dict[str, Any], str, Condition]] = deque([(root, "", _ALWAYS)])
     while queue:
         package, extra, condition = queue.popleft()
-        key = (package["name"], package.get("version", ""), extra, condition)
-        if key in seen:
-            continue
-        seen.add(key)
+        before = seen.setdefault((package["name"], package.get("version", ""), extra), [])
+        if any(known <= condition for known in before):
+            continue  # it was there already whenever it would be now
+        if len(before) >= _ALTERNATIVES_MAX:
+            condition = _ALWAYS
+        before.append(condition)
         local = _folder(package)
         if package is not root and local is not None:
             internal[package["name"]] = local
@@ -104,7 +111,11 @@ def reached(
         name=root["name"],
         packages={f"{one['name']} {one.get('version', '')}".strip(): _digest(one) for one in external},
         internal=internal,
-        conditions={name: sorted(markers) for name, markers in conditions.items() if "" not in markers},
+        conditions={
+            name: sorted(map(all_of, alternatives))
+            for name, alternatives in conditions.items()
+            if _ALWAYS not in alternatives
+        },
         archives=sorted({one["source"]["path"] for one in external if "path" in one.get("source", {})}),
         edges=_digest({"edges": sorted(edges)}),
     )
@@ -151,8 +162,8 @@ def _asked_for(package: Mapping[str, Any], names: Collection[str]) -> Iterator[M
 
 
 def _choices(
-    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any], condition: str
-) -> Iterator[tuple[dict[str, Any], str, str]]:
+    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any], condition: Condition
+) -> Iterator[tuple[dict[str, Any], str, Condition]]:
     """The packages that a dependency may mean (a lock can hold several versions), with each extra that it asks for.
 
     And when a local one is meant: `condition` is that of whoever asks.
@@ -160,7 +171,8 @@ def _choices(
     version = dependency.get("version")
     for package in by_name.get(dependency["name"], ()):
         if version is None or package.get("version") == version:
-            meant = both(condition, dependency.get("marker", "")) if _folder(package) is not None else ""
+            marker = {dependency["marker"]} if dependency.get("marker") else set()
+            meant = condition | marker if _folder(package) is not None else _ALWAYS
             yield package, "", meant
             for extra in dependency.get("extra", ()):
                 yield package, extra, meant
