@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import replace
 from functools import partial
@@ -57,7 +58,7 @@ class PythonBuilder:
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
-        return {"tool uv": self._uv.version(), **self._packer, "tool penstock": BUILDER}
+        return {"tool uv": self._uv.version(), **python.ambient(os.environ), **self._packer, "tool penstock": BUILDER}
 
     def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
         """Which files were installed where a listing gives several hashes: file name → hash, by `name version`."""
@@ -138,7 +139,7 @@ class PythonBuilder:
         return tuple(made.values())
 
     def _wheel_key(self, part: Part) -> str:
-        return python.key("wheel", part.inputs("") | self.tools())
+        return python.key("wheel", part.inputs("") | part.ambient() | self.tools())
 
     def _wheel_members(self, part: Part) -> tuple[Member, ...]:
         """Build in a copy of exactly the files that the recipe holds, so that nothing else can get in."""

@@ -63,6 +63,8 @@ class Installations:
         parts = {"requirements": text, "target": str(target), "platform": python.platform_tag(target)}
         if not plan.options.prune:
             parts["prune"] = "no"
+        if plan.service.settings:
+            parts["settings"] = " ".join(plan.service.settings.values())
         parts |= {f"archive {path}": file.digest for path, file in plan.listing.archives.items()}
         set_key = python.key("installation", {**parts, **tools})
         project = plan.export[0] if plan.export else self._root / plan.service.folder
@@ -269,7 +271,7 @@ def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:
     out = set(python.supplied(plan.options))
     via = requirements.vias(text)
     out |= requirements.only_for(via, out)
-    pinned = requirements.pinned_versions(listing.roots) | requirements.pinned_versions(listing.pins)
+    pinned = requirements.alternatives(listing.roots + listing.pins)
     lines = []
     for line in requirements.plain_lines(text):
         name = requirements.normalised(requirements.name_of(line))
@@ -284,6 +286,12 @@ def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:
                 hint=listing.lock_hint,
             )
         version = requirements.pinned_versions(line).get(name, "")
+        if name in pinned and version and not any(requirements.is_same(version, one) for one in pinned[name]):
+            raise BuildFailed(
+                f"uv takes {name} {version}, and it is pinned to {' or '.join(pinned[name])}",
+                where=listing.where,
+                hint=f"look for {name} in override-dependencies of uv.toml or [tool.uv], also above this folder",
+            )
         lines.append(f"{line} {listing.hashes.get(f'{name}=={version}', '')}".rstrip())
     options = [line for line in requirements.plain_lines(listing.roots) if line.startswith("-")]
     return "".join(f"{line}\n" for line in (*options, *lines))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node import BUILDER as NODE_BUILDER
 from penstock.adapters.builder_python import BUILDER as PYTHON_BUILDER
-from penstock.build import archive
+from penstock.build import archive, python
 from penstock.model.artifact import Recipe, Target
 from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.workspace import BuildOptions
@@ -124,7 +125,7 @@ def in_words(error: OSError, cache: Path) -> BuildFailed:
 def _scope(workspace: Workspace) -> str:
     """What planners depend on besides files and the unit: shared packages, tools, and whose uv is at hand."""
     packages = [(package.name, package.path, package.language) for package in workspace.packages]
-    tools = [PYTHON_BUILDER, NODE_BUILDER, *archive.tools().items(), sys.prefix]
+    tools = [PYTHON_BUILDER, NODE_BUILDER, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()]
     return repr([packages, tools])
 
 

@@ -89,12 +89,9 @@ def reached(
     queue: deque[tuple[dict[str, Any], str, Condition]] = deque([(root, "", _ALWAYS)])
     while queue:
         package, extra, condition = queue.popleft()
-        before = seen.setdefault((package["name"], package.get("version", ""), extra), [])
-        if any(known <= condition for known in before):
-            continue  # it was there already whenever it would be now
-        if len(before) >= _ALTERNATIVES_MAX:
-            condition = _ALWAYS
-        before.append(condition)
+        if not _is_news(condition, before := seen.setdefault((package["name"], package.get("version", ""), extra), [])):
+            continue
+        condition = before[-1]
         local = _folder(package)
         if package is not root and local is not None:
             internal[package["name"]] = local
@@ -131,6 +128,14 @@ def parse(text: str, *, where: str) -> Packages:
     if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
         raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
     return list(packages)
+
+
+def _is_news(condition: Condition, before: list[Condition]) -> bool:
+    """Whether a package was not there yet whenever it would be by this condition, which is kept then."""
+    if any(known <= condition for known in before):
+        return False
+    before.append(condition if len(before) < _ALTERNATIVES_MAX else _ALWAYS)
+    return True
 
 
 def _folder(package: Mapping[str, Any]) -> str | None:

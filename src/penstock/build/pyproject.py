@@ -19,6 +19,14 @@ _TOOLS_WITHOUT_EFFECT = frozenset(
     }
 )  # fmt: skip
 
+_UV_WITHOUT_EFFECT = frozenset(
+    {
+        "build-backend", "cache-keys", "conflicts", "default-groups", "dependency-groups", "dev-dependencies",
+        "environments", "managed", "package", "required-environments", "required-version", "sources", "workspace",
+    }
+)  # fmt: skip
+"""Keys of `[tool.uv]` that say nothing about a list of requirements that is to be installed."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
@@ -33,6 +41,8 @@ class Manifest:
     """Whether it depends on anything at all."""
     dependencies: tuple[str, ...]
     """Those of `[project]`, as they are written (PEP 508)."""
+    settings: str
+    """Digest of those settings of uv's that say what it installs; empty without any."""
     groups: str
     """Digest of its dependency groups, for those who ship one of them."""
     module: str
@@ -73,6 +83,7 @@ def manifest(text: str, *, where: str) -> Manifest:
         requires=_digest([wanted, sources, tools.get("poetry", {}).get("dependencies")]),
         depends=bool(project.get("dependencies") or tools.get("poetry", {}).get("dependencies")),
         dependencies=tuple(text for text in project.get("dependencies", ()) if isinstance(text, str)),
+        settings=_digest(found) if (found := {k: v for k, v in uv.items() if k not in _UV_WITHOUT_EFFECT}) else "",
         groups=_digest(content.get("dependency-groups")),
         module=_expected_module(project, tools.get("poetry")),
         buildable=_is_buildable(content, tools),

@@ -30,7 +30,20 @@ _QUIET = {
     "VIRTUAL_ENV": "",
     "UV_PYTHON": "",
     "PYTHONDONTWRITEBYTECODE": "1",
+    # They name files, or packages for one call, of which no recipe speaks: `[tool.uv]` and uv.toml are for that.
+    "UV_OVERRIDE": "",
+    "UV_CONSTRAINT": "",
+    "UV_BUILD_CONSTRAINT": "",
+    "UV_EXCLUDE": "",
+    "UV_NO_BINARY_PACKAGE": "",
+    "UV_NO_BUILD_PACKAGE": "",
 }
+_AMBIENT = (
+    "UV_EXCLUDE_NEWER", "UV_FORK_STRATEGY", "UV_INDEX_STRATEGY", "UV_NO_BINARY", "UV_NO_BUILD",
+    "UV_NO_BUILD_ISOLATION", "UV_NO_SOURCES",
+    "UV_PRERELEASE", "UV_RESOLUTION", "UV_TORCH_BACKEND",
+)  # fmt: skip
+"""Variables of the environment that change what uv resolves to, and cannot be set to nothing."""
 _REPRODUCIBLE = {
     **_QUIET,
     "SOURCE_DATE_EPOCH": "315532800",  # 1980-01-01
@@ -42,6 +55,11 @@ _REPRODUCIBLE = {
 }
 _FIRST_ON_AMAZON_LINUX_2023 = 12
 _PER_MACHINE = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "RECORD.jws"})
+
+
+def ambient(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment says about versions, as inputs of recipes."""
+    return {f"tool uv, {name}": environ[name] for name in _AMBIENT if environ.get(name)}
 
 
 def supplied(options: BuildOptions) -> tuple[str, ...]:

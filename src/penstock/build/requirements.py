@@ -185,6 +185,24 @@ def pinned_versions(text: str) -> dict[str, str]:
     return {normalised(match["name"]): match["version"] for match in matches if match}
 
 
+def alternatives(text: str) -> dict[str, list[str]]:
+    """All versions that lines of a listing pin each package to: markers choose between them."""
+    found: dict[str, list[str]] = {}
+    for line in plain_lines(text):
+        for name, version in pinned_versions(without_hashes(line)).items():
+            found.setdefault(name, []).append(version)
+    return found
+
+
+def is_same(version: str, pin: str) -> bool:
+    """Whether a version is what `==` and that pin mean, however the two are written (PEP 440)."""
+    if "+" not in pin:
+        version = version.partition("+")[0]
+    one, other = ([re.sub(r"^0+(?=\d)", "", part) for part in re.findall(r"\d+", text)] for text in (version, pin))
+    count = max(len(one), len(other))
+    return one + ["0"] * (count - len(one)) == other + ["0"] * (count - len(other))
+
+
 def only_for(via: Mapping[str, Collection[str]], roots: Collection[str]) -> set[str]:
     """Packages that nobody but `roots` needs, by `# via` notes; one without a note is needed by the person."""
     found: set[str] = set()
