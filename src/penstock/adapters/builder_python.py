@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_proof import PythonProof, check_secrets, source_of
+from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, python
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
+from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
 
 BUILDER = "3"
 """Raised whenever the same inputs would give other bytes than before."""
+
+
+_FOR_INSTALLERS = re.compile(r"pyproject\.toml|requirements[^/]*\.(txt|in)|requirements/[^/]*\.(txt|in)")
+"""Files at the top of a folder that is taken as it is, which say what to install."""
 
 
 class PythonBuilder:
@@ -74,19 +80,25 @@ class PythonBuilder:
         own = {part.folder: self._cache.members(self.package(part)) for part in plan.packages}
         own[plan.service.folder] = self._service_members(plan.service, handlers)
         parts = (*reversed(plan.packages), plan.service)
-        merged = {
-            member.name: member for member in self._cache.members(self._installations.entry(plan, target, self.tools()))
-        }
-        ours: dict[str, str] = {}
+        where = f"{plan.service.folder}/service.toml"
+        overlay = Overlay()
+        overlay.add(LOCKED, self._cache.members(self._installations.entry(plan, target, self.tools())), where=where)
         for part in parts:
-            merged |= {member.name: member for member in own[part.folder]}
-            ours |= {member.name: source_of(member.name, part.folder, part.files) for member in own[part.folder]}
+            overlay.add(part.folder, own[part.folder], where=where)
+        self._proof.tell(f"{unit.name}: {note}" for note in overlay.notes)
+        merged = overlay.members
+        by_folder = {part.folder: part for part in parts}
+        ours = {
+            name: source_of(name, folder, by_folder[folder].files)
+            for name, folder in overlay.owners.items()
+            if folder != LOCKED
+        }
         shipped = frozenset(ours.values())
         for part in parts:
             files = {path: file for path, file in part.files.items() if f"{part.folder}/{path}" in shipped}
             self.check_syntax(replace(part, files=files), target.version)
-            check_secrets(part.folder, files, plan.options)
-        where = f"{plan.service.folder}/service.toml"
+            mine = [merged[name] for name, folder in overlay.owners.items() if folder == part.folder]
+            check_shipped(part.folder, mine, part.files, plan.options)
         sources = {path: merged[path].content() for pair in handlers for path in pair if path in merged}
         for function in unit.functions:
             check_python_handler(function.handler, sources, where=where)
@@ -178,11 +190,10 @@ class PythonBuilder:
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
     """The files as they are, from below `top` when there is such a folder."""
     top = top if any(path.startswith(top) for path in part.files) else ""
-    skipped = ("pyproject.toml", "requirements")
     return tuple(
         archive.pack(path.removeprefix(top), file.read(), executable=file.executable)
         for path, file in part.files.items()
-        if path.startswith(top) and (top or not path.startswith(skipped))
+        if path.startswith(top) and (top or not _FOR_INSTALLERS.fullmatch(path))
     )
 
 

@@ -178,9 +178,14 @@ def platform_tag(target: Target) -> str:
 
 
 def ships(path: str) -> bool:
-    """Whether an installed file goes into the ZIP: no bytecode, console scripts, `.env`, nothing of this machine."""
+    """Whether an installed file goes into the ZIP: no bytecode, `.env`, console scripts, nothing of this machine."""
+    return not path.startswith("bin/") and _ships_of_wheel(path)
+
+
+def _ships_of_wheel(path: str) -> bool:
+    """The same of a file in a wheel, whose scripts lie elsewhere: its `bin` is a folder as any other."""
     parts = path.split("/")
-    if parts[-1].endswith((".pyc", ".pyo")) or "__pycache__" in parts or parts[0] == "bin" or path == ".lock":
+    if parts[-1].endswith((".pyc", ".pyo")) or "__pycache__" in parts or path == ".lock":
         return False
     if parts[-1].startswith(".env") and secret_file(path):
         return False
@@ -200,7 +205,8 @@ def place_of_wheel_member(path: str) -> str | None:
         if len(parts) < 3 or parts[1] not in {"purelib", "platlib", "data"}:  # noqa: PLR2004
             return None
         path = "/".join(parts[2:])
-    return path if ships(path) else None
+        return path if ships(path) else None
+    return path if _ships_of_wheel(path) else None
 
 
 def key(kind: str, parts: Mapping[str, str]) -> str:
