@@ -143,6 +143,29 @@ def test_an_old_package_with_setup_py_is_built_by_it(tmp_path: Path) -> None:
     assert "setup.py" not in names(site)
 
 
+def test_what_a_setup_py_says_that_it_needs_has_to_be_listed(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/old\n")
+    setup = SETUP.format(name="old", more="install_requires=['idna']")
+    site.write({"packages/old/setup.py": setup, "packages/old/old.py": "def late():\n    import idna\n"})
+    with pytest.raises(BuildFailed, match="packages/old needs idna, but nothing lists it"):
+        site.build()
+    site.write({"services/plain/requirements.txt": "-e ../../packages/old\nidna==3.10\n"})
+    assert "idna/core.py" in names(site)
+
+
+def test_an_extra_of_a_package_by_its_path_is_installed(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/own[words]\n-c pins.txt\n")
+    project = '[project]\nname = "own"\nversion = "1"\n[project.optional-dependencies]\nwords = ["idna"]\n'
+    site.write(
+        {
+            "services/plain/pins.txt": "idna==3.10\n",
+            "packages/own/pyproject.toml": project,
+            "packages/own/own.py": "A = 1\n",
+        }
+    )
+    assert {"own.py", "idna/core.py"} <= names(site)
+
+
 POETRY = f"""
 [[package]]
 name = "idna"

@@ -13,7 +13,7 @@ from penstock.adapters.builder_proof import PythonProof, check_shipped, source_o
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_uv import Uv
-from penstock.build import archive, python
+from penstock.build import archive, metadata, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
 from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
@@ -85,6 +85,8 @@ class PythonBuilder:
         overlay.add(LOCKED, self._cache.members(self._installations.entry(plan, target, self.tools())), where=where)
         for part in parts:
             overlay.add(part.folder, own[part.folder], where=where)
+        if plan.export is None:
+            _check_needs(plan, target, overlay)
         self._proof.tell(f"{unit.name}: {note}" for note in overlay.notes)
         merged = overlay.members
         by_folder = {part.folder: part for part in parts}
@@ -185,6 +187,24 @@ class PythonBuilder:
             return True
         interpreter = self._interpreters.find(f"python{version}") if self._interpreters else None
         return interpreter is not None and self._commands.run(syntax_command(interpreter, path)).status != 0
+
+
+def _check_needs(plan: PythonPlan, target: Target, overlay: Overlay) -> None:
+    """Raise BuildFailed for a package of ours whose backend says that it needs what nothing lists.
+
+    Only its METADATA knows what `setup.py`, or a pyproject.toml that calls its dependencies dynamic, comes to.
+    """
+    found = metadata.distributions(overlay.members)
+    there = {*found, *python.supplied(plan.options), *map(requirements.normalised, plan.options.provided)}
+    there |= {requirements.normalised(part.manifest.name) for part in plan.packages if part.manifest}
+    for path in found.values():
+        owner = overlay.owners[path]
+        if owner not in {LOCKED, plan.service.folder}:
+            text = overlay.members[path].content().decode(errors="replace")
+            for name in metadata.unmet(text, there, target):
+                raise BuildFailed(
+                    f"{owner} needs {name}, but nothing lists it", where=plan.listing.where, hint=plan.listing.lock_hint
+                )
 
 
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:

@@ -106,6 +106,13 @@ def reached(
     )
 
 
+def needs(dependencies: Mapping[str, Any], where: str) -> Iterator[Line]:
+    """A table of dependencies in Poetry's words, as requirements; those of extras are not among them."""
+    for name, value in dependencies.items():
+        if name != "python":
+            yield from _written(name, value, where, ())
+
+
 def specifier(constraint: str) -> str:
     """PEP 440 for one of Poetry's constraints: `>=1.2,<2` for `^1.2`; empty when everything will do."""
     if "||" in constraint or " | " in constraint or constraint.strip() in {"*", ""}:
@@ -218,8 +225,7 @@ def _line(text: str, where: str) -> Line:
 
 
 def _needs(package: Mapping[str, Any], where: str) -> Iterator[Line]:
-    for name, value in package.get("dependencies", {}).items():
-        yield from _written(name, value, where, ())
+    yield from needs(package.get("dependencies", {}), where)
 
 
 def _close(
