@@ -119,7 +119,7 @@ class ListedPlanner:
         self, folder: str, parsed: requirements.Requirements, options: BuildOptions, needed: list[str]
     ) -> Listing:
         """With hashes a listing is complete by pip's rule; else uv says what else it needs, within what is pinned."""
-        archives = self._archives(parsed.archives)
+        archives, links = self._archives(parsed.archives), self._links(parsed.options)
         supplied = python.supplied(options)
         needed = [text for text in needed if requirements.normalised(requirements.name_of(text)) not in supplied]
         # Without any line nobody said that all is listed.
@@ -135,7 +135,8 @@ class ListedPlanner:
             where=f"{folder}/requirements.txt",
             lock_hint=f"uv pip compile requirements.in -o {folder}/requirements.txt; or as of a day, in service.toml: "
             '[build] resolve = "2026-01-31"',
-            archives=archives | self._linked(parsed.options),
+            archives=archives | self._linked(links),
+            links=links,
         )
 
     def _by_package(self, label: str, lines: Iterable[str]) -> dict[str, str]:
@@ -153,14 +154,18 @@ class ListedPlanner:
         """The text as it would be in another folder's clone: no recipe may depend on where the workspace lies."""
         return text.replace(quote(str(self._root)), "").replace(str(self._root), "")
 
-    def _linked(self, options: Iterable[str]) -> dict[str, SourceFile]:
-        """Archives in folders of the workspace that `--find-links` names: what is installed may come from there."""
+    def _links(self, options: Iterable[str]) -> tuple[str, ...]:
+        """Folders of the workspace that `--find-links` names: what is installed may come from there."""
+        named = [option.removeprefix("--find-links ") for option in options if option.startswith("--find-links /")]
+        places = (os.path.relpath(path, self._root) for path in named)
+        return tuple(place for place in places if not place.startswith(".."))
+
+    def _linked(self, links: Iterable[str]) -> dict[str, SourceFile]:
+        """Archives in those of the folders that are there."""
         found: dict[str, SourceFile] = {}
-        for option in options:
-            place = os.path.relpath(option.removeprefix("--find-links "), self._root)
-            if option.startswith("--find-links /") and not place.startswith("..") and self._files.has_folder(place):
-                files = self._files.walk(place)
-                found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
+        for place in filter(self._files.has_folder, links):
+            files = self._files.walk(place)
+            found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
         return found
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:

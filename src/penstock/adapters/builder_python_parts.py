@@ -70,6 +70,8 @@ class Listing:
     lock_hint: str = ""
     archives: Mapping[str, SourceFile] = field(default_factory=dict)
     """Wheels and source archives that lie in the workspace."""
+    links: tuple[str, ...] = ()
+    """Folders of the workspace in which archives are looked for."""
     files: tuple[str, ...] = ()
     """The files that say all this, relative to the workspace."""
 
@@ -123,9 +125,8 @@ class PythonPlan:
             above = self.export[0].relative_to(root).as_posix()
             files.add(os.path.normpath(os.path.join(above, "pyproject.toml")))  # noqa: PTH118 - a relative path, as text
             locks[os.path.normpath(os.path.join(above, "uv.lock"))] = part_of_lock(self.locked, self.edges)  # noqa: PTH118
-        return Reach(
-            service=service, folders=tuple(part.folder for part in here), files=tuple(sorted(files)), locks=locks
-        )
+        folders = (*(part.folder for part in here), *self.listing.links)
+        return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
 
     def lock_inputs(self) -> dict[str, str]:
         """Those that the installed packages depend on."""

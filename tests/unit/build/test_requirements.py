@@ -155,6 +155,24 @@ def test_poetrys_constraints_are_understood(constraint: str, standard: str) -> N
     assert poetry.specifier(constraint) == standard
 
 
+@pytest.mark.parametrize(("version", "is_left_out"), [("2.0", False), ("2.1", True)])
+def test_a_folder_that_another_package_needs_is_there_for_every_target(version: str, *, is_left_out: bool) -> None:
+    project = (
+        "[tool.poetry.dependencies]\n"
+        'a = { path = "../a" }\nb = { path = "../b", markers = "sys_platform == \'darwin\'" }\n'
+    )
+    marker = "markers = \"sys_platform == 'darwin'\"\n" if version == "2.1" else ""
+    lock = (
+        '[[package]]\nname = "a"\nversion = "1"\n[package.dependencies]\nb = { path = "../b" }\n'
+        '[package.source]\ntype = "directory"\nurl = "../a"\n'
+        f'[[package]]\nname = "b"\nversion = "1"\n{marker}[package.source]\ntype = "directory"\nurl = "../b"\n'
+        f'[metadata]\nlock-version = "{version}"\n'
+    )
+    found = reach(project, lock)
+    assert set(found.folders) == {"a", "b"}
+    assert ("b" in found.conditions) is is_left_out
+
+
 LOCK = """
 [[package]]
 name = "Requests"
