@@ -153,6 +153,25 @@ def test_what_a_setup_py_says_that_it_needs_has_to_be_listed(tmp_path: Path) -> 
     assert "idna/core.py" in names(site)
 
 
+def test_a_lock_that_lacks_something_is_noticed_without_a_python_that_the_project_allows(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    project = (
+        '[project]\nname = "plain"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["idna>=3.10, <4"{0}]\n'
+    )
+    site.write(
+        {"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/pyproject.toml": project.format("")}
+    )
+    site.uv_lock("services/plain")
+    for name in ("pyproject.toml", "uv.lock"):
+        path = tmp_path / "services/plain" / name
+        path.write_text(path.read_text().replace(">=3.11", ">=3.99"))
+    assert "idna/core.py" in names(site)
+    site.write({"services/plain/pyproject.toml": project.format(', "sniffio"').replace(">=3.11", ">=3.99")})
+    with pytest.raises(BuildFailed, match=r"the lock does not fit the manifests any more: .* sniffio") as caught:
+        site.build()
+    assert caught.value.hint == "uv lock --directory services/plain"
+
+
 def test_an_extra_of_a_package_by_its_path_is_installed(tmp_path: Path) -> None:
     site = plain(tmp_path, "-e ../../packages/own[words]\n-c pins.txt\n")
     project = '[project]\nname = "own"\nversion = "1"\n[project.optional-dependencies]\nwords = ["idna"]\n'

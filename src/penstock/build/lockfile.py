@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 import tomllib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.build.markers import all_of
+from penstock.build.requirements import name_of, normalised
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Packages = list[dict[str, Any]]
 """The `[[package]]` tables of a lock."""
@@ -116,6 +118,30 @@ def reached(
         archives=sorted({one["source"]["path"] for one in external if "path" in one.get("source", {})}),
         edges=_digest({"edges": sorted(edges)}),
     )
+
+
+def lacks(packages: Packages, name: str, dependencies: Iterable[str]) -> list[str]:
+    """Those requirements of a manifest, by name and versions, that the lock was not made from.
+
+    For want of an interpreter with which uv would say so. What only the lock has is not told: it may be dynamic.
+    """
+    known: dict[str, list[set[str] | None]] = {}
+    for package in packages:
+        if normalised(package["name"]) == normalised(name):
+            for one in package.get("metadata", {}).get("requires-dist", ()):
+                specifier = one.get("specifier")  # none for what comes from elsewhere than an index
+                known.setdefault(normalised(one["name"]), []).append(_clauses(specifier) if specifier else None)
+    found = []
+    for text in dependencies:
+        asked = _clauses(re.sub(r"\[[^\]]*\]", "", text.partition(";")[0].removeprefix(name_of(text))))
+        there = known.get(normalised(name_of(text)), [])
+        if not any(one is None or one == asked or "@" in text for one in there):
+            found.append(text)
+    return found
+
+
+def _clauses(specifier: str) -> set[str]:
+    return {clause for one in specifier.strip(" ()").split(",") if (clause := re.sub(r"\s+", "", one))}
 
 
 def parse(text: str, *, where: str) -> Packages:

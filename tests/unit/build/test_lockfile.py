@@ -58,3 +58,14 @@ def test_a_lock_in_which_everything_needs_everything_comes_to_an_end() -> None:
     found = lockfile.reached(lockfile.parse(lock(svc=[("p0", NT)], **needs), where="uv.lock"), "svc")
     assert found is not None
     assert sorted(found.internal) == sorted(names)
+
+
+def test_what_a_manifest_asks_for_and_the_lock_was_not_made_from_is_told() -> None:
+    text = (
+        'version = 1\n[[package]]\nname = "svc"\nversion = "1"\nsource = { virtual = "." }\n[package.metadata]\n'
+        'requires-dist = [{ name = "idna", specifier = ">=3,<4" }, { name = "own", directory = "own" }, '
+        '{ name = "six" }]\n'
+    )
+    packages = lockfile.parse(text, where="uv.lock")
+    assert lockfile.lacks(packages, "svc", ["idna <4, >=3 ; os_name == 'posix'", "Own>=1", "six"]) == []
+    assert lockfile.lacks(packages, "svc", ["idna[x]>=3.1", "sniffio"]) == ["idna[x]>=3.1", "sniffio"]
