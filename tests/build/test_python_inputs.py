@@ -327,6 +327,26 @@ def test_native_libraries_are_stripped_on_request(tmp_path: Path) -> None:
         assert found.stdout.startswith(str(tmp_path / "task"))
 
 
+def test_who_strips_and_compiles_is_part_of_the_recipe_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tools").mkdir()
+    program = tmp_path / "tools/llvm-strip"
+    site = plain(tmp_path / "w", "", strip=True, bytecode=True)
+    site.versions["python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    found = []
+    for version in ("18.1", "19.1.0"):
+        program.write_text(f"#!/bin/sh\necho LLVM {version}\n")
+        program.chmod(0o755)
+        site.build()
+        found.append(site.recipes()["plain"].inputs)
+    assert [one["tool strip"] for one in found] == ["LLVM 18.1", "LLVM 19.1.0"]
+    assert found[0]["tool python for bytecode"] == f"Python {platform.python_version()}"
+    site.workspace = workspace(service("plain", "app.handler"))
+    assert not [one for one in site.recipes()["plain"].inputs if "strip" in one or "bytecode" in one]
+
+
 def test_a_vendored_library_of_another_processor_is_refused(tmp_path: Path) -> None:
     site = plain(tmp_path, "")
     library = b"\x7fELF\x02\x01\x01" + bytes(9) + (3).to_bytes(2, "little") + (183).to_bytes(2, "little") + bytes(64)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
+    from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
 BUILDER = "3"
@@ -60,11 +61,15 @@ class PythonBuilder:
         self._uv = Uv(commands, files)
         self._installations = Installations(root, cache, self._uv, interpreters)
         self._proof = PythonProof(events)
-        self._finish = Finish(commands, cache, interpreters)
+        self._finish = Finish(commands, cache, files, interpreters)
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
         return {"tool uv": self._uv.version(), **python.ambient(os.environ), **self._packer, "tool penstock": BUILDER}
+
+    def finishers(self, options: BuildOptions, target: Target) -> dict[str, str]:
+        """Versions of what some options run besides."""
+        return self._finish.tools(options, target)
 
     def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
         """Which files were installed where a listing gives several hashes: file name → hash, by `name version`."""
@@ -153,7 +158,8 @@ class PythonBuilder:
         return tuple(made.values())
 
     def _wheel_key(self, part: Part) -> str:
-        return python.key("wheel", part.inputs("") | part.ambient() | self.tools())
+        runs = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}  # the backend
+        return python.key("wheel", part.inputs("") | part.ambient() | self.tools() | runs)
 
     def _wheel_members(self, part: Part) -> tuple[Member, ...]:
         """Build in a copy of exactly the files that the recipe holds, so that nothing else can get in."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_seen import Seen
     from penstock.build.units import Unit
     from penstock.model.artifact import Artifact
-    from penstock.model.workspace import Language, Workspace
+    from penstock.model.workspace import Workspace
     from penstock.ports import Clock
 
 _USUAL = BuildOptions()
@@ -57,7 +57,7 @@ class Units:
         looks: Looks,
         clock: Clock,
         planners: tuple[PythonPlanner, NodePlanner],
-        tools: Callable[[Language], Mapping[str, str]],
+        tools: Callable[[Unit, Target], Mapping[str, str]],
         cache: Path,
     ) -> None:
         """`tools` gives the versions of what makes the bytes; `cache` is where builds write."""
@@ -100,7 +100,7 @@ class Units:
                 plan = self._pythons.plan(unit.service.path, unit.service.build).for_target(target)
             else:
                 plan = self._nodes.plan(workspace, unit.service.path, unit.service.build)
-            tools = self._tools(unit.language)
+            tools = self._tools(unit, target)
         handlers = {f"handler {function.key}": function.handler for function in unit.functions}
         recipe = Recipe(unit=unit.name, target=target, inputs={**plan.inputs(), **tools, **handlers})
         return Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=plan, seen=seen, at=at)
