@@ -100,6 +100,17 @@ def test_edited_new_moved_and_deleted_files_count_committed_or_not(shop: Path, a
     assert affected("HEAD") == {"users": ["packages/common/src/common/__init__.py"]}
 
 
+def test_a_deleted_archive_of_a_folder_of_links_and_settings_of_uvs_count(shop: Path, affected: Affected) -> None:
+    write(shop, {"services/orders/requirements.txt": "--find-links ../../links\n", "links/x-1-py3-none-any.whl": "x"})
+    write(shop, {"uv.toml": "no-binary = false\n"})
+    commit(shop)
+    (shop / "links/x-1-py3-none-any.whl").unlink()
+    (shop / "links").rmdir()
+    assert affected("HEAD") == {"orders": ["links/x-1-py3-none-any.whl"]}
+    (shop / "uv.toml").unlink()
+    assert affected("HEAD")["orders"] == ["links/x-1-py3-none-any.whl", "uv.toml"]
+
+
 def test_what_others_have_added_since_to_the_branch_compared_with_is_not_this_branchs(
     shop: Path, affected: Affected
 ) -> None:

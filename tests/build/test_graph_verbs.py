@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import pty
 import re
 import shutil
@@ -92,10 +93,11 @@ def test_why_names_files_packages_with_their_versions_options_handlers_and_the_t
         "changed  package common: src/common/words.txt",
         "changed  source src/users/app.py",
         "changed  target python3.11/x86_64 linux → python3.11/arm64 linux",
+        f"added    tool python for bytecode Python {platform.python_version()}",
     ]
     status, out, _ = ask("why", "users")
     assert status == 0
-    assert out.splitlines() == ["users will be built: 6 of its inputs changed", *(f"  {line}" for line in expected)]
+    assert out.splitlines() == ["users will be built: 7 of its inputs changed", *(f"  {line}" for line in expected)]
     status, out, _ = ask("--json", "why", "users")
     (reason,) = (json.loads(line) for line in out.splitlines())
     assert {"input": "lock idna", "what": "changed", "before": "3.10", "now": "3.9"} in reason["changes"]

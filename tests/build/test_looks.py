@@ -145,7 +145,7 @@ class Looked:
         files = SourceFiles(self.site.root, cache / "files.json", Later())
         planners = PythonPlanner(self.site.root, files), NodePlanner(self.site.root, files)
         looks = Looks(self.site.root, ZipCache(cache, files), Later())
-        return Units(files, looks, Later(), planners, lambda _: {"tool": "1"}, cache)
+        return Units(files, looks, Later(), planners, lambda *_: {"tool": "1"}, cache)
 
     def remembered(self) -> dict[str, str]:
         """Recipes of what is said to be unchanged; then everything is looked at and remembered."""

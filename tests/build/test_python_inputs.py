@@ -143,6 +143,48 @@ def test_an_old_package_with_setup_py_is_built_by_it(tmp_path: Path) -> None:
     assert "setup.py" not in names(site)
 
 
+def test_what_a_setup_py_says_that_it_needs_has_to_be_listed(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/old\n")
+    setup = SETUP.format(name="old", more="install_requires=['idna']")
+    site.write({"packages/old/setup.py": setup, "packages/old/old.py": "def late():\n    import idna\n"})
+    with pytest.raises(BuildFailed, match="packages/old needs idna, but nothing lists it"):
+        site.build()
+    site.write({"services/plain/requirements.txt": "-e ../../packages/old\nidna==3.10\n"})
+    assert "idna/core.py" in names(site)
+
+
+def test_a_lock_that_lacks_something_is_noticed_without_a_python_that_the_project_allows(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    project = (
+        '[project]\nname = "plain"\nversion = "1"\nrequires-python = ">=3.11"\ndependencies = ["idna>=3.10, <4"{0}]\n'
+    )
+    site.write(
+        {"services/plain/app.py": "def handler(e, c): ...\n", "services/plain/pyproject.toml": project.format("")}
+    )
+    site.uv_lock("services/plain")
+    for name in ("pyproject.toml", "uv.lock"):
+        path = tmp_path / "services/plain" / name
+        path.write_text(path.read_text().replace(">=3.11", ">=3.99"))
+    assert "idna/core.py" in names(site)
+    site.write({"services/plain/pyproject.toml": project.format(', "sniffio"').replace(">=3.11", ">=3.99")})
+    with pytest.raises(BuildFailed, match=r"the lock does not fit the manifests any more: .* sniffio") as caught:
+        site.build()
+    assert caught.value.hint == "uv lock --directory services/plain"
+
+
+def test_an_extra_of_a_package_by_its_path_is_installed(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/own[words]\n-c pins.txt\n")
+    project = '[project]\nname = "own"\nversion = "1"\n[project.optional-dependencies]\nwords = ["idna"]\n'
+    site.write(
+        {
+            "services/plain/pins.txt": "idna==3.10\n",
+            "packages/own/pyproject.toml": project,
+            "packages/own/own.py": "A = 1\n",
+        }
+    )
+    assert {"own.py", "idna/core.py"} <= names(site)
+
+
 POETRY = f"""
 [[package]]
 name = "idna"
@@ -283,6 +325,26 @@ def test_native_libraries_are_stripped_on_request(tmp_path: Path) -> None:
             [sys.executable, "-c", code], cwd=tmp_path / "task", capture_output=True, text=True, check=True
         )
         assert found.stdout.startswith(str(tmp_path / "task"))
+
+
+def test_who_strips_and_compiles_is_part_of_the_recipe_when_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tools").mkdir()
+    program = tmp_path / "tools/llvm-strip"
+    site = plain(tmp_path / "w", "", strip=True, bytecode=True)
+    site.versions["python"] = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    found = []
+    for version in ("18.1", "19.1.0"):
+        program.write_text(f"#!/bin/sh\necho LLVM {version}\n")
+        program.chmod(0o755)
+        site.build()
+        found.append(site.recipes()["plain"].inputs)
+    assert [one["tool strip"] for one in found] == ["LLVM 18.1", "LLVM 19.1.0"]
+    assert found[0]["tool python for bytecode"] == f"Python {platform.python_version()}"
+    site.workspace = workspace(service("plain", "app.handler"))
+    assert not [one for one in site.recipes()["plain"].inputs if "strip" in one or "bytecode" in one]
 
 
 def test_a_vendored_library_of_another_processor_is_refused(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_units import Prepared
     from penstock.build.changes import Reason
     from penstock.model.errors import Problem
-    from penstock.model.workspace import Language, Workspace
+    from penstock.model.workspace import Workspace
     from penstock.ports import Clock, Commands, EventSink, Interpreters
 
 
@@ -258,8 +258,10 @@ class Builder:
         text = self._files.text(plan.top / plan.lock_name) if lock == plan.lock else self._history.lock(lock)
         return self._nodes.locked(plan, text or "")
 
-    def _tools(self, language: Language) -> Mapping[str, str]:
-        return self._python.tools() if language == "python" else self._node.tools()
+    def _tools(self, unit: Unit, target: Target) -> Mapping[str, str]:
+        if unit.language != "python":
+            return self._node.tools()
+        return self._python.tools() | self._python.finishers(unit.service.build, target)
 
     def _unchanged(self, unit: Unit, target: Target, began: float) -> Artifact | None:
         """The unit's artifact, when nothing that its recipe comes of has changed since it was looked at."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from typing import TYPE_CHECKING
 
 from penstock.build import proof, proof_imports
+from penstock.build.ignore import skips_folder
 from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from penstock.adapters.builder_files import SourceFile
     from penstock.build.archive import Member
@@ -103,6 +105,11 @@ class PythonProof:
                 self._known.clear()
             return self._known.setdefault(key, (threading.Lock(), {}))
 
+    def tell(self, notes: Iterable[str]) -> None:
+        """Warn of each, once."""
+        for note in notes:
+            self._tell(note)
+
     def _tell(self, text: str) -> None:
         if self._events is not None and text not in self._told:
             self._told.add(text)
@@ -116,15 +123,26 @@ def check_secrets(folder: str, files: Mapping[str, SourceFile], options: BuildOp
             continue
         found = ("a file for one machine or person", 0) if proof.secret_file(path) else _secret_in(file)
         if found is not None:
-            what, line = found
-            raise BuildFailed(
-                f"it holds {what}, which would be readable by everybody who can read the function"
-                if line
-                else f"it is {what}",
-                where=f"{folder}/{path}:{line}" if line else f"{folder}/{path}",
-                hint="keep it with: penstock secrets set; or, when it is none, in service.toml: "
-                f'[build] reviewed = ["{path}"]',
-            )
+            raise _secret(folder, path, found)
+
+
+def check_shipped(
+    folder: str, members: Iterable[Member], files: Mapping[str, SourceFile], options: BuildOptions
+) -> None:
+    """The same of what a part puts into the ZIP, under whatever name; `files` are what it was made from."""
+    for member in members:
+        content = member.content()
+        source = source_of(member.name, folder, files).removeprefix(f"{folder}/")
+        secret = _secret_of(content)
+        if secret is not None and (source not in files or files[source].digest != _digest(content)):
+            same = (path for path, file in files.items() if file.digest == _digest(content))
+            source = next(same, member.name)
+        is_named_so = proof.secret_file(source) or proof.secret_file(member.name)
+        found = ("a file for one machine or person", 0) if is_named_so else secret
+        if found is not None and options.reviewed and {source, f"{folder}/{source}", member.name} & {*options.reviewed}:
+            continue
+        if found is not None:
+            raise _secret(folder, source, found)
 
 
 def source_of(member: str, folder: str, files: Mapping[str, SourceFile]) -> str:
@@ -141,6 +159,24 @@ def _secret_in(file: SourceFile) -> tuple[str, int] | None:
     return proof.secret(file.read()) if file.path.stat().st_size <= _SECRET_MAX else None
 
 
+def _secret_of(content: bytes) -> tuple[str, int] | None:
+    is_text = len(content) <= _SECRET_MAX or b"\0" not in content[:_SECRET_MAX]
+    return proof.secret(content) if is_text else None
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _secret(folder: str, path: str, found: tuple[str, int]) -> BuildFailed:
+    what, line = found
+    return BuildFailed(
+        f"it holds {what}, which would be readable by everybody who can read the function" if line else f"it is {what}",
+        where=f"{folder}/{path}:{line}" if line else f"{folder}/{path}",
+        hint=f'keep it with: penstock secrets set; or, when it is none, in service.toml: [build] reviewed = ["{path}"]',
+    )
+
+
 def _not_found(missing: list[Missing], ours: Mapping[str, str]) -> BuildFailed:
     first, *further = missing
     place = f"{ours.get(first.file, first.file)}:{first.line}"
@@ -149,6 +185,8 @@ def _not_found(missing: list[Missing], ours: Mapping[str, str]) -> BuildFailed:
     name = first.module.split(".")[0]
     if first.ours and not first.module.startswith("."):
         hint = f"add what has {name} to the dependencies and lock again"
+        if skips_folder(name):
+            hint += f"; a folder {name} at the top of a service or package is left out by rule: call it something else"
     elif first.ours:
         hint = "write the import without dots, or let the handler name the package: package.module.function"
     else:

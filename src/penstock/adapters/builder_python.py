@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_proof import PythonProof, check_secrets, source_of
+from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_uv import Uv
-from penstock.build import archive, python
+from penstock.build import archive, metadata, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
+from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -25,10 +28,15 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
+    from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "2"
+BUILDER = "3"
 """Raised whenever the same inputs would give other bytes than before."""
+
+
+_FOR_INSTALLERS = re.compile(r"pyproject\.toml|requirements[^/]*\.(txt|in)|requirements/[^/]*\.(txt|in)")
+"""Files at the top of a folder that is taken as it is, which say what to install."""
 
 
 class PythonBuilder:
@@ -53,11 +61,15 @@ class PythonBuilder:
         self._uv = Uv(commands, files)
         self._installations = Installations(root, cache, self._uv, interpreters)
         self._proof = PythonProof(events)
-        self._finish = Finish(commands, cache, interpreters)
+        self._finish = Finish(commands, cache, files, interpreters)
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
-        return {"tool uv": self._uv.version(), **self._packer, "tool penstock": BUILDER}
+        return {"tool uv": self._uv.version(), **python.ambient(os.environ), **self._packer, "tool penstock": BUILDER}
+
+    def finishers(self, options: BuildOptions, target: Target) -> dict[str, str]:
+        """Versions of what some options run besides."""
+        return self._finish.tools(options, target)
 
     def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
         """Which files were installed where a listing gives several hashes: file name → hash, by `name version`."""
@@ -73,19 +85,27 @@ class PythonBuilder:
         own = {part.folder: self._cache.members(self.package(part)) for part in plan.packages}
         own[plan.service.folder] = self._service_members(plan.service, handlers)
         parts = (*reversed(plan.packages), plan.service)
-        merged = {
-            member.name: member for member in self._cache.members(self._installations.entry(plan, target, self.tools()))
-        }
-        ours: dict[str, str] = {}
+        where = f"{plan.service.folder}/service.toml"
+        overlay = Overlay()
+        overlay.add(LOCKED, self._cache.members(self._installations.entry(plan, target, self.tools())), where=where)
         for part in parts:
-            merged |= {member.name: member for member in own[part.folder]}
-            ours |= {member.name: source_of(member.name, part.folder, part.files) for member in own[part.folder]}
+            overlay.add(part.folder, own[part.folder], where=where)
+        if plan.export is None:
+            _check_needs(plan, target, overlay)
+        self._proof.tell(f"{unit.name}: {note}" for note in overlay.notes)
+        merged = overlay.members
+        by_folder = {part.folder: part for part in parts}
+        ours = {
+            name: source_of(name, folder, by_folder[folder].files)
+            for name, folder in overlay.owners.items()
+            if folder != LOCKED
+        }
         shipped = frozenset(ours.values())
         for part in parts:
             files = {path: file for path, file in part.files.items() if f"{part.folder}/{path}" in shipped}
             self.check_syntax(replace(part, files=files), target.version)
-            check_secrets(part.folder, files, plan.options)
-        where = f"{plan.service.folder}/service.toml"
+            mine = [merged[name] for name, folder in overlay.owners.items() if folder == part.folder]
+            check_shipped(part.folder, mine, part.files, plan.options)
         sources = {path: merged[path].content() for pair in handlers for path in pair if path in merged}
         for function in unit.functions:
             check_python_handler(function.handler, sources, where=where)
@@ -138,7 +158,8 @@ class PythonBuilder:
         return tuple(made.values())
 
     def _wheel_key(self, part: Part) -> str:
-        return python.key("wheel", part.inputs("") | self.tools())
+        runs = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}  # the backend
+        return python.key("wheel", part.inputs("") | part.ambient() | self.tools() | runs)
 
     def _wheel_members(self, part: Part) -> tuple[Member, ...]:
         """Build in a copy of exactly the files that the recipe holds, so that nothing else can get in."""
@@ -174,14 +195,31 @@ class PythonBuilder:
         return interpreter is not None and self._commands.run(syntax_command(interpreter, path)).status != 0
 
 
+def _check_needs(plan: PythonPlan, target: Target, overlay: Overlay) -> None:
+    """Raise BuildFailed for a package of ours whose backend says that it needs what nothing lists.
+
+    Only its METADATA knows what `setup.py`, or a pyproject.toml that calls its dependencies dynamic, comes to.
+    """
+    found = metadata.distributions(overlay.members)
+    there = {*found, *python.supplied(plan.options), *map(requirements.normalised, plan.options.provided)}
+    there |= {requirements.normalised(part.manifest.name) for part in plan.packages if part.manifest}
+    for path in found.values():
+        owner = overlay.owners[path]
+        if owner not in {LOCKED, plan.service.folder}:
+            text = overlay.members[path].content().decode(errors="replace")
+            for name in metadata.unmet(text, there, target):
+                raise BuildFailed(
+                    f"{owner} needs {name}, but nothing lists it", where=plan.listing.where, hint=plan.listing.lock_hint
+                )
+
+
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
     """The files as they are, from below `top` when there is such a folder."""
     top = top if any(path.startswith(top) for path in part.files) else ""
-    skipped = ("pyproject.toml", "requirements")
     return tuple(
         archive.pack(path.removeprefix(top), file.read(), executable=file.executable)
         for path, file in part.files.items()
-        if path.startswith(top) and (top or not path.startswith(skipped))
+        if path.startswith(top) and (top or not _FOR_INSTALLERS.fullmatch(path))
     )
 
 

@@ -7,24 +7,51 @@ from typing import TYPE_CHECKING
 from penstock.build import archive
 from penstock.build.bytecode import compile_command, strip_command
 from penstock.model.errors import BuildFailed, ToolMissing
+from penstock.ports import Command
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
+    from penstock.adapters.builder_files import SourceFiles
     from penstock.build.archive import Member
     from penstock.model.artifact import Target
+    from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, Interpreters
 
 
 class Finish:
     """Compiles and strips, with the tools at hand."""
 
-    def __init__(self, commands: Commands, cache: ZipCache, interpreters: Interpreters | None) -> None:
+    def __init__(
+        self, commands: Commands, cache: ZipCache, files: SourceFiles, interpreters: Interpreters | None
+    ) -> None:
         self._commands = commands
         self._cache = cache
+        self._files = files
         self._interpreters = interpreters
+
+    def tools(self, options: BuildOptions, target: Target) -> dict[str, str]:
+        """Versions of the tools that these options ask for, as far as they are here."""
+        found = {}
+        if options.strip and (program := self._found_strip()) is not None:
+            found["tool strip"] = self._version(program)
+        runtime = f"python{target.version}"
+        if options.bytecode and self._interpreters and (interpreter := self._interpreters.find(runtime)):
+            found["tool python for bytecode"] = self._version(interpreter)
+        return found
+
+    def _version(self, program: Path) -> str:
+        """What a program says of itself, remembered by its file's times."""
+        real = str(program.resolve())
+        stamp = self._files.stamp(real)
+        known = self._files.recall(f"version {real}")
+        if known is None or known["stamp"] != stamp:
+            result = self._commands.run(Command(argv=(str(program), "--version"), timeout=30))
+            known = {"stamp": stamp, "version": " ".join(result.stdout.split())[:80]}
+            self._files.remember(f"version {real}", known)
+        return str(known["version"])
 
     def compiled(self, members: Mapping[str, Member], target: Target) -> dict[str, Member]:
         """The members with a compiled file beside each module. Raises ToolMissing without the target's Python."""
@@ -68,9 +95,10 @@ class Finish:
                 found[member.name] = smaller if smaller.size < member.size else member
         return found
 
+    def _found_strip(self) -> Path | None:
+        return self._commands.find("llvm-strip") or self._commands.find("strip")
+
     def _strip(self) -> Path:
-        for name in ("llvm-strip", "strip"):
-            program = self._commands.find(name)
-            if program is not None:
-                return program
+        if (program := self._found_strip()) is not None:
+            return program
         raise ToolMissing("[build] strip needs llvm-strip or strip on this machine", hint="install llvm or binutils")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_python_earlier import Earlier
-from penstock.build import python, requirements, sbom
+from penstock.build import lockfile, python, requirements, sbom
 from penstock.build.limits import check_size
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
@@ -63,6 +63,8 @@ class Installations:
         parts = {"requirements": text, "target": str(target), "platform": python.platform_tag(target)}
         if not plan.options.prune:
             parts["prune"] = "no"
+        if plan.service.settings:
+            parts["settings"] = " ".join(plan.service.settings.values())
         parts |= {f"archive {path}": file.digest for path, file in plan.listing.archives.items()}
         set_key = python.key("installation", {**parts, **tools})
         project = plan.export[0] if plan.export else self._root / plan.service.folder
@@ -145,6 +147,7 @@ class Installations:
         try:
             return self._export_with(plan, folder, name, interpreter or Path(sys.executable))
         except _NoInterpreterError:
+            _refuse_stale(plan, folder, where=_told_path(folder / "uv.lock", self._root))
             return self._export_with(plan, folder, name, None)
 
     def _export_with(self, plan: PythonPlan, folder: Path, name: str, interpreter: Path | None) -> str:
@@ -155,8 +158,7 @@ class Installations:
                 return _NoInterpreterError("no Python here is one that the project allows", where=where)
             if not python.stale_lock(stderr):
                 return None
-            hint = f"uv lock --directory {_told_path(folder, self._root)}"
-            return BuildFailed("the lock does not fit the manifests any more", where=where, hint=hint)
+            return _stale(where)
 
         result = self._uv.run(
             lambda offline: python.export_command(
@@ -264,12 +266,28 @@ class Installations:
                 return tuple(from_source)
 
 
+def _refuse_stale(plan: PythonPlan, folder: Path, *, where: str) -> None:
+    """Compare lock and manifests as far as that goes without uv, which needs an interpreter for it."""
+    packages = lockfile.parse((folder / "uv.lock").read_text(encoding="utf-8"), where=where)
+    for part in (plan.service, *plan.packages):
+        if part.manifest is not None and part.manifest.name:
+            further = (text for texts in part.manifest.optional.values() for text in texts)
+            lacking = lockfile.lacks(packages, part.manifest.name, (*part.manifest.dependencies, *further))
+            if lacking:
+                raise _stale(where, f": {part.folder} asks for {', '.join(lacking)}")
+
+
+def _stale(where: str, why: str = "") -> BuildFailed:
+    hint = f"uv lock --directory {where.removesuffix('uv.lock').rstrip('/') or '.'}"
+    return BuildFailed(f"the lock does not fit the manifests any more{why}", where=where, hint=hint)
+
+
 def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:
     """Uv's answer without what the runtime has, with the lock's hashes. Raises BuildFailed for what nobody pinned."""
     out = set(python.supplied(plan.options))
     via = requirements.vias(text)
     out |= requirements.only_for(via, out)
-    pinned = requirements.pinned_versions(listing.roots) | requirements.pinned_versions(listing.pins)
+    pinned = requirements.alternatives(listing.roots + listing.pins)
     lines = []
     for line in requirements.plain_lines(text):
         name = requirements.normalised(requirements.name_of(line))
@@ -284,6 +302,12 @@ def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:
                 hint=listing.lock_hint,
             )
         version = requirements.pinned_versions(line).get(name, "")
+        if name in pinned and version and not any(requirements.is_same(version, one) for one in pinned[name]):
+            raise BuildFailed(
+                f"uv takes {name} {version}, and it is pinned to {' or '.join(pinned[name])}",
+                where=listing.where,
+                hint=f"look for {name} in override-dependencies of uv.toml or [tool.uv], also above this folder",
+            )
         lines.append(f"{line} {listing.hashes.get(f'{name}=={version}', '')}".rstrip())
     options = [line for line in requirements.plain_lines(listing.roots) if line.startswith("-")]
     return "".join(f"{line}\n" for line in (*options, *lines))

@@ -80,7 +80,7 @@ class ListedPlanner:
         parsed = self._requirements(folder, options)
         packages = {place: self._part(place, Path(place).name, self._manifest(place)) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
-        files, nested = set(parsed.files), set()
+        files, nested, extras = set(parsed.files), set(), dict(parsed.extras)
         queue = [place for place in parsed.folders if place != folder]
         while queue:
             place = queue.pop()
@@ -88,14 +88,20 @@ class ListedPlanner:
                 continue
             inner = self._requirements(place, options)
             files.update(inner.files)
+            extras |= {further: (*extras.get(further, ()), *asked) for further, asked in inner.extras.items()}
             for further in inner.folders:
                 nested.add(further)
                 if further not in packages and further not in {place, folder}:
                     packages[further] = self._part(further, Path(further).name, self._manifest(further))
                     queue.append(further)
-        listing = replace(self._listing(folder, parsed, options, tuple(packages.values())), files=tuple(sorted(files)))
+        service = self._part(folder, folder, manifest)
+        parts = [*packages.values(), *([service] if folder in parsed.folders else [])]
+        needed = [text for part in parts if part.manifest for text in part.manifest.needs(extras.get(part.folder, ()))]
+        ours = {requirements.normalised(part.manifest.name) for part in parts if part.manifest}
+        needed = [text for text in needed if requirements.normalised(requirements.name_of(text)) not in ours]
+        listing = replace(self._listing(folder, parsed, options, needed), files=tuple(sorted(files)))
         return PythonPlan(
-            service=self._part(folder, folder, manifest),
+            service=service,
             packages=tuple(packages[place] for place in sorted(packages)),
             locked={
                 **self._by_package("", requirements.plain_lines(listing.roots)),
@@ -110,19 +116,14 @@ class ListedPlanner:
         )
 
     def _listing(
-        self, folder: str, parsed: requirements.Requirements, options: BuildOptions, packages: tuple[Part, ...]
+        self, folder: str, parsed: requirements.Requirements, options: BuildOptions, needed: list[str]
     ) -> Listing:
         """With hashes a listing is complete by pip's rule; else uv says what else it needs, within what is pinned."""
-        archives = self._archives(parsed.archives)
-        names = {requirements.normalised(part.manifest.name) for part in packages if part.manifest}
-        left_out = {*names, *python.supplied(options)}
-        needed = [
-            text
-            for part in packages
-            for text in (part.manifest.dependencies if part.manifest else ())
-            if requirements.normalised(requirements.name_of(text)) not in left_out
-        ]
-        complete = parsed.complete and not archives
+        archives, links = self._archives(parsed.archives), self._links(parsed.options)
+        supplied = python.supplied(options)
+        needed = [text for text in needed if requirements.normalised(requirements.name_of(text)) not in supplied]
+        # Without any line nobody said that all is listed.
+        complete = parsed.complete and not archives and bool(parsed.lines or not needed)
         further = [*self._archive_lines(archives), *([] if complete else sorted(set(needed)))]
         lines = [*parsed.lines, *further]
         return Listing(
@@ -134,7 +135,8 @@ class ListedPlanner:
             where=f"{folder}/requirements.txt",
             lock_hint=f"uv pip compile requirements.in -o {folder}/requirements.txt; or as of a day, in service.toml: "
             '[build] resolve = "2026-01-31"',
-            archives=archives | self._linked(parsed.options),
+            archives=archives | self._linked(links),
+            links=links,
         )
 
     def _by_package(self, label: str, lines: Iterable[str]) -> dict[str, str]:
@@ -152,14 +154,18 @@ class ListedPlanner:
         """The text as it would be in another folder's clone: no recipe may depend on where the workspace lies."""
         return text.replace(quote(str(self._root)), "").replace(str(self._root), "")
 
-    def _linked(self, options: Iterable[str]) -> dict[str, SourceFile]:
-        """Archives in folders of the workspace that `--find-links` names: what is installed may come from there."""
+    def _links(self, options: Iterable[str]) -> tuple[str, ...]:
+        """Folders of the workspace that `--find-links` names: what is installed may come from there."""
+        named = [option.removeprefix("--find-links ") for option in options if option.startswith("--find-links /")]
+        places = (os.path.relpath(path, self._root) for path in named)
+        return tuple(place for place in places if not place.startswith(".."))
+
+    def _linked(self, links: Iterable[str]) -> dict[str, SourceFile]:
+        """Archives in those of the folders that are there."""
         found: dict[str, SourceFile] = {}
-        for option in options:
-            place = os.path.relpath(option.removeprefix("--find-links "), self._root)
-            if option.startswith("--find-links /") and not place.startswith("..") and self._files.has_folder(place):
-                files = self._files.walk(place)
-                found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
+        for place in filter(self._files.has_folder, links):
+            files = self._files.walk(place)
+            found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
         return found
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.build import python
@@ -28,6 +29,8 @@ class Part:
     folder: str
     manifest: Manifest | None
     files: Mapping[str, SourceFile]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Digests of what settings of uv's say in its folder and those above, by the files that hold them."""
 
     @property
     def buildable(self) -> bool:
@@ -46,6 +49,10 @@ class Part:
             found[f"{label}pyproject.toml"] = self.manifest.digest
         return found
 
+    def ambient(self) -> dict[str, str]:
+        """What holds for uv's work in its folder."""
+        return {f"settings {path}": digest for path, digest in self.settings.items()}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
@@ -63,6 +70,8 @@ class Listing:
     lock_hint: str = ""
     archives: Mapping[str, SourceFile] = field(default_factory=dict)
     """Wheels and source archives that lie in the workspace."""
+    links: tuple[str, ...] = ()
+    """Folders of the workspace in which archives are looked for."""
     files: tuple[str, ...] = ()
     """The files that say all this, relative to the workspace."""
 
@@ -110,20 +119,21 @@ class PythonPlan:
     def reach(self, service: str, root: Path) -> Reach:
         """The places of the workspace that it depends on."""
         here = (self.service, *self.packages)
-        files = {*self.listing.files, *self.listing.archives}
+        files = {*self.listing.files, *self.listing.archives, *settings_files(self.service.folder)}
         locks = {}
         if self.export is not None:
             above = self.export[0].relative_to(root).as_posix()
             files.add(os.path.normpath(os.path.join(above, "pyproject.toml")))  # noqa: PTH118 - a relative path, as text
             locks[os.path.normpath(os.path.join(above, "uv.lock"))] = part_of_lock(self.locked, self.edges)  # noqa: PTH118
-        return Reach(
-            service=service, folders=tuple(part.folder for part in here), files=tuple(sorted(files)), locks=locks
-        )
+        folders = (*(part.folder for part in here), *self.listing.links)
+        return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
 
     def lock_inputs(self) -> dict[str, str]:
         """Those that the installed packages depend on."""
         found = {f"lock {name}": digest for name, digest in self.locked.items()}
         found |= {f"requires {path}": digest for path, digest in self.requires.items()}
+        for part in (self.service, *self.packages):
+            found |= part.ambient()
         return (
             found | {f"archive {path}": file.digest for path, file in self.listing.archives.items()} | self._options()
         )
@@ -132,6 +142,17 @@ class PythonPlan:
         """What the person asked for that is not the default."""
         chosen = {key: getattr(self.options, key) for key in _OPTIONS}
         return {f"option {key}": str(value) for key, value in chosen.items() if value != getattr(BuildOptions(), key)}
+
+
+def folders_above(folder: str) -> list[str]:
+    """The folder and those above it up to the workspace's root, which is the empty text."""
+    parts = PurePosixPath(folder).parts
+    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def settings_files(folder: str) -> list[str]:
+    """Where uv looks for settings when it works in that folder, as far as that is the workspace."""
+    return [f"{above}/{name}".lstrip("/") for above in folders_above(folder) for name in ("uv.toml", "pyproject.toml")]
 
 
 def part_of_lock(packages: Mapping[str, str], edges: str) -> str:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import os
 import posixpath
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_listed import ListedPlanner
-from penstock.adapters.builder_python_parts import Listing, Part, PythonPlan, part_of_lock
+from penstock.adapters.builder_python_parts import (
+    Listing,
+    Part,
+    PythonPlan,
+    folders_above,
+    part_of_lock,
+)
 from penstock.build import lockfile, pyproject, python
 from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
     from penstock.model.workspace import BuildOptions
@@ -61,7 +67,7 @@ class PythonPlanner:
 
     def _refuse_others(self, folder: str, *, depends: bool) -> None:
         """Raise BuildFailed for another tool's lock: beside the service, or above one that `depends` on something."""
-        for above in _above(folder) if depends else [folder]:
+        for above in folders_above(folder) if depends else [folder]:
             for lock, export in _OTHER_LOCKS.items():
                 if self._files.has(posixpath.join(above, lock)):
                     raise BuildFailed(
@@ -85,7 +91,7 @@ class PythonPlanner:
         where = f"{folder}/pyproject.toml"
         try:
             fact = self._files.text_fact(
-                "pyproject", path, lambda text: pyproject.manifest(text, where=where).to_json()
+                "pyproject 3", path, lambda text: pyproject.manifest(text, where=where).to_json()
             )
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -93,7 +99,7 @@ class PythonPlanner:
 
     def _lock(self, folder: str, options: BuildOptions) -> tuple[str, lockfile.Locked] | None:
         """The nearest uv.lock above that knows the project: its folder, and what the project reaches."""
-        for above in _above(folder):
+        for above in folders_above(folder):
             if not self._files.has(posixpath.join(above, "uv.lock")):
                 continue
             path = self._root / above / "uv.lock"
@@ -182,13 +188,19 @@ class PythonPlanner:
         for named in manifest.files if manifest else ():
             if named not in files and self._files.has(_below(folder, named)):
                 files[named] = SourceFile(str(path / named), self._files.digest(path / named), executable=False)
-        return Part(name=name, folder=folder, manifest=manifest, files=files)
+        return Part(name=name, folder=folder, manifest=manifest, files=files, settings=self._settings(folder))
 
-
-def _above(folder: str) -> list[str]:
-    """The folder and those above it up to the workspace's root, which is the empty text."""
-    parts = Path(folder).parts
-    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+    def _settings(self, folder: str) -> dict[str, str]:
+        """Settings of uv's that hold in the folder. Those of the machine count nowhere."""
+        found = {}
+        for above in folders_above(folder):
+            path = _below(above, "uv.toml")
+            if self._files.has(path):
+                found[path] = self._files.digest(self._root / path)
+            manifest = self._manifest(above)
+            if manifest is not None and manifest.settings:
+                found[_below(above, "pyproject.toml")] = manifest.settings
+        return found
 
 
 def _below(folder: str, inner: str) -> str:

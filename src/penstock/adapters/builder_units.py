@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node import BUILDER as NODE_BUILDER
 from penstock.adapters.builder_python import BUILDER as PYTHON_BUILDER
-from penstock.build import archive
+from penstock.build import archive, python
 from penstock.model.artifact import Recipe, Target
 from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.workspace import BuildOptions
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_seen import Seen
     from penstock.build.units import Unit
     from penstock.model.artifact import Artifact
-    from penstock.model.workspace import Language, Workspace
+    from penstock.model.workspace import Workspace
     from penstock.ports import Clock
 
 _USUAL = BuildOptions()
@@ -56,7 +57,7 @@ class Units:
         looks: Looks,
         clock: Clock,
         planners: tuple[PythonPlanner, NodePlanner],
-        tools: Callable[[Language], Mapping[str, str]],
+        tools: Callable[[Unit, Target], Mapping[str, str]],
         cache: Path,
     ) -> None:
         """`tools` gives the versions of what makes the bytes; `cache` is where builds write."""
@@ -99,7 +100,7 @@ class Units:
                 plan = self._pythons.plan(unit.service.path, unit.service.build).for_target(target)
             else:
                 plan = self._nodes.plan(workspace, unit.service.path, unit.service.build)
-            tools = self._tools(unit.language)
+            tools = self._tools(unit, target)
         handlers = {f"handler {function.key}": function.handler for function in unit.functions}
         recipe = Recipe(unit=unit.name, target=target, inputs={**plan.inputs(), **tools, **handlers})
         return Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=plan, seen=seen, at=at)
@@ -124,7 +125,7 @@ def in_words(error: OSError, cache: Path) -> BuildFailed:
 def _scope(workspace: Workspace) -> str:
     """What planners depend on besides files and the unit: shared packages, tools, and whose uv is at hand."""
     packages = [(package.name, package.path, package.language) for package in workspace.packages]
-    tools = [PYTHON_BUILDER, NODE_BUILDER, *archive.tools().items(), sys.prefix]
+    tools = [PYTHON_BUILDER, NODE_BUILDER, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()]
     return repr([packages, tools])
 
 

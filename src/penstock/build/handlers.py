@@ -46,8 +46,8 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
         )
     try:
         tree = ast.parse(files[path])
-    except SyntaxError:
-        return  # newer syntax than ours, or an error that the check of all sources tells with file and line
+    except (SyntaxError, RecursionError):
+        return  # newer syntax than ours or deeper, or an error that the check of all sources tells with file and line
     names = set(_defined(tree.body))
     if (fault := _fault(tree.body, name)) is not None:
         what, hint = fault
@@ -69,6 +69,8 @@ def python_syntax_error(path: str, content: bytes) -> BuildFailed | None:
         return BuildFailed(f"{error.msg}: {text}" if text else error.msg, where=f"{path}:{error.lineno or 1}")
     except ValueError as error:
         return BuildFailed(str(error), where=path)
+    except RecursionError:  # deeper than `ast` goes from here, which Python itself may well do
+        return None
     return None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ _AT_COLUMN_0 = re.compile(
     re.MULTILINE,
 )
 _BY_TEXT = frozenset({"import_module", "__import__"})
+_MARKS = tuple(name.encode() for name in _BY_TEXT)
 _ABSENCE = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
 
 _REMEMBERED = 1024
@@ -43,7 +44,11 @@ def exact(content: bytes) -> tuple[Import, ...]:
 
     Raises SyntaxError or ValueError.
     """
-    return tuple(_statements(ast.parse(content).body, "always"))
+    try:
+        found = tuple(_statements(ast.parse(content).body, "always", by_text=any(one in content for one in _MARKS)))
+    except RecursionError:  # deeper than this Python parses: Python itself shall judge it
+        found = quick(content)
+    return found
 
 
 def quick(content: bytes) -> tuple[Import, ...]:
@@ -69,12 +74,16 @@ def quick(content: bytes) -> tuple[Import, ...]:
 def bound(content: bytes) -> frozenset[str] | None:
     """Every name that a module binds somewhere, `*` for those of other modules; None when it may bind any.
 
-    Raises SyntaxError.
+    Raises SyntaxError or ValueError.
     """
     if any(mark in content for mark in (b"__getattr__", b"globals()", b"sys.modules", b"setattr(", b"exec(")):
         return None
     names: set[str] = set()
-    for node in ast.walk(ast.parse(content)):
+    try:
+        tree = ast.parse(content)
+    except RecursionError:
+        return None
+    for node in ast.walk(tree):
         match node:
             case ast.Name(id=name, ctx=ast.Store()):
                 names.add(name)
@@ -89,7 +98,10 @@ def bound(content: bytes) -> frozenset[str] | None:
     return frozenset(names)
 
 
-def _statements(body: list[ast.stmt], weight: Weight) -> Iterator[Import]:  # noqa: C901 - one case for each kind
+def _statements(  # noqa: C901, PLR0912 - one case for each kind
+    body: list[ast.stmt], weight: Weight, *, by_text: bool
+) -> Iterator[Import]:
+    inside = partial(_statements, by_text=by_text)
     for statement in body:
         match statement:
             case ast.Import(names=names):
@@ -98,38 +110,50 @@ def _statements(body: list[ast.stmt], weight: Weight) -> Iterator[Import]:  # no
                 listed = tuple(alias.name for alias in names)
                 yield Import(module or "", listed, level, statement.lineno, weight)
             case ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield from _statements(statement.body, "maybe" if weight == "maybe" else "later")
+                yield from inside(statement.body, "maybe" if weight == "maybe" else "later")
             case ast.ClassDef():
-                yield from _statements(statement.body, weight)
+                yield from inside(statement.body, weight)
             case ast.Try() | ast.TryStar():
                 caught = any(_catches(handler.type) for handler in statement.handlers)
-                yield from _statements(statement.body, "maybe" if caught else weight)
+                yield from inside(statement.body, "maybe" if caught else weight)
                 for handler in statement.handlers:
-                    yield from _statements(handler.body, "maybe" if caught else weight)
-                yield from _statements([*statement.orelse, *statement.finalbody], "maybe" if caught else weight)
+                    yield from inside(handler.body, "maybe" if caught else weight)
+                yield from inside([*statement.orelse, *statement.finalbody], "maybe" if caught else weight)
             case ast.With() | ast.AsyncWith():
-                suppressed = any("suppress" in ast.dump(item.context_expr) for item in statement.items)
-                yield from _statements(statement.body, "maybe" if suppressed else weight)
+                suppressed = any(_suppresses(item.context_expr) for item in statement.items)
+                yield from inside(statement.body, "maybe" if suppressed else weight)
             case ast.If() | ast.For() | ast.AsyncFor() | ast.While():
                 # Whether the branch is taken is for the run to say.
-                yield from _statements([*statement.body, *statement.orelse], "maybe")
+                yield from inside([*statement.body, *statement.orelse], "maybe")
             case ast.Match():
                 for case in statement.cases:
-                    yield from _statements(case.body, "maybe")
-            case _:
+                    yield from inside(case.body, "maybe")
+            case _ if by_text:
                 yield from _by_text(statement, weight)
+            case _:
+                pass
 
 
-def _by_text(node: ast.AST, weight: Weight) -> Iterator[Import]:
-    """`importlib.import_module("a.b")`, `import_module(".b", __package__)` and `__import__("a")` within a statement."""
-    if isinstance(node, ast.Call) and node.args and _called(node) in _BY_TEXT:
-        name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
-        if isinstance(name, str) and (not name.startswith(".") or _is_from_here(node)):
-            plain = name.lstrip(".")
-            yield Import(plain, (), len(name) - len(plain), node.lineno, weight)
-    inner: Weight = "later" if isinstance(node, ast.Lambda) and weight == "always" else weight
-    for child in ast.iter_child_nodes(node):
-        yield from _by_text(child, inner)
+def _by_text(statement: ast.stmt, weight: Weight) -> Iterator[Import]:
+    """`importlib.import_module("a.b")`, `import_module(".b", __package__)` and `__import__("a")` within a statement.
+
+    With a stack of its own: a sum of a thousand texts is a thousand levels deep.
+    """
+    stack: list[tuple[ast.AST, Weight]] = [(statement, weight)]
+    while stack:
+        node, weight = stack.pop()
+        if isinstance(node, ast.Call) and node.args and _called(node) in _BY_TEXT:
+            name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
+            if isinstance(name, str) and (not name.startswith(".") or _is_from_here(node)):
+                plain = name.lstrip(".")
+                yield Import(plain, (), len(name) - len(plain), node.lineno, weight)
+        inner: Weight = "later" if isinstance(node, ast.Lambda) and weight == "always" else weight
+        stack += [(child, inner) for child in reversed(list(ast.iter_child_nodes(node)))]
+
+
+def _suppresses(manager: ast.expr) -> bool:
+    """Whether a name in it speaks of suppressing."""
+    return any("suppress" in getattr(one, "id", "") + getattr(one, "attr", "") for one in ast.walk(manager))
 
 
 def _called(call: ast.Call) -> str:

@@ -10,19 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 import posixpath
+import re
 import tomllib
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from penstock.build.markers import both
+from penstock.build.markers import all_of
+from penstock.build.requirements import name_of, normalised
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Packages = list[dict[str, Any]]
 """The `[[package]]` tables of a lock."""
+Condition = frozenset[str]
+"""Markers that all have to apply; the empty one always does. A cycle adds none that is not there yet."""
+_ALWAYS: Condition = frozenset()
+_ALTERNATIVES_MAX = 16
+"""Conditions that are told apart for one package; one with more counts as needed everywhere, which does no harm."""
 _LOCAL_SOURCES = ("editable", "virtual", "directory")
 
 
@@ -78,16 +85,15 @@ def reached(
         return None
     external: Packages = []
     internal: dict[str, str] = {}
-    conditions: dict[str, set[str]] = {}
+    conditions: dict[str, set[Condition]] = {}
     edges: set[str] = set()
-    seen: set[tuple[str, str, str, str]] = set()
-    queue: deque[tuple[dict[str, Any], str, str]] = deque([(root, "", "")])
+    seen: dict[tuple[str, str, str], list[Condition]] = {}
+    queue: deque[tuple[dict[str, Any], str, Condition]] = deque([(root, "", _ALWAYS)])
     while queue:
         package, extra, condition = queue.popleft()
-        key = (package["name"], package.get("version", ""), extra, condition)
-        if key in seen:
+        if not _is_news(condition, before := seen.setdefault((package["name"], package.get("version", ""), extra), [])):
             continue
-        seen.add(key)
+        condition = before[-1]
         local = _folder(package)
         if package is not root and local is not None:
             internal[package["name"]] = local
@@ -104,10 +110,38 @@ def reached(
         name=root["name"],
         packages={f"{one['name']} {one.get('version', '')}".strip(): _digest(one) for one in external},
         internal=internal,
-        conditions={name: sorted(markers) for name, markers in conditions.items() if "" not in markers},
+        conditions={
+            name: sorted(map(all_of, alternatives))
+            for name, alternatives in conditions.items()
+            if _ALWAYS not in alternatives
+        },
         archives=sorted({one["source"]["path"] for one in external if "path" in one.get("source", {})}),
         edges=_digest({"edges": sorted(edges)}),
     )
+
+
+def lacks(packages: Packages, name: str, dependencies: Iterable[str]) -> list[str]:
+    """Those requirements of a manifest, by name and versions, that the lock was not made from.
+
+    For want of an interpreter with which uv would say so. What only the lock has is not told: it may be dynamic.
+    """
+    known: dict[str, list[set[str] | None]] = {}
+    for package in packages:
+        if normalised(package["name"]) == normalised(name):
+            for one in package.get("metadata", {}).get("requires-dist", ()):
+                specifier = one.get("specifier")  # none for what comes from elsewhere than an index
+                known.setdefault(normalised(one["name"]), []).append(_clauses(specifier) if specifier else None)
+    found = []
+    for text in dependencies:
+        asked = _clauses(re.sub(r"\[[^\]]*\]", "", text.partition(";")[0].removeprefix(name_of(text))))
+        there = known.get(normalised(name_of(text)), [])
+        if not any(one is None or one == asked or "@" in text for one in there):
+            found.append(text)
+    return found
+
+
+def _clauses(specifier: str) -> set[str]:
+    return {clause for one in specifier.strip(" ()").split(",") if (clause := re.sub(r"\s+", "", one))}
 
 
 def parse(text: str, *, where: str) -> Packages:
@@ -120,6 +154,14 @@ def parse(text: str, *, where: str) -> Packages:
     if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
         raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
     return list(packages)
+
+
+def _is_news(condition: Condition, before: list[Condition]) -> bool:
+    """Whether a package was not there yet whenever it would be by this condition, which is kept then."""
+    if any(known <= condition for known in before):
+        return False
+    before.append(condition if len(before) < _ALTERNATIVES_MAX else _ALWAYS)
+    return True
 
 
 def _folder(package: Mapping[str, Any]) -> str | None:
@@ -151,8 +193,8 @@ def _asked_for(package: Mapping[str, Any], names: Collection[str]) -> Iterator[M
 
 
 def _choices(
-    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any], condition: str
-) -> Iterator[tuple[dict[str, Any], str, str]]:
+    by_name: Mapping[str, list[dict[str, Any]]], dependency: Mapping[str, Any], condition: Condition
+) -> Iterator[tuple[dict[str, Any], str, Condition]]:
     """The packages that a dependency may mean (a lock can hold several versions), with each extra that it asks for.
 
     And when a local one is meant: `condition` is that of whoever asks.
@@ -160,7 +202,8 @@ def _choices(
     version = dependency.get("version")
     for package in by_name.get(dependency["name"], ()):
         if version is None or package.get("version") == version:
-            meant = both(condition, dependency.get("marker", "")) if _folder(package) is not None else ""
+            marker = {dependency["marker"]} if dependency.get("marker") else set()
+            meant = condition | marker if _folder(package) is not None else _ALWAYS
             yield package, "", meant
             for extra in dependency.get("extra", ()):
                 yield package, extra, meant

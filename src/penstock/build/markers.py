@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from penstock.model.artifact import Target
 
@@ -25,13 +25,19 @@ _ORDER: Mapping[str, Callable[[tuple[int, ...], tuple[int, ...]], bool]] = {
 
 def applies(marker: str, target: Target) -> bool:
     """Whether what a marker stands at is for the target; what cannot be told, such as a kernel's release, is."""
-    tokens = [match[1] for match in _TOKEN.finditer(marker)]
-    return _either(tokens, _environment(target)) if tokens else True
+    tokens, end = [], 0
+    while match := _TOKEN.match(marker, end):
+        tokens.append(match[1])
+        end = match.end()
+    if not tokens or marker[end:].strip():  # what is no marker says nothing
+        return True
+    found = _either(tokens, _environment(target))
+    return found or bool(tokens)
 
 
-def both(one: str, other: str) -> str:
-    """The marker that applies when both do; an empty one always does."""
-    return f"({one}) and ({other})" if one and other else one or other
+def all_of(markers: Collection[str]) -> str:
+    """The marker that applies when all do; empty, which always does, when there are none."""
+    return " and ".join(f"({one})" for one in sorted(markers)) if len(markers) > 1 else "".join(markers)
 
 
 def marker_of(requirement: str) -> str:

@@ -95,15 +95,33 @@ def reached(
                 roots.append(_remote(package, line, where))
         _close(by_name, line.name, seen, without)
     kept = [package for found in seen.values() for package in found]
+    # Locks before 2.1 have no marker that sums up who asks, so that one who is asked for by a package is always meant.
+    by_others = {
+        normalised(inner)
+        for package in kept
+        for inner in package.get("dependencies", {})
+        if not any("markers" in one for one in by_name.get(normalised(inner), ()))
+    }
     return PoetryLocked(
         roots=tuple(dict.fromkeys(roots)),
         pins=tuple(pin for found in seen.values() for pin in _pins(found, where)),
         options=tuple(sorted({option for package in kept for option in _index(package)})),
         folders=folders,
-        conditions={name: markers for name, markers in conditions.items() if markers and "" not in markers},
+        conditions={
+            name: markers
+            for name, markers in conditions.items()
+            if markers and "" not in markers and name not in by_others
+        },
         archives=tuple(archives),
         packages={f"{normalised(package['name'])} {package['version']}": _digest(package) for package in kept},
     )
+
+
+def needs(dependencies: Mapping[str, Any], where: str) -> Iterator[Line]:
+    """A table of dependencies in Poetry's words, as requirements; those of extras are not among them."""
+    for name, value in dependencies.items():
+        if name != "python":
+            yield from _written(name, value, where, ())
 
 
 def specifier(constraint: str) -> str:
@@ -218,8 +236,7 @@ def _line(text: str, where: str) -> Line:
 
 
 def _needs(package: Mapping[str, Any], where: str) -> Iterator[Line]:
-    for name, value in package.get("dependencies", {}).items():
-        yield from _written(name, value, where, ())
+    yield from needs(package.get("dependencies", {}), where)
 
 
 def _close(

@@ -6,9 +6,14 @@ import hashlib
 import json
 import tomllib
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from penstock.build import poetry
+from penstock.build.requirements import extras_of, name_of, normalised
 from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
 
 _TOOLS_WITHOUT_EFFECT = frozenset(
     {
@@ -18,6 +23,14 @@ _TOOLS_WITHOUT_EFFECT = frozenset(
         "typos", "vulture", "yapf", "poe",
     }
 )  # fmt: skip
+
+_UV_WITHOUT_EFFECT = frozenset(
+    {
+        "build-backend", "cache-keys", "conflicts", "default-groups", "dependency-groups", "dev-dependencies",
+        "environments", "managed", "package", "required-environments", "required-version", "sources", "workspace",
+    }
+)  # fmt: skip
+"""Keys of `[tool.uv]` that say nothing about a list of requirements that is to be installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +45,11 @@ class Manifest:
     depends: bool
     """Whether it depends on anything at all."""
     dependencies: tuple[str, ...]
-    """Those of `[project]`, as they are written (PEP 508)."""
+    """Those of `[project]`, as they are written (PEP 508), or else Poetry's in the same words."""
+    optional: dict[str, list[str]]
+    """Those of its extras."""
+    settings: str
+    """Digest of those settings of uv's that say what it installs; empty without any."""
     groups: str
     """Digest of its dependency groups, for those who ship one of them."""
     module: str
@@ -41,6 +58,21 @@ class Manifest:
     """Whether a build backend makes it a package; else its files are taken as they are."""
     files: tuple[str, ...]
     """Further files that its metadata names: README, licences."""
+
+    def needs(self, extras: Collection[str] = ()) -> list[str]:
+        """What it depends on with these extras, those that they name in turn included."""
+        found, asked, queue = list(self.dependencies), set[str](), list(extras)
+        while queue:
+            extra = normalised(queue.pop())
+            if extra in asked:
+                continue
+            asked.add(extra)
+            for text in self.optional.get(extra, ()):
+                if normalised(name_of(text)) == normalised(self.name):
+                    queue += extras_of(text)
+                else:
+                    found.append(text)
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, for a cache."""
@@ -72,12 +104,24 @@ def manifest(text: str, *, where: str) -> Manifest:
         digest=_digest({**effective, "tool": tools}),
         requires=_digest([wanted, sources, tools.get("poetry", {}).get("dependencies")]),
         depends=bool(project.get("dependencies") or tools.get("poetry", {}).get("dependencies")),
-        dependencies=tuple(text for text in project.get("dependencies", ()) if isinstance(text, str)),
+        dependencies=tuple(_dependencies(project, tools.get("poetry", {}), where)),
+        optional={
+            normalised(extra): [text for text in texts if isinstance(text, str)]
+            for extra, texts in project.get("optional-dependencies", {}).items()
+        },
+        settings=_digest(found) if (found := {k: v for k, v in uv.items() if k not in _UV_WITHOUT_EFFECT}) else "",
         groups=_digest(content.get("dependency-groups")),
         module=_expected_module(project, tools.get("poetry")),
         buildable=_is_buildable(content, tools),
         files=_named_files(content),
     )
+
+
+def _dependencies(project: dict[str, Any], tool: dict[str, Any], where: str) -> Iterator[str]:
+    listed = project.get("dependencies", ())
+    yield from (text for text in listed if isinstance(text, str))
+    if not listed:
+        yield from (line.text for line in poetry.needs(tool.get("dependencies", {}), where))
 
 
 def _is_buildable(content: dict[str, Any], tools: dict[str, Any]) -> bool:

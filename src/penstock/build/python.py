@@ -30,7 +30,20 @@ _QUIET = {
     "VIRTUAL_ENV": "",
     "UV_PYTHON": "",
     "PYTHONDONTWRITEBYTECODE": "1",
+    # They name files, or packages for one call, of which no recipe speaks: `[tool.uv]` and uv.toml are for that.
+    "UV_OVERRIDE": "",
+    "UV_CONSTRAINT": "",
+    "UV_BUILD_CONSTRAINT": "",
+    "UV_EXCLUDE": "",
+    "UV_NO_BINARY_PACKAGE": "",
+    "UV_NO_BUILD_PACKAGE": "",
 }
+_AMBIENT = (
+    "UV_EXCLUDE_NEWER", "UV_FORK_STRATEGY", "UV_INDEX_STRATEGY", "UV_NO_BINARY", "UV_NO_BUILD",
+    "UV_NO_BUILD_ISOLATION", "UV_NO_SOURCES",
+    "UV_PRERELEASE", "UV_RESOLUTION", "UV_TORCH_BACKEND",
+)  # fmt: skip
+"""Variables of the environment that change what uv resolves to, and cannot be set to nothing."""
 _REPRODUCIBLE = {
     **_QUIET,
     "SOURCE_DATE_EPOCH": "315532800",  # 1980-01-01
@@ -42,6 +55,11 @@ _REPRODUCIBLE = {
 }
 _FIRST_ON_AMAZON_LINUX_2023 = 12
 _PER_MACHINE = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "RECORD.jws"})
+
+
+def ambient(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the environment says about versions, as inputs of recipes."""
+    return {f"tool uv, {name}": environ[name] for name in _AMBIENT if environ.get(name)}
 
 
 def supplied(options: BuildOptions) -> tuple[str, ...]:
@@ -160,9 +178,14 @@ def platform_tag(target: Target) -> str:
 
 
 def ships(path: str) -> bool:
-    """Whether an installed file goes into the ZIP: no bytecode, console scripts, `.env`, nothing of this machine."""
+    """Whether an installed file goes into the ZIP: no bytecode, `.env`, console scripts, nothing of this machine."""
+    return not path.startswith("bin/") and _ships_of_wheel(path)
+
+
+def _ships_of_wheel(path: str) -> bool:
+    """The same of a file in a wheel, whose scripts lie elsewhere: its `bin` is a folder as any other."""
     parts = path.split("/")
-    if parts[-1].endswith((".pyc", ".pyo")) or "__pycache__" in parts or parts[0] == "bin" or path == ".lock":
+    if parts[-1].endswith((".pyc", ".pyo")) or "__pycache__" in parts or path == ".lock":
         return False
     if parts[-1].startswith(".env") and secret_file(path):
         return False
@@ -182,7 +205,8 @@ def place_of_wheel_member(path: str) -> str | None:
         if len(parts) < 3 or parts[1] not in {"purelib", "platlib", "data"}:  # noqa: PLR2004
             return None
         path = "/".join(parts[2:])
-    return path if ships(path) else None
+        return path if ships(path) else None
+    return path if _ships_of_wheel(path) else None
 
 
 def key(kind: str, parts: Mapping[str, str]) -> str:

@@ -22,6 +22,7 @@ _NAME = r"(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^
 _PINNED = re.compile(rf"{_NAME}\s*===?\s*(?P<version>[^\s;,*]+)\s*(;.*|\s--hash.*|$)")
 _DIRECT = re.compile(rf"{_NAME}\s*@\s*(?P<url>\S+)")
 _NAMED = re.compile(rf"{_NAME}\s*(?P<rest>([<>=!~(;]|\s--hash).*)?$")
+_COMMIT = re.compile(r"@[0-9a-f]{40}(#|$)")
 _INCLUDE = re.compile(r"(-r|--requirement)[\s=]*(?P<path>\S+)")
 _CONSTRAIN = re.compile(r"(-c|--constraint)[\s=]*(?P<path>\S+)")
 _EDITABLE = re.compile(r"(-e|--editable)[\s=]*(?P<path>.+)")
@@ -62,6 +63,8 @@ class Requirements:
     archives: tuple[str, ...]
     files: tuple[str, ...]
     conditions: Mapping[str, tuple[str, ...]]
+    extras: Mapping[str, tuple[str, ...]]
+    """Those that are asked of folders."""
 
     @property
     def complete(self) -> bool:
@@ -98,8 +101,10 @@ def parse(
     read: set[str] = set()
     _read(path, files, found, seen=read, constraining=False, exists=exists)
     folders: dict[str, list[str]] = {}
-    for place, marker in found.folders:
+    extras: dict[str, tuple[str, ...]] = {}
+    for place, marker, asked in found.folders:
         folders.setdefault(_inside(root, place), []).append(marker)
+        extras[_inside(root, place)] = (*extras.get(_inside(root, place), ()), *asked)
     pinned = {line.name for line in found.pins if line.pinned}
     loose = next((line for line in found.lines if not line.pinned and line.name not in pinned), None)
     if loose is not None and not resolves:
@@ -118,6 +123,7 @@ def parse(
         archives=tuple(dict.fromkeys(_inside(root, place) for place in found.archives)),
         files=tuple(sorted(read)),
         conditions={place: tuple(markers) for place, markers in folders.items() if "" not in markers},
+        extras={place: asked for place, asked in extras.items() if asked},
     )
 
 
@@ -131,6 +137,12 @@ def name_of(requirement: str) -> str:
     """The name in a PEP 508 requirement; empty when there is none."""
     match = re.match(rf"\s*{_NAME}", requirement)
     return match["name"] if match else ""
+
+
+def extras_of(requirement: str) -> tuple[str, ...]:
+    """The extras that a requirement, or the path of a folder, asks for in brackets."""
+    match = re.search(r"\[(?P<extras>[^\]]*)\]", requirement.partition(";")[0])
+    return tuple(one.strip() for one in match["extras"].split(",") if one.strip()) if match else ()
 
 
 def archive_line(place: str, path: str) -> str:
@@ -185,6 +197,24 @@ def pinned_versions(text: str) -> dict[str, str]:
     return {normalised(match["name"]): match["version"] for match in matches if match}
 
 
+def alternatives(text: str) -> dict[str, list[str]]:
+    """All versions that lines of a listing pin each package to: markers choose between them."""
+    found: dict[str, list[str]] = {}
+    for line in plain_lines(text):
+        for name, version in pinned_versions(without_hashes(line)).items():
+            found.setdefault(name, []).append(version)
+    return found
+
+
+def is_same(version: str, pin: str) -> bool:
+    """Whether a version is what `==` and that pin mean, however the two are written (PEP 440)."""
+    if "+" not in pin:
+        version = version.partition("+")[0]
+    one, other = ([re.sub(r"^0+(?=\d)", "", part) for part in re.findall(r"\d+", text)] for text in (version, pin))
+    count = max(len(one), len(other))
+    return one + ["0"] * (count - len(one)) == other + ["0"] * (count - len(other))
+
+
 def only_for(via: Mapping[str, Collection[str]], roots: Collection[str]) -> set[str]:
     """Packages that nobody but `roots` needs, by `# via` notes; one without a note is needed by the person."""
     found: set[str] = set()
@@ -224,8 +254,8 @@ class _Found:
     lines: list[Line]
     pins: list[Line]
     options: list[str]
-    folders: list[tuple[str, str]]
-    """Each with its marker."""
+    folders: list[tuple[str, str, tuple[str, ...]]]
+    """Each with its marker and extras."""
     archives: list[str]
     via: dict[str, tuple[str, ...]]
 
@@ -257,7 +287,13 @@ def _read(
             if is_archive(place):
                 found.archives.append(place)
             else:
-                found.folders.append((place, marker_of(line)))
+                found.folders.append((place, marker_of(line), extras_of(line)))
+        elif editable := _EDITABLE.match(line):
+            raise BuildFailed(
+                f"{editable['path']} is not in the workspace, so it cannot be editable",
+                where=where,
+                hint="write: name @ git+https://…@<commit>",
+            )
         elif _OPTION.match(line):
             found.options.extend([_option(path, line)] if _FOR_US.match(line) else [])
         else:
@@ -277,6 +313,12 @@ def _requirement(line: str, where: str) -> Line:
         url = re.match(r"(git\+)?(https?|ssh)://", line)
         hint = f"write the package's name before it: name @ {line}" if url else "write one such as name==1.2.3"
         raise BuildFailed(f"{line.split(maxsplit=1)[0]} is not a requirement", where=where, hint=hint)
+    if (direct := _DIRECT.match(line)) and direct["url"].startswith("git+") and not _COMMIT.search(direct["url"]):
+        raise BuildFailed(
+            f"{named['name']} is not pinned to a commit: a branch or tag of git may be another one tomorrow",
+            where=where,
+            hint=f"{direct['url'].partition('#')[0]}@<the commit's 40 digits>: git ls-remote tells it",
+        )
     return Line(name=normalised(named["name"]), text=line, where=where, pinned=pinned is not None)
 
 

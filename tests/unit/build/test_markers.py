@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.markers import Marker
 
-from penstock.build.markers import applies, both, marker_of
+from penstock.build.markers import all_of, applies, marker_of
 from penstock.model.artifact import Target
 
 if TYPE_CHECKING:
@@ -82,9 +82,24 @@ def test_what_cannot_be_told_is_taken_as_so(marker: str) -> None:
     assert applies(marker, ARM)
 
 
-def test_two_markers_make_one() -> None:
-    assert both("", "a == '1'") == both("a == '1'", "") == "a == '1'"
-    assert not applies(both("os_name == 'posix' or os_name == 'nt'", "os_name == 'nt'"), ARM)
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "os_name == 'nt' # a note",
+        "os_name = 'nt'",
+        "os_name == 'nt",
+        "os_name == 'nt' os_name",
+        "os_name && 'nt' == 'x'",
+    ],
+)
+def test_what_is_no_marker_leaves_nothing_out(marker: str) -> None:
+    assert applies(marker, ARM)
+
+
+def test_several_markers_make_one() -> None:
+    assert all_of([]) == ""
+    assert all_of(["a == '1'"]) == "a == '1'"
+    assert not applies(all_of(["os_name == 'posix' or os_name == 'nt'", "os_name == 'nt'"]), ARM)
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,16 @@ class _Nowhere:
     [
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAx0\n", "a private key"),
         ("-----BEGIN PRIVATE KEY-----\r\nMIIEvQIBADANBgkqhk\n", "a private key"),
+        (
+            '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"}',
+            "a private key",
+        ),
+        (
+            '"-----BEGIN EC PRIVATE KEY-----\\n"\n    "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"',
+            "a private key",
+        ),
+        ("github_pat_" + "1a" * 20, "a GitHub token"),
+        ("aws_secret_access_key = " + "wJalrXUtnFEMI/K7MDENG/bPxRfiCYzzzzzzzKEY", "an AWS secret key"),
         ("aws = 'AKIAQ3EGUDPLZ5RXTWKB'", "an AWS access key"),
         ("ghp_" + "a" * 36, "a GitHub token"),
         ("sk_live_" + "1" * 24, "a Stripe key"),
@@ -259,7 +269,15 @@ def test_what_looks_like_a_secret_is_told_with_its_line(content: str, what: str)
 
 
 @pytest.mark.parametrize(
-    "content", ["AKIAIOSFODNN7EXAMPLE", "-----BEGIN PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----\nMIIE", "sk_test_1"]
+    "content",
+    [
+        "AKIAIOSFODNN7EXAMPLE",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN CERTIFICATE-----\nMIIE",
+        "sk_test_1",
+        "'-----BEGIN PRIVATE KEY-----', '-----END PRIVATE KEY-----'",
+        "aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+    ],
 )
 def test_examples_and_certificates_are_no_secrets(content: str) -> None:
     assert proof.secret(content.encode()) is None

@@ -239,6 +239,8 @@ def test_nothing_that_names_the_machine_goes_into_the_zip(path: str, *, kept: bo
         ("a/", None),
         ("a-1.data/purelib/a/c.py", "a/c.py"),
         ("a-1.data/scripts/run", None),
+        ("a-1.data/data/bin/run", None),
+        ("bin/ffmpeg", "bin/ffmpeg"),
         ("a-1.dist-info/WHEEL", None),
         ("a-1.dist-info/METADATA", "a-1.dist-info/METADATA"),
     ],

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.build import poetry, requirements
+from penstock.build import metadata, poetry, requirements
+from penstock.build.pyproject import manifest
+from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 
 
@@ -30,6 +32,55 @@ def parse(text: str, **more: str) -> requirements.Requirements:
 )
 def test_folders_are_found_however_they_are_written(line: str, folder: str) -> None:
     assert parse(f"{line}\n").folders == (folder,)
+
+
+COMMIT = "0123456789abcdef" * 2 + "01234567"
+
+
+def test_extras_of_a_folder_are_kept() -> None:
+    found = parse("-e ../packages/x[pg, http]\nb[a] @ file:../b\n../c ; os_name in '[x]'\n")
+    assert found.extras == {"packages/x": ("pg", "http"), "b": ("a",)}
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (f"-e git+https://example.org/x.git@{COMMIT}#egg=x", "cannot be editable"),
+        ("x @ git+https://example.org/x.git@main", "not pinned to a commit"),
+        ("x @ git+https://example.org/x.git", "not pinned to a commit"),
+        ("x @ git+ssh://git@example.org/x.git", "not pinned to a commit"),
+    ],
+)
+def test_sources_that_may_be_others_tomorrow_are_refused(line: str, says: str) -> None:
+    with pytest.raises(BuildFailed, match=says) as caught:
+        parse(f"{line}\n")
+    assert caught.value.where == "s/requirements.txt:1"
+
+
+def test_a_commit_is_a_pin() -> None:
+    assert parse(f"x @ git+https://example.org/x.git@{COMMIT}#subdirectory=py\n").lines[0].pinned
+
+
+def test_a_manifest_tells_what_it_needs_with_its_extras_in_poetrys_words_as_well() -> None:
+    text = (
+        '[project]\nname = "P"\ndependencies = ["a"]\n'
+        '[project.optional-dependencies]\nall = ["p[Pg]"]\npg = ["b>=1"]\nmore = ["c"]\n'
+    )
+    assert manifest(text, where="x").needs(["all"]) == ["a", "b>=1"]
+    text = '[tool.poetry]\nname = "p"\n[tool.poetry.dependencies]\npython = "^3.11"\nidna = "^3.1"\n'
+    assert manifest(text, where="x").needs() == ["idna>=3.1,<4"]
+
+
+def test_what_a_packages_metadata_asks_for_and_nothing_brings_is_told() -> None:
+    text = (
+        "Metadata-Version: 2.1\nName: old\nRequires-Dist: idna>=3\nRequires-Dist: Six\n"
+        "Requires-Dist: nt; os_name == 'nt'\nRequires-Dist: fast; extra == 'fast'\n\nRequires-Dist: nothing\n"
+    )
+    target = Target(language="python", version="3.13", architecture="arm64")
+    assert metadata.unmet(text, {"idna"}, target) == ["six"]
+    assert metadata.distributions(["Typing_extensions-4.0.dist-info/METADATA", "a/METADATA"]) == {
+        "typing-extensions": "Typing_extensions-4.0.dist-info/METADATA"
+    }
 
 
 def test_a_path_from_the_folder_that_pip_is_started_in_is_found() -> None:
@@ -102,6 +153,24 @@ def test_what_is_no_requirement_is_refused_with_its_place(line: str) -> None:
 )
 def test_poetrys_constraints_are_understood(constraint: str, standard: str) -> None:
     assert poetry.specifier(constraint) == standard
+
+
+@pytest.mark.parametrize(("version", "is_left_out"), [("2.0", False), ("2.1", True)])
+def test_a_folder_that_another_package_needs_is_there_for_every_target(version: str, *, is_left_out: bool) -> None:
+    project = (
+        "[tool.poetry.dependencies]\n"
+        'a = { path = "../a" }\nb = { path = "../b", markers = "sys_platform == \'darwin\'" }\n'
+    )
+    marker = "markers = \"sys_platform == 'darwin'\"\n" if version == "2.1" else ""
+    lock = (
+        '[[package]]\nname = "a"\nversion = "1"\n[package.dependencies]\nb = { path = "../b" }\n'
+        '[package.source]\ntype = "directory"\nurl = "../a"\n'
+        f'[[package]]\nname = "b"\nversion = "1"\n{marker}[package.source]\ntype = "directory"\nurl = "../b"\n'
+        f'[metadata]\nlock-version = "{version}"\n'
+    )
+    found = reach(project, lock)
+    assert set(found.folders) == {"a", "b"}
+    assert ("b" in found.conditions) is is_left_out
 
 
 LOCK = """
