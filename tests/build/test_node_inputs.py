@@ -44,6 +44,7 @@ function logged(_: object, __: string, descriptor: PropertyDescriptor): Property
 class Service { @logged run(): string { return greet(query.trim()); } }
 export const handler = async (): Promise<unknown> => [new Service().run(), table.rows, crc32("x")];
 """
+REFLECT = "services/web/node_modules/reflect-metadata/Reflect.js"
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,27 @@ def test_native_code_is_that_of_the_target_and_not_of_this_machine(web: Site) ->
     (built,) = web.builder().build(web.workspace, None, targets)
     natives = {name for name in names(built.path) if name.endswith(".node")}
     assert {name.rpartition("/")[2] for name in natives} == {"crc32.linux-arm64-gnu.node"}
+
+
+def test_a_patch_is_applied_to_packages_as_the_lock_has_them(web: Site) -> None:
+    manifest = json.loads((web.root / "package.json").read_text())
+    app = 'import "reflect-metadata";\nexport const handler = async (): Promise<unknown> => 1;\n'
+    web.write(
+        {
+            "package.json": json.dumps({**manifest, "scripts": {"postinstall": "sh scripts/apply.sh"}}),
+            # Not in place: pnpm's files are one with those of its store.
+            "scripts/apply.sh": f"cat {REFLECT} patches/words.patch > made && rm {REFLECT} && mv made {REFLECT}\n",
+            "patches/words.patch": "\nglobalThis.FIRST = 1;\n",
+            "services/web/src/app.ts": app,
+        }
+    )
+    site = options(web, typecheck=False)
+    with zipfile.ZipFile(site.build()["web"].path) as archive:
+        assert b"FIRST" in archive.read("src/app.mjs")
+    web.write({"patches/words.patch": "\nglobalThis.SECOND = 1;\n"})
+    with zipfile.ZipFile(site.build()["web"].path) as archive:
+        found = archive.read("src/app.mjs")
+    assert (b"FIRST" in found, b"SECOND" in found) == (False, True)
 
 
 def test_only_aliases_that_the_sources_speak_of_are_part_of_the_recipe(web: Site) -> None:
