@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from penstock.build import proof, proof_imports
 from penstock.build.ignore import skips_folder
+from penstock.model import credentials
 from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
 
@@ -156,12 +157,12 @@ def source_of(member: str, folder: str, files: Mapping[str, SourceFile]) -> str:
 
 
 def _secret_in(file: SourceFile) -> tuple[str, int] | None:
-    return proof.secret(file.read()) if file.path.stat().st_size <= _SECRET_MAX else None
+    return credentials.secret(file.read()) if file.path.stat().st_size <= _SECRET_MAX else None
 
 
 def _secret_of(content: bytes) -> tuple[str, int] | None:
     is_text = len(content) <= _SECRET_MAX or b"\0" not in content[:_SECRET_MAX]
-    return proof.secret(content) if is_text else None
+    return credentials.secret(content) if is_text else None
 
 
 def _digest(content: bytes) -> str:

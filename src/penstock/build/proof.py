@@ -22,26 +22,6 @@ _PYTHON_TAG = re.compile(
 )
 _STORED = 0
 _HEAD = 64
-# In a file of its own, or, by `\n` or line by line, in a text of JSON or of a program.
-_PRIVATE_KEY = re.compile(
-    rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----"
-    rb"(?:\s*\r?\n[A-Za-z0-9+/=:, -]{16}|(?:\\[nr]|[\s\"'+,\\])+[A-Za-z0-9+/]{40})"
-)
-_SECRETS = (
-    (_PRIVATE_KEY, "a private key"),
-    (re.compile(rb"\b(?:AKIA|ASIA)(?![A-Z0-9]{9}EXAMPLE)[A-Z0-9]{16}\b"), "an AWS access key"),
-    (re.compile(rb"\bgh[pousr]_[A-Za-z0-9]{36,}\b"), "a GitHub token"),
-    (re.compile(rb"\bgithub_pat_[A-Za-z0-9_]{36,}\b"), "a GitHub token"),
-    (
-        re.compile(
-            rb"(?i:aws_secret_access_key|secretAccessKey)[\"']?\s*[:=]\s*[\"']?"
-            rb"(?![A-Za-z0-9/+]*EXAMPLE)[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
-        ),
-        "an AWS secret key",
-    ),
-    (re.compile(rb"\bxox[abprs]-[A-Za-z0-9]{10,}-[A-Za-z0-9-]{10,}"), "a Slack token"),
-    (re.compile(rb"\b[rs]k_live_[A-Za-z0-9]{20,}\b"), "a Stripe key"),
-)
 _SECRET_FILES = re.compile(
     r"(^|/)(\.env(\..*)?|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pypirc|\.npmrc|\.git-credentials)$"
 )
@@ -88,15 +68,6 @@ def check_native(members: Collection[Member], target: Target, *, where: str) -> 
 def secret_file(path: str) -> bool:
     """Whether a file of that name is for one machine or person only, and never for a ZIP."""
     return _SECRET_FILES.search(path) is not None and _HARMLESS.search(path) is None
-
-
-def secret(content: bytes) -> tuple[str, int] | None:
-    """What looks like a secret in a file's content, and its line."""
-    for pattern, name in _SECRETS:
-        match = pattern.search(content)
-        if match is not None:
-            return name, content.count(b"\n", 0, match.start()) + 1
-    return None
 
 
 def _loadable_stem(name: str, target: Target) -> str | None:

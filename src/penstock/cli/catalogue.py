@@ -23,7 +23,7 @@ GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
         "Ship",
         (
             Listed("build", "Build packages, services, or some of them by name", "build user_service", "ship"),
-            Listed("plan", "Say what a deploy would do, and change nothing", "plan -e staging", "ship"),
+            Listed("plan", "Say what a deploy would do; nothing that runs is changed", "plan -e staging", "ship"),
             Listed("deploy", "Make an environment what the files say", "deploy -e dev", "ship"),
             Listed("switch", "Send traffic to the candidate in the idle slot", "switch -e staging", "ship"),
             Listed("promote", "Send all traffic to the candidate, now", "promote -e production", "ship"),
@@ -78,7 +78,10 @@ GROUPS: tuple[tuple[str, tuple[Listed, ...]], ...] = (
 
 OPTIONS: tuple[tuple[str, str], ...] = (
     ("-e, --environment NAME", "the environment to work in"),
-    ("--workspace FOLDER", "the workspace; else the nearest penstock.toml upwards"),
+    (
+        "--workspace FOLDER",
+        "the workspace; else the nearest penstock.toml upwards, in a clone of Penstock the shop",
+    ),
     ("--json", "events and results as JSON, one object per line, on standard output"),
     ("--no-color", "no colours; NO_COLOR in the environment does the same"),
     ("-v, --verbose", "more talk; -vv adds tracebacks"),

@@ -47,6 +47,8 @@ class History:
     move: Move | None = None
     failed: frozenset[str] = frozenset()
     """Releases whose last verification failed."""
+    came_back: frozenset[str] = frozenset()
+    """Releases that had a share of the traffic and lost it."""
 
     @property
     def latest(self) -> Promotion | None:
@@ -82,6 +84,10 @@ class History:
     def refuted(self, release: str) -> History:
         """The history after the release failed its verification."""
         return replace(self, failed=self.failed | {release})
+
+    def returned(self, release: str) -> History:
+        """The history after the release's share of the traffic went back."""
+        return replace(self, came_back=self.came_back | {release})
 
     def verified(self, release: str) -> History:
         """The history after the release passed it."""
@@ -121,9 +127,11 @@ def from_body(body: bytes | None) -> History:
         promotions=tuple(Promotion(**item) for item in found["promotions"]),
         move=Move(**move) if move else None,
         failed=frozenset(found.get("failed", ())),
+        came_back=frozenset(found.get("came_back", ())),
     )
 
 
 def to_body(history: History) -> bytes:
     """The inverse of `from_body`."""
-    return json.dumps({**asdict(history), "failed": sorted(history.failed)}, indent=1).encode()
+    sets = {"failed": sorted(history.failed), "came_back": sorted(history.came_back)}
+    return json.dumps({**asdict(history), **sets}, indent=1).encode()

@@ -257,6 +257,8 @@ def repair(world: World, session: Session, *, resuming: str | None = None, why: 
         unmark(world, session)
     if rollout is not None and not goes_on:
         rollouts.save(rollout.ended("promoted" if is_live else "reverted"), session)
+        if rollout.weight and not is_live:
+            session.book(lambda history: history.returned(rollout.release))
     live = observed.pointer.live_release
     latest = booked.read_history(world.objects).latest
     if live is not None and (latest is None or latest.release != live):

@@ -124,7 +124,7 @@ class ReleaseLine:
 
     release: str
     state: str
-    """live, waiting, previous, rolled back, failed verification, never live, or past."""
+    """live, waiting, previous, rolled back, failed verification, came back, never live, or past."""
     slot: str | None
     promoted: str
     by: str
@@ -234,7 +234,7 @@ def _state(release: str, slot: Slot | None, pointer: Pointer, history: History, 
     if release in history.failed:
         return "failed verification"
     if not promoted:
-        return "never live"
+        return "came back" if release in history.came_back else "never live"
     return "previous" if slot is not None else "past"
 
 

@@ -12,6 +12,7 @@ from penstock.build.handlers import check_python_handler
 from penstock.build.proof_imports import Missing, Modules, missing, undefined
 from penstock.build.stdlib import is_standard
 from penstock.model.artifact import Target
+from penstock.model.credentials import secret
 from penstock.model.errors import BuildFailed
 
 LIBRARY = {
@@ -265,7 +266,7 @@ class _Nowhere:
     ],
 )
 def test_what_looks_like_a_secret_is_told_with_its_line(content: str, what: str) -> None:
-    assert proof.secret(f"\n\n{content}".encode()) == (what, 3)
+    assert secret(f"\n\n{content}".encode()) == (what, 3)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +281,7 @@ def test_what_looks_like_a_secret_is_told_with_its_line(content: str, what: str)
     ],
 )
 def test_examples_and_certificates_are_no_secrets(content: str) -> None:
-    assert proof.secret(content.encode()) is None
+    assert secret(content.encode()) is None
 
 
 @pytest.mark.parametrize(

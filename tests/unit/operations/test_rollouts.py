@@ -17,7 +17,7 @@ from penstock.operations.history import read_history
 from penstock.operations.rollout_news import tell_news
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive
-from penstock.operations.status import rollout_status
+from penstock.operations.status import releases, rollout_status
 from penstock.ports import AlarmState
 from penstock.rollout.state import Observation
 
@@ -79,6 +79,7 @@ def test_a_release_that_fails_in_one_call_of_twenty_goes_back(verbs: Verbs, cloc
     rollout = RolloutStore(verbs.shop.objects).read()
     assert rollout is not None
     assert rollout.outcome == "reverted"
+    assert {line.release: line.state for line in releases(verbs.world())}[rollout.release] == "came back"
     stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
     assert stage is not None
     assert stage.canary is None

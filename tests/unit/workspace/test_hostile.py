@@ -193,3 +193,10 @@ def test_equal_sources_have_equal_digests_and_any_change_changes_it(tmp_path: Pa
     assert listed != before
     (root / "s" / "a" / "service.toml").write_text(SERVICE + "memory = 512\n")
     assert read_source(root).digest not in (before, listed)
+
+
+def test_a_variable_that_looks_like_a_credential_is_refused_and_not_told() -> None:
+    made_up = "sk" + "_live_" + "4eC39HqLyjWDarjtT1zdp7dc"
+    (told,) = problems({"penstock.toml": ROOT, "s/a/service.toml": f'{SERVICE}[env]\nSTRIPE = "{made_up}"\n'})
+    assert told.startswith("s/a/service.toml:3: STRIPE looks like a Stripe key")
+    assert made_up not in told

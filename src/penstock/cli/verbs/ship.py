@@ -128,9 +128,10 @@ def _delta(change: int | None) -> str:
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when something would change, as Terraform does.")
 @click.pass_obj
 def plan(settings: Settings, services: tuple[str, ...], source: str | None, detailed_exitcode: bool) -> int:
-    """Say what a deploy would do, and change nothing.
+    """Say what a deploy would do; nothing that runs is changed.
 
-    Refused with exit code 4 while somebody changes the environment: it would be a plan of a half-made one.
+    What `render` writes is written, as by a deploy. Refused with exit code 4 while somebody changes the environment: it
+    would be a plan of a half-made one.
     """
     reached = in_environment(settings).deploy(
         services=services,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from penstock.model.credentials import secret
 from penstock.workspace.catalog import (
     MAX_BATCH,
     MAX_ENV_BYTES,
@@ -215,6 +216,17 @@ def _variables(function: FunctionScene) -> Iterator[Finding]:
     if size > MAX_ENV_BYTES:
         what = f"variables of {function.key} take {size:,} bytes; Lambda takes {MAX_ENV_BYTES:,}"
         yield Finding(file, path, what, "move large values to [parameters]")
+    for name, value in env.items():
+        found = secret(value.encode()) if isinstance(value, str) else None
+        if found is not None:
+            file, path = function.place("env", name)
+            yield Finding(
+                file,
+                path,
+                f"{name} looks like {found[0]}, and would be in the clear in files that are committed and on AWS",
+                f"take it out here and revoke it; then: [secrets.{name.lower()}], and "
+                f"penstock secrets set -e ENVIRONMENT {name.lower()}",
+            )
     own = {f"{prefix}{name}": place for prefix, name, place in _own_variables(function)}
     for name in sorted(env.keys() & own.keys()):
         file, path = function.place("env", name)
