@@ -278,7 +278,7 @@ def test_an_incident_on_both_sides_rolls_nothing_back(quick: Shop, tmp_path: Pat
         incident.unlink()
         told = driver.communicate(timeout=240)
     assert driver.returncode == 0, told
-    assert len(customers.failed) > 20, "it was one"
+    assert len(customers.failed) > 10, "it was one"
     assert quick.plan_status() == 0
 
 
@@ -290,7 +290,7 @@ def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_a
     assert f"traffic: {walk}" in planned.stdout
     with busy(quick) as customers:
         driver = quick.start("deploy", "-e", "dev")
-        until(lambda: any("held: pause" in told["what"] for told in ledger(quick)), "it is held", within=120)
+        until(lambda: any("held: pause" in told["what"] for told in ledger(quick)), "it is held", within=240)
         assert weight(quick) == 50
         assert "penstock resume" in well(quick.run("status", "-e", "dev")).stderr
         well(quick.run("resume", "-e", "dev", "--why", "it looks well"))

@@ -204,8 +204,9 @@ def _acquire(world: World, actor: str, purpose: str) -> HeldLease:
             return leases.acquire(holder=actor, pid=os.getpid(), run=world.run, purpose=purpose)
         except Locked as locked:
             stored = leases.read()
-            visited = stored is not None and stored.is_held and stored.lease.purpose.startswith(TICK)
-            if visited and not purpose.startswith(TICK) and world.clock.monotonic() < deadline:
+            # A visit that has ended since is none any more, and nobody to be refused for either.
+            passes = stored is None or not stored.is_held or stored.lease.purpose.startswith(TICK)
+            if passes and not purpose.startswith(TICK) and world.clock.monotonic() < deadline:
                 world.clock.sleep(VISIT_LOOK)
                 continue
             hint = locked.hint.replace("penstock unlock", f"penstock unlock -e {environment}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import Verbs, write_rollout, yes
@@ -19,6 +19,8 @@ from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.orders import PATIENCE, tell
 from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.session import TICK
+from penstock.operations.store import LEASE
 from penstock.operations.switch import rollback
 from penstock.operations.tick import tick
 from penstock.testing import FakeIdentity, FakeObjectStore
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.operations.world import World
-    from penstock.ports import Clock
+    from penstock.ports import Clock, StoredObject
     from penstock.rollout.state import Rollout
 
 ALICE, BOB = (f"arn:aws:iam::111111111111:user/{name}" for name in ("alice", "bob"))
@@ -106,6 +108,28 @@ def test_an_order_that_nobody_ever_takes_up_is_given_up(verbs: Verbs) -> None:
     with pytest.raises(RemoteFault, match="nobody took the order up within 30 minutes"):
         tell(world, "pause")
     assert verbs.shop.clock.monotonic() - began >= PATIENCE
+
+
+def test_a_visit_that_ends_while_a_command_looks_who_it_is_refuses_nobody(verbs: Verbs) -> None:
+    held = leases_of(verbs.world()).acquire(holder=ALICE, pid=1, run="visit", purpose=f"{TICK}x")
+
+    class Ends(FakeObjectStore):
+        """The visit ends between the first look at its lease and the second."""
+
+        looks = 0
+
+        def get(self, key: str, *, at_most: int | None = None) -> StoredObject | None:
+            if key == LEASE:
+                self.looks += 1
+                if self.looks == 2:
+                    held.give_back()
+            return verbs.shop.objects.get(key, at_most=at_most)
+
+        def __getattribute__(self, name: str) -> Any:
+            own = ("get", "looks", "__class__")
+            return object.__getattribute__(self if name in own else verbs.shop.objects, name)
+
+    assert not abort(replace(verbs.world(), objects=Ends(), host="a laptop")).changed
 
 
 def test_the_ledger_tells_every_order_once_with_who_and_why(verbs: Verbs) -> None:
