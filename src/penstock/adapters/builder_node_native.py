@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,27 +62,31 @@ class NativePackages:
         self._root = root
         self._cache = cache
         self._foreign = ForeignPackages(root, cache, tools)
-        self._addons: dict[tuple[Path, int], bool] = {}
+        self._native: dict[tuple[Path, int], str | None] = {}
+        self._looking = threading.Lock()
 
     def found(self, folders: Iterable[str]) -> frozenset[str]:
         """Names of those packages, given by their folders relative to the workspace, that load native code."""
-        names = set()
-        for folder in folders:
-            place = self._root / folder
-            manifest = _manifest(place)
-            if manifest and (
-                node_native.is_native(manifest, {path.name for path in place.iterdir()}) or self._has_addon(place)
-            ):
-                names.add(str(manifest["name"]))
-        return frozenset(names)
+        names = (self._native_name(self._root / folder) for folder in folders)
+        return frozenset(name for name in names if name is not None)
 
-    def _has_addon(self, folder: Path) -> bool:
-        """Whether the package holds an addon that nothing in its package.json tells of; looked for once."""
-        key = (folder, (folder / "package.json").stat().st_mtime_ns)
-        if key not in self._addons:
-            paths = (path.relative_to(folder).as_posix() for path in _walk(folder))
-            self._addons[key] = any(node_addon.is_addon(path) and not node_native.is_chaff(path) for path in paths)
-        return self._addons[key]
+    def _native_name(self, folder: Path) -> str | None:
+        """The package's name when it loads native code.
+
+        Looked for once: functions that are bundled at the same time ask about the same packages.
+        """
+        try:
+            key = (folder, (folder / "package.json").stat().st_mtime_ns)
+        except OSError:
+            return None
+        with self._looking:
+            if key not in self._native:
+                manifest = _manifest(folder)
+                is_native = manifest and (
+                    node_native.is_native(manifest, {path.name for path in folder.iterdir()}) or _has_addon(folder)
+                )
+                self._native[key] = str(manifest["name"]) if manifest and is_native else None
+            return self._native[key]
 
     def members(self, asked: Mapping[str, Collection[str]], plan: NodePlan, target: Target) -> tuple[Member, ...]:
         """The packages and what they need, as files below node_modules/; `asked` are they, with the files that ask.
@@ -245,6 +250,12 @@ def _refused(package: _Placed, lack: _Lack, target: Target, where: str) -> Build
         where=where,
         hint=f'{hint}; if it can do without, in service.toml: [build] provided = ["{package.name}"]',
     )
+
+
+def _has_addon(folder: Path) -> bool:
+    """Whether the package holds an addon that nothing in its package.json tells of."""
+    found = (path.relative_to(folder).as_posix() for path in _walk(folder) if node_addon.is_addon(path.name))
+    return not all(node_native.is_chaff(path) for path in found)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
