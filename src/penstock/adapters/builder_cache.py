@@ -182,7 +182,10 @@ class ZipCache:
         try:
             yield path
         finally:
-            shutil.rmtree(path, ignore_errors=True)
+            try:
+                path.rmdir()  # most are empty: one function's bundle is made in another's folder
+            except OSError:
+                shutil.rmtree(path, ignore_errors=True)
 
     def forget(self) -> None:
         """Forget everything, for a build from nothing.

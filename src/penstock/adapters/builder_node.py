@@ -65,6 +65,7 @@ class NodeBuilder:
         self._packer = archive.tools()
         self._together = Together(commands.run, self._warn)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
+        self._clean: set[str] = set()
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
@@ -97,7 +98,7 @@ class NodeBuilder:
         begins = entry(unit, plan)
         self.packages.bring(plan)
         for part in (plan.service, *plan.packages):
-            check_secrets(part.folder, part.files, plan.options)
+            check_secrets(part.folder, part.files, plan.options, self._clean)
         if plan.options.typecheck:
             self._types.check(plan)
         esbuild = self._tools.esbuild(plan.holders(self._root))
