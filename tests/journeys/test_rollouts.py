@@ -214,25 +214,24 @@ def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> N
     assert quick.plan_status() == 0
 
 
-@pytest.mark.parametrize(("share", "reason"), [(0.25, "→ roll back"), (0.9, "")])
-def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(
-    quick: Shop, share: float, reason: str
-) -> None:
+@pytest.mark.parametrize("share", [0.25, 0.9])
+def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(quick: Shop, share: float) -> None:
     before = quick.live_release()
     quick.edit(APP, HOOK, HOOK + FAILING.format(share=share))
     with busy(quick) as customers:
         ended = quick.deploy()
     assert ended.status == CAME_BACK, ended
     assert "user_service" in ended.stderr
-    assert reason in ended.stderr, "where most calls fail, an alarm may be quicker than the judge"
     assert quick.live_release() == before
     assert weight(quick) == 0
     assert 0 < len(customers.failed) < len(customers.asked) / 2, "only the canary's share failed"
     assert customers.failed[-1].at < customers.asked[-1].at
     told = ledger(quick)
-    assert [entry["weight"] for entry in told] == [50, 50]
-    assert "goes back" in told[-1]["what"]
-    assert reason in told[-1]["what"]
+    assert {entry["weight"] for entry in told} == {50}
+    assert told[0]["what"] == "50 % of the traffic goes to it"
+    assert told[-1]["what"].startswith("goes back: ")
+    # Where many calls fail, an alarm may be quicker than the judge.
+    assert any(why in told[-1]["what"] for why in ("→ roll back", " rings")), told[-1]
     assert quick.plan_status() == 0
 
 
@@ -413,11 +412,16 @@ def test_a_canary_killed_at_any_effect_serves_whole_releases_only_until_it_is_br
         problems += [f"{point}: {killed}"] if killed.status != -signal.SIGKILL else []
         problems += [f"{point}: {seen}" for seen in set(watch.answers) - {"", f"killed-{number}"}]
         problems += [f"{point}: {failed}" for failed in customers.failed]
+        until(lambda: not held(quick), "a visit of the controller that was under way has ended", within=60)
         # Who takes the traffic of somebody's rollout back ends in the ledger as one that came back.
         left = (what for what in unsettled(quick, "") if not what.startswith("the ledger ends"))
         problems += [f"{point}: {what}" for what in left]
     assert problems == []
     assert quick.plan_status() == 0
+
+
+def held(shop: Shop) -> list[str]:
+    return [what for what in unsettled(shop, "") if what.startswith("the lease is held")]
 
 
 def test_a_driver_that_stood_still_past_its_lease_moves_nothing_when_it_wakes_up(quick: Shop) -> None:
