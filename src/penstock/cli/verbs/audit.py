@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 SHOWN = 20
 """Commands that are shown unless all are asked for."""
+COLUMNS = ("at", "by", "what", "outcome", "took", "back in", "approved by", "said", "evidence")
+OCCASIONAL = ("back in", "said")
+"""Columns that most environments have nothing for: left out where no row has."""
 
 
 @click.command("audit", cls=Verb)
@@ -57,10 +60,8 @@ def _show(settings: Settings, found: Audit, *, everything: bool, only_chain: boo
             for run in found.runs
         ]
         shown = rows if everything else rows[-SHOWN:]
-        optional = [name for name in ("back in", "said") if any(row[name] != "-" for row in shown)]
-        columns = ["at", "by", "what", "outcome", "took", "back in", "approved by", "said", "evidence"]
-        shown_columns = [name for name in columns if name in optional or name not in ("back in", "said")]
-        table(settings, shown, columns=shown_columns, kind="run")
+        told = [name for name in COLUMNS if name not in OCCASIONAL or any(row[name] != "-" for row in shown)]
+        table(settings, shown, columns=told, kind="run")
         if len(shown) < len(rows):
             talk(f"{len(rows) - len(shown)} earlier commands: --all shows them")
         figures = found.figures
