@@ -13,10 +13,11 @@ from penstock.adapters.builder_proof import PythonProof, check_shipped, source_o
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_uv import Uv
-from penstock.build import archive, metadata, python, requirements
+from penstock.build import archive, backends, metadata, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
 from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
+from penstock.model.events import Note
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,10 +63,12 @@ class PythonBuilder:
         self._installations = Installations(root, cache, self._uv, interpreters)
         self._proof = PythonProof(events)
         self._finish = Finish(commands, cache, files, interpreters)
+        self._events = events
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
-        return {"tool uv": self._uv.version(), **python.ambient(os.environ), **self._packer, "tool penstock": BUILDER}
+        ours = {"tool penstock": BUILDER, "tool build backends": backends.digest()}
+        return {"tool uv": self._uv.version(), **python.ambient(os.environ), **self._packer, **ours}
 
     def finishers(self, options: BuildOptions, target: Target) -> dict[str, str]:
         """Versions of what some options run besides."""
@@ -170,14 +173,7 @@ class PythonBuilder:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
-            self._uv.run(
-                lambda offline: python.wheel_command(
-                    self._uv.program, source, out, interpreter=sys.executable, offline=offline
-                ),
-                what=f"the build backend of {part.name} failed",
-                where=f"{part.folder}/pyproject.toml",
-                told={str(source): part.folder},
-            )
+            self._run_backend(part, source, out)
             wheels = sorted(out.glob("*.whl"))
             if len(wheels) != 1 or not wheels[0].stem.endswith("-none-any"):
                 names = ", ".join(wheel.name for wheel in wheels) or "nothing"
@@ -187,6 +183,38 @@ class PythonBuilder:
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
             return _from_wheel(wheels[0])
+
+    def _run_backend(self, part: Part, source: Path, out: Path) -> None:
+        """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
+        requires = part.manifest.backend if part.manifest else ()
+        pins = source.parent / "backends.txt"
+        pins.write_text(backends.constraints(requires or backends.BY_DEFAULT))
+        try:
+            self._run_uv_build(part, source, out, pins)
+        except BuildFailed as error:
+            if not python.lacks_backend(error.what):
+                raise
+            self._run_uv_build(part, source, out, None)
+            named = ", ".join(requires or backends.BY_DEFAULT)
+            text = f"{part.folder}: built by the newest {named} of today, whose bytes another day's may not repeat"
+            if self._events is not None:
+                self._events.emit(Note(text=f"{text}; pin it with == in [build-system]", level="warning"))
+
+    def _run_uv_build(self, part: Part, source: Path, out: Path, pins: Path | None) -> None:
+        self._uv.run(
+            lambda offline: python.wheel_command(
+                self._uv.program,
+                source,
+                out,
+                interpreter=sys.executable,
+                backends=pins,
+                project=self._root / part.folder,
+                offline=offline,
+            ),
+            what=f"the build backend of {part.name} failed",
+            where=f"{part.folder}/pyproject.toml",
+            told={str(source): part.folder},
+        )
 
     def _is_wrong(self, path: Path, version: str | None) -> bool:
         if version is None or tuple(map(int, version.split("."))) <= sys.version_info[:2]:

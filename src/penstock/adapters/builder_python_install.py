@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_python_earlier import Earlier
-from penstock.build import lockfile, python, requirements, sbom
+from penstock.build import backends, lockfile, python, requirements, sbom
 from penstock.build.limits import check_size
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
@@ -233,14 +233,15 @@ class Installations:
     ) -> tuple[str, ...]:
         """Install from wheels, and what has none from its sources; the names of those."""
         from_source: list[str] = []
+        pins: Path | None = site.parent / "backends.txt"
+        (site.parent / "backends.txt").write_text(backends.constraints(()))
         while True:
             wheels = names - set(from_source) if from_source else {":all:"}
-            missing: list[str] = []
+            told: list[str] = []
 
-            def explain(stderr: str, missing: list[str] = missing) -> BuildFailed | None:
-                if package := python.without_wheel(stderr):
-                    missing.append(package)
-                return _explain_source(python.not_built(stderr) or package, target, "")
+            def explain(stderr: str, told: list[str] = told) -> BuildFailed | None:
+                told.append(stderr)
+                return _explain_source(python.not_built(stderr) or python.without_wheel(stderr), target, "")
 
             try:
                 self._uv.run(
@@ -252,16 +253,21 @@ class Installations:
                         project=project,
                         offline=offline,
                         wheels_of=wheels,  # noqa: B023
+                        backends=pins if from_source else None,  # noqa: B023
                     ),
                     what=f"uv could not install the locked packages for {target}",
                     where="",
                     explain=explain,
                 )
             except BuildFailed:
-                name = requirements.normalised(missing[0].partition("==")[0]) if missing else ""
-                if name not in names or name in from_source or len(from_source) >= _FROM_SOURCE_MAX:
+                said = "".join(told)
+                name = requirements.normalised((python.without_wheel(said) or "").partition("==")[0])
+                if from_source and pins is not None and python.lacks_backend(said):
+                    pins = None  # it asks for another version than ours
+                elif name not in names or name in from_source or len(from_source) >= _FROM_SOURCE_MAX:
                     raise
-                from_source.append(name)
+                else:
+                    from_source.append(name)
             else:
                 return tuple(from_source)
 

@@ -56,6 +56,8 @@ class Manifest:
     """The one module that Poetry looks for when nothing names others; empty when that is not so."""
     buildable: bool
     """Whether a build backend makes it a package; else its files are taken as they are."""
+    backend: tuple[str, ...]
+    """What `[build-system]` requires, as it is written (PEP 508)."""
     files: tuple[str, ...]
     """Further files that its metadata names: README, licences."""
 
@@ -81,7 +83,7 @@ class Manifest:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Manifest:
         """Back from JSON, which knows no tuples."""
-        listed: dict[str, Any] = {key: tuple(content[key]) for key in ("dependencies", "files")}
+        listed: dict[str, Any] = {key: tuple(content[key]) for key in ("backend", "dependencies", "files")}
         return cls(**{**content, **listed})
 
 
@@ -113,6 +115,7 @@ def manifest(text: str, *, where: str) -> Manifest:
         groups=_digest(content.get("dependency-groups")),
         module=_expected_module(project, tools.get("poetry")),
         buildable=_is_buildable(content, tools),
+        backend=tuple(_backend(content)),
         files=_named_files(content),
     )
 
@@ -128,6 +131,11 @@ def _is_buildable(content: dict[str, Any], tools: dict[str, Any]) -> bool:
     if tools.get("uv", {}).get("package", True) is False or tools.get("poetry", {}).get("package-mode", True) is False:
         return False
     return "build-system" in content
+
+
+def _backend(content: dict[str, Any]) -> Iterator[str]:
+    listed = content.get("build-system", {}).get("requires", ())
+    yield from (text for text in listed if isinstance(text, str)) if isinstance(listed, list) else ()
 
 
 def _expected_module(project: dict[str, Any], poetry: dict[str, Any] | None) -> str:

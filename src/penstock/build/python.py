@@ -142,27 +142,39 @@ def install_command(
     project: Path,
     offline: bool,
     wheels_of: Collection[str] = (":all:",),
+    backends: Path | None = None,
 ) -> Command:
     """Install exactly these requirements for the target, by hard links from uv's cache.
 
     `project` is where uv finds the settings of indexes. `wheels_of` names the packages that are not to be built from
-    their sources.
+    their sources; `backends` holds constraints for what builds the others.
     """
     argv = [str(uv), "pip", "install", "--quiet", "--target", str(into), "--requirement", str(requirements)]
     argv += ["--python-version", target.version, "--python-platform", platform_tag(target), "--no-deps"]
     argv += [word for name in sorted(wheels_of) for word in ("--only-binary", name)]
+    argv += ["--build-constraints", str(backends)] if backends else []
     argv += ["--link-mode", "hardlink", "--no-compile-bytecode"]
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
 
 
-def wheel_command(uv: Path, source: Path, into: Path, *, interpreter: str, offline: bool) -> Command:
+def wheel_command(
+    uv: Path, source: Path, into: Path, *, interpreter: str, backends: Path | None, project: Path, offline: bool
+) -> Command:
     """Let a package's own build backend make its wheel, so that import names and data files are right.
 
     `interpreter` runs the backend. What it makes is for every Python, so that it need not be the target's, nor one that
-    the package itself asks for.
+    the package itself asks for. `backends` holds constraints for the backend; `project` is where uv finds the settings
+    of indexes.
     """
     argv = [str(uv), "build", "--wheel", "--no-sources", "--python", interpreter, "--out-dir", str(into), str(source)]
-    return Command(argv=_network(argv, offline=offline), cwd=source, env=_REPRODUCIBLE, timeout=_PATIENCE)
+    argv += ["--build-constraints", str(backends)] if backends else []
+    return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
+
+
+def lacks_backend(stderr: str) -> bool:
+    """Whether uv found no version of a build backend that it may take."""
+    told = " ".join(stderr.split())  # it wraps its lines
+    return "Failed to resolve requirements from" in told and "No solution found when resolving" in told
 
 
 def platform_tag(target: Target) -> str:

@@ -1,0 +1,76 @@
+"""Which versions of build backends make packages, where `[build-system]` leaves that open.
+
+`requires = ["hatchling"]` means the newest of the day, so that two machines, or one on two days, would ship other
+bytes. Like cibuildwheel's constraints (https://cibuildwheel.pypa.io/en/stable/options/#dependency-versions), these
+versions hold until a release of Penstock raises them. A backend that is not listed is as new as the day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from penstock.build.requirements import name_of, normalised
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+BY_DEFAULT = ("setuptools",)
+"""What a project without `[build-system]` is built by: https://peps.python.org/pep-0518/#build-system-table."""
+VERSIONS = {
+    "dunamai": ("1.26.5",),
+    "flit-core": ("4.2.0", "3.12.0", "2.3.0"),
+    "hatch-fancy-pypi-readme": ("25.1.0",),
+    "hatch-vcs": ("0.5.0",),
+    "hatchling": ("1.33.0",),
+    "jinja2": ("3.1.6",),
+    "markupsafe": ("3.0.4",),
+    "packaging": ("26.4",),
+    "pathspec": ("1.1.1",),
+    "pdm-backend": ("2.5.0",),
+    "pluggy": ("1.7.0",),
+    "poetry-core": ("2.5.0", "1.9.1"),
+    "poetry-dynamic-versioning": ("1.10.1",),
+    "setuptools": ("84.2.1", "80.10.2", "75.9.1", "70.3.0", "65.7.0", "59.8.0"),
+    "setuptools-scm": ("10.3.4", "9.2.2", "8.3.1", "7.1.0", "6.4.2"),
+    "tomlkit": ("0.15.2",),
+    "trove-classifiers": ("2026.9.21.13",),
+    "uv-build": (
+        "0.13.6", "0.12.24", "0.11.33", "0.10.12", "0.9.30", "0.8.24", "0.7.22", "0.6.17",
+    ),
+    "vcs-versioning": ("2.6.0",),
+    "versioningit": ("3.3.0",),
+    "wheel": ("0.48.0",),
+}  # fmt: skip
+"""The newest first: of an older one somebody asks for `<2`. With what the backends themselves depend on."""
+
+
+def constraints(requires: Sequence[str]) -> str:
+    """Constraints (as pip and uv read them) for a build whose `[build-system]` requires that.
+
+    Of each backend the newest listed version that fits; without one, what `requires` says stands alone.
+    """
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow, and rarely needed
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
+    asked: dict[str, SpecifierSet | None] = {}
+    for text in requires:
+        name = normalised(name_of(text))
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            asked[name] = None  # uv says better what is wrong with it
+            continue
+        known = asked.get(name, SpecifierSet())
+        asked[name] = None if requirement.url or known is None else known & requirement.specifier
+    lines = []
+    for name, versions in sorted(VERSIONS.items()):
+        allowed = asked.get(name, SpecifierSet())
+        fitting = () if allowed is None else (one for one in versions if allowed.contains(one))
+        lines += [f"{name}=={version}\n" for version in list(fitting)[:1]]
+    return "".join(lines)
+
+
+def digest() -> str:
+    """Of all the versions, for recipes."""
+    return hashlib.sha256(repr(sorted(VERSIONS.items())).encode()).hexdigest()[:12]

@@ -1,0 +1,83 @@
+"""Packages are made by the same version of their build backend on every day, built with the real uv."""
+
+from __future__ import annotations
+
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from build.sites import Site, service, workspace
+
+from penstock.build import backends
+from penstock.model.events import Note
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLD = "1.24.2"
+"""Of hatchling: the last that writes Metadata-Version 2.3."""
+
+
+@pytest.fixture
+def hatched(tmp_path: Path) -> Site:
+    """A service that hatchling makes a package of, of whichever version."""
+    site = Site(tmp_path / "w", workspace(service("app", "app.main.handler")))
+    site.write(
+        {
+            "services/app/pyproject.toml": (
+                '[project]\nname = "app"\nversion = "1"\nrequires-python = ">=3.11"\n'
+                '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+            ),
+            "services/app/src/app/__init__.py": "",
+            "services/app/src/app/main.py": "def handler(event, context):\n    return 'ok'\n",
+        }
+    )
+    site.uv_lock("services/app")
+    return site
+
+
+def hold(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
+    monkeypatch.setattr(backends, "VERSIONS", {**backends.VERSIONS, "hatchling": versions})
+
+
+def metadata_version(site: Site) -> str:
+    with zipfile.ZipFile(site.build()["app"].path) as archive:
+        return archive.read("app-1.dist-info/METADATA").decode().splitlines()[0].partition(": ")[2]
+
+
+def warnings(site: Site) -> list[str]:
+    return [event.text for event in site.heard.events if isinstance(event, Note) and event.level == "warning"]
+
+
+def test_a_backend_without_a_version_is_one_that_we_list_and_its_version_is_in_the_recipe(
+    hatched: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = metadata_version(hatched)
+    recipe = hatched.recipes()["app"].digest
+    hold(monkeypatch, OLD)
+    assert hatched.recipes()["app"].digest != recipe
+    assert metadata_version(hatched) == "2.3" != newer
+    assert not warnings(hatched)
+
+
+def test_a_backend_that_is_pinned_stands_as_it_is(hatched: Site) -> None:
+    manifest = hatched.root / "services/app/pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('"hatchling"', f'"hatchling=={OLD}"'))
+    assert metadata_version(hatched) == "2.3"
+    assert not warnings(hatched)
+
+
+def test_an_index_without_the_listed_version_gives_another_and_a_warning(
+    hatched: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(monkeypatch, "1.24.99")
+    assert metadata_version(hatched) != ""
+    (told,) = warnings(hatched)
+    assert told.startswith("services/app: built by the newest hatchling of today")
+    assert "pin it with == in [build-system]" in told
+
+
+def test_settings_of_uv_in_the_workspace_hold_for_backends_as_well(hatched: Site) -> None:
+    (hatched.root / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple"\n')
+    with pytest.raises(Exception, match=r"127\.0\.0\.1:9"):
+        hatched.build()

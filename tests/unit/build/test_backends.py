@@ -1,0 +1,36 @@
+"""Which versions of build backends hold for everybody."""
+
+from __future__ import annotations
+
+import pytest
+from packaging.version import Version
+
+from penstock.build import backends
+
+
+def chosen(*requires: str) -> dict[str, str]:
+    return dict(line.split("==") for line in backends.constraints(requires).splitlines())
+
+
+def test_what_leaves_its_version_open_is_held_to_the_newest_that_is_listed() -> None:
+    newest = chosen()["setuptools"]
+    assert chosen("setuptools>=61")["setuptools"] == newest
+    assert Version(chosen("Setuptools < 81", "wheel")["setuptools"]) < Version("81")
+    assert Version(chosen("poetry_core>=1.0.0,<2.0.0")["poetry-core"]).major == 1
+
+
+@pytest.mark.parametrize("asked", ["hatchling==1.27.0", "hatchling @ file:///x", "hatchling>=999", "hatchling ~~ 1"])
+def test_what_fits_none_of_them_stands_as_it_is(asked: str) -> None:
+    assert "hatchling" not in chosen(asked)
+    assert "pathspec" in chosen(asked)  # what it depends on is held all the same
+
+
+def test_two_lines_about_one_backend_both_count() -> None:
+    first, last = Version(chosen("uv_build<1")["uv-build"]), Version(chosen("uv_build<1", "uv_build<0.9")["uv-build"])
+    assert last < Version("0.9") <= first
+
+
+def test_the_versions_are_sorted_and_spelled_as_the_index_spells_them() -> None:
+    for name, versions in backends.VERSIONS.items():
+        assert name == name.lower().replace("_", "-")
+        assert list(versions) == sorted(versions, key=Version, reverse=True)
