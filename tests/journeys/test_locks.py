@@ -37,7 +37,7 @@ def test_of_two_deploys_at_once_one_wins_and_the_other_says_who_is_at_it(shop: S
     assert [winner.returncode, loser.returncode] == [0, 4], said
     assert out == ""
     told = re.search(
-        r"error: (\S+) on (\S+) \(process (\d+)\) holds it since (\S+ \S+) UTC \(\d+ s ago\) for: (deploy release \w+)",
+        r"error: (\S+) on (\S+) \(process (\d+)\) holds the environment since (\S+ \S+) UTC \(\d+ s ago\) for: (deploy release \w+)",
         talk,
     )
     assert told, talk
@@ -74,7 +74,7 @@ def test_the_lease_of_another_machine_is_respected_until_somebody_insists(shop: 
     write_lease(shop, host="ci-runner-7", purpose="deploy release 0123456789ab")
     refused = shop.deploy()
     assert refused.status == 4, refused
-    assert "ann on ci-runner-7 (process 4711) holds it since" in refused.stderr
+    assert "ann on ci-runner-7 (process 4711) holds the environment since" in refused.stderr
     assert "for: deploy release 0123456789ab" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert shop.run("rollback", "-e", "dev").status == 4

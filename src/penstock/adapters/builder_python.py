@@ -129,7 +129,7 @@ class PythonBuilder:
         return self._cache.get("wheel", self._wheel_key(part)) is not None
 
     def check_syntax(self, part: Part, version: str | None = None) -> None:
-        """Raise BuildFailed with file and line for the first file that Python `version` (ours: None) cannot parse.
+        """Raise BuildFailed with file and line for the first file that Python `version` (ours: None) cannot compile.
 
         What our own Python refuses may be newer syntax: then the target's Python is asked, if it is on this machine,
         and without it the file is let through.
@@ -137,7 +137,9 @@ class PythonBuilder:
         for path, file in part.files.items():
             if not path.endswith(".py"):
                 continue
-            self._files.known(f"syntax {version}", file, partial(self._check_syntax, part.folder, path, file, version))
+            self._files.known(
+                f"compiles {version}", file, partial(self._check_syntax, part.folder, path, file, version)
+            )
 
     def _check_syntax(self, folder: str, path: str, file: SourceFile, version: str | None) -> bool:
         error = python_syntax_error(f"{folder}/{path}", file.read())

@@ -140,6 +140,7 @@ class Penstock(Wiring):
         source: str | None = None,
         allow_destroy: Sequence[str] = (),
         detach: bool = False,
+        lock_timeout: float = 0.0,
         confirm: Confirm = nobody,
     ) -> Deployed:
         """Ship the workspace's current state, or another environment's release.
@@ -153,6 +154,7 @@ class Penstock(Wiring):
             source: the environment whose live release is promoted.
             allow_destroy: addresses of data-bearing resources that may go.
             detach: leave the walk to the controller in the account, and return.
+            lock_timeout: seconds to wait while somebody else changes the environment.
             confirm: asks the person.
         """
         from penstock.operations.deploy import deploy  # noqa: PLC0415
@@ -166,6 +168,7 @@ class Penstock(Wiring):
             source=None if source is None else self.beside(source).world,
             allow_destroy=tuple(allow_destroy),
             detach=detach,
+            lock_timeout=lock_timeout,
         )
         return deploy(self.world, request, self.targets, confirm)
 

@@ -19,9 +19,9 @@ _PLAIN = (
     ast.DictComp, ast.GeneratorExp,
 )  # fmt: skip
 _COMPILE = """
-import ast, sys
+import sys
 try:
-    ast.parse(open(sys.argv[1], "rb").read())
+    compile(open(sys.argv[1], "rb").read(), "", "exec")
 except (SyntaxError, ValueError):
     sys.exit(1)
 """
@@ -61,21 +61,24 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
 
 
 def python_syntax_error(path: str, content: bytes) -> BuildFailed | None:
-    """What this Python has against the file, with its line; None when it parses."""
+    """What this Python has against the file, with its line; None when it compiles.
+
+    Some of it no parser sees: a `from __future__` that is not the first, a `return` outside of functions.
+    """
     try:
-        ast.parse(content, filename=path)
+        compile(content, path, "exec", dont_inherit=True)
     except SyntaxError as error:
         text = (error.text or "").strip()
         return BuildFailed(f"{error.msg}: {text}" if text else error.msg, where=f"{path}:{error.lineno or 1}")
     except ValueError as error:
         return BuildFailed(str(error), where=path)
-    except RecursionError:  # deeper than `ast` goes from here, which Python itself may well do
+    except RecursionError:  # deeper than it goes from here, which Python itself may well do
         return None
     return None
 
 
 def syntax_command(interpreter: Path, file: Path) -> Command:
-    """Ask another Python for its opinion; status 1 when it cannot parse the file either."""
+    """Ask another Python for its opinion; status 1 when it cannot compile the file either."""
     return Command(argv=(str(interpreter), "-I", "-S", "-c", _COMPILE, str(file)), timeout=60)
 
 

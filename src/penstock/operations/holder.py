@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Locked
+from penstock.model.events import Note
 from penstock.model.ledger import host_name
 from penstock.operations.ledger_store import LedgerStore
+from penstock.operations.rollout_store import RolloutStore, is_looked_after
 from penstock.operations.store import LeaseStore
 from penstock.release.lease import describe
 
 if TYPE_CHECKING:
+    from penstock.model.ledger import Lease
     from penstock.operations.world import World
+
+LOOK = 2.0
+"""Seconds between two looks at whom a command waits for."""
 
 
 def leases_of(world: World) -> LeaseStore:
@@ -36,16 +42,49 @@ def nobody_at_work(world: World) -> None:
 
     A plan made beside it would be one of a half-made environment, and would hold Terraform's lock against it.
     """
-    leases = leases_of(world)
-    stored = leases.read()
-    if stored is None or not stored.is_held or leases.is_dead(stored.lease):
-        return
-    if stored.lease.expires > world.clock.now():
+    lease = _living(world)
+    if lease is not None:
         raise Locked(
-            describe(stored.lease, now=world.clock.now()),
+            describe(lease, now=world.clock.now()),
             where=world.workspace.environment.name,
             hint="wait for it to end, then plan: now it would be a plan of a half-made environment",
         )
+
+
+def wait_for_others(world: World, until: float) -> None:
+    """Wait until nobody else changes the environment, or until that monotonic time; say once for whom.
+
+    Whoever is still at it then is told by what comes next: by a plan, or by the lease.
+    """
+    if not world.objects.exists():
+        return
+    told = ""
+    while (found := _at_work(world)) is not None and world.clock.monotonic() < until:
+        run, who = found
+        if run != told:
+            world.events.emit(Note(text=f"waits: {who}"))
+            told = run
+        world.clock.sleep(LOOK)
+
+
+def _living(world: World) -> Lease | None:
+    """The lease of a command that is not known to be dead."""
+    leases = leases_of(world)
+    stored = leases.read()
+    if stored is None or not stored.is_held or leases.is_dead(stored.lease):
+        return None
+    return stored.lease if stored.lease.expires > world.clock.now() else None
+
+
+def _at_work(world: World) -> tuple[str, str] | None:
+    """Who has to end before anybody else may begin: an id, and words for people."""
+    lease = _living(world)
+    if lease is not None:
+        return lease.run, describe(lease, now=world.clock.now())
+    rollout = RolloutStore(world.objects).under_way()
+    if rollout is None or not is_looked_after(rollout, world.traffic_clock.now()):
+        return None
+    return rollout.id, f"release {rollout.release} is on its way, at {rollout.weight} %"
 
 
 def last_failure(world: World) -> str | None:

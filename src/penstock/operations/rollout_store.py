@@ -23,6 +23,9 @@ KEY = "rollout.json"
 ORDERS = "rollout/orders/"
 BRIEF = "rollout/brief.json"
 """What the controller function works from."""
+OVERDUE = 600.0
+"""Seconds behind its deadline after which a detached rollout counts as one without a driver: ten visits of the
+controller have not ended it, or its schedule is gone."""
 
 
 def mark(world: World, session: Session, release: str) -> None:
@@ -45,6 +48,11 @@ def is_marked(world: World) -> bool:
     Without one, a driver that slept past its lease has set the mark when it woke.
     """
     return world.parameters.get(_mark(world)) is not None
+
+
+def is_looked_after(rollout: Rollout, now: float) -> bool:
+    """Whether the controller in the account drives it, and can be trusted to end it."""
+    return rollout.detached and now < rollout.began + rollout.rules.deadline + OVERDUE
 
 
 class RolloutStore:

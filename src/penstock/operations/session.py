@@ -41,10 +41,6 @@ TICK = "look after the rollout of release "
 VISIT, VISIT_LOOK = 30.0, 0.5
 """Seconds that a command waits for the end of such a visit, and between two looks."""
 
-OVERDUE = 600.0
-"""Seconds behind its deadline after which a detached rollout counts as one without a driver: ten visits of the
-controller have not ended it, or its schedule is gone."""
-
 REWRITES = 5
 """Attempts to replace an object that changes at the same moment: by a late write of who held the lease before."""
 
@@ -153,7 +149,12 @@ def exclusive(
     try:
         session = Session(world, actor=actor, lease=held, ledger=ledger)
         rollout = RolloutStore(world.objects).under_way()
-        if rollout is not None and _is_looked_after(world, rollout) and rollout.release != resuming and not withdraws:
+        if (
+            rollout is not None
+            and is_looked_after(rollout, world.traffic_clock.now())
+            and rollout.release != resuming
+            and not withdraws
+        ):
             raise _on_its_way(rollout)
         if story is None:
             session.record("began", {"purpose": purpose, "fence": held.lease.fence})
@@ -211,11 +212,6 @@ def _acquire(world: World, actor: str, purpose: str) -> HeldLease:
                 continue
             hint = locked.hint.replace("penstock unlock", f"penstock unlock -e {environment}")
             raise Locked(locked.what, where=f"{environment}: {locked.where}", hint=hint) from locked
-
-
-def _is_looked_after(world: World, rollout: Rollout) -> bool:
-    """Whether the controller in the account drives it, and can be trusted to end it."""
-    return rollout.detached and world.traffic_clock.now() < rollout.began + rollout.rules.deadline + OVERDUE
 
 
 def _on_its_way(rollout: Rollout) -> Locked:

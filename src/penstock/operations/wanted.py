@@ -34,6 +34,8 @@ class DeployRequest:
     """Addresses of data-bearing resources that may go."""
     detach: bool = False
     """Leave the walk to the controller in the account."""
+    lock_timeout: float = 0.0
+    """Seconds to wait for a command, or a rollout of the controller's, that is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

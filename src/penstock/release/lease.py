@@ -98,7 +98,7 @@ def describe(lease: Lease, *, now: float) -> str:
     """Who holds it, since when, for what: one sentence for people, without a full stop."""
     since = datetime.fromtimestamp(lease.since, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
     return (
-        f"{lease.holder} on {host_name(lease.host)} (process {lease.pid}) holds it since {since} "
+        f"{lease.holder} on {host_name(lease.host)} (process {lease.pid}) holds the environment since {since} "
         f"({_duration(now - lease.since)} ago) for: {lease.purpose}"
     )
 

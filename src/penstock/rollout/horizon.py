@@ -58,7 +58,8 @@ class Horizon:
     def describe(self, rules: Rules) -> str:
         """`a healthy release is promoted after 18 to 34 min`, and what stands against it."""
         if self.soonest * MINUTE > rules.deadline:
-            return f"a healthy release is not promoted before the deadline of {duration(rules.deadline)}"
+            limit = f"a healthy release is not promoted before the deadline of {duration(rules.deadline)}"
+            return limit if rules.on_inconclusive == "synthetic" else f"{limit}; {REMEDY}"
         if self.latest * MINUTE > rules.deadline:
             limit = f"the deadline of {duration(rules.deadline)} is too early for some"
             return f"a healthy release is promoted after {self.soonest:,.0f} min or later, and {limit}"

@@ -43,6 +43,15 @@ def _complete_service(ctx: click.Context, _param: click.Parameter, incomplete: s
         return []
 
 
+def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
+    from penstock.workspace.durations import seconds  # noqa: PLC0415 - only with the option
+
+    try:
+        return seconds(value)
+    except ValueError as error:
+        raise click.BadParameter(f'"{value}" is not a duration; write one such as 90s, 5m or 1h') from error
+
+
 _service = click.option(
     "--service",
     "services",
@@ -163,6 +172,13 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
 @click.option("--from", "source", metavar="ENVIRONMENT", help="Take that environment's release: the same bytes.")
 @click.option("--detach", is_flag=True, help="Leave the rollout to the controller in the account, and return.")
 @click.option("--allow-destroy", multiple=True, metavar="ADDRESS", help="Let this resource go, with the data in it.")
+@click.option(
+    "--lock-timeout",
+    callback=_seconds,
+    default="0s",
+    metavar="DURATION",
+    help="Wait so long (10m, 90s) while somebody else changes the environment; else exit 4 at once.",
+)
 @click.pass_obj
 def deploy(
     settings: Settings,
@@ -175,6 +191,7 @@ def deploy(
     source: str | None,
     detach: bool,
     allow_destroy: tuple[str, ...],
+    lock_timeout: float,
 ) -> None:
     """Make an environment what the files say.
 
@@ -190,6 +207,7 @@ def deploy(
         source=source,
         allow_destroy=allow_destroy,
         detach=detach,
+        lock_timeout=lock_timeout,
         confirm=_asking(settings),
     )
     if plan_only:
