@@ -13,11 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from build.sites import Site, python_service, service, workspace
+from build.sites import HANDLER_PY, Site, python_service, service, workspace
 
 from penstock.model.errors import BuildFailed
-from penstock.model.events import ArtifactReady
+from penstock.model.events import ArtifactReady, Note
 from penstock.model.workspace import BuildOptions
+
+
+def notes(site: Site) -> list[str]:
+    return [event.text for event in site.heard.events if isinstance(event, Note)]
 
 
 def names(path: str) -> set[str]:
@@ -199,6 +203,8 @@ def test_a_service_outside_the_lock_is_told_how_to_get_in(site: Site) -> None:
     [
         ("def handle(event, context): ...\n", "does not define handler"),
         ("x = 1\ndef handler(:\n", "invalid syntax"),
+        ("x = 1\nfrom __future__ import annotations\ndef handler(e, c): ...\n", "must occur at the beginning"),
+        ("def handler(e, c): ...\nreturn 1\n", "'return' outside function"),
     ],
 )
 def test_code_that_cannot_run_is_refused_with_its_place(site: Site, source: str, message: str) -> None:
@@ -256,6 +262,13 @@ def test_a_symbolic_link_out_of_the_workspace_is_refused(site: Site) -> None:
 def test_dot_env_files_stay_at_home(site: Site) -> None:
     site.write({"services/users/src/users/.env": "TOKEN=abc\n", "services/users/src/users/.env.local": "TOKEN=abc\n"})
     assert not any(".env" in name for name in names(site.build("users")["users"].path))
+    assert notes(site) == []
+    site.write({"services/users/.env": "TOKEN=abc\n", "services/users/src/users/app.py": f"{HANDLER_PY}# new\n"})
+    assert not any(".env" in name for name in names(site.build("users")["users"].path))
+    (told,) = notes(site)
+    assert told.startswith("users: services/users/.env stays out of the ZIP")
+    site.build("users")
+    assert notes(site) == []
 
 
 def test_a_service_with_requirements_txt_needs_no_project(tmp_path: Path) -> None:

@@ -37,7 +37,8 @@ def test_of_two_deploys_at_once_one_wins_and_the_other_says_who_is_at_it(shop: S
     assert [winner.returncode, loser.returncode] == [0, 4], said
     assert out == ""
     told = re.search(
-        r"error: (\S+) on (\S+) \(process (\d+)\) holds the environment since (\S+ \S+) UTC \(\d+ s ago\) for: (deploy release \w+)",
+        r"error: (\S+) on (\S+) \(process (\d+)\) holds the environment since (\S+ \S+) UTC \(\d+ s ago\) "
+        r"for: (deploy release \w+)",
         talk,
     )
     assert told, talk

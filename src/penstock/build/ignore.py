@@ -31,6 +31,14 @@ _ANY_FILE = re.compile("|".join(map(translate, _FILES)))
 _ROOT_FILE = re.compile("|".join(map(translate, _FILES_AT_ROOT)))
 
 
+def left_out_note(unit: str, path: str) -> str:
+    """What to tell whoever has a `.env` beside the code: it works on their machine, and then it does not."""
+    return (
+        f"{unit}: {path} stays out of the ZIP; what a function needs of it belongs into `env`, or `secrets` of [uses], "
+        "in service.toml"
+    )
+
+
 def skips_folder(relative: str, *, outputs: bool = False) -> bool:
     """Whether nothing below this folder counts. `relative` is POSIX, below the service or package.
 

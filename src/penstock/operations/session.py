@@ -17,7 +17,7 @@ from penstock.operations.engine import observe
 from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pointer import read_pointer
-from penstock.operations.rollout_store import RolloutStore, unmark
+from penstock.operations.rollout_store import RolloutStore, is_looked_after, unmark
 from penstock.operations.steps import timestamp
 from penstock.operations.store import ReleaseStore
 from penstock.release.lease import describe

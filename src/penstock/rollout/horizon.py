@@ -31,6 +31,7 @@ HOPELESS = 0.999
 """A larger share of bad calls makes no difference: nothing passes."""
 ROUNDED = 60.0
 """Seconds that a change of weight costs on average: until it is everywhere, and to the next whole minute."""
+REMEDY = 'on_inconclusive = "synthetic" sends calls of its own, and penstock promote ends the wait'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

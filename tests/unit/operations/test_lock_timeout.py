@@ -107,9 +107,10 @@ def test_whoever_was_quicker_after_the_look_is_waited_for_as_well(verbs: Verbs) 
             clock.after[clock.monotonic() + 20] = held.give_back
         return builds()
 
+    from unit.operations.harness import TARGETS, no  # noqa: PLC0415
+
     from penstock.operations.deploy import deploy  # noqa: PLC0415
     from penstock.operations.wanted import DeployRequest  # noqa: PLC0415
-    from unit.operations.harness import TARGETS, no  # noqa: PLC0415
 
     done = deploy(replace(world, builds=building), DeployRequest(lock_timeout=600), TARGETS, no)
     assert done.live

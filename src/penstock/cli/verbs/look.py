@@ -55,7 +55,7 @@ def explain(settings: Settings, key: str) -> None:
 @click.command("releases", cls=Verb)
 @click.pass_obj
 def releases(settings: Settings) -> None:
-    """List the releases, newest first.
+    """List the releases, the latest promotion first, then those that were never promoted.
 
     Says which is live, which waits, and which were rolled back.
     """
