@@ -52,3 +52,14 @@ def test_a_service_that_is_not_in_the_lock_is_found(site: Site) -> None:
     workspace = replace(site.workspace, services=(*site.workspace.services, late))
     (problem,) = site.builder().problems(workspace)
     assert (problem.file, problem.what) == ("uv.lock", "services/late is not in the lock")
+
+
+def test_a_lock_that_a_manifest_has_outgrown_is_found(site: Site) -> None:
+    manifest = site.root / "packages/common/pyproject.toml"
+    manifest.write_text(manifest.read_text().replace('"idna==3.10"', '"idna==3.10", "certifi>=2024"'))
+    (problem,) = found(site)
+    assert problem.file == "uv.lock"
+    assert problem.what == "the lock does not fit the manifests any more: packages/common asks for certifi>=2024"
+    assert problem.hint == "uv lock --directory ."
+    site.uv_lock()
+    assert found(site) == ()

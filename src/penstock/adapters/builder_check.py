@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_python_install import lock_reader, refuse_stale
 from penstock.build import node
 from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.model.errors import BuildFailed, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_node_plan import NodePlanner
     from penstock.adapters.builder_python_plan import PythonPlanner
+    from penstock.build import lockfile
     from penstock.build.units import Unit
     from penstock.model.workspace import Function, Workspace
 
@@ -22,22 +24,30 @@ if TYPE_CHECKING:
 def problems(
     root: Path, workspace: Workspace, selected: Sequence[Unit], pythons: PythonPlanner, nodes: NodePlanner
 ) -> Iterator[Problem]:
-    """A problem for each service that its lock does not know, and each handler that its file does not define.
+    """A problem for each lock that does not fit its manifests, and each handler that its file does not define.
 
     A file that is not among the service's own sources, such as one that its build makes, is not asked about.
     """
+    read = lock_reader(root)
     for unit in selected:
-        look = _python if unit.language == "python" else _node
         try:
-            yield from look(root, workspace, unit, pythons, nodes)
+            if unit.language == "python":
+                yield from _python(root, unit, pythons, read)
+            else:
+                yield from _node(root, workspace, unit, nodes)
         except BuildFailed as error:
             yield _problem(error)
 
 
 def _python(
-    root: Path, _workspace: Workspace, unit: Unit, pythons: PythonPlanner, _nodes: NodePlanner
+    root: Path, unit: Unit, pythons: PythonPlanner, read: Callable[[Path], lockfile.Packages]
 ) -> Iterator[Problem]:
-    part = pythons.plan(unit.service.path, unit.service.build).service
+    plan = pythons.plan(unit.service.path, unit.service.build)
+    part = plan.service
+    try:
+        refuse_stale(plan, root, read)
+    except BuildFailed as error:
+        yield _problem(error)
     for function in unit.functions:
         found = {
             path: part.files[place].read()
@@ -53,9 +63,7 @@ def _python(
             yield _at_handler(root, unit, function, error)
 
 
-def _node(
-    root: Path, workspace: Workspace, unit: Unit, _pythons: PythonPlanner, nodes: NodePlanner
-) -> Iterator[Problem]:
+def _node(root: Path, workspace: Workspace, unit: Unit, nodes: NodePlanner) -> Iterator[Problem]:
     plan = nodes.plan(workspace, unit.service.path)
     form = plan.service.manifest.format
     for function in unit.functions:

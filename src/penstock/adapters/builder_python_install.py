@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_python_parts import Listing, PythonPlan
@@ -147,7 +148,7 @@ class Installations:
         try:
             return self._export_with(plan, folder, name, interpreter or Path(sys.executable))
         except _NoInterpreterError:
-            _refuse_stale(plan, folder, where=_told_path(folder / "uv.lock", self._root))
+            refuse_stale(plan, self._root)
             return self._export_with(plan, folder, name, None)
 
     def _export_with(self, plan: PythonPlan, folder: Path, name: str, interpreter: Path | None) -> str:
@@ -272,15 +273,27 @@ class Installations:
                 return tuple(from_source)
 
 
-def _refuse_stale(plan: PythonPlan, folder: Path, *, where: str) -> None:
-    """Compare lock and manifests as far as that goes without uv, which needs an interpreter for it."""
-    packages = lockfile.parse((folder / "uv.lock").read_text(encoding="utf-8"), where=where)
+def refuse_stale(plan: PythonPlan, root: Path, read: Callable[[Path], lockfile.Packages] | None = None) -> None:
+    """Compare the uv.lock and the manifests as far as that goes without uv, which needs an interpreter for it.
+
+    `read` gives the packages of a lock, for whoever asks for many. Raises BuildFailed when a manifest asks for what the
+    lock does not know of.
+    """
+    if plan.export is None:
+        return
+    lock = plan.export[0] / "uv.lock"
+    packages = (read or lock_reader(root))(lock)
     for part in (plan.service, *plan.packages):
         if part.manifest is not None and part.manifest.name:
             further = (text for texts in part.manifest.optional.values() for text in texts)
             lacking = lockfile.lacks(packages, part.manifest.name, (*part.manifest.dependencies, *further))
             if lacking:
-                raise _stale(where, f": {part.folder} asks for {', '.join(lacking)}")
+                raise _stale(_told_path(lock, root), f": {part.folder} asks for {', '.join(lacking)}")
+
+
+def lock_reader(root: Path) -> Callable[[Path], lockfile.Packages]:
+    """Reads uv.locks of a workspace, each once. Raises BuildFailed for one that is none."""
+    return cache(lambda lock: lockfile.parse(lock.read_text(encoding="utf-8"), where=_told_path(lock, root)))
 
 
 def _stale(where: str, why: str = "") -> BuildFailed:
