@@ -10,6 +10,7 @@ Fixtures, for every file in this folder:
   one of its requests did. Ask for it wherever traffic moves, by `pytestmark = pytest.mark.usefixtures("callers")`.
 - `empty_shop`: a fresh copy of the example on a port of its own where nothing was ever built, deployed or started.
   Slow; for tests about the first minutes, or that kill the embedded AWS in ways that must not hurt others.
+- `quick`: the shop whose dev ships by a canary, with a CloudWatch whose clock runs faster; see `journeys.canaries`.
 - `everywhere`: the same shop with dev, staging and production deployed side by side, restored for each test as well.
 
 Everything that is started ends with its fixture, by its process id. See `journeys.shop` for what a shop can do,
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from journeys.canaries import CANARY, FASTER, MAILER, MAILING, MAILS
 from journeys.shop import Ended, Shop, keep, new_shop, well
 from journeys.traffic import HEALTHY, Client
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 SNAPSHOT = "first-deploy"
 EVERYWHERE = "everywhere"
+CANARIES = "canary"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -114,3 +117,29 @@ def empty_shop(tmp_path: Path) -> Iterator[Shop]:
     finally:
         fresh.stop()
         shutil.rmtree(fresh.root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def kept_canary(baseline: Baseline) -> Path:
+    """The files after dev was told to ship by a canary, which takes an access log; with a queue and its consumer."""
+    shop = baseline.shop
+    shop.restore(baseline.kept, SNAPSHOT)
+    shop.append("penstock.toml", CANARY)
+    shop.append("services/notification_service/service.toml", MAILS)
+    (shop.root / MAILER).write_text(MAILING)
+    well(shop.deploy("--strategy", "all-at-once"))
+    well(shop.run("local", "snapshot", CANARIES))
+    kept = baseline.kept.with_name("kept-canary")
+    keep(shop.root, kept)
+    return kept
+
+
+@pytest.fixture
+def quick(baseline: Baseline, kept_canary: Path) -> Iterator[Shop]:
+    """The shop, whose dev environment ships by a canary, with a CloudWatch that runs faster."""
+    shop = baseline.shop
+    well(shop.run("local", "stop"))
+    well(shop.run("local", "start", env={"PENSTOCK_LOCAL_TIME_SCALE": FASTER}))
+    shop.restore(kept_canary, CANARIES)
+    yield shop
+    well(shop.run("local", "stop"))

@@ -15,32 +15,35 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from journeys.conftest import SNAPSHOT, Baseline
+from journeys.canaries import (
+    CAME_BACK,
+    CANARY,
+    FAILING,
+    HOOK,
+    INCONCLUSIVE,
+    INTERRUPTED,
+    LOCKED,
+    MAILER,
+    WORKER,
+    bucket_of,
+    busy,
+    ledger,
+    status,
+    under_way,
+    weight,
+)
 from journeys.leaks import holds, log_lines, objects_with
-from journeys.shop import keep, until, well
+from journeys.shop import until, well
 from journeys.test_secrets import value_of
 from journeys.traffic import Client
-from journeys.trouble import APP, ROUTE, Watch, mark, marked, unsettled
+from journeys.trouble import APP, Watch, mark, marked, unsettled
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from journeys.shop import Shop
 
-CAME_BACK, LOCKED, INCONCLUSIVE, INTERRUPTED = 3, 4, 7, 130
-FASTER = "20"
-"""How much faster CloudWatch's clock runs: its minute takes three seconds."""
-CANARY = """
-[environments.dev.rollout]
-strategy = "canary"
-weights = [50]
-bake = "1m"
-delay = "5s"
-margin = 0.05
-deadline = "30m"
-"""
 SPELLED_OUT = """
 [environments.dev.rollout]
 strategy = "custom"
@@ -70,80 +73,13 @@ when = "before-traffic"
 headers = {{ Authorization = {{ secret = "notification_token" }} }}
 secret = "notification_token"
 """
-WORKER = "services/notification_service/src/notifications/worker.py"
-MAILER = "services/notification_service/src/notifications/mailer.py"
-MAILS = """
-[functions.mailer]
-handler = "notifications.mailer.handler"
-verify = "events/verify.json"
-[[functions.mailer.on]]
-queue = "outbox"
-batch = 1
-[queues.outbox]
-"""
-MAILING = '''"""Sends what waits in the outbox, and says who did."""
-
-RELEASE = "old"
-
-
-def handler(event, _context):
-    for record in event.get("Records", ()):
-        print(f"{RELEASE} mailer sent {record['body']}")
-    return {}
-'''
 ORDERS = "services/order_service/src/orders/app.py"
-HOOK = '    """Answer one request of API Gateway."""\n'
 INCIDENT = (
     "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
     "    if turn % 4 == 0 and __import__('os').path.exists('{path}'):\n"
     "        raise RuntimeError('the table throttles')\n"
 )
 """What both releases suffer from: every fourth call fails as long as the file is there."""
-FAILING = (
-    "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
-    "    if event['requestContext']['stage'] == 'live' and turn % 20 < 20 * {share}:\n"
-    "        raise RuntimeError('broken in some calls')\n"
-)
-"""Code that the checks before traffic cannot find. It counts instead of throwing dice: by chance half of a minute's
-calls may fail where a quarter does, and then an alarm is as right as the judge."""
-
-
-@pytest.fixture(scope="module")
-def kept_canary(baseline: Baseline) -> Path:
-    """The files after dev was told to ship by a canary, which takes an access log; with a queue and its consumer."""
-    shop = baseline.shop
-    shop.restore(baseline.kept, SNAPSHOT)
-    shop.append("penstock.toml", CANARY)
-    shop.append("services/notification_service/service.toml", MAILS)
-    (shop.root / MAILER).write_text(MAILING)
-    well(shop.deploy("--strategy", "all-at-once"))
-    well(shop.run("local", "snapshot", "canary"))
-    kept = baseline.kept.with_name("kept-canary")
-    keep(shop.root, kept)
-    return kept
-
-
-@pytest.fixture
-def quick(baseline: Baseline, kept_canary: Path) -> Iterator[Shop]:
-    """The shop, whose dev environment ships by a canary, with a CloudWatch that runs faster."""
-    shop = baseline.shop
-    well(shop.run("local", "stop"))
-    well(shop.run("local", "start", env={"PENSTOCK_LOCAL_TIME_SCALE": FASTER}))
-    shop.restore(kept_canary, "canary")
-    yield shop
-    well(shop.run("local", "stop"))
-
-
-def busy(shop: Shop) -> Client:
-    """Customers who ask user_service thirty times a second: ninety times in one of CloudWatch's minutes."""
-    return Client(shop, {ROUTE: 200}, rate=30)
-
-
-def weight(shop: Shop) -> float:
-    """The percent of requests that the live stage sends to the candidate."""
-    gateway = shop.client("apigateway")
-    (api,) = (one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == "shop-dev")
-    return float(gateway.get_stage(restApiId=api, stageName="live").get("canarySettings", {}).get("percentTraffic", 0))
 
 
 def consumers(shop: Shop) -> Any:
@@ -165,39 +101,11 @@ def mailed(shop: Shop, text: str) -> list[str]:
     return [line.split(" mailer sent ")[0].split()[-1] for line in lines]
 
 
-def bucket_of(shop: Shop) -> str:
-    """The environment's bucket."""
-    named = (one["Name"] for one in shop.client("s3").list_buckets()["Buckets"])
-    return str(next(name for name in named if name.startswith("penstock-shop-dev")))
-
-
 def stale(shop: Shop) -> None:
     """Let time go by for the lease: it has expired, and whoever held it has no call under way any more."""
     place: dict[str, Any] = {"Bucket": bucket_of(shop), "Key": "lease.json"}
     lease = json.loads(shop.client("s3").get_object(**place)["Body"].read())
     shop.client("s3").put_object(**place, Body=json.dumps({**lease, "expires": time.time() - 3600}).encode())
-
-
-def ledger(shop: Shop, *kinds: str) -> list[dict[str, Any]]:
-    """The data of everything that the ledger says about rollouts (or of these kinds), oldest first."""
-    store, bucket = shop.client("s3"), bucket_of(shop)
-    keys = [one["Key"] for one in store.list_objects_v2(Bucket=bucket, Prefix="ledger/")["Contents"]]
-    entries = [json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
-    return [entry["data"] for entry in entries if entry["kind"] in (kinds or ("rollout",))]
-
-
-def under_way(shop: Shop) -> subprocess.Popen[str]:
-    """A canary that has half of the traffic, and the process that drives it."""
-    driver = shop.start("deploy", "-e", "dev")
-    until(lambda: weight(shop) == 50 or driver.poll() is not None, "the canary gets its share", within=60)
-    assert driver.poll() is None, driver.communicate()
-    return driver
-
-
-def status(driver: subprocess.Popen[str]) -> int:
-    """How it ended, when it has."""
-    driver.communicate(timeout=30)
-    return driver.returncode
 
 
 def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> None:

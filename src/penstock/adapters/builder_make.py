@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_sbom import SbomReader
     from penstock.adapters.builder_units import Prepared
     from penstock.build.archive import Member
+    from penstock.build.metafile import Metafile
     from penstock.build.provenance import Provenance
     from penstock.model.artifact import Artifact, Recipe
     from penstock.ports import Clock, Commands, EventSink
@@ -138,9 +139,9 @@ class Maker:
             except ArchiveError:
                 return None
 
-    def _members(self, one: Prepared) -> tuple[tuple[Member, ...], str]:
+    def _members(self, one: Prepared) -> tuple[tuple[Member, ...], Metafile]:
         """What goes into the ZIP, and what the bundler says that it is made of (empty for Python)."""
-        meta = ""
+        meta: Metafile = {}
         try:
             if isinstance(one.plan, PythonPlan):
                 members = self._python.build(one.unit, one.recipe.target, one.plan)

@@ -16,7 +16,7 @@ from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
-from penstock.build import archive, node, node_lock, package_json, proof
+from penstock.build import archive, metafile, node, node_lock, package_json, proof
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_node_plan import NodePlan, NodePlanner
     from penstock.adapters.node_tools import NodeTools
     from penstock.build.archive import Member
+    from penstock.build.metafile import Metafile
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
@@ -89,7 +90,7 @@ class NodeBuilder:
                 groups.setdefault(key, {})[unit.name] = source
         self._together.plan(groups.values())
 
-    def build(self, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], str]:
+    def build(self, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], Metafile]:
         """Everything that goes into the unit's ZIP, and what the bundle is made of (esbuild's metafile).
 
         One file, unless a package cannot be bundled.
@@ -105,7 +106,7 @@ class NodeBuilder:
         source = posixpath.join(plan.service.folder, begins.source)
         with self._cache.scratch() as scratch:
             members, meta = self._bundled(_Bundle(esbuild, source, scratch, begins.place), unit, target, plan)
-            names = node.exported(meta) if plan.service.manifest.format == "esm" else None
+            names = metafile.exported(meta) if plan.service.manifest.format == "esm" else None
             names = self._exported(esbuild, source, scratch) if names is None else names
             node.check_export(begins, names, self._files.text(self._root / source) or "", where=manifest)
             for part in (plan.service, *plan.packages):
@@ -123,7 +124,7 @@ class NodeBuilder:
             return False
         return True
 
-    def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], str]:
+    def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], Metafile]:
         """The bundle and what lies beside it, and esbuild's metafile."""
         beside: frozenset[str] = frozenset(plan.options.unbundled)
         absent: set[str] = set()
@@ -150,8 +151,8 @@ class NodeBuilder:
         )
         while True:
             made = made or self._alone(command, one, absent)
-            addons = node.addons_in(made.meta)
-            found = self._natives.found(node.packages_in(made.meta)) | node.looking_for_files(made.meta)
+            addons = metafile.addons_in(made.meta)
+            found = self._natives.found(metafile.packages_in(made.meta)) | metafile.looking_for_files(made.meta)
             native = found - beside
             if not native:
                 break
@@ -164,7 +165,7 @@ class NodeBuilder:
         maps = self._source_map(made, one, unit, plan)
         if plan.options.source_maps == "inside":
             code += f"//# sourceMappingURL={posixpath.basename(one.place)}.map\n".encode()
-        asked = node.asked_of(made.meta, beside) | dict.fromkeys(plan.options.unbundled, ())
+        asked = metafile.asked_of(made.meta, beside) | dict.fromkeys(plan.options.unbundled, ())
         beside_members = self._natives.members(asked, plan, target) if asked else ()
         return (archive.pack(one.place, code), *maps, *beside_members), made.meta
 
@@ -194,7 +195,7 @@ class NodeBuilder:
         """The packages that esbuild did not find, when all who ask for them say that they need not be there."""
         found = set()
         for module, path in node.unresolved(stderr):
-            name, folder = node_lock.package_of(module), node.package_folder(path)
+            name, folder = node_lock.package_of(module), metafile.package_folder(path)
             text = self._files.text(self._root / folder / "package.json") if folder else None
             if name is None or text is None or not package_json.can_do_without(text, name):
                 return frozenset()
@@ -221,4 +222,4 @@ class NodeBuilder:
         result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))
         if result.status != 0:
             raise node.bundle_failure(result.stderr, source)
-        return node.exported(read_meta(scratch / "exports.json"))
+        return metafile.exported(read_meta(scratch / "exports.json"))

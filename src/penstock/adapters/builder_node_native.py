@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.adapters.builder_node_foreign import ForeignPackages
-from penstock.build import archive, elf, node, node_addon, node_native
+from penstock.build import archive, elf, metafile, node_addon, node_native
 from penstock.build.node_locked import Asker
 from penstock.model.errors import BuildFailed
 
@@ -147,7 +147,7 @@ class NativePackages:
 
     def _owner(self, path: str) -> Path:
         """The folder of the package that a bundled file is of."""
-        for package in node.packages_of([path]):
+        for package in metafile.packages_of([path]):
             return self._root / package
         folder = (self._root / path).parent
         while not (folder / "package.json").is_file() and folder != self._root:

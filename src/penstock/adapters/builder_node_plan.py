@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
+    from penstock.build.metafile import Metafile
     from penstock.build.node_sources import Compiled
     from penstock.build.package_json import PackageJson
     from penstock.build.units import Unit
@@ -97,7 +98,7 @@ class NodePlan:
         above = (service, *service.parents)
         return above[: above.index(self.top) + 1] if self.lock_name else ()
 
-    def check_bundle(self, meta: str, source: str) -> None:
+    def check_bundle(self, meta: Metafile, source: str) -> None:
         """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
         parts = (self.service, *self.packages)
         known = {f"{part.folder}/{path}" for part in parts for path in part.files}

@@ -11,7 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from penstock.build import node
+from penstock.build import metafile
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    from penstock.build.metafile import Metafile
     from penstock.ports import Command, CommandResult
 
 
@@ -32,7 +33,7 @@ class Bundled:
 
     code: bytes
     map: str | None
-    meta: str
+    meta: Metafile
     made_in: str
 
 
@@ -93,7 +94,7 @@ class Together:
         if result.status != 0:
             return {}
         self._warn(result.stderr)
-        meta = json.loads(read_meta(folder / "meta.json"))
+        meta = read_meta(folder / "meta.json")
         outputs = {
             output["entryPoint"]: (path, output) for path, output in meta["outputs"].items() if "entryPoint" in output
         }
@@ -104,25 +105,23 @@ class Together:
         return found
 
 
-def read_meta(path: Path) -> str:
+def read_meta(path: Path) -> Metafile:
     """A metafile. Raises OSError or BuildFailed when it is unfinished: esbuild ends well even if it cannot write it."""
     try:
-        text = path.read_text(encoding="utf-8")
-        json.loads(text)
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError) as error:
         with path.open("wb") as file:  # says why, when there is no room
             file.write(bytes(_PROBE))
         raise BuildFailed("esbuild did not finish its metafile", where=str(path), hint="build again") from error
-    return text
 
 
 def _one(folder: Path, source: str, inputs: Mapping[str, Any], output: Mapping[str, Any]) -> Bundled:
     code = folder / "out" / f"{source.rpartition('.')[0]}.js"
     source_map = code.with_name(f"{code.name}.map")
-    reached = node.reached_inputs(source, inputs)
+    reached = metafile.reached_inputs(source, inputs)
     return Bundled(
         code=code.read_bytes(),
         map=source_map.read_text(encoding="utf-8") if source_map.exists() else None,
-        meta=json.dumps({"inputs": {path: inputs[path] for path in reached}, "outputs": {source: output}}),
+        meta={"inputs": {path: inputs[path] for path in reached}, "outputs": {source: output}},
         made_in=code.parent.as_posix(),
     )

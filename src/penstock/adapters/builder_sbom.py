@@ -9,7 +9,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.build import node, node_locked, python, sbom
+from penstock.adapters.builder_node_plan import NodePlan
+from penstock.build import metafile, node, node_locked, python, sbom
 from penstock.build.requirements import normalised, pinned_versions, plain_lines
 
 if TYPE_CHECKING:
@@ -18,9 +19,9 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_files import SourceFiles
-    from penstock.adapters.builder_node_plan import NodePlan
     from penstock.adapters.builder_python_parts import PythonPlan
     from penstock.build.archive import Member
+    from penstock.build.metafile import Metafile
     from penstock.build.sbom import Component
     from penstock.model.artifact import Target
 
@@ -45,11 +46,19 @@ class SbomReader:
         self._ours: tuple[tuple[str, ...], frozenset[str]] = ((), frozenset())
 
     def text(
-        self, unit: str, digest: str, target: Target, plan: PythonPlan | NodePlan, made: tuple[Iterable[Member], str]
+        self,
+        unit: str,
+        digest: str,
+        target: Target,
+        plan: PythonPlan | NodePlan,
+        made: tuple[Iterable[Member], Metafile],
     ) -> str:
         """The SBOM of the artifact with that digest; `made` are its members and esbuild's metafile (Node.js)."""
         members, meta = made
-        version, components = self._of_node(plan, members, meta) if meta else self._of_python(plan, members, target)  # type: ignore[arg-type] # a metafile comes with a NodePlan
+        if isinstance(plan, NodePlan):
+            version, components = self._of_node(plan, members, meta)
+        else:
+            version, components = self._of_python(plan, members, target)
         return sbom.document(unit, digest, target, components, version=version)
 
     # ---------------------------------------------------------------- Python
@@ -135,14 +144,14 @@ class SbomReader:
 
     # ---------------------------------------------------------------- Node.js
 
-    def _of_node(self, plan: NodePlan, members: Iterable[Member], meta: str) -> Contents:
+    def _of_node(self, plan: NodePlan, members: Iterable[Member], meta: Metafile) -> Contents:
         """What esbuild took code from, and packages that lie beside the bundle; what was left to the runtime."""
         integrities = self._integrities(plan)
         if self._ours[0] is not plan.members:
             self._ours = (plan.members, frozenset(map(posixpath.normpath, plan.members)))
         ours = self._ours[1]
         found = [_internal(part.name) for part in plan.packages]
-        for folder, name in sbom.bundled(meta).items():
+        for folder, name in metafile.bundled(meta).items():
             real = (self._root / folder).resolve()
             if real.is_relative_to(self._root) and real.relative_to(self._root).as_posix() in ours:
                 continue  # a package of the workspace, linked into node_modules
@@ -153,7 +162,7 @@ class SbomReader:
             for member in members
             if (package := sbom.installed(member.name))
         ]
-        supplied = sbom.left_external(meta, node.SUPPLIED_BY_LAMBDA)
+        supplied = metafile.left_external(meta, node.SUPPLIED_BY_LAMBDA)
         return "", (*found, *(sbom.Component(name=name, index="npm", supplied=True) for name in supplied))
 
     def _integrities(self, plan: NodePlan) -> Mapping[str, str]:

@@ -7,14 +7,14 @@ import posixpath
 import re
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from penstock.build import node_addon, node_lock
+from penstock.build import metafile
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from penstock.model.artifact import Target
@@ -137,18 +137,6 @@ def bundles_command(single: Command, root: Path, sources: Collection[str], into:
     return Command(argv=(program, *sources, *kept), cwd=root, env=single.env, timeout=_PATIENCE)
 
 
-def reached_inputs(entry_point: str, inputs: Mapping[str, Any]) -> list[str]:
-    """The files of a metafile that an entry takes in, directly or not."""
-    reached: dict[str, None] = {}
-    queue = [entry_point]
-    while queue:
-        path = queue.pop()
-        if path in inputs and path not in reached:
-            reached[path] = None
-            queue += [one["path"] for one in inputs[path]["imports"] if not one.get("external")]
-    return sorted(reached)
-
-
 def supplied(options: BuildOptions) -> tuple[str, ...]:
     """Patterns of modules that stay out of bundles because the runtime has them."""
     return () if options.bundle_sdk else SUPPLIED_BY_LAMBDA
@@ -176,37 +164,10 @@ def _from_root(sources: list[str], made_in: str, root: str) -> list[str]:
     return [posixpath.relpath(place, root) if place.startswith("/") else place for place in places]
 
 
-def packages_in(meta: str) -> frozenset[str]:
-    """Folders of the packages (relative to the workspace) that a bundle took something from."""
-    return packages_of(json.loads(meta)["inputs"])
-
-
-def packages_of(paths: Iterable[str]) -> frozenset[str]:
-    """Folders of the packages that these files are of, as far as they lie in a node_modules."""
-    found = (package_folder(path) for path in paths)
-    return frozenset(folder for folder in found if folder is not None)
-
-
-def asked_of(meta: str, beside: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Packages of `beside` that a bundle asks for when it runs, with the files (from the workspace) that do."""
-    asked: dict[str, tuple[str, ...]] = {}
-    for path, about in json.loads(meta)["inputs"].items():
-        for one in about["imports"]:
-            name = node_lock.package_of(one["path"]) if one.get("external") else None
-            if name is not None and name in beside:
-                asked[name] = (*asked.get(name, ()), path)
-    return asked
-
-
-def addons_in(meta: str) -> list[str]:
-    """Files with native code that a bundle asks for, and that cannot be in it."""
-    return sorted(path for path in json.loads(meta)["inputs"] if node_addon.is_addon(path))
-
-
 def stray_addon(path: str, packages: Mapping[str, str], *, where: str) -> BuildFailed:
     """The refusal of native code that is in no package of its own; `packages` are those of the workspace, by folder."""
     owner = next((name for folder, name in packages.items() if path.startswith(f"{folder}/")), None)
-    (package,) = packages_of([path]) or (None,)
+    (package,) = metafile.packages_of([path]) or (None,)
     if package is not None:
         hint = "name the package by its own name in package.json, not by an alias"
     elif owner is not None:
@@ -214,24 +175,6 @@ def stray_addon(path: str, packages: Mapping[str, str], *, where: str) -> BuildF
     else:
         hint = 'make it a package of the workspace (JavaScript), and in service.toml: [build] unbundled = ["its name"]'
     return BuildFailed(f"the bundle takes in {path}, and native code cannot be in a bundle", where=where, hint=hint)
-
-
-def looking_for_files(meta: str) -> frozenset[str]:
-    """Names of the packages that ask by `require.resolve` for files beside their own: they cannot be in one file."""
-    found = set()
-    for path, about in json.loads(meta)["inputs"].items():
-        asked = (one for one in about["imports"] if one.get("kind") == "require-resolve" and one.get("external"))
-        folder = package_folder(path)
-        if folder is not None and any(one["path"].startswith(".") for one in asked):
-            found.add(folder.rpartition("node_modules/")[2])
-    return frozenset(found)
-
-
-def package_folder(path: str) -> str | None:
-    """The folder of the package that a file of node_modules is of; None for any other file."""
-    head, mark, tail = path.rpartition("node_modules/")
-    parts = tail.split("/")
-    return head + mark + "/".join(parts[: 2 if parts[0].startswith("@") else 1]) if mark else None
 
 
 def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Command:
@@ -260,11 +203,6 @@ def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str
 def binary_package(platform: str, machine: str) -> str:
     """The npm package that holds esbuild's program for a machine: `@esbuild/linux-x64`."""
     return f"@esbuild/{platform}-{'arm64' if machine.lower() in {'arm64', 'aarch64'} else 'x64'}"
-
-
-def exported(meta: str) -> frozenset[str]:
-    """Names that the one output of a metafile exports."""
-    return frozenset(name for output in json.loads(meta)["outputs"].values() for name in output.get("exports", ()))
 
 
 def may_export(name: str, source: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
 import re
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from penstock.build.metafile import Metafile
 
 _ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
 _TYPES = "types:"
@@ -34,14 +35,14 @@ def may_mean(module: str, source: str) -> tuple[str, ...]:
 
 
 def check_inputs(
-    meta: str, folders: Collection[str], files: Collection[str], made: tuple[str, ...], where: str
+    meta: Metafile, folders: Collection[str], files: Collection[str], made: tuple[str, ...], where: str
 ) -> None:
     """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale.
 
     `files` are those that its recipe speaks of, `made` prefixes of what build scripts have made; `folders` those of the
     service and its packages.
     """
-    for path in json.loads(meta)["inputs"]:
+    for path in meta["inputs"]:
         if path.startswith(_TYPES):
             continue
         plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
@@ -61,9 +62,9 @@ def check_inputs(
         )
 
 
-def check_types(meta: str, files: Collection[str], made: tuple[str, ...], where: str) -> None:
+def check_types(meta: Metafile, files: Collection[str], made: tuple[str, ...], where: str) -> None:
     """The same of files whose types are in the metadata of decorators."""
-    for path in json.loads(meta)["inputs"]:
+    for path in meta["inputs"]:
         plain = path.removeprefix(_TYPES)
         if plain != path and plain not in files and not plain.startswith(made):
             raise BuildFailed(

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import posixpath
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -184,32 +183,10 @@ def _headers(text: str) -> dict[str, list[str]]:
 # ------------------------------------------------------------------------------------------ Node.js
 
 
-def bundled(meta: str) -> dict[str, str]:
-    """Packages with code in a bundle: `node_modules` folder of each → its name, from esbuild's metafile."""
-    found: dict[str, str] = {}
-    for output in json.loads(meta)["outputs"].values():
-        for path, share in output.get("inputs", {}).items():
-            folder, _, inner = path.rpartition("node_modules/")
-            if folder or path.startswith("node_modules/"):
-                parts = inner.split("/")
-                name = "/".join(parts[:2]) if inner.startswith("@") else parts[0]
-                if share.get("bytesInOutput", 0) > 0:
-                    found[posixpath.join(folder, "node_modules", name)] = name
-    return found
-
-
 def installed(path: str) -> str | None:
     """The package whose package.json it is, of a file in the ZIP; None for any other file."""
     match = re.fullmatch(r"(?:.*/)?node_modules/((?:@[^/]+/)?[^@/][^/]*)/package\.json", path)
     return match[1] if match else None
-
-
-def left_external(meta: str, supplied: Iterable[str]) -> tuple[str, ...]:
-    """Packages that a bundle asks its runtime for, among those that match `@aws-sdk/*` and the like, sorted."""
-    scopes = tuple(pattern.removesuffix("*") for pattern in supplied)
-    imports = (each for output in json.loads(meta)["outputs"].values() for each in output.get("imports", ()))
-    paths = {each["path"] for each in imports if each.get("external")}
-    return tuple(sorted({"/".join(path.split("/")[:2]) for path in paths if path.startswith(scopes)}))
 
 
 def npm_package(text: str, name: str, *, integrities: Mapping[str, str]) -> Component:

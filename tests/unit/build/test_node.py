@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.build import node, node_native, node_reach, package_json, tsconfig
+from penstock.build import metafile, node, node_native, node_reach, package_json, tsconfig
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -60,8 +60,8 @@ def test_a_handler_without_a_source_is_refused(handler: str) -> None:
 
 def test_what_a_module_exports_is_checked() -> None:
     found = node.Entry(source="src/app.ts", place="src/app.js", export="handler")
-    meta = json.dumps({"outputs": {"o": {"exports": ["handler", "x"]}}})
-    node.check_export(found, node.exported(meta), "", where="service.toml")
+    meta = {"outputs": {"o": {"exports": ["handler", "x"]}}}
+    node.check_export(found, metafile.exported(meta), "", where="service.toml")
     node.check_export(found, set(), "exports.handler = async () => {}", where="service.toml")
     node.check_export(found, set(), "module.exports = { handler }", where="service.toml")
     with pytest.raises(BuildFailed, match=r"src/app\.ts does not export handler"):
@@ -75,9 +75,7 @@ def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stal
 
     def check() -> None:
         folders, files = ["services/a", "packages/http"], {"services/a/src/app.ts", "packages/http/src/i.ts"}
-        node_reach.check_inputs(
-            json.dumps(meta), folders, files, ("packages/http/dist/",), where="services/a/src/app.ts"
-        )
+        node_reach.check_inputs(meta, folders, files, ("packages/http/dist/",), where="services/a/src/app.ts")
 
     check()
     meta["inputs"]["services/b/src/secret.ts"] = {}

@@ -9,7 +9,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from penstock.build import sbom
+from penstock.build import metafile, sbom
 from penstock.build.sbom import Component
 from penstock.model.artifact import Target
 
@@ -127,12 +127,12 @@ def test_a_bundle_tells_which_packages_it_took_code_from_and_what_it_leaves_to_t
         {"path": "@aws-sdk/client-s3/dist", "external": True},
         {"path": "node:fs", "external": True},
     ]
-    meta = json.dumps({"inputs": {}, "outputs": {"bundle": {"inputs": inputs, "imports": imports}}})
-    assert sbom.bundled(meta) == {
+    meta = {"inputs": {}, "outputs": {"bundle": {"inputs": inputs, "imports": imports}}}
+    assert metafile.bundled(meta) == {
         "node_modules/.pnpm/zod@3.1.0/node_modules/zod": "zod",
         "node_modules/@scope/name": "@scope/name",
     }
-    assert sbom.left_external(meta, ("@aws-sdk/*", "@smithy/*")) == ("@aws-sdk/client-s3",)
+    assert metafile.left_external(meta, ("@aws-sdk/*", "@smithy/*")) == ("@aws-sdk/client-s3",)
 
 
 @pytest.mark.parametrize(

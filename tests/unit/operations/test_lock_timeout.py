@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.operations.harness import Verbs
+from unit.operations.harness import TARGETS, Verbs, no
 
 from penstock.model.errors import Locked
 from penstock.model.events import Note
+from penstock.operations.deploy import deploy
 from penstock.operations.holder import leases_of
 from penstock.operations.store import LeaseStore
+from penstock.operations.wanted import DeployRequest
 from penstock.release.lease import TTL
 from penstock.testing import FakeClock
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.operations.store import HeldLease
+    from penstock.operations.world import Builds
 
 
 class Watch(FakeClock):
@@ -100,17 +103,12 @@ def test_whoever_was_quicker_after_the_look_is_waited_for_as_well(verbs: Verbs) 
     world, gone = verbs.world(), threading.Event()
     builds = world.builds
 
-    def building() -> object:
+    def building() -> Builds:
         if not gone.is_set():  # while ours is being planned
             gone.set()
             held = bob(verbs)
             clock.after[clock.monotonic() + 20] = held.give_back
         return builds()
-
-    from unit.operations.harness import TARGETS, no  # noqa: PLC0415
-
-    from penstock.operations.deploy import deploy  # noqa: PLC0415
-    from penstock.operations.wanted import DeployRequest  # noqa: PLC0415
 
     done = deploy(replace(world, builds=building), DeployRequest(lock_timeout=600), TARGETS, no)
     assert done.live

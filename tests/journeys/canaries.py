@@ -1,0 +1,97 @@
+"""Canaries of the shop: what they are told, who calls meanwhile, and what is seen of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from journeys.shop import until
+from journeys.traffic import Client
+from journeys.trouble import ROUTE
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from journeys.shop import Shop
+
+CAME_BACK, LOCKED, INCONCLUSIVE, INTERRUPTED = 3, 4, 7, 130
+FASTER = "20"
+"""How much faster CloudWatch's clock runs: its minute takes three seconds."""
+CANARY = """
+[environments.dev.rollout]
+strategy = "canary"
+weights = [50]
+bake = "1m"
+delay = "5s"
+margin = 0.05
+deadline = "30m"
+"""
+WORKER = "services/notification_service/src/notifications/worker.py"
+MAILER = "services/notification_service/src/notifications/mailer.py"
+MAILS = """
+[functions.mailer]
+handler = "notifications.mailer.handler"
+verify = "events/verify.json"
+[[functions.mailer.on]]
+queue = "outbox"
+batch = 1
+[queues.outbox]
+"""
+MAILING = '''"""Sends what waits in the outbox, and says who did."""
+
+RELEASE = "old"
+
+
+def handler(event, _context):
+    for record in event.get("Records", ()):
+        print(f"{RELEASE} mailer sent {record['body']}")
+    return {}
+'''
+HOOK = '    """Answer one request of API Gateway."""\n'
+FAILING = (
+    "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
+    "    if event['requestContext']['stage'] == 'live' and turn % 20 < 20 * {share}:\n"
+    "        raise RuntimeError('broken in some calls')\n"
+)
+"""Code that the checks before traffic cannot find. It counts instead of throwing dice: by chance half of a minute's
+calls may fail where a quarter does, and then an alarm is as right as the judge."""
+
+
+def busy(shop: Shop) -> Client:
+    """Customers who ask user_service thirty times a second: ninety times in one of CloudWatch's minutes."""
+    return Client(shop, {ROUTE: 200}, rate=30)
+
+
+def weight(shop: Shop) -> float:
+    """The percent of requests that the live stage sends to the candidate."""
+    gateway = shop.client("apigateway")
+    (api,) = (one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == "shop-dev")
+    return float(gateway.get_stage(restApiId=api, stageName="live").get("canarySettings", {}).get("percentTraffic", 0))
+
+
+def bucket_of(shop: Shop) -> str:
+    """The environment's bucket."""
+    named = (one["Name"] for one in shop.client("s3").list_buckets()["Buckets"])
+    return str(next(name for name in named if name.startswith("penstock-shop-dev")))
+
+
+def ledger(shop: Shop, *kinds: str) -> list[dict[str, Any]]:
+    """The data of everything that the ledger says about rollouts (or of these kinds), oldest first."""
+    store, bucket = shop.client("s3"), bucket_of(shop)
+    keys = [one["Key"] for one in store.list_objects_v2(Bucket=bucket, Prefix="ledger/")["Contents"]]
+    entries = [json.loads(store.get_object(Bucket=bucket, Key=key)["Body"].read()) for key in keys]
+    return [entry["data"] for entry in entries if entry["kind"] in (kinds or ("rollout",))]
+
+
+def under_way(shop: Shop) -> subprocess.Popen[str]:
+    """A canary that has half of the traffic, and the process that drives it."""
+    driver = shop.start("deploy", "-e", "dev")
+    until(lambda: weight(shop) == 50 or driver.poll() is not None, "the canary gets its share", within=60)
+    assert driver.poll() is None, driver.communicate()
+    return driver
+
+
+def status(driver: subprocess.Popen[str]) -> int:
+    """How it ended, when it has."""
+    driver.communicate(timeout=30)
+    return driver.returncode
