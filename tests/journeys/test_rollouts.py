@@ -36,7 +36,7 @@ from journeys.leaks import holds, log_lines, objects_with
 from journeys.shop import until, well
 from journeys.test_secrets import value_of
 from journeys.traffic import Client
-from journeys.trouble import APP, Watch, mark, marked, unsettled
+from journeys.trouble import APP, HEADER, ROUTE, Watch, mark, marked, marks, unsettled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -241,12 +241,21 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     assert quick.plan_status() == 0
 
 
-def test_an_abort_takes_the_traffic_back_from_the_process_that_drives(quick: Shop) -> None:
+def test_an_abort_takes_all_services_and_consumers_back_from_the_process_that_drives(quick: Shop) -> None:
     mark(quick, "new")
+    plain, headers = "return _api().resolve(event, context)", f'"multiValueHeaders": {{"{HEADER}": ["new"]}}'
+    quick.edit(ORDERS, plain, f"return {{**_api().resolve(event, context), {headers}}}")
+    quick.append(WORKER, "\n# another worker\n")
+    before = consumers(quick)["FunctionVersion"]
     driver = under_way(quick)
+    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=30)
+    assert [marks(quick, route) for route in (ROUTE, "/orders/health")] == [{"", "new"}, {"", "new"}]
     well(quick.run("abort", "-e", "dev"))
     assert status(driver) == CAME_BACK
-    assert (weight(quick), marked(quick)) == (0, "")
+    assert weight(quick) == 0
+    assert [marks(quick, route) for route in (ROUTE, "/orders/health")] == [{""}, {""}]
+    after = consumers(quick)
+    assert (after["FunctionVersion"], "RoutingConfig" in after) == (before, False)
     assert quick.plan_status() == 0
 
 
