@@ -113,7 +113,7 @@ class PythonPlan:
         """The recipe's inputs that come from the workspace."""
         found = self.service.inputs("source ")
         for part in self.packages:
-            found |= part.inputs(f"package {part.name}: ")
+            found |= part.inputs(f"package {part.folder}: ")  # a name may be that of two
         return found | self.lock_inputs()
 
     def reach(self, service: str, root: Path) -> Reach:
