@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from build.sites import Site, service, workspace
+
+from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,3 +80,19 @@ def internal(site: Site) -> dict[str, str | None]:
     """Versions of what the SBOM says is the workspace's own, by name."""
     listed = json.loads(Path(site.build()["plain"].sbom).read_text())["components"]
     return {each["name"]: each.get("version") for each in listed if "purl" not in each}
+
+
+# ------------------------------------------------------------------------------------------ the proof
+
+
+def test_what_only_a_layer_could_bring_is_proved_again_when_the_layer_goes(tmp_path: Path) -> None:
+    (function,) = PLAIN.functions
+    with_layer = replace(PLAIN, functions=(replace(function, layers=("arn:aws:lambda:eu-west-1:1:layer:numpy:1",)),))
+    site = site_with(tmp_path, {"services/plain/app.py": "import numpy\ndef handler(e, c): ...\n"}, with_layer)
+    assert not site.build()["plain"].cached
+    assert site.build()["plain"].cached
+    site.workspace = workspace(PLAIN)
+    (reason,) = site.builder().why(site.workspace, ("plain",), site.targets)
+    assert [(one.what, one.input) for one in reason.changes] == [("removed", "layers")]
+    with pytest.raises(BuildFailed, match="import of numpy"):
+        site.build()
