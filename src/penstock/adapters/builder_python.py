@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.ports import Commands, EventSink, Interpreters
 
 BUILDER = "3"
-"""Raised whenever the same inputs would give other bytes than before."""
+"""Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
 _FOR_INSTALLERS = re.compile(r"pyproject\.toml|requirements[^/]*\.(txt|in)|requirements/[^/]*\.(txt|in)")
@@ -67,7 +67,7 @@ class PythonBuilder:
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
-        ours = {"tool penstock": BUILDER, "tool build backends": backends.digest()}
+        ours = {**python.made_by(BUILDER), "tool build backends": backends.digest()}
         return {"tool uv": self._uv.version(), **python.ambient(os.environ), **self._packer, **ours}
 
     def finishers(self, options: BuildOptions, target: Target) -> dict[str, str]:

@@ -124,12 +124,12 @@ def in_words(error: OSError, cache: Path) -> BuildFailed:
 def _scope(workspace: Workspace) -> str:
     """What planners depend on besides files and the unit: shared packages, tools, and whose uv is at hand."""
     packages = [(package.name, package.path, package.language) for package in workspace.packages]
-    tools = [PYTHON_BUILDER, NODE_BUILDER, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()]
-    return repr([packages, tools])
+    ours = [python.made_by(builder) for builder in (PYTHON_BUILDER, NODE_BUILDER)]
+    return repr([packages, ours, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()])
 
 
 def _of_manifest(unit: Unit) -> dict[str, str]:
-    """What counts of service.toml besides the options: how the ZIP is entered, and whether more is there at run time."""
+    """What counts of service.toml besides the options: the ways in, and whether more is there at run time."""
     found = {f"handler {function.key}": function.handler for function in unit.functions}
     if unit.language == "python" and any(function.layers for function in unit.functions):
         found["layers"] = "some"  # with them the proof lets imports pass that nothing in the ZIP answers
