@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,3 +97,67 @@ def test_what_only_a_layer_could_bring_is_proved_again_when_the_layer_goes(tmp_p
     assert [(one.what, one.input) for one in reason.changes] == [("removed", "layers")]
     with pytest.raises(BuildFailed, match="import of numpy"):
         site.build()
+
+
+# ------------------------------------------------------------------------------------------ READMEs and licences
+
+DEEP = "libs/a/b/c/d/e"
+
+
+def package(folder: str, name: str, readme: str) -> dict[str, str]:
+    return {
+        f"{folder}/pyproject.toml": (
+            f'[project]\nname = "{name}"\nversion = "1"\nreadme = "{readme}"\n'
+            '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n[tool.uv.build-backend]\nmodule-root = ""\n'
+        ),
+        f"{folder}/{name}/__init__.py": "",
+    }
+
+
+def with_readmes_above(root: Path) -> Site:
+    """Two packages whose READMEs lie above them, as in many monorepos."""
+    files = {
+        "services/plain/requirements.txt": f"-e ../../packages/shallow\n-e ../../{DEEP}\n",
+        "README.md": "of all\n",
+        "libs/README.md": "of the libraries\n",
+        **package("packages/shallow", "shallow", "../../README.md"),
+        **package(DEEP, "deep", "../../../../../README.md"),
+    }
+    return site_with(root, files)
+
+
+def test_a_readme_above_its_package_is_copied_to_nowhere_but_beside_the_copy_of_the_package(tmp_path: Path) -> None:
+    site = with_readmes_above(tmp_path)
+    before = set(tmp_path.rglob("README.md"))
+    with zipfile.ZipFile(site.build()["plain"].path) as archive:
+        about = {name: archive.read(f"{name}-1.dist-info/METADATA").decode() for name in ("shallow", "deep")}
+    assert about["shallow"].endswith("\n\nof all\n")
+    assert about["deep"].endswith("\n\nof the libraries\n")
+    assert set(tmp_path.rglob("README.md")) == before
+
+
+def test_a_readme_outside_of_the_workspace_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("whose?\n")
+    for readme in ("../../../README.md", f"{tmp_path}/README.md"):
+        files = {"services/plain/requirements.txt": "-e ../../packages/one\n", **package("packages/one", "one", readme)}
+        site = site_with(tmp_path / "w", files)
+        with pytest.raises(BuildFailed, match="lies outside of the workspace") as caught:
+            site.recipes()
+        assert "packages/one/pyproject.toml" in str(caught.value)
+        assert "a file of the workspace" in str(caught.value)
+
+
+def test_what_is_taken_as_it_is_takes_no_readme_from_above(tmp_path: Path) -> None:
+    manifest = '[project]\nname = "plain"\nversion = "1"\nreadme = "../../README.md"\n'
+    site = site_with(tmp_path, {"services/plain/pyproject.toml": manifest, "README.md": "of all\n"})
+    with zipfile.ZipFile(site.build()["plain"].path) as archive:
+        assert archive.namelist() == ["app.py"]
+
+
+def test_a_change_of_a_readme_that_metadata_names_touches_the_service(tmp_path: Path) -> None:
+    site = with_readmes_above(tmp_path)
+    own = '[project]\nname = "plain"\nversion = "1"\nreadme = "README.md"\n'
+    site.write({"services/plain/README.md": "of it\n", "services/plain/pyproject.toml": own})
+    changed = {"README.md", "libs/README.md", "services/plain/README.md", "packages/shallow/README.md"}
+    found = site.builder().affected(site.workspace, changed, lambda _: None)
+    assert found == {"plain": ("README.md", "libs/README.md", "services/plain/README.md")}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from penstock.adapters.builder_files import SourceFile
-from penstock.adapters.builder_python_parts import Listing, PythonPlan
+from penstock.adapters.builder_python_parts import Listing, PythonPlan, below
 from penstock.build import poetry, python, requirements
 from penstock.model.errors import BuildFailed
 
@@ -53,8 +53,8 @@ class ListedPlanner:
             extras=options.extras,
             without=python.supplied(options),
         )
-        places = {name: _below(folder, inner) for name, inner in locked.folders.items()}
-        archives = self._archives(_below(folder, inner) for inner in locked.archives)
+        places = {name: below(folder, inner) for name, inner in locked.folders.items()}
+        archives = self._archives(below(folder, inner) for inner in locked.archives)
         lines = [line.text for line in locked.roots]
         listing = Listing(
             roots=_text(*locked.options, *sorted(lines), *self._archive_lines(archives)),
@@ -85,7 +85,7 @@ class ListedPlanner:
         queue = [place for place in parsed.folders if place != folder]
         while queue:
             place = queue.pop()
-            if not self._files.has(_below(place, "requirements.txt")):
+            if not self._files.has(below(place, "requirements.txt")):
                 continue
             inner = self._requirements(place, options)
             files.update(inner.files)
@@ -170,7 +170,7 @@ class ListedPlanner:
         found: dict[str, SourceFile] = {}
         for place in filter(self._files.has_folder, links):
             files = self._files.walk(place)
-            found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
+            found |= {below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
         return found
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:
@@ -205,10 +205,6 @@ class ListedPlanner:
                 not place.startswith("..") and (self._files.has(place) or self._files.has_folder(place))
             ),
         )
-
-
-def _below(folder: str, inner: str) -> str:
-    return os.path.normpath(os.path.join(folder, inner))  # noqa: PTH118 - a relative path, as text
 
 
 def _told_apart(parts: Iterable[Part]) -> list[Part]:
