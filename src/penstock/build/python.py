@@ -273,7 +273,7 @@ def is_pure(wheel: str) -> bool:
 def diagnosis(stderr: str) -> str:
     """What uv or a build backend said, without progress and warnings."""
     lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
-    marks = ("error", "\N{MULTIPLICATION SIGN}", "Traceback")
+    marks = ("error", "Error", "\N{MULTIPLICATION SIGN}", "Traceback")
     begin = next((index for index, line in enumerate(lines) if line.lstrip().startswith(marks)), 0)
     return "\n".join(lines[begin:]).removeprefix("error: ") or "it said nothing"
 
