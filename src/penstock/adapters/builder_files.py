@@ -55,6 +55,11 @@ class SourceFile:
         return content
 
 
+def is_executable(status: os.stat_result) -> bool:
+    """Whether the mode lets the owner execute a file; `os.access` also asks whether the file system runs anything."""
+    return bool(status.st_mode & stat.S_IXUSR)
+
+
 def changed_meanwhile(path: Path | str) -> BuildFailed:
     """What to say when sources change under a build: its result would be kept under the wrong recipe."""
     return BuildFailed("it changed while it was being built", where=str(path), hint="build again")
@@ -134,7 +139,7 @@ class SourceFiles:
         if not os.path.isfile(place) or os.path.realpath(place) != str(self._real_root / path):  # noqa: PTH113
             return None
         status = Path(place).stat()
-        return SourceFile(place, self._digest(place, status), bool(status.st_mode & stat.S_IXUSR))
+        return SourceFile(place, self._digest(place, status), is_executable(status))
 
     def stamp(self, path: str) -> State:
         """What `stat` says of a program, which nobody changes without a trace, and which is noted as looked at."""
@@ -272,8 +277,7 @@ class SourceFiles:
                         raise BuildFailed("a symbolic link that leads to a folder above itself", where=entry.path)
                     yield from self._walk(entry.path, f"{relative}/", above | {real}, outputs=outputs)
                 elif stat.S_ISREG(status.st_mode):
-                    executable = bool(status.st_mode & stat.S_IXUSR)
-                    yield relative, SourceFile(entry.path, self._digest(entry.path, status), executable)
+                    yield relative, SourceFile(entry.path, self._digest(entry.path, status), is_executable(status))
                 else:
                     raise BuildFailed("neither a file nor a folder", where=entry.path)
 
