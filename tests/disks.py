@@ -38,6 +38,21 @@ def read_only(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
+def no_programs(folder: Path) -> Iterator[None]:
+    """Nothing below the folder can be run (`noexec`, as of /home on hardened machines), whatever its mode says."""
+    for options in (["--bind"], ["-o", "remount,bind,noexec"]):
+        done = subprocess.run(
+            ["mount", *options, str(folder), str(folder)], capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            pytest.skip(f"a folder cannot be mounted noexec here: {done.stderr.strip()}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@contextmanager
 def small_disk(folder: Path, spare: int) -> Iterator[Path]:
     """The folder and what is in it on a file system of its own, with `spare` bytes more than that.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from build.sites import Wall
+from disks import no_programs
 
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
@@ -43,6 +44,14 @@ def test_equal_content_is_taken_as_it_was_compressed(cache: ZipCache, tmp_path: 
     Earlier(cache, "key").add("one")
     taken = Earlier(cache, "key").packed(("a.py", file(tmp_path, TEXT, 0o755)))
     assert (bytes(taken.packed), taken.executable) == (marked("a.py").packed, True)
+
+
+def test_a_file_system_that_runs_nothing_changes_no_mode(cache: ZipCache, tmp_path: Path) -> None:
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    with no_programs(folder):
+        assert Earlier(cache, "key").packed(("a.so", file(folder, TEXT, 0o755))).executable
+        assert not Earlier(cache, "key").packed(("a.so", file(folder, TEXT, 0o644))).executable
 
 
 @pytest.mark.parametrize("content", [TEXT.replace(b"f", b"g", 1), TEXT + b"#", b""])

@@ -87,7 +87,7 @@ def test_why_names_the_inputs_and_remembers_them_after_the_build(plain: Site) ->
     plain.build()
     assert told() == ("current", [])
     plain.write({SOURCE.format("p0"): "X = 2\n", "services/s0/more.py": ""})
-    changed = [("changed", "package p0: src/p0/__init__.py"), ("added", "source more.py")]
+    changed = [("changed", "package packages/p0: src/p0/__init__.py"), ("added", "source more.py")]
     assert told() == ("stale", changed)
     plain.build()
     assert told() == ("current", changed)

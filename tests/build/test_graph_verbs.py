@@ -90,7 +90,7 @@ def test_why_names_files_packages_with_their_versions_options_handlers_and_the_t
         "changed  handler users users.app.handler → users.app.other",
         "changed  lock idna 3.10 → 3.9",
         "added    option bytecode True",
-        "changed  package common: src/common/words.txt",
+        "changed  package packages/common: src/common/words.txt",
         "changed  source src/users/app.py",
         "changed  target python3.11/x86_64 linux → python3.11/arm64 linux",
         f"added    tool python for bytecode Python {platform.python_version()}",

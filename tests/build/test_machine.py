@@ -18,7 +18,6 @@ from build.sites import Site, Wall, alive, eventually, service, workspace
 
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
-from penstock.adapters.builder_seen import boot
 from penstock.adapters.commands import RealCommands
 from penstock.adapters.interpreters import RealInterpreters
 from penstock.build.archive import pack
@@ -185,10 +184,14 @@ def test_a_build_that_is_killed_at_any_moment_leaves_no_wrong_artifact(tmp_path:
 
 def test_what_is_known_of_contents_that_have_long_gone_does_not_pile_up(tmp_path: Path) -> None:
     memory = tmp_path / "files.json"
-    kept = {"format": 2, "boot": boot(), "digests": {}, "facts": {f"syntax {number}": 1 for number in range(400_000)}}
-    memory.write_text(json.dumps(kept))
     files = SourceFiles(tmp_path, memory, Wall())
     files.remember("built users", {"recipe": "ab"})
+    files.save()
+    kept = json.loads(memory.read_text())
+    kept["facts"] |= {f"syntax {number}": 1 for number in range(400_000)}
+    memory.write_text(json.dumps(kept))
+    files = SourceFiles(tmp_path, memory, Wall())
+    files.remember("built orders", {"recipe": "cd"})
     files.save()
     again = SourceFiles(tmp_path, memory, Wall())
     assert again.recall("built users") == {"recipe": "ab"}

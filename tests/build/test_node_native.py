@@ -12,6 +12,7 @@ import pytest
 from build.native import ARM64, X86_64, Registry, addon, bound
 from build.sites import Site, service, workspace
 from build.test_node_inputs import lock, options
+from disks import no_programs
 
 from penstock.model.errors import BuildFailed
 
@@ -329,3 +330,16 @@ def test_a_package_beside_the_bundle_on_request_needs_no_native_code(site: Site)
     plain = options(site, unbundled=("@t/quicker",))
     plain.write({"services/prebuilt/app.js": "require('@t/quicker');\nexports.handler = async () => 1;\n"})
     assert "node_modules/@t/quicker/index.js" in built(plain, "prebuilt", "arm64")
+
+
+def test_a_file_system_that_runs_nothing_changes_no_mode(site: Site) -> None:
+    installed = site.root / "node_modules/@t/with-quicker"
+    (installed / "index.js").chmod(0o755)
+    with no_programs(installed):
+        (artifact,) = site.build("with-quicker").values()
+    with zipfile.ZipFile(artifact.path) as archive:
+        modes = {name: archive.getinfo(f"node_modules/@t/with-quicker/{name}").external_attr for name in MODES}
+    assert {name: oct(mode >> 16 & 0o777) for name, mode in modes.items()} == MODES
+
+
+MODES = {"index.js": "0o755", "package.json": "0o644"}

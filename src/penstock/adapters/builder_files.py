@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import penstock
 from penstock.adapters import builder_seen
 from penstock.adapters.builder_seen import Seen, State, boot
 from penstock.build.ignore import skips_file, skips_folder
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from penstock.ports import Clock
 
-_FORMAT = 4
+_FORMAT = 5
 _KNOWN_MAX = 400_000
 """Digests and facts that are kept; a workspace of 1,000 services has some 50,000. Beyond it all are found out anew."""
 
@@ -52,6 +53,11 @@ class SourceFile:
         if hashlib.sha256(content).hexdigest() != self.digest:
             raise changed_meanwhile(self.path)
         return content
+
+
+def is_executable(status: os.stat_result) -> bool:
+    """Whether the mode lets the owner execute a file; `os.access` also asks whether the file system runs anything."""
+    return bool(status.st_mode & stat.S_IXUSR)
 
 
 def changed_meanwhile(path: Path | str) -> BuildFailed:
@@ -133,7 +139,7 @@ class SourceFiles:
         if not os.path.isfile(place) or os.path.realpath(place) != str(self._real_root / path):  # noqa: PTH113
             return None
         status = Path(place).stat()
-        return SourceFile(place, self._digest(place, status), bool(status.st_mode & stat.S_IXUSR))
+        return SourceFile(place, self._digest(place, status), is_executable(status))
 
     def stamp(self, path: str) -> State:
         """What `stat` says of a program, which nobody changes without a trace, and which is noted as looked at."""
@@ -224,12 +230,13 @@ class SourceFiles:
             return
         digests, facts = dict(self._digests), dict(self._facts)
         if len(digests) + len(facts) > _KNOWN_MAX:  # of files and contents that have long gone
-            digests, facts = {}, {key: fact for key, fact in facts.items() if key.startswith("memory ")}
+            digests, facts = {}, _told(facts)
         with contextlib.suppress(OSError):
             self._memory_file.parent.mkdir(parents=True, exist_ok=True)
             handle, temporary = tempfile.mkstemp(dir=self._memory_file.parent, prefix=".files")
             with os.fdopen(handle, "w") as file:
-                known = {"format": _FORMAT, "boot": boot(), "digests": digests, "facts": facts}
+                by = penstock.__version__
+                known = {"format": _FORMAT, "penstock": by, "boot": boot(), "digests": digests, "facts": facts}
                 # Not `dump`, which leaves the encoding to Python code and takes several times as long.
                 file.write(json.dumps(known))
             Path(temporary).replace(self._memory_file)
@@ -270,8 +277,7 @@ class SourceFiles:
                         raise BuildFailed("a symbolic link that leads to a folder above itself", where=entry.path)
                     yield from self._walk(entry.path, f"{relative}/", above | {real}, outputs=outputs)
                 elif stat.S_ISREG(status.st_mode):
-                    executable = bool(status.st_mode & stat.S_IXUSR)
-                    yield relative, SourceFile(entry.path, self._digest(entry.path, status), executable)
+                    yield relative, SourceFile(entry.path, self._digest(entry.path, status), is_executable(status))
                 else:
                     raise BuildFailed("neither a file nor a folder", where=entry.path)
 
@@ -309,12 +315,20 @@ def _decoded(content: bytes, path: Path) -> str:
         raise BuildFailed("not UTF-8", where=str(path)) from error
 
 
+def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that `remember` was told, and nothing that was found out from contents."""
+    return {key: fact for key, fact in facts.items() if key.startswith("memory ")}
+
+
 def _load(memory: Path) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     try:
         content = json.loads(memory.read_bytes())
         if content["format"] == _FORMAT:
+            facts = content["facts"]
+            if content["penstock"] != penstock.__version__:  # another one may find other facts in the same contents
+                facts = _told(facts)
             # A power cut may have taken what files held, and left their times and sizes.
-            return dict(content["digests"]) if content["boot"] == boot() else {}, dict(content["facts"])
+            return dict(content["digests"]) if content["boot"] == boot() else {}, dict(facts)
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return {}, {}

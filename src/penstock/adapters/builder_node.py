@@ -16,7 +16,7 @@ from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
-from penstock.build import archive, metafile, node, node_lock, package_json, proof
+from penstock.build import archive, metafile, node, node_lock, package_json, proof, python
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.ports import Command, Commands
 
 BUILDER = "4"
-"""Raised whenever the same inputs would give other bytes than before."""
+"""Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class NodeBuilder:
         """Versions of what makes the bytes; esbuild's own is in the lock."""
         ours = {"esbuild": ESBUILD, "typescript": TYPESCRIPT}
         fetched = {f"tool {name}": f"{version}, unless the lock has one" for name, version in ours.items()}
-        return {**self._packer, **fetched, "tool penstock": BUILDER}
+        return {**self._packer, **fetched, **python.made_by(BUILDER)}
 
     def expect(self, units: Sequence[tuple[Unit, Target, NodePlan]]) -> None:
         """Say which units are about to be built, so that esbuild is asked for all of them at once."""

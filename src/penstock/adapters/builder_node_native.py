@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.adapters.builder_files import is_executable
 from penstock.adapters.builder_node_foreign import ForeignPackages
 from penstock.build import archive, elf, metafile, node_addon, node_native
 from penstock.build.node_locked import Asker
@@ -210,7 +211,7 @@ def _pack(asked: _Asked, folder: Path, manifest: Mapping[str, Any], place: str, 
             package.addons += 1
         elif node_native.is_for_another(relative, elf.system(content[:_HEAD]), target):
             continue
-        executable = os.access(path, os.X_OK)
+        executable = is_executable(path.stat())
         package.members.append(archive.pack(f"{place}/{relative}", content, executable=executable))
     return package
 

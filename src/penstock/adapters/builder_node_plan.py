@@ -85,7 +85,7 @@ class NodePlan:
         """The recipe's inputs that come from the workspace."""
         found = self.service.inputs("source ")
         for part in self.packages:
-            found |= part.inputs(f"package {part.name}: ")
+            found |= part.inputs(f"package {part.folder}: ")
         found |= {f"in the place of {module}": path for module, path in self.instead.items()}
         if self.manifests_read:  # else only those keys count that change what is resolved
             files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
@@ -114,7 +114,7 @@ class NodePlan:
         """What the types depend on."""
         found = self.service.inputs("source ")
         for part in self.packages:
-            found |= part.inputs(f"package {part.name}: ")
+            found |= part.inputs(f"package {part.folder}: ")
         return found | self._shared_inputs()
 
     def _shared_inputs(self) -> dict[str, str]:

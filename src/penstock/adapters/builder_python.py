@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.ports import Commands, EventSink, Interpreters
 
 BUILDER = "3"
-"""Raised whenever the same inputs would give other bytes than before."""
+"""Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
 _FOR_INSTALLERS = re.compile(r"pyproject\.toml|requirements[^/]*\.(txt|in)|requirements/[^/]*\.(txt|in)")
@@ -67,7 +68,7 @@ class PythonBuilder:
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
-        ours = {"tool penstock": BUILDER, "tool build backends": backends.digest()}
+        ours = {**python.made_by(BUILDER), "tool build backends": backends.digest()}
         return {"tool uv": self._uv.version(), **python.ambient(os.environ), **self._packer, **ours}
 
     def finishers(self, options: BuildOptions, target: Target) -> dict[str, str]:
@@ -169,13 +170,16 @@ class PythonBuilder:
     def _wheel_members(self, part: Part) -> tuple[Member, ...]:
         """Build in a copy of exactly the files that the recipe holds, so that nothing else can get in."""
         with self._cache.scratch() as scratch:
-            source, out = scratch / "source", scratch / "wheel"
+            # As deep as in the workspace, because metadata may name a README above the package.
+            depth = len(PurePosixPath(part.folder).parts)
+            source, out = scratch.joinpath("source", *["in"] * depth), scratch / "wheel"
+            source.mkdir(parents=True)
             for path, file in part.files.items():
                 copy = source / path
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
-            self._run_backend(part, source, out)
+            self._run_backend(part, source, out, scratch / "backends.txt")
             wheels = sorted(out.glob("*.whl"))
             if len(wheels) != 1 or not wheels[0].stem.endswith("-none-any"):
                 names = ", ".join(wheel.name for wheel in wheels) or "nothing"
@@ -186,10 +190,9 @@ class PythonBuilder:
                 )
             return _from_wheel(wheels[0])
 
-    def _run_backend(self, part: Part, source: Path, out: Path) -> None:
+    def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
         requires = part.manifest.backend if part.manifest else ()
-        pins = source.parent / "backends.txt"
         pins.write_text(backends.constraints(requires or backends.BY_DEFAULT))
         try:
             self._run_uv_build(part, source, out, pins)
@@ -249,7 +252,7 @@ def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
     return tuple(
         archive.pack(path.removeprefix(top), file.read(), executable=file.executable)
         for path, file in part.files.items()
-        if path.startswith(top) and (top or not _FOR_INSTALLERS.fullmatch(path))
+        if path.startswith(top) and (top or not _FOR_INSTALLERS.fullmatch(path)) and not path.startswith("../")
     )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_files import is_executable
 from penstock.build import archive
 from penstock.model.errors import BuildFailed
 
@@ -39,7 +39,7 @@ class Earlier:
     def packed(self, file: tuple[str, Path]) -> Member:
         """The file as a member under that name."""
         name, path = file
-        content, executable = path.read_bytes(), os.access(path, os.X_OK)
+        content, executable = path.read_bytes(), is_executable(path.stat())
         candidates = [one for one in self._members.get(name, ()) if one.size == len(content)]
         if candidates:
             crc = zlib.crc32(content)

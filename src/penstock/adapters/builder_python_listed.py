@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from penstock.adapters.builder_files import SourceFile
-from penstock.adapters.builder_python_parts import Listing, PythonPlan
+from penstock.adapters.builder_python_parts import Listing, PythonPlan, below
 from penstock.build import poetry, python, requirements
 from penstock.model.errors import BuildFailed
 
@@ -52,8 +53,8 @@ class ListedPlanner:
             extras=options.extras,
             without=python.supplied(options),
         )
-        places = {name: _below(folder, inner) for name, inner in locked.folders.items()}
-        archives = self._archives(_below(folder, inner) for inner in locked.archives)
+        places = {name: below(folder, inner) for name, inner in locked.folders.items()}
+        archives = self._archives(below(folder, inner) for inner in locked.archives)
         lines = [line.text for line in locked.roots]
         listing = Listing(
             roots=_text(*locked.options, *sorted(lines), *self._archive_lines(archives)),
@@ -78,13 +79,13 @@ class ListedPlanner:
     def from_requirements(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
         """By the requirements.txt in that folder, and those of the packages that it names. Raises BuildFailed."""
         parsed = self._requirements(folder, options)
-        packages = {place: self._part(place, Path(place).name, self._manifest(place)) for place in parsed.folders}
+        packages = {place: self._package(place) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
         files, nested, extras = set(parsed.files), set(), dict(parsed.extras)
         queue = [place for place in parsed.folders if place != folder]
         while queue:
             place = queue.pop()
-            if not self._files.has(_below(place, "requirements.txt")):
+            if not self._files.has(below(place, "requirements.txt")):
                 continue
             inner = self._requirements(place, options)
             files.update(inner.files)
@@ -92,7 +93,7 @@ class ListedPlanner:
             for further in inner.folders:
                 nested.add(further)
                 if further not in packages and further not in {place, folder}:
-                    packages[further] = self._part(further, Path(further).name, self._manifest(further))
+                    packages[further] = self._package(further)
                     queue.append(further)
         service = self._part(folder, folder, manifest)
         parts = [*packages.values(), *([service] if folder in parsed.folders else [])]
@@ -102,7 +103,7 @@ class ListedPlanner:
         listing = replace(self._listing(folder, parsed, options, needed), files=tuple(sorted(files)))
         return PythonPlan(
             service=service,
-            packages=tuple(packages[place] for place in sorted(packages)),
+            packages=tuple(_told_apart(packages[place] for place in sorted(packages))),
             locked={
                 **self._by_package("", requirements.plain_lines(listing.roots)),
                 **self._by_package("constraint ", (line.text for line in parsed.pins)),
@@ -114,6 +115,10 @@ class ListedPlanner:
             # What another package needs is there for all targets: few say more, and it does no harm.
             conditions={place: markers for place, markers in parsed.conditions.items() if place not in nested},
         )
+
+    def _package(self, place: str) -> Part:
+        manifest = self._manifest(place)
+        return self._part(place, (manifest.name if manifest else "") or Path(place).name, manifest)
 
     def _listing(
         self, folder: str, parsed: requirements.Requirements, options: BuildOptions, needed: list[str]
@@ -165,7 +170,7 @@ class ListedPlanner:
         found: dict[str, SourceFile] = {}
         for place in filter(self._files.has_folder, links):
             files = self._files.walk(place)
-            found |= {_below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
+            found |= {below(place, name): file for name, file in files.items() if requirements.is_archive(name)}
         return found
 
     def _archives(self, places: Iterable[str]) -> dict[str, SourceFile]:
@@ -202,8 +207,12 @@ class ListedPlanner:
         )
 
 
-def _below(folder: str, inner: str) -> str:
-    return os.path.normpath(os.path.join(folder, inner))  # noqa: PTH118 - a relative path, as text
+def _told_apart(parts: Iterable[Part]) -> list[Part]:
+    """Those whose name another one has, too, by their folders: many a team calls its package `lib`."""
+    found = list(parts)
+    count = Counter(requirements.normalised(part.name) for part in found)
+    twice = {part.folder for part in found if count[requirements.normalised(part.name)] > 1}
+    return [replace(part, name=part.folder) if part.folder in twice else part for part in found]
 
 
 def _hashes(lines: Iterable[requirements.Line]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.build import python
-from penstock.build.changes import Reach
+from penstock.build.changes import Reach, counts
 from penstock.build.markers import applies
 from penstock.model.workspace import BuildOptions
 
@@ -113,7 +113,7 @@ class PythonPlan:
         """The recipe's inputs that come from the workspace."""
         found = self.service.inputs("source ")
         for part in self.packages:
-            found |= part.inputs(f"package {part.name}: ")
+            found |= part.inputs(f"package {part.folder}: ")  # a name may be that of two
         return found | self.lock_inputs()
 
     def reach(self, service: str, root: Path) -> Reach:
@@ -123,8 +123,10 @@ class PythonPlan:
         locks = {}
         if self.export is not None:
             above = self.export[0].relative_to(root).as_posix()
-            files.add(os.path.normpath(os.path.join(above, "pyproject.toml")))  # noqa: PTH118 - a relative path, as text
-            locks[os.path.normpath(os.path.join(above, "uv.lock"))] = part_of_lock(self.locked, self.edges)  # noqa: PTH118
+            files.add(below(above, "pyproject.toml"))
+            locks[below(above, "uv.lock")] = part_of_lock(self.locked, self.edges)
+        for part in here:  # READMEs, licences: metadata names them, and no folder counts them by itself
+            files.update(below(part.folder, path) for path in part.files if path.startswith("../") or not counts(path))
         folders = (*(part.folder for part in here), *self.listing.links)
         return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
 
@@ -142,6 +144,11 @@ class PythonPlan:
         """What the person asked for that is not the default."""
         chosen = {key: getattr(self.options, key) for key in _OPTIONS}
         return {f"option {key}": str(value) for key, value in chosen.items() if value != getattr(BuildOptions(), key)}
+
+
+def below(folder: str, inner: str) -> str:
+    """A path as one of the workspace, when it is told as one of a folder there."""
+    return os.path.normpath(os.path.join(folder, inner))  # noqa: PTH118 - a relative path, as text
 
 
 def folders_above(folder: str) -> list[str]:

@@ -13,6 +13,7 @@ from penstock.adapters.builder_python_parts import (
     Listing,
     Part,
     PythonPlan,
+    below,
     folders_above,
     part_of_lock,
 )
@@ -171,7 +172,7 @@ class PythonPlanner:
     def _archives(self, lock_folder: str, archives: Iterable[str]) -> dict[str, SourceFile]:
         found = {}
         for inner in archives:
-            place = _below(lock_folder, inner)
+            place = below(lock_folder, inner)
             if place.startswith("..") or not self._files.has(place):
                 raise BuildFailed(
                     "this archive is not in the workspace", where=place, hint="correct the path, and: uv lock"
@@ -186,22 +187,26 @@ class PythonPlanner:
             raise BuildFailed(f"package {name} is not in the workspace", where=folder, hint="uv lock")
         files = dict(self._files.walk(folder))
         for named in manifest.files if manifest else ():
-            if named not in files and self._files.has(_below(folder, named)):
-                files[named] = SourceFile(str(path / named), self._files.digest(path / named), executable=False)
+            place = below(folder, named)
+            inner = os.path.relpath(place, folder)
+            if place.startswith(("..", "/")):
+                raise BuildFailed(
+                    f"{named} lies outside of the workspace",
+                    where=f"{folder}/pyproject.toml",
+                    hint="name a file of the workspace, by its path from the package",
+                )
+            if inner not in files and self._files.has(place):
+                files[inner] = SourceFile(str(path / inner), self._files.digest(path / inner), executable=False)
         return Part(name=name, folder=folder, manifest=manifest, files=files, settings=self._settings(folder))
 
     def _settings(self, folder: str) -> dict[str, str]:
         """Settings of uv's that hold in the folder. Those of the machine count nowhere."""
         found = {}
         for above in folders_above(folder):
-            path = _below(above, "uv.toml")
+            path = below(above, "uv.toml")
             if self._files.has(path):
                 found[path] = self._files.digest(self._root / path)
             manifest = self._manifest(above)
             if manifest is not None and manifest.settings:
-                found[_below(above, "pyproject.toml")] = manifest.settings
+                found[below(above, "pyproject.toml")] = manifest.settings
         return found
-
-
-def _below(folder: str, inner: str) -> str:
-    return os.path.normpath(os.path.join(folder, inner))  # noqa: PTH118 - a relative path, as text

@@ -186,13 +186,12 @@ def _facts(lock: Mapping[str, Any], plan: PythonPlan) -> dict[str, Any]:
         if each["name"] in ours or f"{each['name']} {each.get('version', '')}".strip() in plan.locked
     ]
     asked = {dependency["name"] for each in reached for dependency in each.get("dependencies", ())}
+    wheels: dict[str, dict[str, str]] = {}
+    for each in reached:  # of one version there may be wheels of several indexes
+        known = {_file(wheel): wheel["hash"] for wheel in each.get("wheels", ()) if "hash" in wheel}
+        wheels.setdefault(f"{normalised(each['name'])} {each.get('version', '')}", {}).update(known)
     return {
-        "wheels": {
-            f"{normalised(each['name'])} {each.get('version', '')}": {
-                _file(wheel): wheel["hash"] for wheel in each.get("wheels", ()) if "hash" in wheel
-            }
-            for each in reached
-        },
+        "wheels": wheels,
         "supplied": {
             each["name"]: each.get("version", "")
             for each in packages

@@ -101,8 +101,7 @@ class Units:
             else:
                 plan = self._nodes.plan(workspace, unit.service.path, unit.service.build)
             tools = self._tools(unit, target)
-        handlers = {f"handler {function.key}": function.handler for function in unit.functions}
-        recipe = Recipe(unit=unit.name, target=target, inputs={**plan.inputs(), **tools, **handlers})
+        recipe = Recipe(unit=unit.name, target=target, inputs={**plan.inputs(), **tools, **_of_manifest(unit)})
         return Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=plan, seen=seen, at=at)
 
     def learn(self, prepared: Sequence[Prepared], made: Mapping[str, Artifact], units: Collection[str]) -> None:
@@ -125,13 +124,20 @@ def in_words(error: OSError, cache: Path) -> BuildFailed:
 def _scope(workspace: Workspace) -> str:
     """What planners depend on besides files and the unit: shared packages, tools, and whose uv is at hand."""
     packages = [(package.name, package.path, package.language) for package in workspace.packages]
-    tools = [PYTHON_BUILDER, NODE_BUILDER, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()]
-    return repr([packages, tools])
+    ours = [python.made_by(builder) for builder in (PYTHON_BUILDER, NODE_BUILDER)]
+    return repr([packages, ours, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()])
+
+
+def _of_manifest(unit: Unit) -> dict[str, str]:
+    """What counts of service.toml besides the options: the ways in, and whether more is there at run time."""
+    found = {f"handler {function.key}": function.handler for function in unit.functions}
+    if unit.language == "python" and any(function.layers for function in unit.functions):
+        found["layers"] = "some"  # with them the proof lets imports pass that nothing in the ZIP answers
+    return found
 
 
 def _look_key(unit: Unit, target: Target) -> tuple[str, str]:
     """Under which name a look at the unit is kept, and what its recipe depends on besides files and the scope."""
     options = unit.service.build
     chosen = "" if options == _USUAL else repr(options)
-    handlers = [(function.key, function.handler) for function in unit.functions]
-    return f"{unit.name} {target}", f"{unit.service.path} {target.platform} {handlers} {chosen}"
+    return f"{unit.name} {target}", f"{unit.service.path} {target.platform} {_of_manifest(unit)} {chosen}"

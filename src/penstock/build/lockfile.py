@@ -87,11 +87,12 @@ def reached(
     internal: dict[str, str] = {}
     conditions: dict[str, set[Condition]] = {}
     edges: set[str] = set()
-    seen: dict[tuple[str, str, str], list[Condition]] = {}
+    seen: dict[tuple[str, str, str, str], list[Condition]] = {}
     queue: deque[tuple[dict[str, Any], str, Condition]] = deque([(root, "", _ALWAYS)])
     while queue:
         package, extra, condition = queue.popleft()
-        if not _is_news(condition, before := seen.setdefault((package["name"], package.get("version", ""), extra), [])):
+        which = (package["name"], package.get("version", ""), str(package.get("source")), extra)
+        if not _is_news(condition, before := seen.setdefault(which, [])):
             continue
         condition = before[-1]
         local = _folder(package)
@@ -108,7 +109,7 @@ def reached(
                 edges |= _edge(root["name"], dependency, by_name)
     return Locked(
         name=root["name"],
-        packages={f"{one['name']} {one.get('version', '')}".strip(): _digest(one) for one in external},
+        packages=_digests(external),
         internal=internal,
         conditions={
             name: sorted(map(all_of, alternatives))
@@ -207,6 +208,14 @@ def _choices(
             yield package, "", meant
             for extra in dependency.get("extra", ()):
                 yield package, extra, meant
+
+
+def _digests(packages: Packages) -> dict[str, str]:
+    """By name and version, of which a lock may hold several from different indexes, for different targets."""
+    found: dict[str, set[str]] = {}
+    for one in packages:
+        found.setdefault(f"{one['name']} {one.get('version', '')}".strip(), set()).add(_digest(one))
+    return {key: " ".join(sorted(digests)) for key, digests in found.items()}
 
 
 def _digest(package: Mapping[str, Any]) -> str:

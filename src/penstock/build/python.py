@@ -7,6 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+import penstock
 from penstock.build.proof import secret_file
 from penstock.ports import Command
 
@@ -222,8 +223,18 @@ def place_of_wheel_member(path: str) -> str | None:
 
 
 def key(kind: str, parts: Mapping[str, str]) -> str:
-    """The cache key of an intermediate result: SHA-256, hex, over everything it is made from."""
-    return hashlib.sha256(json.dumps([kind, dict(sorted(parts.items()))]).encode()).hexdigest()
+    """The cache key of an intermediate result: SHA-256, hex, over everything it is made from, and who makes it."""
+    return hashlib.sha256(json.dumps([penstock.__version__, kind, dict(sorted(parts.items()))]).encode()).hexdigest()
+
+
+def made_by(builder: str) -> dict[str, str]:
+    """What a recipe holds of Penstock itself: its version, and `builder`, which counts changes between two versions.
+
+    The version, because each release may make other bytes or look closer at them: what an older one let pass, and keeps
+    in a cache that machines share, is no proof. Not a digest over the code, which would take a read of all of it, and
+    would call an artifact stale for a comment.
+    """
+    return {"tool penstock": f"{penstock.__version__}, builder {builder}"}
 
 
 def lacks_interpreter(stderr: str) -> bool:
@@ -262,7 +273,7 @@ def is_pure(wheel: str) -> bool:
 def diagnosis(stderr: str) -> str:
     """What uv or a build backend said, without progress and warnings."""
     lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
-    marks = ("error", "\N{MULTIPLICATION SIGN}", "Traceback")
+    marks = ("error", "Error", "\N{MULTIPLICATION SIGN}", "Traceback")
     begin = next((index for index, line in enumerate(lines) if line.lstrip().startswith(marks)), 0)
     return "\n".join(lines[begin:]).removeprefix("error: ") or "it said nothing"
 

@@ -60,6 +60,24 @@ def test_a_lock_in_which_everything_needs_everything_comes_to_an_end() -> None:
     assert sorted(found.internal) == sorted(names)
 
 
+def test_two_sources_of_one_version_both_count() -> None:
+    def packages(*hashes: str) -> dict[str, str]:
+        text = lock(svc=[("torch", OLD), ("torch", NT)])
+        for number, content in enumerate(hashes):
+            index = f"https://{number}.example"
+            text += f'[[package]]\nname = "torch"\nversion = "2"\nsource = {{ registry = "{index}" }}\n'
+            text += f'wheels = [{{ url = "{index}/torch.whl", hash = "sha256:{content}" }}]\n'
+        found = lockfile.reached(lockfile.parse(text, where="uv.lock"), "svc")
+        assert found is not None
+        return dict(found.packages)
+
+    before = packages("a", "b")
+    assert before.keys() == {"torch 2"}
+    assert packages("a", "b") == before
+    assert packages("c", "b") != before
+    assert packages("a", "c") != before
+
+
 def test_what_a_manifest_asks_for_and_the_lock_was_not_made_from_is_told() -> None:
     text = (
         'version = 1\n[[package]]\nname = "svc"\nversion = "1"\nsource = { virtual = "." }\n[package.metadata]\n'
