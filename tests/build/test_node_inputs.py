@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from build.meanwhile import Meanwhile, switch
 from build.sites import Site, service, workspace
 
 from penstock.model.errors import BuildFailed
@@ -317,6 +318,16 @@ def test_types_are_checked_once_as_a_step_of_their_own(web: Site) -> None:
     shutil.rmtree(web.cache / "v1/index/artifact")
     web.build()
     assert "check types" not in steps(web)
+
+
+def test_types_that_were_right_for_other_sources_do_not_count_as_right_for_these(web: Site) -> None:
+    wrong = {"services/web/src/app.ts": f"{APP}export const wrong: number = 'a text';\n"}
+    web.write(wrong)
+    web.commands = Meanwhile("--noEmit", before=switch(web, {"services/web/src/app.ts": APP}))
+    web.build()
+    web.write(wrong)
+    with pytest.raises(BuildFailed, match="not assignable"):
+        web.build()
 
 
 def test_no_step_says_that_types_were_checked_which_an_old_typescript_could_not(web: Site) -> None:

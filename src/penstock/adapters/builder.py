@@ -77,8 +77,10 @@ class Builder:
         self._cache = ZipCache(cache, self._files)
         self._looks = Looks(root, self._cache, clock)
         self._history = History(self._cache, self._files)
-        self._python = PythonBuilder(root, commands, self._cache, self._files, interpreters=interpreters, events=events)
         self._pythons = PythonPlanner(root, self._files)
+        self._python = PythonBuilder(
+            root, commands, self._cache, self._files, self._pythons, interpreters=interpreters, events=events
+        )
         self._nodes = NodePlanner(root, self._files)
         tools = NodeTools(root, commands, self._cache, events, clock)
         self._node = NodeBuilder(root, commands, self._cache, self._files, tools, self._nodes)
@@ -86,7 +88,7 @@ class Builder:
         self._units = Units(self._files, self._looks, clock, planners, self._tools, self._cache.folder)
         sboms = SbomReader(root, self._cache, self._files, self._python.chosen)
         both = (self._python, self._node)
-        self._maker = Maker(self._cache, commands, events, clock, both, sboms, self._ready)
+        self._maker = Maker(self._cache, commands, events, clock, both, sboms, self._ready, self._units)
 
     def recipes(self, workspace: Workspace, targets: Mapping[str, Target]) -> Mapping[str, Recipe]:
         """The recipe of every unit, from the files as they are now. Raises BuildFailed with all that is missing."""

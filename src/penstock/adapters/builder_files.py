@@ -60,9 +60,13 @@ def is_executable(status: os.stat_result) -> bool:
     return bool(status.st_mode & stat.S_IXUSR)
 
 
-def changed_meanwhile(path: Path | str) -> BuildFailed:
-    """What to say when sources change under a build: its result would be kept under the wrong recipe."""
-    return BuildFailed("it changed while it was being built", where=str(path), hint="build again")
+class ChangedMeanwhileError(BuildFailed):
+    """Files changed under a build: its result would be kept under the wrong recipe."""
+
+
+def changed_meanwhile(path: Path | str) -> ChangedMeanwhileError:
+    """What to say of it when it does not end."""
+    return ChangedMeanwhileError("it changed while it was being built", where=str(path), hint="build again")
 
 
 class SourceFiles:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Protocol
 
+from penstock.adapters.builder_files import ChangedMeanwhileError, changed_meanwhile
 from penstock.adapters.builder_node_plan import NodePlan
 from penstock.adapters.builder_python_parts import PythonPlan
 from penstock.adapters.builder_units import in_words
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_node import NodeBuilder
     from penstock.adapters.builder_python import PythonBuilder
     from penstock.adapters.builder_sbom import SbomReader
-    from penstock.adapters.builder_units import Prepared
+    from penstock.adapters.builder_units import Prepared, Units
     from penstock.build.archive import Member
     from penstock.build.metafile import Metafile
     from penstock.build.provenance import Provenance
@@ -39,6 +40,10 @@ class Elsewhere(Protocol):
 
 _WORKERS = 2
 """For each processor: some wait for programs, or for one that makes what they need as well."""
+
+
+_TRIES = 3
+"""How often a unit is made whose files change while it is being made."""
 
 
 class Ready(Protocol):
@@ -60,6 +65,7 @@ class Maker:
         builders: tuple[PythonBuilder, NodeBuilder],
         sboms: SbomReader,
         ready: Ready,
+        units: Units,
     ) -> None:
         self._cache = cache
         self._commands = commands
@@ -68,6 +74,7 @@ class Maker:
         self._python, self._node = builders
         self._sboms = sboms
         self._ready = ready
+        self._units = units
 
     def make(
         self, missing: Sequence[Prepared], elsewhere: Callable[[], Elsewhere | None]
@@ -110,7 +117,7 @@ class Maker:
         step = f"build {one.unit.name}"
         self._events.emit(StepStarted(step=step, detail=str(one.recipe.target)))
         try:
-            made = self._members(one)
+            one, made = self._unchanging(one)
             entry = self._cache.put(
                 "artifact",
                 one.digest,
@@ -127,6 +134,23 @@ class Maker:
         if note := direct_upload_note(one.unit.name, entry.size, entry.unzipped):
             self._events.emit(Note(text=note))
         return self._ready(one, entry, cached=False, seconds=seconds)
+
+    def _unchanging(self, one: Prepared) -> tuple[Prepared, tuple[tuple[Member, ...], Metafile]]:
+        """What a unit is made into, and the unit as it was all the while: what changes meanwhile is made again.
+
+        Installing and building packages may change inputs as well, the first time. Raises BuildFailed when there is no
+        end of it.
+        """
+        changed = changed_meanwhile(one.unit.service.path)
+        for _ in range(_TRIES):
+            try:
+                made = self._members(one)
+                if self._units.again(one) is one:
+                    return one, made
+            except ChangedMeanwhileError as error:
+                changed = error
+            one = self._units.again(one)
+        raise changed
 
     def _fetch(self, one: Prepared, elsewhere: Elsewhere) -> Entry | None:
         with self._cache.scratch() as scratch:

@@ -20,7 +20,7 @@ from penstock.build import archive, metafile, node, node_lock, package_json, pro
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
@@ -66,6 +66,8 @@ class NodeBuilder:
         self._packer = archive.tools()
         self._together = Together(commands.run, self._warn)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
+        self._brought: dict[str, Mapping[str, object]] = {}
+        """For units that another one bundled along: what lay there when it did."""
         self._clean: set[str] = set()
 
     def tools(self) -> dict[str, str]:
@@ -77,6 +79,7 @@ class NodeBuilder:
     def expect(self, units: Sequence[tuple[Unit, Target, NodePlan]]) -> None:
         """Say which units are about to be built, so that esbuild is asked for all of them at once."""
         self._plans = {unit.name: (unit, target, plan) for unit, target, plan in units}
+        self._brought.clear()
         groups: dict[tuple[object, ...], dict[str, str]] = {}
         for unit, target, plan in units:
             if self._decorators.may_need(plan):
@@ -97,31 +100,45 @@ class NodeBuilder:
         """
         manifest = f"{plan.service.folder}/service.toml"
         begins = entry(unit, plan)
-        self.packages.bring(plan)
+        brought = self.packages.bring(plan)
+        brought = self._brought.pop(unit.name, brought)
         for part in (plan.service, *plan.packages):
             check_secrets(part.folder, part.files, plan.options, self._clean)
         if plan.options.typecheck:
-            self._types.check(plan)
+            self._types.check(plan, lambda: self._planner.again(plan))
         esbuild = self._tools.esbuild(plan.holders(self._root))
         source = posixpath.join(plan.service.folder, begins.source)
-        with self._cache.scratch() as scratch:
+        with self._cache.scratch() as scratch, self._undisturbed(plan, brought):
             members, meta = self._bundled(_Bundle(esbuild, source, scratch, begins.place), unit, target, plan)
             names = metafile.exported(meta) if plan.service.manifest.format == "esm" else None
             names = self._exported(esbuild, source, scratch) if names is None else names
             node.check_export(begins, names, self._files.text(self._root / source) or "", where=manifest)
-            for part in (plan.service, *plan.packages):
-                if self._planner.part(part.folder, part.name, part.manifest, part.compiled).files != part.files:
-                    raise changed_meanwhile(part.folder)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
         return members, meta
 
+    @contextlib.contextmanager
+    def _undisturbed(self, plan: NodePlan, brought: Mapping[str, object]) -> Iterator[None]:
+        """Raise ChangedMeanwhileError when somebody wrote results of packages' scripts while esbuild read them."""
+        try:
+            yield
+        except BuildFailed:
+            self._check_results(plan, brought)
+            raise
+        self._check_results(plan, brought)
+
+    def _check_results(self, plan: NodePlan, brought: Mapping[str, object]) -> None:
+        for path, found in self.packages.results(plan).items():
+            if found != brought.get(path):
+                raise changed_meanwhile(path)
+
     def _can_join(self, name: str) -> bool:
         """Bring what another unit needs, on its behalf; its own errors it will tell itself."""
         try:
-            self.packages.bring(self._plans[name][2])
+            brought = self.packages.bring(self._plans[name][2])
         except PenstockError:
             return False
+        self._brought.setdefault(name, brought)
         return True
 
     def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], Metafile]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import posixpath
 import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
+from penstock.adapters import builder_seen
+from penstock.adapters.builder_files import changed_meanwhile
 from penstock.build import node, package_json, python
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
@@ -19,6 +22,9 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_node_plan import NodePart, NodePlan, NodePlanner
     from penstock.adapters.node_tools import NodeTools
     from penstock.model.workspace import Workspace
+
+_PASSES = 2
+"""Over a plan's packages: one that makes what is needed, and one that finds it all there."""
 
 
 class NodePackages:
@@ -30,35 +36,63 @@ class NodePackages:
         self._files = files
         self._tools = tools
         self._plans = plans
-        self._requires: dict[Path, tuple[str, bool]] = {}
+        self._requires: dict[tuple[Path, str], tuple[str, bool]] = {}
         self._one_at_a_time = threading.Lock()
 
     def begin(self) -> None:
         """Look at the manifests anew."""
         self._requires.clear()
 
-    def bring(self, plan: NodePlan) -> None:
-        """Make what lies around the sources: node_modules and what shared packages build."""
+    def bring(self, plan: NodePlan) -> Mapping[str, object]:
+        """Make what lies around the sources: node_modules and what shared packages build.
+
+        Gives what `results` said before all was found to be in order: while it says the same, nobody has written there.
+        """
         self.install(plan)
+        for _ in range(_PASSES):
+            found = self.results(plan)
+            if not [part for part in plan.packages if self.build_package(part, plan)]:
+                break
+        return found
+
+    def results(self, plan: NodePlan) -> Mapping[str, object]:
+        """What `stat` says of everything that the scripts of a plan's packages make, by path."""
+        found: dict[str, object] = {}
         for part in plan.packages:
-            self.build_package(part, plan)
+            for path in package_json.results(part.manifest, part.files):
+                place = os.path.join(self._root, part.folder, path)  # noqa: PTH118 - keeps the slash of a folder
+                is_folder = path.endswith("/")
+                found[place] = builder_seen.listing(place, outputs=True) if is_folder else builder_seen.state(place)
+        return found
 
     def install(self, plan: NodePlan) -> None:
         """Bring node_modules in line with the lock and the manifests of all of the workspace's members."""
         if not plan.lock_name:
             return
-        if plan.top not in self._requires:
-            told = plan.top.relative_to(self._root).as_posix()
-            manifests = {folder: self._plans.manifest(folder) for folder in (told, *plan.members)}
-            parts = {folder: manifest.requires for folder, manifest in manifests.items() if manifest}
-            beside = {f"settings {name}": self._digest_if_there(plan.top / name) for name in node.SETTINGS}
-            beside = {name: digest for name, digest in beside.items() if digest}
-            changing = {path: digest for path, digest in self._plans.installing(told, plan.members).items() if digest}
-            inputs = {**parts, **beside, "lock": plan.lock, "top": told}
-            inputs |= {f"installing {path}": digest for path, digest in changing.items()}
-            self._requires[plan.top] = (python.key("node-modules", inputs), bool(changing))
-        requires, changed = self._requires[plan.top]
-        self._tools.install(plan.top, plan.lock_name, requires, changed=changed)
+        key = (plan.top, plan.lock)
+        if key not in self._requires:
+            self._requires[key] = self._required(plan, plan.lock)
+        requires, changed = self._requires[key]
+
+        def check() -> None:
+            lock = plan.top / plan.lock_name
+            if self._required(plan, self._digest_if_there(lock))[0] != requires:
+                self._requires.pop(key, None)  # to be asked anew
+                raise changed_meanwhile(lock)
+
+        self._tools.install(plan.top, plan.lock_name, requires, changed=changed, check=check)
+
+    def _required(self, plan: NodePlan, lock: str) -> tuple[str, bool]:
+        """A digest of what node_modules come of, and whether scripts or patches of the workspace are a part of that."""
+        told = plan.top.relative_to(self._root).as_posix()
+        manifests = {folder: self._plans.manifest(folder) for folder in (told, *plan.members)}
+        parts = {folder: manifest.requires for folder, manifest in manifests.items() if manifest}
+        beside = {f"settings {name}": self._digest_if_there(plan.top / name) for name in node.SETTINGS}
+        beside = {name: digest for name, digest in beside.items() if digest}
+        changing = {path: digest for path, digest in self._plans.installing(told, plan.members).items() if digest}
+        inputs = {**parts, **beside, "lock": lock, "top": told}
+        inputs |= {f"installing {path}": digest for path, digest in changing.items()}
+        return python.key("node-modules", inputs), bool(changing)
 
     def build_package(self, part: NodePart, plan: NodePlan, *, always: bool = False) -> bool:
         """Run a package's build script when what it makes is needed and not as we left it; whether it ran.
@@ -85,15 +119,7 @@ class NodePackages:
         }
 
     def _build_package(self, part: NodePart, plan: NodePlan, wanted: tuple[str, ...]) -> bool:
-        by_name = {inner.name: inner for inner in plan.packages}
-        # All that it reaches: it may take in results that have taken in others'.
-        names = package_json.reached(part.manifest, {name: inner.manifest for name, inner in by_name.items()})
-        below = [by_name[name] for name in names if name != part.name]
-        inputs = part.inputs("") | {f"{inner.folder}: {k}": v for inner in below for k, v in inner.inputs("").items()}
-        # Its own, not those of the service that happens to ask first.
-        found = self._plans.settings((part, *below), {name: inner.folder for name, inner in by_name.items()}, plan.top)
-        settings = {f"settings {path}": digest for path, digest in found.items() if digest}
-        key = python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
+        key = self._key(part, plan)
         note = self._cache.note("package", key)
         if note is not None and note == self._made(part, wanted):
             return False
@@ -111,8 +137,27 @@ class NodePackages:
                 where=f"{part.folder}/package.json",
                 hint="let `main` and `exports` name files that `build` makes",
             )
-        self._cache.keep_note("package", key, made)
+        if self._is_still(part, plan, key):
+            self._cache.keep_note("package", key, made)
         return True
+
+    def _key(self, part: NodePart, plan: NodePlan) -> str:
+        """Under which what a package's script made is noted."""
+        by_name = {inner.name: inner for inner in plan.packages}
+        # All that it reaches: it may take in results that have taken in others'.
+        names = package_json.reached(part.manifest, {name: inner.manifest for name, inner in by_name.items()})
+        below = [by_name[name] for name in names if name != part.name]
+        inputs = part.inputs("") | {f"{inner.folder}: {k}": v for inner in below for k, v in inner.inputs("").items()}
+        # Its own, not those of the service that happens to ask first.
+        found = self._plans.settings((part, *below), {name: inner.folder for name, inner in by_name.items()}, plan.top)
+        settings = {f"settings {path}": digest for path, digest in found.items() if digest}
+        return python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
+
+    def _is_still(self, part: NodePart, plan: NodePlan, key: str) -> bool:
+        """Whether that is the key now: the script read its sources anew."""
+        now = self._plans.again(plan)
+        mine = next((one for one in (now.service, *now.packages) if one.folder == part.folder), None)
+        return mine is not None and self._key(mine, now) == key
 
     def _build_alone(self, workspace: Workspace, folder: str) -> bool:
         plan = self._plans.plan(workspace, folder)

@@ -58,6 +58,7 @@ class NodePart:
 class NodePlan:
     """What a unit is made from. `packages` come after those they depend on."""
 
+    workspace: Workspace
     service: NodePart
     packages: tuple[NodePart, ...]
     top: Path
@@ -159,6 +160,7 @@ class NodePlanner:
         types = types_outside(self._files, parts, configs)
         instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
+            workspace=workspace,
             service=service,
             packages=packages,
             top=top,
@@ -181,6 +183,10 @@ class NodePlanner:
             ),
             options=options or BuildOptions(),
         )
+
+    def again(self, plan: NodePlan) -> NodePlan:
+        """Look at the same once more, as it is now. Raises BuildFailed when something is missing."""
+        return self.plan(plan.workspace, plan.service.folder, plan.options)
 
     def reach(self, plan: NodePlan, service: str) -> changes.Reach:
         """The places of the workspace that a service depends on; of a lock its part, or all where that is not clear."""

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_node_aliases import upwards
 from penstock.adapters.node_tools import version
 from penstock.build import python, tsconfig
@@ -16,7 +17,7 @@ from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_node_plan import NodePlan
@@ -41,8 +42,8 @@ class TypeCheck:
         self._running: dict[str, threading.Lock] = {}
         self._wrong: dict[str, BuildFailed] = {}
 
-    def check(self, plan: NodePlan) -> None:
-        """Raise BuildFailed with every error of the service, with file and line.
+    def check(self, plan: NodePlan, again: Callable[[], NodePlan]) -> None:
+        """Raise BuildFailed with every error of the service, with file and line. `again` gives the plan as it is then.
 
         Nothing is checked without a tsconfig.json in its folder, or without a TypeScript among the packages.
         """
@@ -60,6 +61,8 @@ class TypeCheck:
                 raise self._wrong[key]
             if self._cache.note("types", key) is None:
                 self._run(found, folder, key, paths)
+                if again().type_inputs() != plan.type_inputs():
+                    raise changed_meanwhile(folder)
                 self._cache.keep_note("types", key, {"sound": True})
 
     def _run(self, program: Path, folder: str, key: str, paths: Mapping[str, Sequence[str]] | None) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_files import SourceFile, SourceFiles
     from penstock.adapters.builder_python_parts import Part, PythonPlan
+    from penstock.adapters.builder_python_plan import PythonPlanner
     from penstock.build.archive import Member
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
@@ -50,6 +52,7 @@ class PythonBuilder:
         commands: Commands,
         cache: ZipCache,
         files: SourceFiles,
+        plans: PythonPlanner,
         *,
         interpreters: Interpreters | None = None,
         events: EventSink | None = None,
@@ -58,10 +61,11 @@ class PythonBuilder:
         self._commands = commands
         self._cache = cache
         self._files = files
+        self._plans = plans
         self._interpreters = interpreters
         self._packer = archive.tools()
         self._uv = Uv(commands, files)
-        self._installations = Installations(root, cache, self._uv, interpreters)
+        self._installations = Installations(root, cache, self._uv, plans, interpreters)
         self._proof = PythonProof(events)
         self._finish = Finish(commands, cache, files, interpreters)
         self._events = events
@@ -180,6 +184,8 @@ class PythonBuilder:
                 copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
             self._run_backend(part, source, out, scratch / "backends.txt")
+            if self._plans.part(part.folder, part.name).ambient() != part.ambient():
+                raise changed_meanwhile(part.folder)  # uv read its settings in the folder itself
             wheels = sorted(out.glob("*.whl"))
             if len(wheels) != 1 or not wheels[0].stem.endswith("-none-any"):
                 names = ", ".join(wheel.name for wheel in wheels) or "nothing"

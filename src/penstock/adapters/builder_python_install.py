@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_python_earlier import Earlier
 from penstock.build import backends, lockfile, python, requirements, sbom
 from penstock.build.limits import check_size
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_python_parts import Listing, PythonPlan
+    from penstock.adapters.builder_python_plan import PythonPlanner
     from penstock.adapters.builder_python_uv import Uv
     from penstock.build.archive import Member
     from penstock.model.artifact import Target
@@ -46,10 +48,13 @@ class _NoInterpreterError(BuildFailed):
 class Installations:
     """Resolves and installs what plans name."""
 
-    def __init__(self, root: Path, cache: ZipCache, uv: Uv, interpreters: Interpreters | None = None) -> None:
+    def __init__(
+        self, root: Path, cache: ZipCache, uv: Uv, plans: PythonPlanner, interpreters: Interpreters | None = None
+    ) -> None:
         self._root = root
         self._cache = cache
         self._uv = uv
+        self._plans = plans
         self._interpreters = interpreters
         self._guard = threading.Lock()
         self._exported: dict[tuple[object, ...], Exported] = {}
@@ -73,6 +78,7 @@ class Installations:
         def make() -> tuple[Member, ...]:
             earlier = Earlier(self._cache, python.key("installations", {"target": str(target), **tools}))
             made = self._install(text, target, project, plan, earlier)
+            self._check_same(plan, target)
             earlier.add(set_key)
             return made
 
@@ -138,7 +144,9 @@ class Installations:
             exported = self._exported.setdefault(key, Exported())
         with exported.lock:
             if exported.text is None:
-                exported.text = self._export(plan, target)
+                text = self._export(plan, target)
+                self._check_same(plan, target)  # uv read the lock anew
+                exported.text = text
             return exported.text
 
     def _export(self, plan: PythonPlan, target: Target) -> str:
@@ -198,7 +206,14 @@ class Installations:
                 cache_first=listing.resolve is None,
                 explain=lambda stderr: _explain_source(python.not_built(stderr), target, listing.where),
             )
+        self._check_same(plan, target)
         return _settled(result.stdout, plan, listing)
+
+    def _check_same(self, plan: PythonPlan, target: Target) -> None:
+        """Raise ChangedMeanwhileError when what uv reads for itself need not be what the plan is of."""
+        if self._plans.again(plan, target).lock_inputs() != plan.lock_inputs():
+            where = _told_path(plan.export[0] / "uv.lock", self._root) if plan.export else plan.listing.where
+            raise changed_meanwhile(where or plan.service.folder)
 
     # ---------------------------------------------------------------- installing
 

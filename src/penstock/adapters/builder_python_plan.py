@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
+    from penstock.model.artifact import Target
     from penstock.model.workspace import BuildOptions
 
 
@@ -65,6 +66,10 @@ class PythonPlanner:
             )
         service = self._part(folder, folder, manifest)
         return PythonPlan(service=service, packages=(), locked={}, requires={}, options=options)
+
+    def again(self, plan: PythonPlan, target: Target) -> PythonPlan:
+        """Look at the same once more, as it is now. Raises BuildFailed when something is missing."""
+        return self.plan(plan.service.folder, plan.options).for_target(target)
 
     def _refuse_others(self, folder: str, *, depends: bool) -> None:
         """Raise BuildFailed for another tool's lock: beside the service, or above one that `depends` on something."""

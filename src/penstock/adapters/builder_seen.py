@@ -37,6 +37,11 @@ class Seen:
     """By folder and whether `dist` and `build` count in it; None when nothing is sure."""
     paths: dict[str, State] = field(default_factory=dict)
 
+    @classmethod
+    def nothing_sure(cls) -> Seen:
+        """For somebody who did not take notes."""
+        return cls(folders={("", False): None})
+
 
 def state(path: str) -> State:
     """What lies at the path, links followed."""
@@ -87,6 +92,14 @@ def is_sure(seen: Seen, now: float) -> bool:
     """Whether what was seen up to `now` could not have changed since without a trace."""
     return all(_sure_state(one, now) for one in seen.paths.values()) and all(
         one is not None and _sure_listing(one, now) for one in seen.folders.values()
+    )
+
+
+def is_as_seen(root: Path, seen: Seen) -> bool:
+    """Whether `stat` still says the same of everything."""
+    return all(state(os.path.join(root, path)) == found for path, found in seen.paths.items()) and all(  # noqa: PTH118
+        listing(os.path.join(root, folder), outputs=outputs) == found  # noqa: PTH118 - a thousand times
+        for (folder, outputs), found in seen.folders.items()
     )
 
 

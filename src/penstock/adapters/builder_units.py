@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node import BUILDER as NODE_BUILDER
 from penstock.adapters.builder_python import BUILDER as PYTHON_BUILDER
+from penstock.adapters.builder_python_parts import PythonPlan
+from penstock.adapters.builder_seen import Seen, is_as_seen, is_sure
 from penstock.build import archive, python
 from penstock.model.artifact import Recipe, Target
 from penstock.model.errors import BuildFailed, PenstockError
@@ -22,9 +24,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_files import SourceFiles
     from penstock.adapters.builder_looks import Looks
     from penstock.adapters.builder_node_plan import NodePlan, NodePlanner
-    from penstock.adapters.builder_python_parts import PythonPlan
     from penstock.adapters.builder_python_plan import PythonPlanner
-    from penstock.adapters.builder_seen import Seen
     from penstock.build.units import Unit
     from penstock.model.artifact import Artifact
     from penstock.model.workspace import Workspace
@@ -100,14 +100,40 @@ class Units:
                 plan = self._pythons.plan(unit.service.path, unit.service.build).for_target(target)
             else:
                 plan = self._nodes.plan(workspace, unit.service.path, unit.service.build)
-            tools = self._tools(unit, target)
-        recipe = Recipe(unit=unit.name, target=target, inputs={**plan.inputs(), **tools, **_of_manifest(unit)})
+            recipe = self._recipe(unit, target, plan)
         return Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=plan, seen=seen, at=at)
 
+    def again(self, one: Prepared) -> Prepared:
+        """The unit as it is now; the very same object while its recipe is the same. Several threads may ask.
+
+        Raises BuildFailed when something is missing by now.
+        """
+        if is_sure(one.seen, one.at) and is_as_seen(self._files.root, one.seen):
+            return one
+        target = one.recipe.target
+        plan: PythonPlan | NodePlan
+        try:
+            if isinstance(one.plan, PythonPlan):
+                plan = self._pythons.again(one.plan, target)
+            else:
+                plan = self._nodes.again(one.plan)
+            recipe = self._recipe(one.unit, target, plan)
+        except OSError as error:
+            raise in_words(error, self._cache) from error
+        digest = recipe.digest
+        if digest == one.digest:
+            return one
+        return replace(one, recipe=recipe, digest=digest, plan=plan, seen=Seen.nothing_sure())
+
+    def _recipe(self, unit: Unit, target: Target, plan: PythonPlan | NodePlan) -> Recipe:
+        tools = self._tools(unit, target)
+        return Recipe(unit=unit.name, target=target, inputs={**plan.inputs(), **tools, **_of_manifest(unit)})
+
     def learn(self, prepared: Sequence[Prepared], made: Mapping[str, Artifact], units: Collection[str]) -> None:
-        """Keep what was seen for what came of it."""
+        """Keep what was seen for what came of it; nothing of what changed meanwhile."""
         for one in prepared:
-            if artifact := made.get(one.unit.name):
+            artifact = made.get(one.unit.name)
+            if artifact is not None and artifact.recipe == one.digest:
                 key = _look_key(one.unit, one.recipe.target)
                 self._looks.learn(key, one.seen, one.at, one.digest, artifact.delta)
         self._looks.save(units)

@@ -25,7 +25,7 @@ from penstock.model.events import Note, StepFinished, StepStarted
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.build.node import Manager
@@ -74,9 +74,11 @@ class NodeTools:
         self._held: tuple[int, ...] = ()
         self._warned: set[str] = set()
 
-    def install(self, folder: Path, lock_name: str, requires: str, *, changed: bool) -> None:
+    def install(self, folder: Path, lock_name: str, requires: str, *, changed: bool, check: Callable[[], None]) -> None:
         """Make `folder/node_modules` fit the lock; `requires` is a digest of lock and manifests.
 
+        `check` raises ChangedMeanwhileError when they are not what that digest is of, before the package manager reads
+        them or afterwards.
         `changed` says that scripts or patches of the workspace change what is installed: then it is made from nothing,
         also for a build from nothing.
         Raises BuildFailed with the package manager's words, or the command to type when the lock is stale.
@@ -91,6 +93,7 @@ class NodeTools:
                 raise self._refused[folder, requires]
             with self.alone():
                 if not self._fits(folder, lock_name, kind, requires):
+                    check()
                     try:
                         if changed and manager != "npm":  # which does so by itself
                             shutil.rmtree(folder / "node_modules", ignore_errors=True)
@@ -98,6 +101,7 @@ class NodeTools:
                     except BuildFailed as error:
                         self._refused[folder, requires] = error
                         raise
+                    check()
                     self._cache.keep_note(kind, requires, self._left(folder, lock_name))
             self._installed.add((folder, requires))
 
