@@ -16,6 +16,7 @@ from penstock.adapters.builder_node_aliases import (
     with_asked_for,
 )
 from penstock.adapters.builder_node_outside import types_outside
+from penstock.adapters.builder_node_scripts import named_by_scripts
 from penstock.build import changes, node, node_lock, node_reach, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -48,10 +49,16 @@ class NodePart:
     compiled: Compiled | None = None
     """Of a package whose sources are bundled in the place of what `tsc` makes of them."""
 
-    def inputs(self, label: str) -> dict[str, str]:
-        """What its bytes depend on."""
+    @property
+    def is_made(self) -> bool:
+        """Whether its build script has to make what others take of it."""
+        return bool(package_json.outputs(self.manifest, self.files))
+
+    def inputs(self, label: str, *, whole: bool = False) -> dict[str, str]:
+        """What its bytes depend on; `whole` says that all of its package.json counts, which scripts may read."""
+        manifest = self.files.get("package.json") if whole else None
         found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "package.json"}
-        return found | {f"{label}package.json": self.manifest.digest}
+        return found | {f"{label}package.json": manifest.digest if manifest else self.manifest.digest}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,9 +90,7 @@ class NodePlan:
 
     def inputs(self) -> dict[str, str]:
         """The recipe's inputs that come from the workspace."""
-        found = self.service.inputs("source ")
-        for part in self.packages:
-            found |= part.inputs(f"package {part.name}: ")
+        found = self._part_inputs()
         found |= {f"in the place of {module}": path for module, path in self.instead.items()}
         if self.manifests_read:  # else only those keys count that change what is resolved
             files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
@@ -112,10 +117,13 @@ class NodePlan:
 
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""
+        return self._part_inputs() | self._shared_inputs()
+
+    def _part_inputs(self) -> dict[str, str]:
         found = self.service.inputs("source ")
         for part in self.packages:
-            found |= part.inputs(f"package {part.name}: ")
-        return found | self._shared_inputs()
+            found |= part.inputs(f"package {part.name}: ", whole=part.is_made)
+        return found
 
     def _shared_inputs(self) -> dict[str, str]:
         found = {f"lock {self.lock_name}": self.lock} | {f"types {k}": v for k, v in self.types.items()}
@@ -154,9 +162,8 @@ class NodePlanner:
         above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
-        settings = self.settings(parts, folders, top)
-        configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
-        types = types_outside(self._files, parts, configs)
+        settings = self.settings(parts, folders, top, [part for part in packages if part.is_made])
+        types = self.types(parts, folders)
         instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
             service=service,
@@ -251,11 +258,18 @@ class NodePlanner:
         files = {path: file for path, file in files.items() if not path.startswith(made)} if made else files
         return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
 
-    def settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
+    def types(self, parts: tuple[NodePart, ...], folders: Mapping[str, str]) -> dict[str, str]:
+        """Digests of files outside the parts that their sources ask for; no digest where such a file would lie."""
+        configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
+        return types_outside(self._files, parts, configs)
+
+    def settings(
+        self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path, scripted: Sequence[NodePart]
+    ) -> dict[str, str]:
         """Digests of files outside the parts that count, by path; no digest where such a file would lie.
 
-        They are the package manager's settings, the manifests of folders that have none of their own, and the tsconfigs
-        around the parts and those that they extend.
+        They are the package manager's settings, the manifests of folders that have none of their own, the tsconfigs
+        around the parts and those that they extend, and what the build scripts of the parts `scripted` name.
         """
         found: dict[str, str] = {}
         relative = top.relative_to(self._root).as_posix()
@@ -267,7 +281,12 @@ class NodePlanner:
             found |= self._manifest_around(part)
         for path, digest in self.installing(above, [part.folder for part in parts]).items():
             found[path] = f"{found.get(path, '')} {digest}".strip()
-        queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
+        named: dict[str, str] = {}
+        for part in scripted:
+            named |= named_by_scripts(self._files, part, above, self.manifest)
+        found |= named
+        queue = [path for path in named if path.endswith(".json")]
+        queue += [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
         queue += [path for part in parts for path in self._tsconfigs_around(part)]
         seen: set[str] = set()
         while queue:

@@ -119,6 +119,29 @@ def test_scripts_and_versions_that_bytes_do_not_depend_on_do_not_matter() -> Non
     assert first.requires != manifest(name="a", dependencies={"zod": "4"}).requires
 
 
+@pytest.mark.parametrize(
+    ("script", "named"),
+    [
+        ("tsc -p ../../tsconfig.lib.json", ("../../tsconfig.lib.json",)),
+        ("tsup --config=../tsup.config.ts --outDir ../out --outfile=../x.js", ("../tsup.config.ts",)),
+        ("node ./x.mjs > ../log.txt 2>>../errors.txt; cat ../in.txt", ("./x.mjs", "../in.txt")),
+        ("cp -o ../made.js src/a.js", ("src/a.js",)),
+        ("cd .. && npm run compile", ("..",)),
+        ("tsc", ()),
+    ],
+)
+def test_a_build_script_is_asked_which_files_it_names_but_not_which_it_writes(
+    script: str, named: tuple[str, ...]
+) -> None:
+    assert manifest(scripts={"build": "npm run inner", "inner": script}).named == named
+    assert manifest(scripts={"inner": script}).named == (), "nobody runs it"
+
+
+def test_a_script_may_run_those_of_the_workspace() -> None:
+    assert manifest(scripts={"build": "pnpm -w run compile"}).in_workspace
+    assert not manifest(scripts={"build": "tsc --build -walk"}).in_workspace
+
+
 def test_shared_packages_are_reached_through_each_other_each_after_what_it_needs() -> None:
     packages = {
         "b": manifest(name="b", dependencies={"c": "workspace:*", "zod": "4"}),
