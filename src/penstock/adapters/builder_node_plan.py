@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import (
@@ -15,6 +15,7 @@ from penstock.adapters.builder_node_aliases import (
     upwards,
     with_asked_for,
 )
+from penstock.adapters.builder_node_beside import beside, lies_elsewhere
 from penstock.adapters.builder_node_outside import types_outside
 from penstock.adapters.builder_node_scripts import named_by_scripts
 from penstock.build import changes, node, node_lock, node_reach, package_json
@@ -69,6 +70,8 @@ class NodePlan:
     packages: tuple[NodePart, ...]
     top: Path
     """The folder that holds the lock and node_modules."""
+    top_folder: str
+    """The same relative to the workspace; `.` is the workspace itself."""
     lock_name: str
     lock: str
     """Digest of the lock."""
@@ -103,6 +106,17 @@ class NodePlan:
         above = (service, *service.parents)
         return above[: above.index(self.top) + 1] if self.lock_name else ()
 
+    @property
+    def beside(self) -> frozenset[str]:
+        """Names of packages of the workspace of which files lie beside the bundle."""
+        return beside(self.packages, self.options.unbundled)
+
+    def is_locked(self, path: str) -> bool:
+        """Whether the lock speaks for a file in a node_modules, by its path from the workspace."""
+        above = "" if self.top_folder == "." else f"{self.top_folder}/"
+        inside = path.startswith(above) and not path.startswith("../")
+        return bool(self.lock_name) and (inside or lies_elsewhere(path, self.top, self.top_folder, self.lock_name))
+
     def check_bundle(self, meta: Metafile, source: str) -> None:
         """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
         parts = (self.service, *self.packages)
@@ -112,7 +126,9 @@ class NodePlan:
         made = [
             f"{part.folder}/{one}" for part in self.packages for one in package_json.results(part.manifest, part.files)
         ]
-        node_reach.check_inputs(meta, [part.folder for part in parts], known, tuple(made), source)
+        node_reach.check_inputs(
+            meta, [part.folder for part in parts], known, tuple(made), is_locked=self.is_locked, where=source
+        )
         node_reach.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
 
     def type_inputs(self) -> dict[str, str]:
@@ -120,9 +136,9 @@ class NodePlan:
         return self._part_inputs() | self._shared_inputs()
 
     def _part_inputs(self) -> dict[str, str]:
-        found = self.service.inputs("source ")
+        found, beside_bundle = self.service.inputs("source "), self.beside
         for part in self.packages:
-            found |= part.inputs(f"package {part.name}: ", whole=part.is_made)
+            found |= part.inputs(f"package {part.name}: ", whole=part.is_made or part.name in beside_bundle)
         return found
 
     def _shared_inputs(self) -> dict[str, str]:
@@ -159,6 +175,8 @@ class NodePlanner:
             for name in names
             if name != service.name
         )
+        lying = beside(packages, options.unbundled) if options else frozenset()
+        packages = tuple(self._as_it_lies(part) if part.name in lying else part for part in packages)
         above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
@@ -169,6 +187,7 @@ class NodePlanner:
             service=service,
             packages=packages,
             top=top,
+            top_folder=above,
             lock_name=lock_name,
             lock=self._files.digest(top / lock_name) if lock_name else "",
             members=members,
@@ -262,6 +281,12 @@ class NodePlanner:
         """Digests of files outside the parts that their sources ask for; no digest where such a file would lie."""
         configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
         return types_outside(self._files, parts, configs)
+
+    def _as_it_lies(self, part: NodePart) -> NodePart:
+        """A package whose build script is not needed: what that may have made, an addon say, is a file like others."""
+        if part.manifest.build_script is None or part.is_made:
+            return part
+        return self.part(part.folder, part.name, replace(part.manifest, build_script=None))
 
     def settings(
         self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path, scripted: Sequence[NodePart]

@@ -75,9 +75,17 @@ def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stal
 
     def check() -> None:
         folders, files = ["services/a", "packages/http"], {"services/a/src/app.ts", "packages/http/src/i.ts"}
-        node_reach.check_inputs(meta, folders, files, ("packages/http/dist/",), where="services/a/src/app.ts")
+        made, where = ("packages/http/dist/",), "services/a/src/app.ts"
+        node_reach.check_inputs(
+            meta, folders, files, made, is_locked=lambda path: not path.startswith("../"), where=where
+        )
 
     check()
+    meta["inputs"]["../node_modules/@a/b/index.js"] = {}
+    with pytest.raises(BuildFailed, match=r"takes in \.\./node_modules/@a/b, for which no lock speaks") as caught:
+        check()
+    assert caught.value.hint == "name @a/b in the service's package.json, and lock it"
+    del meta["inputs"]["../node_modules/@a/b/index.js"]
     meta["inputs"]["services/b/src/secret.ts"] = {}
     with pytest.raises(BuildFailed, match=r"takes in services/b/src/secret\.ts, which is neither"):
         check()
