@@ -116,13 +116,14 @@ class NodeBuilder:
         proof.check_native(members, target, where=plan.service.folder)
         return members, meta
 
-    def _can_join(self, name: str) -> bool:
-        """Bring what another unit needs, on its behalf; its own errors it will tell itself."""
+    def _prepare(self, name: str) -> Path | None:
+        """Bring what another unit needs, on its behalf, and find its esbuild; its own errors it will tell itself."""
+        plan = self._plans[name][2]
         try:
-            self.packages.bring(self._plans[name][2])
+            self.packages.bring(plan)
+            return self._tools.esbuild(plan.holders(self._root))
         except PenstockError:
-            return False
-        return True
+            return None
 
     def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], Metafile]:
         """The bundle and what lies beside it, and esbuild's metafile."""
@@ -147,7 +148,7 @@ class NodeBuilder:
             unit.name,
             one.scratch,
             lambda sources, into: node.bundles_command(command(), self._root, sources, into),
-            self._can_join,
+            self._prepare,
         )
         while True:
             made = made or self._alone(command, one, absent)
