@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -40,9 +41,18 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "tsc at the root": {"main": "dist/index.js"},
     "own script": {
         "main": "dist/index.js",
-        "scripts": {"build": "mkdir -p dist && cp src/*.ts dist && mv dist/index.ts dist/index.js"},
+        "scripts": {
+            "prebuild": "mkdir -p dist && cp src/*.ts dist && echo 'globalThis.before = 1;' > dist/before.ts",
+            "build": "node ../../scripts/compile.cjs",
+        },
     },
 }
+COMPILE = """\
+const fs = require("node:fs");
+const code = ["dist/before.ts", "dist/index.ts"].map(place => fs.readFileSync(place, "utf8")).join("");
+fs.writeFileSync("dist/index.js", `${code}globalThis.compiled = MARK;\\n`);
+fs.rmSync("dist/index.ts");
+"""
 """How a shared package leads to its code."""
 GRAPHS = st.fixed_dictionaries(
     {name: st.frozensets(st.sampled_from(PACKAGES)) for name in SERVICES}
@@ -54,9 +64,9 @@ NODE = workspace(
     *(service(name, "src/app.handler", "node") for name in (*SERVICES, "bare")),
     packages=tuple(Package(name=f"@w/{name}", path=f"packages/{name}", language="node") for name in PACKAGES),
 )
-EDITED = ("extra.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts", "../events/created.ts")
-AROUND = ("package.json", "jsconfig.json", "patches/word.patch")
-"""Files of the root that services reach in other ways: by what esbuild looks for, and by what an install does."""
+EDITED = ("extra.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts", "../events/created.ts", "../package.json")
+AROUND = ("package.json", "jsconfig.json", "patches/word.patch", "scripts/compile.cjs")
+"""Files of the root that services reach in other ways: by what esbuild looks for, and by what scripts do."""
 EDITS = st.lists(
     st.tuples(st.sampled_from((*SERVICES, *PACKAGES)), st.sampled_from((*EDITED, *AROUND)), st.integers(1, 3)),
     min_size=1,
@@ -114,6 +124,8 @@ def around(path: str, mark: int) -> str:
         "package.json": {**known, "imports": imports, "scripts": {"postinstall": "node scripts/apply.cjs"}},
         "jsconfig.json": {"compilerOptions": {"paths": {"@led/*": [f"./services/bare/src/led{mark}/*"]}}},
     }
+    if path.endswith(".cjs"):
+        return COMPILE.replace("MARK", str(mark))
     return json.dumps(contents[path]) if path in contents else str(mark)
 
 
@@ -190,6 +202,10 @@ def test_an_incremental_build_of_typescript_equals_a_clean_one(
 def edit(site: Site, graph: Mapping[str, frozenset[str]], name: str, file: str, mark: int) -> None:
     if file in AROUND:
         site.write({file: around(file, mark)})
+        return
+    if file == "../package.json":  # of which the lock says nothing
+        manifest = site.root / place(name) / "package.json"
+        manifest.write_text(re.sub(r"before = \d", f"before = {mark}", manifest.read_text()))
         return
     main = "app.ts" if name in SERVICES else "index.ts"
     contents = {

@@ -53,6 +53,10 @@ PACKAGES: Mapping[str, tuple[Mapping[str, str | bytes], Mapping[str, object]]] =
         {"index.js": "try { require('@t/elsewhere') } catch {}\n"},
         {"optionalDependencies": {"@t/elsewhere": "1"}},
     ),
+    "careless": (
+        {"index.js": "", "a.node": addon(), ".env": "A=1", "conf/.env.local": "A=1", ".npmrc": "", "id_rsa": ""},
+        {},
+    ),
     "with-quicker": (
         {"index.js": "require('@t/quicker');\n", "a.node": addon(), "b.node": addon(ARM64)},
         {"dependencies": {"@t/quicker": "1"}},
@@ -179,6 +183,15 @@ def test_native_code_in_a_package_that_nothing_marks_as_native_is_shipped(site: 
     assert b'require("@t/unsuspected")' in files["app.js"]
     with pytest.raises(BuildFailed, match=r"@t/unsuspected .*lib/a\.node is made for x86_64"):
         built(site, "unsuspected", "arm64")
+
+
+def test_files_for_one_machine_or_person_stay_out_whoever_has_published_them(site: Site) -> None:
+    files = [path for path in built(site, "careless") if path.startswith("node_modules/")]
+    assert sorted(path.removeprefix("node_modules/@t/careless/") for path in files) == [
+        "a.node",
+        "index.js",
+        "package.json",
+    ]
 
 
 def test_native_code_of_ones_own_is_refused_by_its_name(site: Site) -> None:

@@ -114,6 +114,69 @@ def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(
     node_site.build("catalog")
 
 
+SCRIPTED = {
+    "packages/made/package.json": json.dumps(
+        {
+            "name": "@w/made",
+            "version": "1.0.0",
+            "exports": {".": "./dist/index.js"},
+            "scripts": {
+                "prebuild": "mkdir -p dist && echo before FIRST > dist/before.txt",
+                "build": "npm run compile && echo x >> ../../built",
+                "compile": "node ../../tools/compile.mjs --c FIRST -p ../../tsconfig.lib.json README.md ../../words/",
+            },
+            "compiler": {"word": "FIRST"},
+        }
+    ),
+    "packages/made/README.md": "read FIRST",
+    "packages/made/settings.mjs": 'export { base } from "../../tools/base.mjs";\n',
+    "tsconfig.lib.json": '{ "extends": "./tsconfig.lib.base.json" }',
+    "tsconfig.lib.base.json": '{ "word": "FIRST" }',
+    "tools/compile.mjs": (
+        'import { readFileSync, writeFileSync } from "node:fs";\nimport { helper } from "./helper.mjs";\n'
+        "const { base } = await import(`${process.cwd()}/settings.mjs`);\n"
+        'const places = ["dist/before.txt", "README.md", "package.json", "../../tsconfig.lib.base.json", '
+        '"../../words/one.txt"];\n'
+        'const made = [...places.map(one => readFileSync(one, "utf8")), ...process.argv, helper, base, "tool FIRST"];\n'
+        'writeFileSync("dist/index.js", `exports.made = ${JSON.stringify(made)};`);\n'
+    ),
+    "tools/helper.mjs": 'export const helper = "helper FIRST";\n',
+    "tools/base.mjs": 'export const base = "base FIRST";\n',
+    "words/one.txt": "word FIRST",
+}
+"""A shared package whose build script calls others, reads keys of its package.json, and files beside the package."""
+
+
+@pytest.fixture
+def scripted(node_site: Site) -> Site:
+    node_site.write(SCRIPTED)
+    assert "SECOND" not in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    return node_site
+
+
+@pytest.mark.parametrize(
+    ("path", "before"),
+    [
+        ("packages/made/package.json", "before FIRST"),
+        ("packages/made/package.json", "--c FIRST"),
+        ("packages/made/package.json", '"word": "FIRST"'),
+        ("packages/made/README.md", "FIRST"),
+        ("tools/compile.mjs", "tool FIRST"),
+        ("tools/helper.mjs", "FIRST"),
+        ("tools/base.mjs", "FIRST"),
+        ("tsconfig.lib.base.json", "FIRST"),
+        ("words/one.txt", "FIRST"),
+    ],
+)
+def test_whatever_a_build_script_reads_makes_its_package_anew(path: str, before: str, scripted: Site) -> None:
+    assert scripted.build("catalog")["catalog"].cached, "what the script writes is none of it"
+    scripted.write({path: SCRIPTED[path].replace(before, before.replace("FIRST", "SECOND"))})
+    assert "catalog" in scripted.builder().affected(scripted.workspace, [path], lambda _: None)
+    made = scripted.build("catalog")["catalog"]
+    assert not made.cached
+    assert "SECOND" in contents(made.path)["src/app.mjs"]
+
+
 COMPILED = {
     "tsconfig.lib.json": '{ "compilerOptions": { "composite": true, "module": "commonjs" } }',
     "packages/plain/package.json": json.dumps(

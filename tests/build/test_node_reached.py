@@ -150,6 +150,26 @@ def test_packages_that_another_lock_speaks_for_build_nothing(node_site: Site) ->
     assert node_site.build("legacy-api")["legacy-api"].size > 0
 
 
+STRAY = "const it = require('stray');\nexports.handler = exports.jobs = async () => it;\n"
+
+
+def test_a_package_above_the_lock_is_refused_because_nobody_would_notice_its_change(node_site: Site) -> None:
+    node_site.write({"node_modules/stray/index.js": "", "services/legacy/app.js": STRAY})
+    assert node_site.build("legacy-api"), "below the lock's folder: an install of the workspace's may have put it there"
+    lock = {"name": "legacy", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": {"": {}}}
+    manifest = {"name": "w", "private": True, "workspaces": ["services/catalog", "packages/*"]}
+    node_site.write({"package.json": json.dumps(manifest), "services/legacy/package-lock.json": json.dumps(lock)})
+    with pytest.raises(BuildFailed, match=r"takes in node_modules/stray, for which no lock speaks") as caught:
+        node_site.build("legacy-api")
+    assert "name stray in the service's package.json" in caught.value.hint
+
+
+def test_a_package_above_the_workspace_is_refused(bare: Site) -> None:
+    bare.write({"../node_modules/stray/index.js": "", "services/bare/src/app.ts": STRAY})
+    with pytest.raises(BuildFailed, match=r"takes in \.\./node_modules/stray, for which no lock speaks"):
+        bare.build()
+
+
 PLACED = {
     "services/catalog/src/app.ts": (
         'import { place } from "./place.cjs";\nimport { dirname } from "node:path";\n'

@@ -108,7 +108,8 @@ def package(folder: str, name: str, readme: str) -> dict[str, str]:
     return {
         f"{folder}/pyproject.toml": (
             f'[project]\nname = "{name}"\nversion = "1"\nreadme = "{readme}"\n'
-            '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n[tool.uv.build-backend]\nmodule-root = ""\n'
+            '[build-system]\nrequires = ["uv_build"]\nbuild-backend = "uv_build"\n'
+            '[tool.uv.build-backend]\nmodule-root = ""\n'
         ),
         f"{folder}/{name}/__init__.py": "",
     }

@@ -2,15 +2,66 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from penstock.adapters.commands import RealCommands
 from penstock.model.errors import BuildFailed
 from penstock.model.events import ArtifactReady
 
 if TYPE_CHECKING:
     from build.sites import Site
+
+    from penstock.ports import Command, CommandResult
+
+MODULES = {
+    "services/legacy/package.json": json.dumps({"name": "legacy", "type": "module"}),
+    "services/legacy/app.js": "export const handler = async () => 'api';\nexport const jobs = async () => 'jobs';\n",
+}
+"""The second service in the form of the first, so that nothing keeps the two apart."""
+
+
+class Bundling(RealCommands):
+    """Keeps what esbuild is asked to bundle: program and sources."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs: list[tuple[Path, tuple[str, ...]]] = []
+
+    def run(self, command: Command) -> CommandResult:
+        if "--minify" in command.argv:
+            program, *words = command.argv
+            self.runs.append((Path(program), tuple(word for word in words if word.startswith("services/"))))
+        return super().run(command)
+
+
+def bundling(site: Site) -> list[tuple[Path, tuple[str, ...]]]:
+    """What esbuild is asked to bundle when the whole workspace is built."""
+    site.commands = Bundling()
+    site.build()
+    return sorted(site.commands.runs)
+
+
+def test_one_process_of_esbuild_bundles_all_functions_of_one_form(node_site: Site) -> None:
+    node_site.write(MODULES)
+    ((_, sources),) = bundling(node_site)
+    assert sources == ("services/catalog/src/app.ts", "services/legacy/app.js")
+
+
+def test_each_service_is_bundled_by_its_own_esbuild_whoever_comes_first(node_site: Site) -> None:
+    node_site.write(MODULES)
+    root, own = node_site.root / "node_modules", node_site.root / "services/legacy/node_modules"
+    for package in ("esbuild", "@esbuild"):
+        shutil.copytree(root / package, own / package)
+    runs = [(program.relative_to(node_site.root).parts[:2], sources) for program, sources in bundling(node_site)]
+    assert runs == [
+        (("node_modules", "@esbuild"), ("services/catalog/src/app.ts",)),
+        (("services", "legacy"), ("services/legacy/app.js",)),
+    ]
 
 
 def test_functions_built_together_have_the_bytes_of_functions_built_alone(node_site: Site) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "4"
+BUILDER = "5"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -132,14 +132,16 @@ class NodeBuilder:
             if found != brought.get(path):
                 raise changed_meanwhile(path)
 
-    def _can_join(self, name: str) -> bool:
-        """Bring what another unit needs, on its behalf; its own errors it will tell itself."""
+    def _prepare(self, name: str) -> Path | None:
+        """Bring what another unit needs, on its behalf, and find its esbuild; its own errors it will tell itself."""
+        plan = self._plans[name][2]
         try:
-            brought = self.packages.bring(self._plans[name][2])
+            brought = self.packages.bring(plan)
+            program = self._tools.esbuild(plan.holders(self._root))
         except PenstockError:
-            return False
+            return None
         self._brought.setdefault(name, brought)
-        return True
+        return program
 
     def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], Metafile]:
         """The bundle and what lies beside it, and esbuild's metafile."""
@@ -164,7 +166,7 @@ class NodeBuilder:
             unit.name,
             one.scratch,
             lambda sources, into: node.bundles_command(command(), self._root, sources, into),
-            self._can_join,
+            self._prepare,
         )
         while True:
             made = made or self._alone(command, one, absent)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import posixpath
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.adapters.builder_files import is_executable
+from penstock.adapters.builder_node_beside import OwnFiles
 from penstock.adapters.builder_node_foreign import ForeignPackages
-from penstock.build import archive, elf, metafile, node_addon, node_native
+from penstock.build import archive, elf, metafile, node_addon, node_native, node_reach, proof
 from penstock.build.node_locked import Asker
 from penstock.model.errors import BuildFailed
 
@@ -113,7 +115,9 @@ class NativePackages:
         queue = [self._asked_by_bundle(name, files, service) for name, files in sorted(wanted.items())]
         while queue:
             asked = queue.pop(0)
-            folder = self._resolve(asked.name, asked.asker) or self._fetch(asked, plan, target, scratch)
+            installed = self._resolve(asked.name, asked.asker)
+            own = self._own(asked.name, installed, plan) if installed else None
+            folder = installed or self._fetch(asked, plan, target, scratch)
             manifest = _manifest(folder) if folder else None
             if folder is None or not node_native.fits(manifest or {}, target):
                 continue  # optional, and of no use there
@@ -126,7 +130,8 @@ class NativePackages:
             if place in placed:
                 placed[place].optional &= asked.optional
                 continue
-            placed[place] = _pack(asked, folder, manifest or {}, place, target)
+            package = _Placed(name=asked.name, folder=folder, manifest=manifest or {}, optional=asked.optional)
+            placed[place] = _pack(package, place, target, own)
             optional = _kind(manifest, "optional")
             needed = sorted({*_kind(manifest, ""), *optional})
             queue += [_Asked(inner, folder, place, asked.optional or inner in optional) for inner in needed]
@@ -166,6 +171,26 @@ class NativePackages:
                 break
         return None
 
+    def _own(self, name: str, folder: Path, plan: NodePlan) -> OwnFiles | None:
+        """What ships of a package of the workspace; None for one that the lock speaks for.
+
+        Raises BuildFailed for a folder that is neither.
+        """
+        place = posixpath.relpath(folder.as_posix(), os.path.realpath(self._root))
+        if "node_modules" in place.split("/"):
+            if plan.is_locked(f"{place}/package.json"):
+                return None
+            raise node_reach.unlocked(f"{place}/package.json", plan.service.folder)
+        for part in (plan.service, *plan.packages):
+            ships = part.name in plan.beside if place == part.folder else place.startswith(f"{part.folder}/")
+            if ships:
+                return OwnFiles(part, posixpath.relpath(place, part.folder), plan.options)
+        raise BuildFailed(
+            f"{name} is to lie beside the bundle, and {place} is in no recipe: nobody would notice when it changes",
+            where=plan.service.folder,
+            hint="name it in the service's package.json, and in service.toml: [build] unbundled, as it calls itself",
+        )
+
     def _fetch(self, asked: _Asked, plan: NodePlan, target: Target, scratch: Path) -> Path | None:
         """An optional package that this machine has no use for, and the target has; None when it has none either."""
         manifest = _manifest(asked.asker) or {}
@@ -192,17 +217,21 @@ class NativePackages:
         return folder.relative_to(self._root).as_posix() if folder.is_relative_to(self._root) else folder.name
 
 
-def _pack(asked: _Asked, folder: Path, manifest: Mapping[str, Any], place: str, target: Target) -> _Placed:
-    """The package with those of its files that the target has a use for."""
-    package = _Placed(name=asked.name, folder=folder, manifest=manifest, optional=asked.optional)
+def _pack(package: _Placed, place: str, target: Target, own: OwnFiles | None) -> _Placed:
+    """The package with those of its files that the target has a use for; of one of the workspace what `own` lets."""
+    folder = package.folder
     for path in sorted(_walk(folder)):
         relative = path.relative_to(folder).as_posix()
+        if proof.secret_file(relative) or not (own is None or own.takes(relative)):
+            continue
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder):
             raise BuildFailed(f"{place} holds a symbolic link out of itself, {relative}", hint="do not use it")
         ships = node_native.ships(relative, target)
         if not path.is_file() or node_native.is_chaff(relative) or not (ships or node_addon.is_addon(relative)):
             continue
         content = path.read_bytes()
+        if own is not None:
+            own.check(relative, content)
         if node_addon.is_addon(relative):
             misfit = node_addon.made_for(relative, content, target) or ("" if ships else "another machine")
             if misfit:

@@ -147,9 +147,13 @@ class NodePackages:
         # All that it reaches: it may take in results that have taken in others'.
         names = package_json.reached(part.manifest, {name: inner.manifest for name, inner in by_name.items()})
         below = [by_name[name] for name in names if name != part.name]
-        inputs = part.inputs("") | {f"{inner.folder}: {k}": v for inner in below for k, v in inner.inputs("").items()}
+        inputs = part.inputs("", whole=True)
+        for inner in below:
+            inputs |= inner.inputs(f"{inner.folder}: ", whole=inner.is_made)
         # Its own, not those of the service that happens to ask first.
-        found = self._plans.settings((part, *below), {name: inner.folder for name, inner in by_name.items()}, plan.top)
+        parts, folders = (part, *below), {name: inner.folder for name, inner in by_name.items()}
+        scripted = [part, *(inner for inner in below if inner.is_made)]
+        found = self._plans.settings(parts, folders, plan.top, scripted) | self._plans.types(parts, folders)
         settings = {f"settings {path}": digest for path, digest in found.items() if digest}
         return python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import (
@@ -15,7 +15,9 @@ from penstock.adapters.builder_node_aliases import (
     upwards,
     with_asked_for,
 )
+from penstock.adapters.builder_node_beside import beside, lies_elsewhere
 from penstock.adapters.builder_node_outside import types_outside
+from penstock.adapters.builder_node_scripts import named_by_scripts
 from penstock.build import changes, node, node_lock, node_reach, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -48,10 +50,16 @@ class NodePart:
     compiled: Compiled | None = None
     """Of a package whose sources are bundled in the place of what `tsc` makes of them."""
 
-    def inputs(self, label: str) -> dict[str, str]:
-        """What its bytes depend on."""
+    @property
+    def is_made(self) -> bool:
+        """Whether its build script has to make what others take of it."""
+        return bool(package_json.outputs(self.manifest, self.files))
+
+    def inputs(self, label: str, *, whole: bool = False) -> dict[str, str]:
+        """What its bytes depend on; `whole` says that all of its package.json counts, which scripts may read."""
+        manifest = self.files.get("package.json") if whole else None
         found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "package.json"}
-        return found | {f"{label}package.json": self.manifest.digest}
+        return found | {f"{label}package.json": manifest.digest if manifest else self.manifest.digest}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,8 @@ class NodePlan:
     packages: tuple[NodePart, ...]
     top: Path
     """The folder that holds the lock and node_modules."""
+    top_folder: str
+    """The same relative to the workspace; `.` is the workspace itself."""
     lock_name: str
     lock: str
     """Digest of the lock."""
@@ -84,9 +94,7 @@ class NodePlan:
 
     def inputs(self) -> dict[str, str]:
         """The recipe's inputs that come from the workspace."""
-        found = self.service.inputs("source ")
-        for part in self.packages:
-            found |= part.inputs(f"package {part.folder}: ")
+        found = self._part_inputs()
         found |= {f"in the place of {module}": path for module, path in self.instead.items()}
         if self.manifests_read:  # else only those keys count that change what is resolved
             files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
@@ -99,6 +107,17 @@ class NodePlan:
         above = (service, *service.parents)
         return above[: above.index(self.top) + 1] if self.lock_name else ()
 
+    @property
+    def beside(self) -> frozenset[str]:
+        """Names of packages of the workspace of which files lie beside the bundle."""
+        return beside(self.packages, self.options.unbundled)
+
+    def is_locked(self, path: str) -> bool:
+        """Whether the lock speaks for a file in a node_modules, by its path from the workspace."""
+        above = "" if self.top_folder == "." else f"{self.top_folder}/"
+        inside = path.startswith(above) and not path.startswith("../")
+        return bool(self.lock_name) and (inside or lies_elsewhere(path, self.top, self.top_folder, self.lock_name))
+
     def check_bundle(self, meta: Metafile, source: str) -> None:
         """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
         parts = (self.service, *self.packages)
@@ -108,15 +127,20 @@ class NodePlan:
         made = [
             f"{part.folder}/{one}" for part in self.packages for one in package_json.results(part.manifest, part.files)
         ]
-        node_reach.check_inputs(meta, [part.folder for part in parts], known, tuple(made), source)
+        node_reach.check_inputs(
+            meta, [part.folder for part in parts], known, tuple(made), is_locked=self.is_locked, where=source
+        )
         node_reach.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
 
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""
-        found = self.service.inputs("source ")
+        return self._part_inputs() | self._shared_inputs()
+
+    def _part_inputs(self) -> dict[str, str]:
+        found, beside_bundle = self.service.inputs("source "), self.beside
         for part in self.packages:
-            found |= part.inputs(f"package {part.folder}: ")
-        return found | self._shared_inputs()
+            found |= part.inputs(f"package {part.folder}: ", whole=part.is_made or part.name in beside_bundle)
+        return found
 
     def _shared_inputs(self) -> dict[str, str]:
         found = {f"lock {self.lock_name}": self.lock} | {f"types {k}": v for k, v in self.types.items()}
@@ -152,18 +176,20 @@ class NodePlanner:
             for name in names
             if name != service.name
         )
+        lying = beside(packages, options.unbundled) if options else frozenset()
+        packages = tuple(self._as_it_lies(part) if part.name in lying else part for part in packages)
         above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
-        settings = self.settings(parts, folders, top)
-        configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
-        types = types_outside(self._files, parts, configs)
+        settings = self.settings(parts, folders, top, [part for part in packages if part.is_made])
+        types = self.types(parts, folders)
         instead = self._aliases.instead(parts, above, folders)
         return NodePlan(
             workspace=workspace,
             service=service,
             packages=packages,
             top=top,
+            top_folder=above,
             lock_name=lock_name,
             lock=self._files.digest(top / lock_name) if lock_name else "",
             members=members,
@@ -257,11 +283,24 @@ class NodePlanner:
         files = {path: file for path, file in files.items() if not path.startswith(made)} if made else files
         return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
 
-    def settings(self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path) -> dict[str, str]:
+    def types(self, parts: tuple[NodePart, ...], folders: Mapping[str, str]) -> dict[str, str]:
+        """Digests of files outside the parts that their sources ask for; no digest where such a file would lie."""
+        configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
+        return types_outside(self._files, parts, configs)
+
+    def _as_it_lies(self, part: NodePart) -> NodePart:
+        """A package whose build script is not needed: what that may have made, an addon say, is a file like others."""
+        if part.manifest.build_script is None or part.is_made:
+            return part
+        return self.part(part.folder, part.name, replace(part.manifest, build_script=None))
+
+    def settings(
+        self, parts: tuple[NodePart, ...], folders: Mapping[str, str], top: Path, scripted: Sequence[NodePart]
+    ) -> dict[str, str]:
         """Digests of files outside the parts that count, by path; no digest where such a file would lie.
 
-        They are the package manager's settings, the manifests of folders that have none of their own, and the tsconfigs
-        around the parts and those that they extend.
+        They are the package manager's settings, the manifests of folders that have none of their own, the tsconfigs
+        around the parts and those that they extend, and what the build scripts of the parts `scripted` name.
         """
         found: dict[str, str] = {}
         relative = top.relative_to(self._root).as_posix()
@@ -273,7 +312,12 @@ class NodePlanner:
             found |= self._manifest_around(part)
         for path, digest in self.installing(above, [part.folder for part in parts]).items():
             found[path] = f"{found.get(path, '')} {digest}".strip()
-        queue = [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
+        named: dict[str, str] = {}
+        for part in scripted:
+            named |= named_by_scripts(self._files, part, above, self.manifest)
+        found |= named
+        queue = [path for path in named if path.endswith(".json")]
+        queue += [f"{part.folder}/{path}" for part in parts for path in part.files if _is_tsconfig(path)]
         queue += [path for part in parts for path in self._tsconfigs_around(part)]
         seen: set[str] = set()
         while queue:

@@ -43,7 +43,9 @@ class _Group:
 
     entries: dict[str, str]
     lock: threading.Lock = field(default_factory=threading.Lock)
-    results: dict[str, Bundled] | None = None
+    programs: dict[str, Path] | None = None
+    """The esbuild of each that can be bundled at all: members of a workspace may have versions of their own."""
+    results: dict[Path, dict[str, Bundled]] = field(default_factory=dict)
 
 
 class Together:
@@ -64,30 +66,35 @@ class Together:
                 self._groups |= dict.fromkeys(entries, group)
 
     def take(
-        self, unit: str, folder: Path, command: Callable[[list[str], Path], Command], ready: Callable[[str], bool]
+        self,
+        unit: str,
+        folder: Path,
+        command: Callable[[list[str], Path], Command],
+        prepare: Callable[[str], Path | None],
     ) -> Bundled | None:
         """The unit's bundle, or None when it has to be made alone.
 
-        The first unit of a group makes all of them in `folder`, by `command`; `ready` prepares another unit's packages
-        and says whether it can be bundled at all.
+        The first unit of a group makes all of them that have the same esbuild in `folder`, by `command`; `prepare`
+        brings a unit's packages and tells its esbuild, None when it cannot be bundled at all.
         """
         group = self._groups.get(unit)
         if group is None:
             return None
         with group.lock:
-            if group.results is None:
-                group.results = self._bundle(group, unit, folder, command, ready)
-            return group.results.pop(unit, None)
+            if group.programs is None:
+                found = {name: prepare(name) for name in group.entries}
+                group.programs = {name: program for name, program in found.items() if program is not None}
+            program = group.programs.get(unit)
+            if program is None:
+                return None
+            if program not in group.results:
+                same = {name: group.entries[name] for name, each in group.programs.items() if each == program}
+                group.results[program] = self._bundle(same, folder, command)
+            return group.results[program].pop(unit, None)
 
     def _bundle(
-        self,
-        group: _Group,
-        unit: str,
-        folder: Path,
-        command: Callable[[list[str], Path], Command],
-        ready: Callable[[str], bool],
+        self, entries: Mapping[str, str], folder: Path, command: Callable[[list[str], Path], Command]
     ) -> dict[str, Bundled]:
-        entries = {name: source for name, source in group.entries.items() if name == unit or ready(name)}
         if len(entries) == 1:
             return {}
         result = self._run(command(sorted(set(entries.values())), folder))

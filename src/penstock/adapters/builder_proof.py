@@ -153,6 +153,13 @@ def check_shipped(
             raise _secret(folder, source, found)
 
 
+def check_made(folder: str, path: str, content: bytes, options: BuildOptions) -> None:
+    """The same of a file that ships as it lies in a part's folder, be it a source or what some script has made."""
+    found = _secret_of(content)
+    if found is not None and not {path, f"{folder}/{path}"} & {*options.reviewed}:
+        raise _secret(folder, path, found)
+
+
 def source_of(member: str, folder: str, files: Mapping[str, SourceFile]) -> str:
     """The workspace's path of a file that a package's backend put into the ZIP."""
     if member in files:

@@ -6,11 +6,12 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from penstock.build.metafile import package_folder
 from penstock.build.node import EXTENSIONS
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from penstock.build.metafile import Metafile
 
@@ -35,20 +36,30 @@ def may_mean(module: str, source: str) -> tuple[str, ...]:
 
 
 def check_inputs(
-    meta: Metafile, folders: Collection[str], files: Collection[str], made: tuple[str, ...], where: str
+    meta: Metafile,
+    folders: Collection[str],
+    files: Collection[str],
+    made: tuple[str, ...],
+    *,
+    is_locked: Callable[[str], bool],
+    where: str,
 ) -> None:
     """Raise BuildFailed when a bundle took in a file that no recipe speaks of, so that it could go stale.
 
     `files` are those that its recipe speaks of, `made` prefixes of what build scripts have made; `folders` those of the
-    service and its packages.
+    service and its packages. `is_locked` tells of a file in a node_modules whether the lock speaks for it.
     """
     for path in meta["inputs"]:
         if path.startswith(_TYPES):
             continue
         plain = path.partition(":")[2] if path.startswith(("file:", "disabled:", "(disabled):")) else path
         plain = plain if plain in files else plain.partition("?")[0]
-        if plain in files or "node_modules/" in plain or plain.startswith(("<", *made)):
+        if plain in files or plain.startswith(("<", *made)):
             continue
+        if "node_modules/" in plain:
+            if is_locked(plain):
+                continue
+            raise unlocked(plain, where)
         if any(plain.startswith(f"{folder}/") for folder in folders):
             raise BuildFailed(
                 f"the bundle takes in {plain}, which is left out by rule: nobody would notice when it changes",
@@ -60,6 +71,17 @@ def check_inputs(
             where=where,
             hint="make it a package of the workspace and name it in the service's package.json",
         )
+
+
+def unlocked(path: str, where: str) -> BuildFailed:
+    """The refusal of a package, by one of its files, that no lock of the service's has brought."""
+    folder = package_folder(path) or path
+    name = folder.rpartition("node_modules/")[2]
+    return BuildFailed(
+        f"it takes in {folder}, for which no lock speaks: nobody would notice when that changes",
+        where=where,
+        hint=f"name {name} in the service's package.json, and lock it",
+    )
 
 
 def check_types(meta: Metafile, files: Collection[str], made: tuple[str, ...], where: str) -> None:

@@ -22,6 +22,10 @@ _OF_TYPES = ("types", "typings", "typesVersions")
 _EFFECTIVE = (*_BUNDLED, *_OF_TYPES, *_DEPENDENCIES)
 _AT_INSTALL = frozenset({"preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"})
 """Source: https://docs.npmjs.com/cli/using-npm/scripts, "npm ci"."""
+_WORD = re.compile(r"[\w./@+~-]+")
+_WRITTEN = re.compile(r"(?:\d?>>?\s*|(?<![\w-])(?:-o|--?out[\w-]*)[\s=]+)[^\s;&|]+")
+"""What a script writes: `> x`, `-o x`, `--outfile=x`, `--outDir x`. It is not among what it is made from."""
+_OF_WORKSPACE = re.compile(r"(?<![\w-])(?:-w|--workspace-root)(?![\w-])")
 _EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")')
 
 
@@ -41,6 +45,10 @@ class PackageJson:
     """Digest of all scripts, when some of them run at an install: one may call another. Empty when none does."""
     called: tuple[str, ...]
     """Words of scripts that run at an install, and names of patches: files, where there are such files."""
+    named: tuple[str, ...]
+    """Words of all scripts beside `build`, which may call them: files, or folders, where there are such."""
+    in_workspace: bool
+    """Whether one of these runs a script of the workspace's own package.json: `pnpm -w run x`."""
     package_manager: str | None
     entries: tuple[str, ...]
     """Relative paths that `main`, `module` and `exports` lead to; may hold `*`."""
@@ -66,6 +74,7 @@ def package_json(text: str, *, where: str) -> PackageJson:
     wanted = {key: content.get(key) for key in _DEPENDENCIES}
     scripts = content.get("scripts") or {}
     script = scripts.get("build")
+    all_scripts = "\n".join(map(str, scripts.values())) if script is not None else ""
     entries = {posixpath.normpath(path) for key in ("main", "module", "exports") for path in _paths(content.get(key))}
     return PackageJson(
         name=str(content.get("name", "")),
@@ -76,6 +85,8 @@ def package_json(text: str, *, where: str) -> PackageJson:
         build_script=script,
         scripts=_digest(scripts) if _AT_INSTALL & scripts.keys() else "",
         called=_called(text, scripts),
+        named=tuple(dict.fromkeys(_files_of(_WRITTEN.sub(" ", all_scripts)))),
+        in_workspace=_OF_WORKSPACE.search(all_scripts) is not None,
         package_manager=content.get("packageManager"),
         entries=tuple(sorted(entries)),
         workspaces=_workspaces(content.get("workspaces")),
@@ -150,9 +161,13 @@ def patches(text: str) -> tuple[str, ...]:
 
 def _called(text: str, scripts: Mapping[str, Any]) -> tuple[str, ...]:
     # A script may call others by their names, so all count where one runs.
-    words = [word for script in scripts.values() for word in re.findall(r"[\w./@+~-]+", str(script))]
-    files = [word for word in words if "." in word.strip(".") or "/" in word] if _AT_INSTALL & scripts.keys() else []
-    return tuple(dict.fromkeys((*patches(text), *files)))
+    words = [word for script in scripts.values() for word in _files_of(str(script))]
+    return tuple(dict.fromkeys((*patches(text), *(words if _AT_INSTALL & scripts.keys() else ()))))
+
+
+def _files_of(script: str) -> list[str]:
+    """Words of a script that may be paths."""
+    return [word for word in _WORD.findall(script) if "." in word.strip(".") or "/" in word or word == ".."]
 
 
 def _workspaces(value: Any) -> tuple[str, ...]:

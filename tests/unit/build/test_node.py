@@ -75,9 +75,17 @@ def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stal
 
     def check() -> None:
         folders, files = ["services/a", "packages/http"], {"services/a/src/app.ts", "packages/http/src/i.ts"}
-        node_reach.check_inputs(meta, folders, files, ("packages/http/dist/",), where="services/a/src/app.ts")
+        made, where = ("packages/http/dist/",), "services/a/src/app.ts"
+        node_reach.check_inputs(
+            meta, folders, files, made, is_locked=lambda path: not path.startswith("../"), where=where
+        )
 
     check()
+    meta["inputs"]["../node_modules/@a/b/index.js"] = {}
+    with pytest.raises(BuildFailed, match=r"takes in \.\./node_modules/@a/b, for which no lock speaks") as caught:
+        check()
+    assert caught.value.hint == "name @a/b in the service's package.json, and lock it"
+    del meta["inputs"]["../node_modules/@a/b/index.js"]
     meta["inputs"]["services/b/src/secret.ts"] = {}
     with pytest.raises(BuildFailed, match=r"takes in services/b/src/secret\.ts, which is neither"):
         check()
@@ -117,6 +125,29 @@ def test_scripts_and_versions_that_bytes_do_not_depend_on_do_not_matter() -> Non
     assert first.digest != manifest(name="a", type="module").digest
     assert first.digest != manifest(name="a", scripts={"build": "tsc"}).digest
     assert first.requires != manifest(name="a", dependencies={"zod": "4"}).requires
+
+
+@pytest.mark.parametrize(
+    ("script", "named"),
+    [
+        ("tsc -p ../../tsconfig.lib.json", ("../../tsconfig.lib.json",)),
+        ("tsup --config=../tsup.config.ts --outDir ../out --outfile=../x.js", ("../tsup.config.ts",)),
+        ("node ./x.mjs > ../log.txt 2>>../errors.txt; cat ../in.txt", ("./x.mjs", "../in.txt")),
+        ("cp -o ../made.js src/a.js", ("src/a.js",)),
+        ("cd .. && npm run compile", ("..",)),
+        ("tsc", ()),
+    ],
+)
+def test_a_build_script_is_asked_which_files_it_names_but_not_which_it_writes(
+    script: str, named: tuple[str, ...]
+) -> None:
+    assert manifest(scripts={"build": "npm run inner", "inner": script}).named == named
+    assert manifest(scripts={"inner": script}).named == (), "nobody runs it"
+
+
+def test_a_script_may_run_those_of_the_workspace() -> None:
+    assert manifest(scripts={"build": "pnpm -w run compile"}).in_workspace
+    assert not manifest(scripts={"build": "tsc --build -walk"}).in_workspace
 
 
 def test_shared_packages_are_reached_through_each_other_each_after_what_it_needs() -> None:
