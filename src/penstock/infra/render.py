@@ -45,7 +45,12 @@ def render_root(workspace: Workspace) -> dict[str, Any]:
                 "type": "string",
                 "default": None,
                 "description": "staging: traffic stays. production: the waiting candidate becomes live.",
-            }
+            },
+            "retained": {
+                "type": "string",
+                "default": None,
+                "description": "For Penstock's own plans: grants to retain, before the parameter says so.",
+            },
         },
         "module": modules,
         "output": _outputs() if "rest_api" in modules else {},
@@ -104,6 +109,7 @@ def _modules(workspace: Workspace) -> dict[str, Any]:
             "source": "../../modules/pointer",
             "prefix": workspace.pointer_prefix,
             "slot": reference("var.slot"),
+            "retained": reference("var.retained"),
         },
         "boundary": {
             "source": "../../modules/boundary",

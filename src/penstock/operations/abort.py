@@ -52,7 +52,7 @@ def abort(world: World, *, why: str = "") -> Aborted:
             return _too_late(world, live)
         if rollout is not None:  # it has lost its driver, and went back when the lease was taken
             session.record("aborting", {"release": rollout.release, "why": why})
-            follow(world)
+            follow(world, session)
             return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
@@ -61,7 +61,7 @@ def abort(world: World, *, why: str = "") -> Aborted:
         waited = pointer.slot(pointer.candidate).release
         session.record("aborting", {"release": waited, "slot": pointer.candidate, "why": why})
         reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
-        follow(world)
+        follow(world, session)
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)
 
 

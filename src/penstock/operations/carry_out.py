@@ -21,7 +21,7 @@ from penstock.operations.holder import nobody_at_work
 from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
-from penstock.operations.retained import retain
+from penstock.operations.retained import as_variables, retain, to_retain
 from penstock.operations.rollout import begin, drive, judge_policy, leave, rules_of, slowest
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.secrets import generate_missing
@@ -111,13 +111,15 @@ def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest
     planned = _plan(world, wanted, live, request.allow_destroy, only=False)
     approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
     session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})
-    remember_wanted(world, wanted.shape)
+    remember_wanted(session, wanted.shape)
+    retain(world, session, planned.retained)
     if planned.saved is not None:
         if planned.saved.changed:
-            apply_plan(world, planned.saved, sealed=planned.sealed)
+            apply_plan(world, session, planned.saved, sealed=planned.sealed)
             session.forget()
         if is_contracted(world, wanted.shape):
-            remember_applied(world, wanted.shape, live_url(world), planned.retained)
+            remember_applied(world, session, wanted.shape, live_url(world), planned.retained)
+    session.hold()
     generate_missing(world)
     if request.source is not None:
         copy_artifacts(world, request.source, wanted.release)
@@ -132,13 +134,15 @@ def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest
     if promoted:
         contract(
             world,
+            session,
+            release,
             wanted.shape,
             live_url(world),
             retained=planned.retained,
             admitted=lambda change: loses_no_data_but(change, planned.plan),
         )
         session.forget()
-        follow(world, forgotten=True)
+        follow(world, session, forgotten=True)
         collect(world, session)
     reached = _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
     return replace(reached, detached=request.detach and not promoted)
@@ -237,12 +241,12 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         what = f"release {wanted.release.id} was rolled back here: a deploy brings the same code back to traffic"
         warn(world, f"{what}; mend or revert it first, unless you mean it")
     before = read_applied(world)
-    retained = retain(world, live, wanted.release, write=not only)
+    retained = to_retain(live, wanted.release)
     saved: TerraformPlan | None = None
     changes: Sequence[ResourceChange] = ()
     if only or before.retained != retained or not is_current(world, wanted.shape, before):
         write_root(world, expanded(wanted.shape.root, before.root))
-        saved, changes = make_plan(world)
+        saved, changes = make_plan(world, variables=as_variables(retained))
         if only:
             write_root(world, wanted.shape.root)
     else:

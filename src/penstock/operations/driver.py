@@ -192,7 +192,7 @@ def act(  # noqa: PLR0917 - what is to be done, and all that it takes
         case Shift(percent=0):  # before its first share somebody else gave it one
             reach(session, Settled(), names)
         case Shift(percent=percent):
-            warm(world)
+            warm(world, session)
             reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
         case Promote():
             go_live(world, session, release, applied)

@@ -64,7 +64,7 @@ def execute(world: World, effects: Sequence[Effect], *, ledger: LedgerStore, lea
     intent = ledger.append("intent", {"effects": [to_json(effect) for effect in effects]}).number
     done = 0
     for group in _groups(effects):
-        lease.keep()
+        lease.check()
         try:
             with step(world, _title(group), inner=True):
                 outcomes = doing.all(group)

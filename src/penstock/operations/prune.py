@@ -77,14 +77,19 @@ def _delete(world: World, session: Session, found: Prunable) -> None:
         },
     )
     for name, version in found.versions:
+        session.hold()  # who has it by now may need what was spare when the list was made
         world.functions.delete_version(name, version)
     for api, deployment in found.deployments:
+        session.hold()
         world.gateway.delete_deployment(api, deployment)
     # Releases before artifacts: a release must never point at bytes that are gone.
     for release in found.releases:
+        session.hold()
         ReleaseStore(world.objects).delete(release)
     # Statements before what they vouch for: where a statement is, an upload takes the rest to be there as well.
     for key in sorted(found.artifacts, key=lambda key: not key.endswith(STATEMENT)):
         if key.endswith(STATEMENT):
+            session.hold()
             forget(world.objects, key)
+        session.hold()
         world.objects.erase(key)  # the bytes of a ZIP can be built again, and would be paid for as old versions

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from penstock.model.release import Release
     from penstock.operations.history import History
+    from penstock.operations.session import Session
     from penstock.operations.world import World
 
 KEY = "terraform/removals.json"
@@ -26,13 +27,13 @@ REMEMBERED = 50
 """Removals; more than releases are kept."""
 
 
-def note_removal(world: World, what: Sequence[str]) -> None:
-    """Write down that the live release has taken this away, for releases before it."""
+def note_removal(world: World, session: Session, what: Sequence[str]) -> None:
+    """Write down that the live release has taken this away, for releases before it. Raises Locked."""
     pointer = read_pointer(world)
     if not what or pointer is None or pointer.live_release is None:
         return
-    found = [*_read(world), (pointer.live_release, list(what))]
-    world.objects.put(KEY, json.dumps(found[-REMEMBERED:]).encode())
+    removal = (pointer.live_release, list(what))
+    session.rewrite(KEY, lambda body: json.dumps([*_removals(body), removal][-REMEMBERED:]).encode())
 
 
 def kept_until(world: World) -> float | None:
@@ -55,7 +56,9 @@ def refuse_what_is_missing(world: World, target: Release, history: History) -> N
     """Raise Refused when something that the target could use was removed after it had traffic."""
     order = {promotion.release: at for at, promotion in enumerate(history.promotions)}
     had_traffic = order.get(target.id, -1)
-    missing = sorted({one for release, what in _read(world) if order.get(release, -1) > had_traffic for one in what})
+    stored = world.objects.get(KEY)
+    removals = _removals(stored.body if stored else None)
+    missing = sorted({one for release, what in removals if order.get(release, -1) > had_traffic for one in what})
     if missing:
         name = world.workspace.environment.name
         raise Refused(
@@ -66,6 +69,5 @@ def refuse_what_is_missing(world: World, target: Release, history: History) -> N
         )
 
 
-def _read(world: World) -> list[tuple[str, list[str]]]:
-    stored = world.objects.get(KEY)
-    return [(release, what) for release, what in json.loads(stored.body)] if stored else []
+def _removals(body: bytes | None) -> list[tuple[str, list[str]]]:
+    return [(release, what) for release, what in json.loads(body)] if body else []

@@ -167,7 +167,7 @@ def drive(
         _interrupted(world, session, store, store.saved or rollout, release)
         raise
     if rollout.outcome == "reverted":
-        follow(world)
+        follow(world, session)
         ended = ended_badly(rollout)
         if rollout.weight:
             session.book(lambda history: history.returned(release.id))
@@ -203,7 +203,7 @@ def _gone_back(world: World, session: Session, store: RolloutStore, rollout: Rol
     store.save(rollout.ended("reverted"), session)
     if rollout.weight:
         session.book(lambda history: history.returned(rollout.release))
-    follow(world)
+    follow(world, session)
     call_off(world, rollout.id, session)
 
 

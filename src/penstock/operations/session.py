@@ -97,6 +97,10 @@ class Session:
         """Make sure that the environment is still ours, whatever our clock says. Raises Locked when it is not."""
         self._lease.check()
 
+    def keep(self) -> None:
+        """The same as far as our clock can tell: for each of many calls in a row. Raises Locked."""
+        self._lease.keep()
+
     def rewrite(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
         """Replace an object of the bucket by what `change` makes of it (None: nothing is there), while it is ours.
 

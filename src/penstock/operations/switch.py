@@ -67,17 +67,19 @@ def switch(world: World, *, why: str = "") -> Moved:
         session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
         release = _stored(world, pointer.slot(pointer.candidate).release)
         go_live(world, session, release, Applied())
-        _contract_to_what_was_admitted(world)
+        _contract_to_what_was_admitted(world, session, release)
         return _moved(world, release, pointer)
 
 
-def _contract_to_what_was_admitted(world: World) -> None:
+def _contract_to_what_was_admitted(world: World, session: Session, release: Release) -> None:
     """Remove what only the release before needed: by the root that was admitted, not by what is checked out here."""
     shape = read_wanted(world)
     if shape is None:
         return
     contract(
         world,
+        session,
+        release,
         shape,
         live_url(world),
         retained=read_applied(world).retained,
@@ -139,7 +141,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         session.book(lambda history: history.beginning(move))
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     if not is_rollback and pointer.slot(pointer.idle).release == release.id:
-        warm(world)  # a rollback does not wait
+        warm(world, session)  # a rollback does not wait
     try:
         with step(world, f"move traffic to release {release.id}", inner=True):
             reach(session, Live(release=release, applied=applied, returns=is_rollback), names)
@@ -157,7 +159,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     session.book(lambda history: history.arrived(release.id, at=at, by=session.actor, run=world.run))
     if previous != release.id:
         _tell(world, session, previous, "rollback" if is_rollback else "promotion")
-    follow(world)
+    follow(world, session)
     with step(world, "check the live release"):
         failures = check_live(world, _of(world, release)) or ([] if is_rollback else _smoke(world))
     if not failures:
@@ -255,7 +257,7 @@ def take_back(world: World, session: Session, bad: Release, previous: str, why: 
     at = timestamp(world)
     session.book(lambda history: history.arrived(previous, at=at, by=session.actor, run=world.run).settled())
     _tell(world, session, bad.id, why)
-    follow(world)
+    follow(world, session)
     what = f"release {bad.id} has no traffic: {why}; all of it is back on {previous}"
     tell_topics(world, "came-back", release=bad.id, previous=previous, what=what)
 

@@ -18,6 +18,8 @@ from penstock.infra.plan import parse_plan
 from penstock.infra.render import STATE_KEY, render_root, root_text
 from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
+from penstock.model.release import Pointer
+from penstock.operations.pointer import read_pointer
 from penstock.operations.removals import kept_until, note_removal, told
 from penstock.operations.steps import note, step
 from penstock.operations.summary import counted
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from penstock.model.release import Release
+    from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.ports import TerraformPlan
 
@@ -75,14 +79,14 @@ def read_wanted(world: World) -> Shape | None:
     return _read(world, WANTED)
 
 
-def remember_wanted(world: World, shape: Shape) -> None:
-    """Write down what was admitted, before anything of it is done."""
+def remember_wanted(session: Session, shape: Shape) -> None:
+    """Write down what was admitted, before anything of it is done. Raises Locked when the lease is lost."""
     body = {"fingerprint": shape.fingerprint, "root": shape.root}
-    world.objects.put(WANTED, json.dumps(body, sort_keys=True).encode())
+    session.rewrite(WANTED, lambda _before: json.dumps(body, sort_keys=True).encode())
 
 
-def remember_applied(world: World, shape: Shape, url: str | None, retained: str | None) -> None:
-    """Record a finished apply, for the next run to skip."""
+def remember_applied(world: World, session: Session, shape: Shape, url: str | None, retained: str | None) -> None:
+    """Record a finished apply, for the next run to skip. Raises Locked when the lease is lost."""
     body = {
         "fingerprint": shape.fingerprint,
         "retained": retained,
@@ -90,7 +94,7 @@ def remember_applied(world: World, shape: Shape, url: str | None, retained: str 
         "state": state_tag(world),
         "url": url,
     }
-    world.objects.put(APPLIED, json.dumps(body, sort_keys=True).encode())
+    session.rewrite(APPLIED, lambda _before: json.dumps(body, sort_keys=True).encode())
 
 
 def state_tag(world: World) -> str | None:
@@ -150,6 +154,8 @@ def removed_after(shape: Shape, before: Shape) -> tuple[ResourceChange, ...]:
 
 def contract(
     world: World,
+    session: Session,
+    release: Release,
     shape: Shape,
     url: str | None,
     *,
@@ -158,11 +164,13 @@ def contract(
 ) -> None:
     """Remove what only the release before needed, once nobody can go back to it any more by `rollout.window`.
 
-    Nothing to do when the expanded root had nothing more.
+    Nothing to do when the expanded root had nothing more, or when the release is not the live one any more.
 
     Args:
-        world: the environment; the caller holds its lease.
-        shape: what was admitted.
+        world: the environment.
+        session: its lease. Raises Locked when it is lost: whoever has it may have gone back to the release before.
+        release: which went live.
+        shape: what was admitted with it.
         url: where the API answers.
         retained: the grants that are retained.
         admitted: whether a change of the plan that is made now may be carried out. One that may not leaves all of
@@ -170,6 +178,9 @@ def contract(
     """
     before = read_applied(world).root
     if expanded(shape.root, before) == shape.root:
+        return
+    session.hold()
+    if (read_pointer(world) or Pointer()).live_release != release.id:
         return
     what = dropped(shape.root, before)
     until = kept_until(world) if what else None
@@ -184,20 +195,22 @@ def contract(
         if refused:
             handle.skip(f"waits for the next deploy, because nobody was asked about: {', '.join(refused)}")
             return
-        note_removal(world, what)  # first: who is killed in between has perhaps removed it
+        note_removal(world, session, what)  # first: who is killed in between has perhaps removed it
         if plan.changed:
-            apply_plan(world, plan, inner=True)
+            apply_plan(world, session, plan, inner=True)
         handle.detail = counted(len(changes), "resource")
-    remember_applied(world, shape, url, retained)
+    remember_applied(world, session, shape, url, retained)
 
 
-def make_plan(world: World, *, inner: bool = False) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
+def make_plan(
+    world: World, *, variables: Mapping[str, str] | None = None, inner: bool = False
+) -> tuple[TerraformPlan, Sequence[ResourceChange]]:
     """`init` if need be, and a saved plan; what it changes, empty when it changes nothing."""
     with step(world, "terraform init", inner=True) as handle:
         world.terraform.prepare(world.infra)
         handle.detail = world.terraform.version()
     with step(world, "terraform plan", inner=inner) as handle:
-        plan = world.terraform.plan(world.infra, out=_plan_file(world), variables={})
+        plan = world.terraform.plan(world.infra, out=_plan_file(world), variables=variables or {})
         changes = tuple(parse_plan(plan.document)) if plan.changed else ()
         handle.detail = f"{counted(len(changes), 'resource')} to change" if plan.changed else "no changes"
     return plan, changes
@@ -208,14 +221,20 @@ def seal(world: World, plan: TerraformPlan) -> str:
     return hashlib.sha256(world.files.read(plan.path) or b"").hexdigest()
 
 
-def apply_plan(world: World, plan: TerraformPlan, *, sealed: str | None = None, inner: bool = False) -> None:
-    """Apply exactly that plan. Raises Refused when the file is not the one that was sealed."""
+def apply_plan(
+    world: World, session: Session, plan: TerraformPlan, *, sealed: str | None = None, inner: bool = False
+) -> None:
+    """Apply exactly that plan.
+
+    Raises Refused when the file is not the one that was sealed, Locked when the environment is not ours any more.
+    """
     if sealed is not None and seal(world, plan) != sealed:
         raise Refused(
             "Terraform's saved plan was replaced while this one waited for its yes",
             where=str(plan.path),
             hint="run the same command again, and no other plan of this environment beside it",
         )
+    session.hold()
     with step(world, "terraform apply", inner=inner):
         world.terraform.apply(world.infra, plan.path)
 

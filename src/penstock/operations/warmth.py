@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from penstock.model.workspace import Function
+    from penstock.operations.session import Session
     from penstock.operations.world import World
 
 KEY = "warm.json"
@@ -56,10 +57,10 @@ def judged(functions: Iterable[Function]) -> frozenset[str]:
     return frozenset(function.service for function in functions if not moves_at_once(function))
 
 
-def warm(world: World) -> None:
+def warm(world: World, session: Session) -> None:
     """Keep the idle slot warm, which is about to get traffic, and wait until it is.
 
-    Raises RemoteFault when Lambda cannot.
+    Raises RemoteFault when Lambda cannot, Locked when the environment is not ours any more.
     """
     counts = {
         function.physical: count
@@ -71,17 +72,18 @@ def warm(world: World) -> None:
     slot = (read_pointer(world) or Pointer()).idle
     wanted: Mapping[Warm, int] = {(name, slot): count for name, count in counts.items()}
     with step(world, f"warm slot {slot}") as handle:
-        _remember(world, _remembered(world) | wanted.keys())
-        _provision(world, wanted)
+        _remember(session, _remembered(world) | wanted.keys())
+        _provision(world, session, wanted)
         _wait(world, wanted)
         handle.detail = f"{counted(sum(wanted.values()), 'environment')} of {counted(len(wanted), 'function')}"
 
 
-def follow(world: World, *, forgotten: bool = False) -> None:
+def follow(world: World, session: Session, *, forgotten: bool = False) -> None:
     """After traffic has moved or come back: the live slot is warm, and nothing else.
 
     It does not wait for it, and a refusal is only told: traffic is where it belongs. With `forgotten`, what the
-    configuration does not keep warm any more is found as well, which takes a look into the bucket.
+    configuration does not keep warm any more is found as well, which takes a look into the bucket. Raises Locked when
+    the environment is not ours any more: whoever has it may have moved traffic since.
     """
     live = (read_pointer(world) or Pointer()).live
     wanted = {
@@ -95,22 +97,26 @@ def follow(world: World, *, forgotten: bool = False) -> None:
     if not wanted and not before:
         return
     try:
-        _remember(world, before | wanted.keys())
-        _provision(world, wanted)
+        _remember(session, before | wanted.keys())
+        _provision(world, session, wanted)
+        session.hold()
         for name, alias in sorted(before - wanted.keys()):
+            session.keep()
             world.functions.unprovision(name, alias)
-        _remember(world, wanted.keys())
+        _remember(session, wanted.keys())
     except RemoteFault as fault:
         warn(world, f"provisioned concurrency does not follow traffic: {fault.what}")
 
 
-def _provision(world: World, wanted: Mapping[Warm, int]) -> None:
+def _provision(world: World, session: Session, wanted: Mapping[Warm, int]) -> None:
     def one(item: tuple[Warm, int]) -> None:
         (name, alias), count = item
         found = world.functions.provisioned(name, alias)
         if found is None or found.requested != count or found.status == "FAILED":
+            session.keep()
             world.functions.provision(name, alias, count)
 
+    session.hold()
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
         list(pool.map(one, sorted(wanted.items())))
 
@@ -141,8 +147,6 @@ def _remembered(world: World) -> set[Warm]:
     return {(name, alias) for name, alias in json.loads(stored.body)} if stored else set()
 
 
-def _remember(world: World, warmed: Iterable[Warm]) -> None:
+def _remember(session: Session, warmed: Iterable[Warm]) -> None:
     body = json.dumps(sorted(warmed)).encode()
-    stored = world.objects.get(KEY)
-    if stored is None or stored.body != body:
-        world.objects.put(KEY, body)
+    session.rewrite(KEY, lambda _before: body)

@@ -3,22 +3,30 @@ than the call that it had begun, and whoever comes next puts that right."""
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.operations.harness import TARGETS, no
+from unit.operations.harness import TARGETS, Verbs, no, yes
 from unit.operations.test_controller import CONTROLLER, minutes
 from unit.operations.test_killed_rollouts import is_settled, shop
+from unit.operations.test_removals import INDEXED, drops_grant_and_index, uses
+from unit.operations.test_warmth import kept_warm, warm
+from unit.operations.traffic import with_rollout
 from unit.release.shop import NAMES
 
-from penstock.model.errors import PenstockError
+from penstock.model.errors import Locked, PenstockError
+from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
+from penstock.operations.history import read_history
+from penstock.operations.prune import prune
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.status import status
+from penstock.operations.switch import rollback
 from penstock.operations.wanted import DeployRequest
 from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
 from penstock.testing import FakeClock, Fault, Faults
@@ -27,15 +35,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from unit.operations.harness import Verbs
-
 LONG = TTL + CALL_TIMEOUT + MARGIN + 1
 BY_NAME = ("ledger", "lease.json")
 """What S3 itself keeps apart: entries are written where none is, and the lease over the one that was read."""
+IMMUTABLE = re.compile(r"(artifacts|builds|plans)/|releases/[0-9a-f]{12}\.json")
+"""Named by what they hold, so that it is no matter who writes them when."""
+
+
+def dropping_shop(folder: Path) -> Verbs:
+    """As `shop`; release two drops a grant and an index besides, and keeps another number of environments warm."""
+    verbs = shop(folder)
+    canary = verbs.workspace.environment.rollout
+    verbs.workspace = kept_warm(with_rollout(verbs, RolloutPolicy()), "users", 3)
+    uses(verbs, INDEXED.name)
+    verbs.code["users"] = 1
+    verbs.deploy()
+    verbs.workspace = kept_warm(with_rollout(verbs, canary), "users", 4)
+    drops_grant_and_index(verbs)
+    return verbs
 
 
 def ship(verbs: Verbs, faults: Faults) -> None:
-    deploy(faults.wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
+    deploy(faults.wrap_fields(verbs.world()), DeployRequest(), TARGETS, yes)
+
+
+def another_machine_goes_back(verbs: Verbs) -> None:
+    """To the release before, if the other one is live; else that gets no traffic."""
+    world = replace(verbs.world(), host="another machine")
+    first, *later = [promotion.release for promotion in read_history(world.objects).promotions]
+    if later:
+        rollback(world, to=first)
+    else:
+        abort(world)
 
 
 def another_machine_aborts(verbs: Verbs) -> None:
@@ -53,23 +84,24 @@ def another_machine_goes_on(verbs: Verbs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("taken_over", "since"),
+    ("make", "taken_over", "since"),
     [
-        (another_machine_aborts, "update_code"),
-        (another_machine_ships, "put_if_absent(rollout.json"),
-        (another_machine_goes_on, "put_if_absent(rollout.json"),
+        (shop, another_machine_aborts, "update_code"),
+        (shop, another_machine_ships, "put_if_absent(rollout.json"),
+        (shop, another_machine_goes_on, "put_if_absent(rollout.json"),
+        (dropping_shop, another_machine_goes_back, ""),
     ],
 )
 def test_a_driver_that_wakes_up_past_its_lease_does_no_more_than_the_call_it_had_begun(
-    tmp_path: Path, taken_over: Callable[[Verbs], None], since: str
+    tmp_path: Path, make: Callable[[Path], Verbs], taken_over: Callable[[Verbs], None], since: str
 ) -> None:
-    verbs, recorded = shop(tmp_path / "recorded"), Faults()
+    verbs, recorded = make(tmp_path / "recorded"), Faults()
     ship(verbs, recorded)
     effects = [call for call in recorded.effects() if not call.subject.startswith(BY_NAME)]
     first = next(at for at, call in enumerate(effects) if since in str(call))
     for call in effects[first:]:
         for when in ("before", "after"):
-            verbs = shop(tmp_path / "paused")
+            verbs = make(tmp_path / "paused")
             assert call.effect is not None
             woken = paused(verbs, Fault(effect=call.effect, when=when), taken_over)
             if woken is None:
@@ -81,9 +113,9 @@ def test_a_driver_that_wakes_up_past_its_lease_does_no_more_than_the_call_it_had
             ends_well(verbs, where, may_come_back="pointer" in call.subject)
 
 
-def paused(verbs: Verbs, point: Fault, taken_over: Callable[[Verbs], None]) -> Mapping[str, object] | None:
+def paused(verbs: Verbs, point: Fault, taken_over: Callable[[Verbs], None]) -> Mapping[object, object] | None:
     """What was there when the driver that was paused there woke up, and ended; None when it never came there."""
-    woken: list[Mapping[str, object]] = []
+    woken: list[Mapping[object, object]] = []
 
     def meanwhile() -> None:
         FakeClock.sleep(verbs.shop.clock, LONG)
@@ -95,11 +127,14 @@ def paused(verbs: Verbs, point: Fault, taken_over: Callable[[Verbs], None]) -> M
     return next(iter(woken), None)
 
 
-def state(verbs: Verbs) -> Mapping[str, object]:
+def state(verbs: Verbs) -> Mapping[object, object]:
     """Everything that a late call could change."""
     objects = verbs.shop.objects
-    found: dict[str, object] = {key: objects.get(key) for key in objects.list("") if not key.startswith(BY_NAME)}
-    found |= verbs.shop.parameters.values
+    mutable = [key for key in objects.list("") if not key.startswith(BY_NAME) and not IMMUTABLE.match(key)]
+    found: dict[object, object] = {key: objects.get(key) for key in mutable}
+    found.update(verbs.shop.parameters.values)
+    found["applies"] = verbs.applies
+    found["warm"] = warm(verbs)
     found |= {name: verbs.shop.functions.aliases(f"shop-dev-{name}") for name in NAMES}
     found |= {"live": verbs.shop.gateway.stage(verbs.shop.api, "live")}
     found |= {"preview": verbs.shop.gateway.stage(verbs.shop.preview, "preview")}
@@ -123,6 +158,7 @@ def ends_well(verbs: Verbs, where: str, *, may_come_back: bool) -> None:
     verbs.deploy(strategy="all-at-once")  # unless that release is on its way already
     assert is_settled(verbs), where
     assert verbs.live_code() == verbs.code, where
+    assert set(warm(verbs)) <= {verbs.live_slot()}, where
     assert status(verbs.world()).agrees, where
     assert verbs.shop.schedules.scheduled(CONTROLLER) == {}, where
     assert audit(verbs.world()).breaks == (), where
@@ -167,3 +203,33 @@ def test_the_one_who_was_paused_is_told_who_has_it_now(tmp_path: Path) -> None:
     with pytest.raises(PenstockError) as told:
         ship(verbs, Faults(Fault(effect=first, when="after"), meanwhile=taken_over))
     assert told.value.exit_code == 4, told.value
+
+
+def test_a_prune_that_wakes_up_past_its_lease_deletes_no_more(tmp_path: Path) -> None:
+    """What was spare when its list was made may be in use by now."""
+
+    def spare(folder: Path) -> Verbs:
+        verbs = Verbs(root=folder)
+        folder.mkdir()
+        for number in range(1, 6):
+            verbs.code["users"] = number
+            verbs.deploy()
+        return verbs
+
+    verbs, recorded = spare(tmp_path / "recorded"), Faults()
+    prune(recorded.wrap_fields(verbs.world()), keep=1)
+    deletes = [call for call in recorded.effects() if call.method in ("delete_version", "delete", "erase")]
+    assert len(deletes) > 3
+    for at, call in enumerate(deletes):
+        verbs = spare(tmp_path / f"paused {at}")
+        assert call.effect is not None
+
+        def taken_over(verbs: Verbs = verbs) -> None:
+            FakeClock.sleep(verbs.shop.clock, LONG)
+            another_machine_goes_on(verbs)
+
+        paused = Faults(Fault(effect=call.effect, when="before"), meanwhile=taken_over)
+        with suppress(Locked):
+            prune(paused.wrap_fields(verbs.world()), keep=1)
+        done = [call for call in paused.effects() if call.method in ("delete_version", "delete", "erase")]
+        assert [str(one) for one in done] == [str(one) for one in deletes[: at + 1]]

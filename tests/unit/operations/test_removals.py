@@ -13,9 +13,10 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Refused
 from penstock.model.rollouts import RolloutPolicy
-from penstock.model.workspace import Uses
+from penstock.model.workspace import ApprovalPolicy, Uses
 from penstock.operations.status import status
 from penstock.operations.switch import rollback
+from penstock.testing import FakeTerraform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,3 +139,27 @@ def test_after_the_window_the_next_deploy_removes_what_was_kept_and_asks_its_gat
 def with_window(verbs: Verbs, seconds: float) -> None:
     policy = replace(verbs.workspace.environment.rollout, window=seconds)
     verbs.workspace = with_rollout(verbs, policy)
+
+
+def test_a_deploy_that_is_refused_leaves_what_is_retained_as_it_was(verbs: Verbs) -> None:
+    """The parameter is what a plan by hand reads: another text there is a difference, with nothing applied."""
+    drops_grant_and_index(verbs)
+    verbs.deploy(confirm=yes)
+    before = retained(verbs)
+    assert "dynamodb:GetItem" in before
+    verbs.code["users"] = 3
+    policy = ApprovalPolicy(required=1)
+    verbs.workspace = replace(verbs.workspace, environment=replace(verbs.workspace.environment, approvals=policy))
+    with pytest.raises(Refused):
+        verbs.deploy()
+    assert retained(verbs) == before
+
+
+def test_the_plan_that_is_asked_about_has_what_the_live_release_keeps(verbs: Verbs) -> None:
+    drops_grant_and_index(verbs)
+    verbs.deploy(plan_only=True)
+    assert verbs.last_world is not None
+    assert isinstance(verbs.last_world.terraform, FakeTerraform)
+    (variables,) = verbs.last_world.terraform.planned
+    assert "dynamodb:GetItem" in variables["retained"]
+    assert retained(verbs) == ""

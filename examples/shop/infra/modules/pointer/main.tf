@@ -27,7 +27,7 @@ locals {
   # Unless it moves, the text goes back byte for byte: another writer's formatting is no difference.
   text = local.promotes ? jsonencode(merge(local.observed, { candidate = null, live = local.live })) : local.observed_text
 
-  retained       = jsondecode(lookup(local.found, "${var.prefix}retained", "{}"))
+  retained       = jsondecode(coalesce(var.retained, lookup(local.found, "${var.prefix}retained", "{}")))
   rollout_is_on  = contains(keys(local.found), "${var.prefix}rollout")
   aliases_differ = local.promotes
 }

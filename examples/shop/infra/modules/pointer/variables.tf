@@ -18,3 +18,9 @@ variable "slot" {
     error_message = "slot is \"staging\" (traffic stays) or \"production\" (the candidate becomes live)."
   }
 }
+
+variable "retained" {
+  description = "JSON of service name to IAM statements that stay, instead of what the parameter `retained` says; null for that. The release engine plans with it before it writes the parameter."
+  type        = string
+  default     = null
+}

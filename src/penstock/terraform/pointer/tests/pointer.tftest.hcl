@@ -138,6 +138,44 @@ run "production_is_refused_while_a_rollout_is_under_way" {
   expect_failures = [aws_ssm_parameter.pointer, check.live_aliases_stay]
 }
 
+run "what_is_retained_comes_from_the_parameter" {
+  command = plan
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.environment
+    values = {
+      names  = ["/penstock/shop/dev/retained"]
+      values = ["{\"users\":[{\"Effect\":\"Allow\"}]}"]
+    }
+  }
+
+  assert {
+    condition     = output.retained.users[0].Effect == "Allow"
+    error_message = "Whoever runs Terraform adds what the live release still needs."
+  }
+}
+
+run "a_plan_of_the_engine_says_what_will_be_retained" {
+  command = plan
+
+  variables {
+    retained = "{}"
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.environment
+    values = {
+      names  = ["/penstock/shop/dev/retained"]
+      values = ["{\"users\":[{\"Effect\":\"Allow\"}]}"]
+    }
+  }
+
+  assert {
+    condition     = length(output.retained) == 0
+    error_message = "The parameter is written only when the plan is admitted."
+  }
+}
+
 run "another_slot_is_refused" {
   command = plan
 
