@@ -1,27 +1,33 @@
-"""Grants that the live release still needs though the configuration dropped them.
+"""Grants that a release still needs though the configuration dropped them: the live one, and the one to go back to.
 
 They lie in a parameter beside the pointer, so that Terraform adds them to the roles whoever runs it. The set is made
-anew before each apply from the release that is live then, so that a dropped grant goes with the release after.
+anew before each apply from the releases that may serve then: the live one, and the one that a rollback from it goes to,
+because a rollback runs no Terraform. So a dropped grant goes when two releases without it were promoted.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from penstock.release.retain import retained_grants, retained_text
+from penstock.operations.history import read_history
+from penstock.operations.store import ReleaseStore
+from penstock.release.retain import missing_grants, retained_grants, retained_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.model.release import Release
     from penstock.operations.world import World
 
 
 def retain(world: World, live: Release | None, wanted: Release, *, write: bool) -> str | None:
-    """Write down what must stay for the live release; the text, None when nothing must.
+    """Write down what must stay for those that may serve; the text, None when nothing must.
 
     Without `write` nothing is changed: a mere plan then shows a dropped grant as taken away, although it will stay.
     """
     configured = {service: list(statements) for service, statements in wanted.grants.items()}
-    grants = retained_grants([live] if live else [], configured)
+    grants = retained_grants(_may_serve(world, live), configured)
     text = retained_text(grants) if grants else None
     if write and text != world.parameters.get(_name(world)):
         if text is None:
@@ -29,6 +35,29 @@ def retain(world: World, live: Release | None, wanted: Release, *, write: bool) 
         else:
             world.parameters.put(_name(world), text)
     return text
+
+
+def lacking(world: World, target: Release, live: Release) -> Sequence[str]:
+    """Grants of the target that its roles have no more, in words: those of a release long gone were not retained."""
+    text = world.parameters.get(_name(world))
+    missing = missing_grants(target, live, json.loads(text) if text else {})
+    return [
+        f"{service}'s grant of {', '.join(_words(one.get('Action')))} on {', '.join(_words(one.get('Resource')))}"
+        for service, statements in missing.items()
+        for one in statements
+    ]
+
+
+def _may_serve(world: World, live: Release | None) -> list[Release]:
+    if live is None:
+        return []
+    before = read_history(world.objects).rollback_target(live.id)
+    target = ReleaseStore(world.objects).get(before) if before else None
+    return [live, target] if target else [live]
+
+
+def _words(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
 
 
 def _name(world: World) -> str:
