@@ -28,7 +28,7 @@ def expanded(root: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, An
 def dropped(root: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[str, ...]:
     """What functions of `before` could use and `root` has no more, in words: `index by_email of table_users`.
 
-    Grants are not among them: they stay through the `retained` parameter until the release after.
+    Grants are not among them: they stay through the `retained` parameter until the second release after.
     """
     modules: Mapping[str, Body] = root.get("module", {})
     found: list[str] = []

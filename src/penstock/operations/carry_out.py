@@ -241,7 +241,7 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         what = f"release {wanted.release.id} was rolled back here: a deploy brings the same code back to traffic"
         warn(world, f"{what}; mend or revert it first, unless you mean it")
     before = read_applied(world)
-    retained = to_retain(live, wanted.release)
+    retained = to_retain(world, live, wanted.release)
     saved: TerraformPlan | None = None
     changes: Sequence[ResourceChange] = ()
     if only or before.retained != retained or not is_current(world, wanted.shape, before):

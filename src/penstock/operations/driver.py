@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import Pointer
+from penstock.operations.alarms import of_both_sides, ringing
 from penstock.operations.engine import bring_back, reach
 from penstock.operations.gates import consult, points
 from penstock.operations.measure import Measured, late_thresholds, measure, with_thresholds
@@ -162,22 +163,6 @@ class Driver:
         return rollout
 
 
-def _ringing(world: World, rollout: Rollout) -> tuple[str, ...] | None:
-    """The alarms that ring; None when one of them cannot be read, which is no good news."""
-    if not rollout.alarms:
-        return ()
-    try:
-        found = world.alarms.states(rollout.alarms)
-    except RemoteFault as fault:
-        warn(world, f"the alarms cannot be read, and nothing goes on without them: {fault.what}")
-        return None
-    gone = sorted(set(rollout.alarms) - set(found))
-    if gone:
-        warn(world, f"nothing goes on without the alarms that were there: {', '.join(gone)}")
-        return None
-    return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
-
-
 def act(  # noqa: PLR0917 - what is to be done, and all that it takes
     world: World, session: Session, action: Action, rollout: Rollout, release: Release, applied: Applied
 ) -> tuple[int, str] | None:
@@ -230,6 +215,8 @@ def _look(world: World, store: RolloutStore, looks: Looks, rollout: Rollout, mea
             until = max(until, old_enough(rollout, now))
         except RemoteFault as fault:
             warn(world, f"the measurements cannot be read: {fault.what}")
+    rings = ringing(world, rollout.alarms)
+    shared = of_both_sides(world, measures, rings or ())
     return Observation(
         now=now,
         weight=percent,
@@ -237,7 +224,8 @@ def _look(world: World, store: RolloutStore, looks: Looks, rollout: Rollout, mea
         shares=found.shares,
         until=until,
         slow=late,
-        alarms=_ringing(world, rollout),
+        alarms=None if rings is None else tuple(name for name in rings if name not in shared),
+        shared_alarms=tuple(sorted(shared)),
         orders=store.orders(rollout),
         points=points(world, rollout, now),
     )

@@ -1,7 +1,7 @@
 """What was removed with which release, so that nobody goes back to one whose functions would miss it.
 
-Grants are kept for the release before. A table's index, a queue or a function is gone when the release that dropped it
-has all traffic, and a rollback, which does not run Terraform, cannot bring it back.
+Grants are kept for the release to go back to (`retained`). A table's index, a queue or a function is gone when the
+release that dropped it has all traffic, and a rollback, which does not run Terraform, cannot bring it back.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import Refused
 from penstock.operations.history import read_history
 from penstock.operations.pointer import read_pointer
+from penstock.operations.retained import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +53,14 @@ def told(until: float, what: Sequence[str]) -> str:
     return f"kept until {at} for a rollback: {', '.join(what)}"
 
 
-def refuse_what_is_missing(world: World, target: Release, history: History) -> None:
-    """Raise Refused when something that the target could use was removed after it had traffic."""
+def refuse_what_is_missing(world: World, target: Release, live: Release, history: History) -> None:
+    """Raise Refused when something that the target could use was removed after it had traffic, or a grant of its."""
     order = {promotion.release: at for at, promotion in enumerate(history.promotions)}
     had_traffic = order.get(target.id, -1)
     stored = world.objects.get(KEY)
     removals = _removals(stored.body if stored else None)
     missing = sorted({one for release, what in removals if order.get(release, -1) > had_traffic for one in what})
+    missing += lacking(world, target, live)
     if missing:
         name = world.workspace.environment.name
         raise Refused(

@@ -11,7 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, RemoteFault
-from penstock.model.release import LIVE_ALIAS, Pointer, other
+from penstock.model.release import Pointer, other
+from penstock.operations.alarms import quiet_alarms
 from penstock.operations.driver import Driver, act
 from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.looks import Looks
@@ -57,7 +58,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
         author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
-        alarms=_quiet_alarms(world),
+        alarms=quiet_alarms(world),
         gates=gates_of(policy.metrics, candidate=candidate, stable=other(candidate)),
         began=now,
         entered=now,
@@ -221,23 +222,3 @@ def _informed(world: World, rollout: Rollout, measures: Measures) -> Rollout:
         note(world, f"forecast: {said}")
     evidence = accumulate(rollout.evidence, before, rollout.policy, frozenset(rollout.changed))
     return replace(rollout, evidence=evidence)
-
-
-def _quiet_alarms(world: World) -> tuple[str, ...]:
-    """The alarms that may stop a rollout: ours of the slot to come, of `live` and of the API, and the user's by name.
-
-    One that rings already would stop the fix as well: it is told, and the release is judged beside what runs.
-    """
-    workspace = world.workspace
-    prefix = f"{workspace.prefix}-rollout-"
-    slot = (read_pointer(world) or Pointer()).idle
-    found = world.alarms.states(workspace.environment.rollout.alarms, prefix=prefix)
-    ours = (f"-{slot}", f"-{LIVE_ALIAS}", f"{prefix}api")
-    watched = {name: state for name, state in found.items() if not name.startswith(prefix) or name.endswith(ours)}
-    for name in workspace.environment.rollout.alarms:
-        if name not in found:
-            warn(world, f"alarm {name} does not exist in {workspace.environment.region}, so it can stop nothing")
-    for name, state in watched.items():
-        if state.value == "ALARM":
-            warn(world, f"alarm {name} rings already: it cannot stop this rollout, which is judged beside what runs")
-    return tuple(sorted(name for name, state in watched.items() if state.value != "ALARM"))

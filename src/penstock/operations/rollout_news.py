@@ -81,6 +81,9 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
     for gate in now.gates:
         if gate.fault and gate.fault != faults.get(gate.metric.name):
             found.append(f"metric {finding(gate).sentence}")
+    rings = [name for name in now.shared_alarms if name not in before.shared_alarms]
+    if rings:
+        found.append(f"alarm {', '.join(rings)} rings, and the stable release fails as well: no reason to go back")
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:

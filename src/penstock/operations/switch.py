@@ -104,7 +104,7 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
         unfinished = _is_unfinished(history, live, session.succeeds)
         target = live if unfinished and to is None else _target(world, live, to, history)
         if to is None and not unfinished:
-            refuse_what_is_missing(world, target, history)
+            refuse_what_is_missing(world, target, live, history)
         if services:
             _knows(live, services)
             target = services_from(target, live, services)

@@ -99,19 +99,19 @@ def prunable(
 
 
 def retained_grants(
-    in_slots: Iterable[Release], configured: Mapping[str, Sequence[Mapping[str, Any]]]
+    may_serve: Iterable[Release], configured: Mapping[str, Sequence[Mapping[str, Any]]]
 ) -> dict[str, tuple[Mapping[str, Any], ...]]:
-    """Grants that a release in a slot still needs though the configuration has dropped them, by service.
+    """Grants that a release which may serve still needs though the configuration has dropped them, by service.
 
     Roles are not versioned by Lambda: taking a grant away takes it from the version that still serves. So it stays
-    until no slot holds a release that needs it. Sorted, without duplicates; services without any are left out.
+    until no such release needs it. Sorted, without duplicates; services without any are left out.
 
     Args:
-        in_slots: the releases that the slots hold, and the one that is about to be loaded.
+        may_serve: the live release, and the one that a rollback goes to.
         configured: statements by service, as the configuration now gives them.
     """
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
-    for release in in_slots:
+    for release in may_serve:
         for service, statements in release.grants.items():
             if service not in configured:
                 continue  # its whole module stays until the release is gone, grants and all
@@ -124,6 +124,23 @@ def retained_grants(
         service: tuple(statement for _, statement in sorted(statements.items()))
         for service, statements in sorted(found.items())
     }
+
+
+def missing_grants(
+    target: Release, live: Release, retained: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
+    """Grants of the target, by service, that are neither the live release's nor retained.
+
+    A service that the live release has not is left out: whether it can come back is told by what was removed.
+    """
+    found: dict[str, tuple[Mapping[str, Any], ...]] = {}
+    for service, statements in sorted(target.grants.items()):
+        if service not in live.grants:
+            continue
+        there = {_canonical(one) for one in (*live.grants[service], *retained.get(service, ()))}
+        missing = tuple(one for one in statements if _canonical(one) not in there)
+        found |= {service: missing} if missing else {}
+    return found
 
 
 def retained_text(grants: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:

@@ -141,6 +141,7 @@ def _learn(rollout: Rollout, seen: Observation) -> Rollout:
         traffic=tally(rollout.traffic, shares, rollout.weight),
         slow=rollout.slow if not seen.slow else {**seen.slow, **(rollout.slow or {})},
         judged=max(rollout.judged, seen.until),
+        shared_alarms=rollout.shared_alarms if seen.alarms is None else seen.shared_alarms,
         gates=_looked(rollout, seen),
         replies=webhooks.learned(rollout.replies, seen.replies),
     )

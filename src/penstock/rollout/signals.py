@@ -82,6 +82,11 @@ class Watch:
         """The function's physical name."""
         return dict(self.stable.dimensions)["FunctionName"]
 
+    @property
+    def is_of_versions(self) -> bool:
+        """Whether its sides are versions behind `live`, not slots."""
+        return "ExecutedVersion" in dict(self.stable.dimensions)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteWatch:

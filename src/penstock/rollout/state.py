@@ -74,6 +74,8 @@ class Rollout:
     began: float
     alarms: tuple[str, ...] = ()
     """CloudWatch alarms that stop it when they ring: those that were quiet when it began."""
+    shared_alarms: tuple[str, ...] = ()
+    """Those of ours that ring while the stable side fails as well: they are told and stop nothing."""
     slow: Mapping[str, float] | None = None
     """From when on a call is slow, in milliseconds, by the name of its stable side; None before that was asked.
 
@@ -125,6 +127,7 @@ class Rollout:
             "policy": asdict(self.policy),
             "changed": list(self.changed),
             "alarms": list(self.alarms),
+            "shared_alarms": list(self.shared_alarms),
             "approved_by": list(self.approved_by),
             "orders": list(self.orders),
             "clean": [list(window) for window in self.clean],
@@ -145,6 +148,7 @@ class Rollout:
                 "policy": JudgePolicy(**data["policy"]),
                 "changed": tuple(data["changed"]),
                 "alarms": tuple(data["alarms"]),
+                "shared_alarms": tuple(data.get("shared_alarms", ())),
                 "approved_by": tuple(data.get("approved_by", ())),
                 "orders": tuple(data["orders"]),
                 "clean": tuple((begin, end) for begin, end in data.get("clean", ())),
@@ -167,8 +171,9 @@ class Observation:
     `weight` is the candidate's percent as AWS says (100 when it is promoted), None when that could not be read.
     `strata` and `shares` are the minutes that became old enough to be judged since the last time, `until` the first
     second of the first minute that is not, of a changed service; `slow` the thresholds of slowness that became known
-    before them. `alarms` ring now and were quiet when the rollout began, None when they could not be read. `checked` is
-    what came of the last `Check`: the index of its step, and what was wrong (empty: nothing).
+    before them. `alarms` ring now and were quiet when the rollout began, None when they could not be read;
+    `shared_alarms` are of ours, ring too, and tell of an incident on both sides. `checked` is what came of the last
+    `Check`: the index of its step, and what was wrong (empty: nothing).
     `points` are of the gates that were to be looked at, `replies` what webhooks said since the last time.
     """
 
@@ -179,6 +184,7 @@ class Observation:
     until: float = 0.0
     slow: Mapping[str, float] = field(default_factory=dict)
     alarms: tuple[str, ...] | None = ()
+    shared_alarms: tuple[str, ...] = ()
     orders: tuple[Order, ...] = ()
     checked: tuple[int, str] | None = None
     points: tuple[Points, ...] = ()

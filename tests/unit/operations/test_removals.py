@@ -52,6 +52,15 @@ def traffic(verbs: Verbs) -> Traffic:
     return verbs.shop.clock.traffic
 
 
+def only_writes(verbs: Verbs) -> None:
+    """Users may not read the table any more, which is the orders' now and has all that it had."""
+    services = tuple(
+        replace(service, uses=Uses(tables={INDEXED.name: "write"})) if service.name == "users" else service
+        for service in verbs.workspace.services
+    )
+    verbs.workspace = replace(verbs.workspace, services=services, tables=(replace(INDEXED, owner="orders"),))
+
+
 def drops_grant_and_index(verbs: Verbs) -> None:
     uses(verbs)
     verbs.code["users"] = 2
@@ -145,9 +154,11 @@ def test_a_deploy_that_is_refused_leaves_what_is_retained_as_it_was(verbs: Verbs
     """The parameter is what a plan by hand reads: another text there is a difference, with nothing applied."""
     drops_grant_and_index(verbs)
     verbs.deploy(confirm=yes)
+    verbs.code["users"] = 3
+    verbs.deploy(confirm=yes)
     before = retained(verbs)
     assert "dynamodb:GetItem" in before
-    verbs.code["users"] = 3
+    verbs.code["users"] = 4  # two releases without the grant are live by then, and nobody needs it any more
     policy = ApprovalPolicy(required=1)
     verbs.workspace = replace(verbs.workspace, environment=replace(verbs.workspace.environment, approvals=policy))
     with pytest.raises(Refused):
@@ -163,3 +174,53 @@ def test_the_plan_that_is_asked_about_has_what_the_live_release_keeps(verbs: Ver
     (variables,) = verbs.last_world.terraform.planned
     assert "dynamodb:GetItem" in variables["retained"]
     assert retained(verbs) == ""
+
+
+def test_whoever_goes_back_twice_finds_the_grants_of_the_release_before_last(verbs: Verbs) -> None:
+    """The second release drops a grant, the third comes back, and so does the second."""
+    first = verbs.shop.observe().pointer.live_release
+    with_window(verbs, 3600.0)
+    drops_grant_and_index(verbs)
+    verbs.deploy(confirm=yes)
+    verbs.code["users"] = 3
+    traffic(verbs).bad = {"users": 0.2}
+    with pytest.raises(CameBack):
+        verbs.deploy(confirm=yes)
+    assert "dynamodb:GetItem" in retained(verbs)
+    assert rollback(verbs.world()).release == first
+
+
+def test_a_dropped_grant_goes_when_nothing_to_go_back_to_needs_it(verbs: Verbs) -> None:
+    only_writes(verbs)
+    for number in (2, 3, 4):
+        verbs.code["users"] = number
+        verbs.deploy(confirm=yes)
+    assert retained(verbs) == ""
+
+
+def test_a_rollback_to_a_release_whose_grants_are_gone_says_which_it_would_miss(verbs: Verbs) -> None:
+    """Going back three times leads to a release that no apply has thought of since."""
+    first = verbs.shop.observe().pointer.live_release
+    only_writes(verbs)
+    for number in (2, 3):
+        verbs.code["users"] = number
+        verbs.deploy(confirm=yes)
+    verbs.code["users"] = 4
+    traffic(verbs).bad = {"users": 0.2}
+    with pytest.raises(CameBack):
+        verbs.deploy(confirm=yes)
+    rollback(verbs.world())
+    assert verbs.live_code()["users"] == 2
+    with pytest.raises(Refused, match="users's grant of dynamodb:") as caught:
+        rollback(verbs.world())
+    assert f"--to {first}" in caught.value.hint
+
+
+def test_what_the_apply_of_a_release_that_came_back_has_retained_stays_for_the_next(verbs: Verbs) -> None:
+    only_writes(verbs)
+    verbs.code["users"] = 2
+    traffic(verbs).bad = {"users": 0.2}
+    for _ in range(2):
+        with pytest.raises(CameBack):
+            verbs.deploy(confirm=yes)
+        assert "dynamodb:GetItem" in retained(verbs)

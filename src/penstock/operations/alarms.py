@@ -1,0 +1,95 @@
+"""CloudWatch's alarms during a rollout: which may stop it, which ring, and which of those tell of both sides."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from penstock.model.access_log import fits_filters
+from penstock.model.errors import RemoteFault
+from penstock.model.release import LIVE_ALIAS, SLOTS, Pointer, other
+from penstock.operations.pointer import read_pointer
+from penstock.operations.steps import warn
+from penstock.rollout.incidents import LOOK_BACK, fails_beside
+from penstock.rollout.signals import alarm_name, alarm_prefix, queries, slot_watch, strata
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from penstock.operations.measure import Measures
+    from penstock.operations.world import World
+    from penstock.rollout.signals import RouteWatch, Watch
+
+
+def quiet_alarms(world: World) -> tuple[str, ...]:
+    """The alarms that may stop a rollout: ours of the slot to come, of `live` and of the API, and the user's by name.
+
+    One that rings already would stop the fix as well: it is told, and the release is judged beside what runs.
+    """
+    workspace = world.workspace
+    prefix = alarm_prefix(workspace.prefix)
+    slot = (read_pointer(world) or Pointer()).idle
+    found = world.alarms.states(workspace.environment.rollout.alarms, prefix=prefix)
+    ours = (f"-{slot}", f"-{LIVE_ALIAS}", f"{prefix}api")
+    watched = {name: state for name, state in found.items() if not name.startswith(prefix) or name.endswith(ours)}
+    for name in workspace.environment.rollout.alarms:
+        if name not in found:
+            warn(world, f"alarm {name} does not exist in {workspace.environment.region}, so it can stop nothing")
+    for name, state in watched.items():
+        if state.value == "ALARM":
+            warn(world, f"alarm {name} rings already: it cannot stop this rollout, which is judged beside what runs")
+    return tuple(sorted(name for name, state in watched.items() if state.value != "ALARM"))
+
+
+def ringing(world: World, alarms: Sequence[str]) -> tuple[str, ...] | None:
+    """Those of them that ring; None when one of them cannot be read, which is no good news."""
+    if not alarms:
+        return ()
+    try:
+        found = world.alarms.states(alarms)
+    except RemoteFault as fault:
+        warn(world, f"the alarms cannot be read, and nothing goes on without them: {fault.what}")
+        return None
+    gone = sorted(set(alarms) - set(found))
+    if gone:
+        warn(world, f"nothing goes on without the alarms that were there: {', '.join(gone)}")
+        return None
+    return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
+
+
+def of_both_sides(world: World, measures: Measures, rings: Iterable[str]) -> frozenset[str]:
+    """Alarms of ours among those that ring whose calls fail on the stable side as well.
+
+    One of the user's own is a hard stop, whatever else fails. So is one of ours while nobody can tell.
+    """
+    prefix, by_hand = alarm_prefix(world.workspace.prefix), world.workspace.environment.rollout.alarms
+    ours = [name for name in rings if name.startswith(prefix) and name not in by_hand]
+    if not ours:
+        return frozenset()
+    now = world.traffic_clock.now()
+    try:
+        return frozenset(name for name in ours if _fails_beside(world, measures, name, now))
+    except RemoteFault as fault:
+        warn(world, f"whether the stable release fails as well cannot be read: {fault.what}")
+        return frozenset()
+
+
+def _fails_beside(world: World, measures: Measures, alarm: str, now: float) -> bool:
+    watches, routes = _beside(world, measures, alarm)
+    values = world.metrics.minutes(queries(watches, routes), start=now - LOOK_BACK, end=now)
+    return fails_beside(strata(values, watches, routes))
+
+
+def _beside(world: World, measures: Measures, alarm: str) -> tuple[Sequence[Watch], Sequence[RouteWatch]]:
+    """What tells the stable side of an alarm: its own function's, or all that is watched where it has none."""
+    for function in world.workspace.functions:
+        name, physical = function.key, function.physical
+        for slot in SLOTS:
+            if alarm == alarm_name(world.workspace.prefix, name, slot):
+                return [slot_watch(physical, physical, stable=other(slot), canary=slot)], ()
+        if alarm == alarm_name(world.workspace.prefix, name, LIVE_ALIAS):
+            own = [watch for watch in measures.watches if watch.function == physical and watch.is_of_versions]
+            if own:
+                return [replace(watch, service=physical, slow=None) for watch in own], ()
+    each = [replace(watch, service=watch.stable.name, slow=None) for watch in measures.watches]
+    return each, measures.routes if fits_filters(world.workspace) else ()

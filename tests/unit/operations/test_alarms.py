@@ -1,0 +1,98 @@
+"""Alarms during a rollout: ours look at one side, or at both together, and an incident makes all of them ring."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from unit.operations.harness import Verbs, yes
+from unit.operations.traffic import Busy, Traffic, with_rollout
+
+from penstock.model.errors import CameBack
+from penstock.model.events import RolloutMoved
+from penstock.model.rollouts import RolloutPolicy
+from penstock.ports import AlarmState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OURS = ("shop-dev-rollout-users-blue", "shop-dev-rollout-users-live", "shop-dev-rollout-api")
+
+
+@pytest.fixture
+def clock() -> Busy:
+    return Busy()
+
+
+@pytest.fixture
+def verbs(tmp_path: Path, clock: Busy) -> Verbs:
+    found = Verbs(root=tmp_path)
+    found.shop.clock = clock
+    policy = RolloutPolicy(strategy="canary", weights=(10, 50), bake=300.0, alarms=("mine",))
+    found.workspace = with_rollout(found, policy)
+    clock.traffic = Traffic(found, per_minute=6000)
+    for name in (*OURS, "mine"):
+        set_alarm(found, name, rings=False)
+    found.deploy()
+    found.code["users"] = 2
+    return found
+
+
+def set_alarm(verbs: Verbs, name: str, *, rings: bool) -> None:
+    state = AlarmState(name=name, value="ALARM" if rings else "OK", since=verbs.shop.clock.now())
+    verbs.shop.alarms.alarms[name] = state
+
+
+def an_incident(verbs: Verbs, clock: Busy, *alarms: str, everywhere: float = 0.6) -> None:
+    """For three minutes from the second minute on, this share of all calls fails, and these alarms ring."""
+    traffic, began = clock.traffic, clock.now()
+    assert traffic is not None
+
+    def go_on() -> None:
+        assert traffic is not None
+        is_on = 120 <= clock.now() - began < 300
+        traffic.everywhere = everywhere if is_on else 0.0
+        for name in alarms:
+            set_alarm(verbs, name, rings=180 <= clock.now() - began < 360)
+
+    traffic.meanwhile = go_on
+
+
+@pytest.mark.parametrize("alarm", OURS)
+def test_our_own_alarms_take_nothing_back_while_the_stable_side_fails_as_well(
+    verbs: Verbs, clock: Busy, alarm: str
+) -> None:
+    an_incident(verbs, clock, alarm)
+    assert verbs.deploy(confirm=yes).live
+    told = [moved.what for moved in verbs.shop.events.of(RolloutMoved) if moved.what.startswith("alarm")]
+    assert told == [f"alarm {alarm} rings, and the stable release fails as well: no reason to go back"]
+    assert any(told[0] in line for line in ledger(verbs))
+
+
+@pytest.mark.parametrize("alarm", OURS)
+def test_our_own_alarm_stops_it_while_the_stable_side_is_well(verbs: Verbs, clock: Busy, alarm: str) -> None:
+    an_incident(verbs, clock, alarm, everywhere=0.01)
+    with pytest.raises(CameBack, match=f"alarm {alarm} rings"):
+        verbs.deploy(confirm=yes)
+
+
+def test_an_alarm_of_the_users_own_stops_it_whatever_else_fails(verbs: Verbs, clock: Busy) -> None:
+    an_incident(verbs, clock, *OURS, "mine")
+    with pytest.raises(CameBack, match="alarm mine rings"):
+        verbs.deploy(confirm=yes)
+
+
+def test_one_of_ours_that_the_user_names_is_the_users_own(verbs: Verbs, clock: Busy) -> None:
+    verbs.workspace = with_rollout(verbs, replace(verbs.workspace.environment.rollout, alarms=(OURS[0],)))
+    an_incident(verbs, clock, OURS[0])
+    with pytest.raises(CameBack, match=f"alarm {OURS[0]} rings"):
+        verbs.deploy(confirm=yes)
+
+
+def ledger(verbs: Verbs) -> list[str]:
+    """What the ledger tells of the rollout, a line each."""
+    found = (verbs.shop.objects.get(key) for key in sorted(verbs.shop.objects.list("ledger/")))
+    entries = [json.loads(stored.body) for stored in found if stored]
+    return [str(entry["data"]["what"]) for entry in entries if entry["kind"] in {"rollout", "failed"}]
