@@ -45,6 +45,13 @@ _REQUIRE = (
 _PLACES = ("--define:__filename=penstockFile", "--define:__dirname=penstockFolder")
 _NOTHING_AROUND = {"NODE_PATH": ""}
 """esbuild would bundle what it leads to."""
+_PLAIN = {"CI": "1", "NO_COLOR": "1", "NODE_ENV": ""}
+"""With NODE_ENV=production package managers leave out what bundles and compiles, and scripts make other results."""
+NPM_ALL_KINDS = ("--include=dev", "--include=optional", "--include=peer")
+"""Whatever `omit`, `production` or `only` say in somebody's settings: no recipe speaks of these.
+
+Source: https://docs.npmjs.com/cli/commands/npm-ci#include
+"""
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
 _ERROR = re.compile(r"^✘ \[ERROR\] ", re.MULTILINE)
 _NO_ERROR = re.compile(r"^▲ \[WARNING\] ", re.MULTILINE)
@@ -186,18 +193,23 @@ def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Comma
 
 
 def install_command(manager: Manager, program: tuple[str, ...], root: Path, env: Mapping[str, str]) -> Command:
-    """Install exactly what the lock says."""
-    words = ("ci", "--prefer-offline") if manager == "npm" else ("install", "--frozen-lockfile", "--prefer-offline")
-    if manager == "yarn":
-        words = ("install", "--immutable") if env.get("PENSTOCK_YARN") == "berry" else (*words, "--non-interactive")
-    return Command(argv=(*program, *words), cwd=root, env={"CI": "1", "NO_COLOR": "1", **env}, timeout=_PATIENCE)
+    """Install exactly what the lock says, and all of it."""
+    words: tuple[str, ...] = ("install", "--frozen-lockfile", "--prefer-offline")
+    match manager:
+        case "npm":
+            words = ("ci", "--prefer-offline", *NPM_ALL_KINDS)
+        case "pnpm":
+            words += ("--prod=false", "--optional")
+        case "yarn" if env.get("PENSTOCK_YARN") == "berry":
+            words = ("install", "--immutable")
+        case "yarn":
+            words += ("--non-interactive", "--production=false")
+    return Command(argv=(*program, *words), cwd=root, env={**_PLAIN, **env}, timeout=_PATIENCE)
 
 
 def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> Command:
     """Run a package's own build script."""
-    return Command(
-        argv=(*program, "run", "build"), cwd=folder, env={"CI": "1", "NO_COLOR": "1", **env}, timeout=_PATIENCE
-    )
+    return Command(argv=(*program, "run", "build"), cwd=folder, env={**_PLAIN, **env}, timeout=_PATIENCE)
 
 
 def binary_package(platform: str, machine: str) -> str:

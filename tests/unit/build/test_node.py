@@ -283,3 +283,11 @@ def test_a_source_map_is_the_same_wherever_it_was_made(make: Callable[[str, str,
 )
 def test_pnpm_is_one_that_understands_the_lock(line: str, version: str) -> None:
     assert node.pnpm_for(f"{line}\n\nimporters:\n") == version
+
+
+@pytest.mark.parametrize("manager", ["npm", "pnpm", "yarn"])
+def test_neither_installs_nor_scripts_see_whether_a_machine_is_set_to_production(manager: node.Manager) -> None:
+    install = node.install_command(manager, (manager,), Path("/w"), {})
+    script = node.script_command((manager,), Path("/w"), {})
+    assert install.env["NODE_ENV"] == script.env["NODE_ENV"] == ""
+    assert set(install.argv) & {"--include=dev", "--prod=false", "--production=false"}
