@@ -110,6 +110,14 @@ def test_on_a_terminal_each_running_step_has_a_line_of_its_own_that_goes_away(mi
     assert "\x1b[2K" in shown.decode(), "finished steps leave the screen"
 
 
+def test_who_asks_for_layers_or_images_is_told_that_they_are_not_built_yet(mixed: Mixed) -> None:
+    for asked in ("layers", "images"):
+        ended = said(mixed, asked)
+        assert ended.returncode == 2
+        assert ended.stderr.startswith(f"error: penstock does not build {asked} yet (later)\n")
+        assert "it ships ZIPs; layers that exist are named in service.toml" in ended.stderr
+
+
 def test_a_zip_that_only_s3_can_bring_to_lambda_is_told(mixed: Mixed) -> None:
     (mixed.root / "services/orders/src/orders/model.bin").write_bytes(os.urandom(51 << 20))
     ended = said(mixed, "orders")

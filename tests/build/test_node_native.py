@@ -232,14 +232,18 @@ MANAGERS: Mapping[str, tuple[str, tuple[str, ...], Mapping[str, object], Mapping
 }
 
 
-def split_site(manager: str, root: Path) -> tuple[Site, Registry]:
-    """A locked workspace, whose one package has its native code in packages of their own, and its registry."""
+def split_site(manager: str, root: Path, **top: object) -> tuple[Site, Registry]:
+    """A locked workspace, whose one package has its native code in packages of their own, and its registry.
+
+    `top` is what else the package.json at the root says.
+    """
     registry = Registry()
     publish_split(registry, "1.0.0")
+    registry.publish("@t/tool", "1.0.0", {"index.js": ""})
     site = Site(root, workspace(service("split", "app.handler", "node")))
     settings = f"@t:registry={registry.url}\ncache={root / '.npm'}\n"  # nothing that earlier runs have left
     name, words, more, files = MANAGERS[manager]
-    manifest = {"name": "w", "private": True, "workspaces": ["services/*"], **more}
+    manifest = {"name": "w", "private": True, "workspaces": ["services/*"], **more, **top}
     site.write({"package.json": json.dumps(manifest), ".npmrc": settings})
     site.write({path: text.replace("URL", registry.url) for path, text in files.items()})
     site.write(function("split"))
@@ -301,6 +305,23 @@ def test_what_another_platform_needs_comes_as_it_is_locked_from_the_registry_or_
     registry.close()
     shutil.rmtree(site.cache / "v1/index/artifact")
     assert built(site, "split", "arm64") == files
+
+
+@pytest.mark.parametrize("manager", ["npm", "pnpm", "yarn"])
+def test_what_bundles_is_installed_also_on_a_machine_that_is_set_to_production(
+    manager: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """esbuild and TypeScript are in no way missing for the bytes: else another esbuild would make them."""
+    site, registry = split_site(manager, tmp_path / "w", devDependencies={"@t/tool": "1.0.0"})
+    for name in ("production", "PRODUCTION"):
+        monkeypatch.setenv(f"npm_config_{name}", "true")
+    monkeypatch.setenv("NODE_ENV", "production")
+    monkeypatch.setenv("npm_config_omit", "dev")
+    monkeypatch.setenv("npm_config_optional", "false")
+    files = built(site, "split")
+    assert (site.root / "node_modules/@t/tool/index.js").is_file()
+    assert "node_modules/@t/split-linux-x64/a.node" in files
+    registry.close()
 
 
 def test_what_the_registry_gives_now_is_checked_against_the_lock(tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_what_esbuild_reads_above_a_service_is_part_of_its_recipe(
 def test_a_tsconfig_above_the_workspace_is_part_of_the_recipe_where_there_is_none_below(bare: Site) -> None:
     bare.write({"../tsconfig.json": '{ "compilerOptions": { "target": "es2022" } }'})
     (bare.root / "jsconfig.json").unlink()
-    bare.write({"services/bare/src/app.ts": "export class handler { x = 1; }\n"})
+    bare.write({"services/bare/src/app.ts": "class Held { x = 1; }\nexport const handler = () => new Held();\n"})
     first = bare.build()["bare"]
     bare.write({"../tsconfig.json": '{ "compilerOptions": { "useDefineForClassFields": false } }'})
     made = bare.build()["bare"]

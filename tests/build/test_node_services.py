@@ -213,6 +213,12 @@ def test_a_handler_that_is_not_exported_is_refused(node_site: Site) -> None:
         node_site.build("catalog")
 
 
+def test_a_handler_that_plainly_cannot_be_called_is_refused(node_site: Site) -> None:
+    node_site.write({"services/catalog/src/app.ts": "export const handler = { fetch: () => 1 };\n"})
+    with pytest.raises(BuildFailed, match=r"src/app\.ts: handler is an object, which cannot be called"):
+        node_site.build("catalog")
+
+
 def test_a_handler_that_another_module_defines_is_found(node_site: Site) -> None:
     node_site.write(
         {

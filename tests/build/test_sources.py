@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from build.sites import Site
 
@@ -32,12 +34,21 @@ def test_a_name_that_the_handlers_file_does_not_define_is_found_with_its_line(si
     assert problem.hint
 
 
-def test_a_name_that_a_typescript_file_does_not_export_is_found(node_site: Site) -> None:
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("const handler = () => 1;\nexport const other = 2;\n", "src/app.ts does not export handler"),
+        ("export const handler = 1;\n", "src/app.ts: handler is a number, which cannot be called"),
+    ],
+)
+def test_a_name_that_a_typescript_file_does_not_export_as_a_function_is_found(
+    source: str, what: str, node_site: Site
+) -> None:
     (node_site.root / "services/catalog/service.toml").write_text('handler = "src/app.handler"\n')
-    (node_site.root / "services/catalog/src/app.ts").write_text("const handler = () => 1;\nexport const other = 2;\n")
+    (node_site.root / "services/catalog/src/app.ts").write_text(source)
     (problem,) = found(node_site)
     assert (problem.file, problem.line) == ("services/catalog/service.toml", 1)
-    assert problem.what == "src/app.ts does not export handler"
+    assert problem.what == what
 
 
 def test_a_service_that_is_not_in_the_lock_is_found(site: Site) -> None:

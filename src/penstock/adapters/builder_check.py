@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_python_install import lock_reader, refuse_stale
-from penstock.build import node
+from penstock.build import node, node_handlers
 from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.model.errors import BuildFailed, Problem
 
@@ -70,8 +70,9 @@ def _node(root: Path, workspace: Workspace, unit: Unit, nodes: NodePlanner) -> I
         try:
             entry = node.entry(function.handler, plan.service.files, form, where=plan.service.folder)
             text = plan.service.files[entry.source].read().decode(errors="replace")
-            if not node.may_export(entry.export, text):
-                node.check_export(entry, (), text, where=plan.service.folder)
+            if not node_handlers.may_export(entry.export, text):
+                node_handlers.check_export(entry, (), text, where=plan.service.folder)
+            node_handlers.check_callable(entry, text, where=plan.service.folder)
         except BuildFailed as error:
             yield _at_handler(root, unit, function, error)
 

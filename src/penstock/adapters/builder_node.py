@@ -16,7 +16,7 @@ from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
-from penstock.build import archive, metafile, node, node_lock, package_json, proof, python
+from penstock.build import archive, metafile, node, node_handlers, node_lock, package_json, proof, python
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ class NodeBuilder:
             members, meta = self._bundled(_Bundle(esbuild, source, scratch, begins.place), unit, target, plan)
             names = metafile.exported(meta) if plan.service.manifest.format == "esm" else None
             names = self._exported(esbuild, source, scratch) if names is None else names
-            node.check_export(begins, names, self._files.text(self._root / source) or "", where=manifest)
+            text = self._files.text(self._root / source) or ""
+            node_handlers.check_export(begins, names, text, where=manifest)
+            node_handlers.check_callable(begins, text, where=manifest)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
         return members, meta

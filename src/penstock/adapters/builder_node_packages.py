@@ -90,7 +90,7 @@ class NodePackages:
         beside = {f"settings {name}": self._digest_if_there(plan.top / name) for name in node.SETTINGS}
         beside = {name: digest for name, digest in beside.items() if digest}
         changing = {path: digest for path, digest in self._plans.installing(told, plan.members).items() if digest}
-        inputs = {**parts, **beside, "lock": lock, "top": told}
+        inputs = {**parts, **beside, "lock": lock, "top": told, "kinds": "dev, optional, peer"}
         inputs |= {f"installing {path}": digest for path, digest in changing.items()}
         return python.key("node-modules", inputs), bool(changing)
 

@@ -317,7 +317,8 @@ class NodeTools:
     def _fetch(self, name: str, package: str, home: Path) -> None:
         """Let npm put a package (`name@version`) below `home`."""
         with self.step(f"fetch {name}", package.rpartition("@")[2]), self._cache.scratch() as scratch:
-            words = ("install", "--no-save", "--no-audit", "--no-fund", "--prefix", str(scratch / "home"))
+            plain = ("install", "--no-save", "--no-audit", "--no-fund")
+            words = (*plain, *node.NPM_ALL_KINDS, "--prefix", str(scratch / "home"))
             self._npm_fetches(package, words, scratch)
             home.parent.mkdir(parents=True, exist_ok=True)
             with contextlib.suppress(OSError):  # another process was first, and its copy is as good

@@ -45,6 +45,13 @@ _REQUIRE = (
 _PLACES = ("--define:__filename=penstockFile", "--define:__dirname=penstockFolder")
 _NOTHING_AROUND = {"NODE_PATH": ""}
 """esbuild would bundle what it leads to."""
+_PLAIN = {"CI": "1", "NO_COLOR": "1", "NODE_ENV": ""}
+"""With NODE_ENV=production package managers leave out what bundles and compiles, and scripts make other results."""
+NPM_ALL_KINDS = ("--include=dev", "--include=optional", "--include=peer")
+"""Whatever `omit`, `production` or `only` say in somebody's settings: no recipe speaks of these.
+
+Source: https://docs.npmjs.com/cli/commands/npm-ci#include
+"""
 _PLACE = re.compile(r"^\s+(?P<where>\S.*?:\d+):\d+:$", re.MULTILINE)
 _ERROR = re.compile(r"^✘ \[ERROR\] ", re.MULTILINE)
 _NO_ERROR = re.compile(r"^▲ \[WARNING\] ", re.MULTILINE)
@@ -75,11 +82,15 @@ Manager = Literal["pnpm", "npm", "yarn"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """Where a function begins: its source file relative to the service, its place in the ZIP, its export."""
+    """Where a function begins: its source file relative to the service, its place in the ZIP, its export.
+
+    `inside` says that the handler is a property of what is exported: `app.api.get`.
+    """
 
     source: str
     place: str
     export: str
+    inside: bool = False
 
 
 def entry(handler: str, sources: Collection[str], form: Literal["esm", "cjs"], *, where: str) -> Entry:
@@ -97,7 +108,8 @@ def entry(handler: str, sources: Collection[str], form: Literal["esm", "cjs"], *
             where=where,
             hint=f"make {module}.ts, or name the right module in service.toml",
         )
-    return Entry(source=source, place=f"{module}.mjs" if form == "esm" else f"{module}.js", export=export.split(".")[0])
+    place = f"{module}.mjs" if form == "esm" else f"{module}.js"
+    return Entry(source=source, place=place, export=export.partition(".")[0], inside="." in export)
 
 
 def bundle_command(
@@ -186,44 +198,28 @@ def exports_command(esbuild: Path, root: Path, source: str, into: Path) -> Comma
 
 
 def install_command(manager: Manager, program: tuple[str, ...], root: Path, env: Mapping[str, str]) -> Command:
-    """Install exactly what the lock says."""
-    words = ("ci", "--prefer-offline") if manager == "npm" else ("install", "--frozen-lockfile", "--prefer-offline")
-    if manager == "yarn":
-        words = ("install", "--immutable") if env.get("PENSTOCK_YARN") == "berry" else (*words, "--non-interactive")
-    return Command(argv=(*program, *words), cwd=root, env={"CI": "1", "NO_COLOR": "1", **env}, timeout=_PATIENCE)
+    """Install exactly what the lock says, and all of it."""
+    words: tuple[str, ...] = ("install", "--frozen-lockfile", "--prefer-offline")
+    match manager:
+        case "npm":
+            words = ("ci", "--prefer-offline", *NPM_ALL_KINDS)
+        case "pnpm":
+            words += ("--prod=false", "--optional")
+        case "yarn" if env.get("PENSTOCK_YARN") == "berry":
+            words = ("install", "--immutable")
+        case "yarn":
+            words += ("--non-interactive", "--production=false")
+    return Command(argv=(*program, *words), cwd=root, env={**_PLAIN, **env}, timeout=_PATIENCE)
 
 
 def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> Command:
     """Run a package's own build script."""
-    return Command(
-        argv=(*program, "run", "build"), cwd=folder, env={"CI": "1", "NO_COLOR": "1", **env}, timeout=_PATIENCE
-    )
+    return Command(argv=(*program, "run", "build"), cwd=folder, env={**_PLAIN, **env}, timeout=_PATIENCE)
 
 
 def binary_package(platform: str, machine: str) -> str:
     """The npm package that holds esbuild's program for a machine: `@esbuild/linux-x64`."""
     return f"@esbuild/{platform}-{'arm64' if machine.lower() in {'arm64', 'aarch64'} else 'x64'}"
-
-
-def may_export(name: str, source: str) -> bool:
-    """Whether a source file may export that name, by its text: True for whatever is not plain to see."""
-    if re.search(r"\bexport\s*\*|\bmodule\.exports\b|\bexports\b\s*[.\[=]|\bexport\s*=", source):
-        return True
-    word = re.escape(name)
-    declared = rf"\bexport\s+(default\s+)?(declare\s+)?(async\s+)?(const|let|var|function\s*\*?|class)\s*{word}\b"
-    listed = rf"\bexport\s*(const|let|var)?\s*\{{[^}}]*\b{word}\b[^}}]*\}}"
-    return bool(re.search(declared, source) or re.search(listed, source))
-
-
-def check_export(found: Entry, names: Collection[str], source: str, *, where: str) -> None:
-    """Raise BuildFailed unless the module exports the handler; CommonJS is looked at as text."""
-    assigned = re.search(rf"exports\.{re.escape(found.export)}\b|module\.exports\s*=", source)
-    if found.export not in names and not assigned:
-        raise BuildFailed(
-            f"{found.source} does not export {found.export}",
-            where=where,
-            hint=f"export {found.export} there, or name the right one in service.toml",
-        )
 
 
 def bundle_failure(stderr: str, unit: str) -> BuildFailed:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.build import metafile, node, node_native, node_reach, package_json, tsconfig
+from penstock.build import metafile, node, node_handlers, node_native, node_reach, package_json, tsconfig
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -61,11 +61,11 @@ def test_a_handler_without_a_source_is_refused(handler: str) -> None:
 def test_what_a_module_exports_is_checked() -> None:
     found = node.Entry(source="src/app.ts", place="src/app.js", export="handler")
     meta = {"outputs": {"o": {"exports": ["handler", "x"]}}}
-    node.check_export(found, metafile.exported(meta), "", where="service.toml")
-    node.check_export(found, set(), "exports.handler = async () => {}", where="service.toml")
-    node.check_export(found, set(), "module.exports = { handler }", where="service.toml")
+    node_handlers.check_export(found, metafile.exported(meta), "", where="service.toml")
+    node_handlers.check_export(found, set(), "exports.handler = async () => {}", where="service.toml")
+    node_handlers.check_export(found, set(), "module.exports = { handler }", where="service.toml")
     with pytest.raises(BuildFailed, match=r"src/app\.ts does not export handler"):
-        node.check_export(found, {"handle"}, "export const handle = 1", where="service.toml")
+        node_handlers.check_export(found, {"handle"}, "export const handle = 1", where="service.toml")
 
 
 def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stale() -> None:
@@ -283,3 +283,11 @@ def test_a_source_map_is_the_same_wherever_it_was_made(make: Callable[[str, str,
 )
 def test_pnpm_is_one_that_understands_the_lock(line: str, version: str) -> None:
     assert node.pnpm_for(f"{line}\n\nimporters:\n") == version
+
+
+@pytest.mark.parametrize("manager", ["npm", "pnpm", "yarn"])
+def test_neither_installs_nor_scripts_see_whether_a_machine_is_set_to_production(manager: node.Manager) -> None:
+    install = node.install_command(manager, (manager,), Path("/w"), {})
+    script = node.script_command((manager,), Path("/w"), {})
+    assert install.env["NODE_ENV"] == script.env["NODE_ENV"] == ""
+    assert set(install.argv) & {"--include=dev", "--prod=false", "--production=false"}

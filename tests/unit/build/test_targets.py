@@ -131,3 +131,12 @@ def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="no service named b") as caught:
         select(units(workspace(service("a", function("a")))), ["b"])
     assert caught.value.hint == "one of: a"
+
+
+@pytest.mark.parametrize("asked", ["layers", "images", "layer", "container"])
+def test_layers_and_images_are_said_to_be_for_later(asked: str) -> None:
+    with pytest.raises(UsageError, match=f"penstock does not build {asked} yet \\(later\\)") as caught:
+        select(units(workspace(service("a", function("a")))), [asked, "b"])
+    assert 'layers = ["arn:…"]' in caught.value.hint
+    called_so = units(workspace(service(asked, function(asked))))
+    assert select(called_so, [asked]) == called_so, "a service of that name is a service"
