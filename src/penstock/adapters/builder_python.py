@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "3"
+BUILDER = "4"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -188,7 +188,7 @@ class PythonBuilder:
                     where=f"{part.folder}/pyproject.toml",
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
-            return _from_wheel(wheels[0])
+            return _without_manifest(_from_wheel(wheels[0]), part)
 
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
@@ -254,6 +254,18 @@ def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
         for path, file in part.files.items()
         if path.startswith(top) and (top or not _FOR_INSTALLERS.fullmatch(path)) and not path.startswith("../")
     )
+
+
+def _without_manifest(made: tuple[Member, ...], part: Part) -> tuple[Member, ...]:
+    """Without a pyproject.toml that nobody asked for, because a pattern took in all that lay there.
+
+    Of it only the keys count that say something to backends: else tools of developers would rebuild what they look at.
+    """
+    manifest = part.files.get("pyproject.toml")
+    if manifest is None or part.ships_manifest:
+        return made
+    content = manifest.read()
+    return tuple(one for one in made if PurePosixPath(one.name).name != "pyproject.toml" or one.content() != content)
 
 
 def _from_wheel(path: Path) -> tuple[Member, ...]:

@@ -31,6 +31,8 @@ class Part:
     files: Mapping[str, SourceFile]
     settings: Mapping[str, str] = field(default_factory=dict)
     """Digests of what settings of uv's say in its folder and those above, by the files that hold them."""
+    ships_manifest: bool = False
+    """Whether pyproject.toml may be data of the package, so that all of it counts."""
 
     @property
     def buildable(self) -> bool:
@@ -46,7 +48,8 @@ class Part:
         """What its bytes depend on."""
         found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "pyproject.toml"}
         if self.manifest is not None:
-            found[f"{label}pyproject.toml"] = self.manifest.digest
+            whole = self.files["pyproject.toml"].value if self.ships_manifest else self.manifest.digest
+            found[f"{label}pyproject.toml"] = whole
         return found
 
     def ambient(self) -> dict[str, str]:
