@@ -75,13 +75,18 @@ class PythonBuilder:
         """Versions of what some options run besides."""
         return self._finish.tools(options, target)
 
+    def programs(self, options: BuildOptions, target: Target) -> Mapping[str, Path]:
+        """Where that lies."""
+        return self._finish.programs(options, target)
+
     def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
         """Which files were installed where a listing gives several hashes: file name → hash, by `name version`."""
         return self._installations.chosen(plan, target)
 
     def begin(self) -> None:
-        """Look at the locks anew."""
+        """Look at the locks and for programs anew."""
         self._installations.begin()
+        self._finish.begin()
 
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
         """Everything that goes into the unit's ZIP, looked at before it may ship."""
