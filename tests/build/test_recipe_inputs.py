@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,16 @@ def internal(site: Site) -> dict[str, str | None]:
     """Versions of what the SBOM says is the workspace's own, by name."""
     listed = json.loads(Path(site.build()["plain"].sbom).read_text())["components"]
     return {each["name"]: each.get("version") for each in listed if "purl" not in each}
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["setup.py", "data only"])
+def test_the_python_that_runs_a_packages_own_code_counts(tmp_path: Path, *, runs: bool) -> None:
+    files = package("packages/one", "one", "README.md")
+    if runs:
+        files |= {"packages/one/setup.py": SETUP.format(name="one")}
+    site = site_with(tmp_path, {"services/plain/requirements.txt": "-e ../../packages/one\n", **files})
+    tool = site.recipes()["plain"].inputs.get("tool python for backends")
+    assert tool == (f"{sys.version_info[0]}.{sys.version_info[1]}" if runs else None)
 
 
 # ------------------------------------------------------------------------------------------ the proof

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
+from penstock.adapters.builder_python_parts import BACKENDS_PYTHON
 from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, backends, metadata, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
@@ -169,7 +170,7 @@ class PythonBuilder:
         return tuple(made.values())
 
     def _wheel_key(self, part: Part) -> str:
-        runs = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}  # the backend
+        runs = {"python": BACKENDS_PYTHON}
         return python.key("wheel", part.inputs("") | part.ambient() | self.tools() | runs)
 
     def _wheel_members(self, part: Part) -> tuple[Member, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_listed import ListedPlanner
 from penstock.adapters.builder_python_parts import (
+    RUN_BY_BACKENDS,
     Listing,
     Part,
     PythonPlan,
@@ -37,7 +38,8 @@ _OTHER_LOCKS = {
 """Locks of other tools, each with the command that makes of it what is understood."""
 
 
-_TELL_BACKENDS = ("setup.py", "setup.cfg", "MANIFEST.in", "hatch_build.py", "pdm_build.py", "build.py")
+_TELL_BACKENDS = (*RUN_BY_BACKENDS, "setup.cfg", "MANIFEST.in")
+"""What tells a backend which files to ship, besides pyproject.toml."""
 
 
 class PythonPlanner:
