@@ -41,9 +41,8 @@ def read_only(folder: Path) -> Iterator[None]:
 def no_programs(folder: Path) -> Iterator[None]:
     """Nothing below the folder can be run (`noexec`, as of /home on hardened machines), whatever its mode says."""
     for options in (["--bind"], ["-o", "remount,bind,noexec"]):
-        done = subprocess.run(
-            ["mount", *options, str(folder), str(folder)], capture_output=True, text=True, check=False
-        )
+        mount = ["mount", *options, str(folder), str(folder)]
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             pytest.skip(f"a folder cannot be mounted noexec here: {done.stderr.strip()}")
     try:

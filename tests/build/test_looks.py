@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import HANDLER_PY, Heard, Site, Wall, service, workspace
+from build.sites import HANDLER_PY, Heard, Later, Site, Wall, service, workspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -102,13 +102,6 @@ BOTH = workspace(
         Package(name="kit", path="packages/kit", language="node"),
     ),
 )
-
-
-class Later(Wall):
-    """A clock by which everything has been as it is for a while."""
-
-    def now(self) -> float:
-        return time.time() + 5
 
 
 def edit(path: Path, how: str) -> None:

@@ -15,7 +15,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import Site, service, workspace
+from build.sites import Later, Site, service, workspace
 
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -345,6 +345,20 @@ def test_who_strips_and_compiles_is_part_of_the_recipe_when_it_is_asked_for(
     assert found[0]["tool python for bytecode"] == f"Python {platform.python_version()}"
     site.workspace = workspace(service("plain", "app.handler"))
     assert not [one for one in site.recipes()["plain"].inputs if "strip" in one or "bytecode" in one]
+
+
+def test_a_better_strip_that_comes_to_lie_on_the_path_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tools").mkdir()
+    site = plain(tmp_path / "w", "", strip=True)
+    site.clock = Later()  # as of a while after the files were written, so that what was seen is remembered
+    monkeypatch.setenv("PATH", f"{tmp_path / 'tools'}{os.pathsep}{os.environ['PATH']}")
+    assert [site.build()["plain"].cached for _ in range(2)] == [False, True]
+    program = tmp_path / "tools/llvm-strip"
+    program.write_text("#!/bin/sh\necho LLVM 19.1.0\n")
+    program.chmod(0o755)
+    assert not site.build()["plain"].cached
 
 
 def test_a_vendored_library_of_another_processor_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -81,6 +82,16 @@ def internal(site: Site) -> dict[str, str | None]:
     """Versions of what the SBOM says is the workspace's own, by name."""
     listed = json.loads(Path(site.build()["plain"].sbom).read_text())["components"]
     return {each["name"]: each.get("version") for each in listed if "purl" not in each}
+
+
+@pytest.mark.parametrize("runs", [True, False], ids=["setup.py", "data only"])
+def test_the_python_that_runs_a_packages_own_code_counts(tmp_path: Path, *, runs: bool) -> None:
+    files = package("packages/one", "one", "README.md")
+    if runs:
+        files |= {"packages/one/setup.py": SETUP.format(name="one")}
+    site = site_with(tmp_path, {"services/plain/requirements.txt": "-e ../../packages/one\n", **files})
+    tool = site.recipes()["plain"].inputs.get("tool python for backends")
+    assert tool == (f"{sys.version_info[0]}.{sys.version_info[1]}" if runs else None)
 
 
 # ------------------------------------------------------------------------------------------ the proof
@@ -162,3 +173,55 @@ def test_a_change_of_a_readme_that_metadata_names_touches_the_service(tmp_path: 
     changed = {"README.md", "libs/README.md", "services/plain/README.md", "packages/shallow/README.md"}
     found = site.builder().affected(site.workspace, changed, lambda _: None)
     assert found == {"plain": ("README.md", "libs/README.md", "services/plain/README.md")}
+
+
+# ------------------------------------------------------------------------------------------ pyproject.toml as data
+
+HATCHLING = (
+    '[project]\nname = "it"\nversion = "1"\n'
+    '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+    "[tool.hatch.build.targets.wheel]\n{}\n"
+)
+
+
+def shipped(site: Site) -> set[str]:
+    with zipfile.ZipFile(site.build()["plain"].path) as archive:
+        return {name for name in archive.namelist() if ".dist-info/" not in name}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"pyproject.toml": HATCHLING.format('packages = ["it"]\nforce-include = {"pyproject.toml" = "it/about.toml"}')},
+        {
+            "pyproject.toml": '[build-system]\nrequires = ["setuptools"]\nbuild-backend = "setuptools.build_meta"\n',
+            "setup.py": (
+                "import shutil\nfrom setuptools import setup\nshutil.copy('pyproject.toml', 'it/about.toml')\n"
+                "setup(name='it', version='1', packages=['it'], package_data={'it': ['about.toml']})\n"
+            ),
+        },
+    ],
+    ids=["hatchling", "setup.py"],
+)
+def test_all_of_a_manifest_counts_that_ships_as_data(tmp_path: Path, files: dict[str, str]) -> None:
+    files = {f"packages/it/{path}": text for path, text in files.items()} | {"packages/it/it/__init__.py": ""}
+    site = site_with(tmp_path, {"services/plain/requirements.txt": "-e ../../packages/it\n", **files})
+    assert "it/about.toml" in shipped(site)
+    append(tmp_path / "packages/it/pyproject.toml", "[tool.ruff]\nline-length = 100\n")
+    with zipfile.ZipFile(site.build()["plain"].path) as archive:
+        assert b"line-length" in archive.read("it/about.toml")
+
+
+def test_a_manifest_that_nothing_names_stays_out_so_that_tools_of_developers_rebuild_nothing(tmp_path: Path) -> None:
+    manifest = HATCHLING.format('include = ["*"]')
+    files = {
+        "packages/it/pyproject.toml": manifest,
+        "packages/it/it/__init__.py": "",
+        "packages/it/it/a.toml": manifest,
+    }
+    site = site_with(tmp_path, {"services/plain/requirements.txt": "-e ../../packages/it\n", **files})
+    assert shipped(site) == {"app.py", "it/__init__.py", "it/a.toml"}
+    before = recipe(site)
+    append(tmp_path / "packages/it/pyproject.toml", "[tool.ruff]\nline-length = 100\n")
+    assert recipe(site) == before
+    assert shipped(site) == {"app.py", "it/__init__.py", "it/a.toml"}

@@ -84,8 +84,8 @@ class Builder:
         self._nodes = NodePlanner(root, self._files)
         tools = NodeTools(root, commands, self._cache, events, clock)
         self._node = NodeBuilder(root, commands, self._cache, self._files, tools, self._nodes)
-        planners = (self._pythons, self._nodes)
-        self._units = Units(self._files, self._looks, clock, planners, self._tools, self._cache.folder)
+        planners, kept_in = (self._pythons, self._nodes), self._cache.folder
+        self._units = Units(self._files, self._looks, clock, planners, self._tools, kept_in, self._programs)
         sboms = SbomReader(root, self._cache, self._files, self._python.chosen)
         both = (self._python, self._node)
         self._maker = Maker(self._cache, commands, events, clock, both, sboms, self._ready, self._units)
@@ -265,6 +265,9 @@ class Builder:
         if unit.language != "python":
             return self._node.tools()
         return self._python.tools() | self._python.finishers(unit.service.build, target)
+
+    def _programs(self, unit: Unit, target: Target) -> Mapping[str, Path]:
+        return self._python.programs(unit.service.build, target) if unit.language == "python" else {}
 
     def _unchanged(self, unit: Unit, target: Target, began: float) -> Artifact | None:
         """The unit's artifact, when nothing that its recipe comes of has changed since it was looked at."""

@@ -14,6 +14,7 @@ from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
+from penstock.adapters.builder_python_parts import BACKENDS_PYTHON
 from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, backends, metadata, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "3"
+BUILDER = "4"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -79,13 +80,18 @@ class PythonBuilder:
         """Versions of what some options run besides."""
         return self._finish.tools(options, target)
 
+    def programs(self, options: BuildOptions, target: Target) -> Mapping[str, Path]:
+        """Where that lies."""
+        return self._finish.programs(options, target)
+
     def chosen(self, plan: PythonPlan, target: Target) -> Mapping[str, Mapping[str, str]]:
         """Which files were installed where a listing gives several hashes: file name → hash, by `name version`."""
         return self._installations.chosen(plan, target)
 
     def begin(self) -> None:
-        """Look at the locks anew."""
+        """Look at the locks and for programs anew."""
         self._installations.begin()
+        self._finish.begin()
 
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
         """Everything that goes into the unit's ZIP, looked at before it may ship."""
@@ -168,7 +174,7 @@ class PythonBuilder:
         return tuple(made.values())
 
     def _wheel_key(self, part: Part) -> str:
-        runs = {"python": f"{sys.version_info[0]}.{sys.version_info[1]}"}  # the backend
+        runs = {"python": BACKENDS_PYTHON}
         return python.key("wheel", part.inputs("") | part.ambient() | self.tools() | runs)
 
     def _wheel_members(self, part: Part) -> tuple[Member, ...]:
@@ -194,7 +200,7 @@ class PythonBuilder:
                     where=f"{part.folder}/pyproject.toml",
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
-            return _from_wheel(wheels[0])
+            return _without_manifest(_from_wheel(wheels[0]), part)
 
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
@@ -260,6 +266,18 @@ def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
         for path, file in part.files.items()
         if path.startswith(top) and (top or not _FOR_INSTALLERS.fullmatch(path)) and not path.startswith("../")
     )
+
+
+def _without_manifest(made: tuple[Member, ...], part: Part) -> tuple[Member, ...]:
+    """Without a pyproject.toml that nobody asked for, because a pattern took in all that lay there.
+
+    Of it only the keys count that say something to backends: else tools of developers would rebuild what they look at.
+    """
+    manifest = part.files.get("pyproject.toml")
+    if manifest is None or part.ships_manifest:
+        return made
+    content = manifest.read()
+    return tuple(one for one in made if PurePosixPath(one.name).name != "pyproject.toml" or one.content() != content)
 
 
 def _from_wheel(path: Path) -> tuple[Member, ...]:

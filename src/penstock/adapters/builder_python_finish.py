@@ -31,16 +31,28 @@ class Finish:
         self._cache = cache
         self._files = files
         self._interpreters = interpreters
+        self._found: dict[str, Path | None] = {}
 
-    def tools(self, options: BuildOptions, target: Target) -> dict[str, str]:
-        """Versions of the tools that these options ask for, as far as they are here."""
+    def begin(self) -> None:
+        """Look for the tools anew."""
+        self._found = {}
+
+    def programs(self, options: BuildOptions, target: Target) -> dict[str, Path]:
+        """The tools that these options ask for, as far as they are here, by the inputs of recipes that they are.
+
+        A look that is remembered holds them, for no file that was seen tells of a better one that comes to lie first.
+        """
         found = {}
         if options.strip and (program := self._found_strip()) is not None:
-            found["tool strip"] = self._version(program)
+            found["tool strip"] = program
         runtime = f"python{target.version}"
         if options.bytecode and self._interpreters and (interpreter := self._interpreters.find(runtime)):
-            found["tool python for bytecode"] = self._version(interpreter)
+            found["tool python for bytecode"] = interpreter
         return found
+
+    def tools(self, options: BuildOptions, target: Target) -> dict[str, str]:
+        """Their versions."""
+        return {name: self._version(program) for name, program in self.programs(options, target).items()}
 
     def _version(self, program: Path) -> str:
         """What a program says of itself, remembered by its file's times."""
@@ -96,7 +108,9 @@ class Finish:
         return found
 
     def _found_strip(self) -> Path | None:
-        return self._commands.find("llvm-strip") or self._commands.find("strip")
+        if "strip" not in self._found:  # a thousand services may ask
+            self._found["strip"] = self._commands.find("llvm-strip") or self._commands.find("strip")
+        return self._found["strip"]
 
     def _strip(self) -> Path:
         if (program := self._found_strip()) is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.build import python
-from penstock.build.changes import Reach, counts
+from penstock.build.changes import Reach
 from penstock.build.markers import applies
 from penstock.model.workspace import BuildOptions
 
@@ -21,6 +22,12 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
 
 
+BACKENDS_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+"""Version of the Python that runs build backends: ours."""
+RUN_BY_BACKENDS = ("setup.py", "hatch_build.py", "pdm_build.py", "build.py")
+"""Code of a package's own that runs when it is built."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """The service itself, or an internal package that it reaches. `folder` is relative to the workspace."""
@@ -31,6 +38,8 @@ class Part:
     files: Mapping[str, SourceFile]
     settings: Mapping[str, str] = field(default_factory=dict)
     """Digests of what settings of uv's say in its folder and those above, by the files that hold them."""
+    ships_manifest: bool = False
+    """Whether pyproject.toml may be data of the package, so that all of it counts."""
 
     @property
     def buildable(self) -> bool:
@@ -46,7 +55,8 @@ class Part:
         """What its bytes depend on."""
         found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "pyproject.toml"}
         if self.manifest is not None:
-            found[f"{label}pyproject.toml"] = self.manifest.digest
+            whole = self.files["pyproject.toml"].value if self.ships_manifest else self.manifest.digest
+            found[f"{label}pyproject.toml"] = whole
         return found
 
     def ambient(self) -> dict[str, str]:
@@ -114,6 +124,9 @@ class PythonPlan:
         found = self.service.inputs("source ")
         for part in self.packages:
             found |= part.inputs(f"package {part.folder}: ")  # a name may be that of two
+        built = (part for part in (self.service, *self.packages) if part.buildable)
+        if any(name in part.files for part in built for name in RUN_BY_BACKENDS):
+            found["tool python for backends"] = BACKENDS_PYTHON
         return found | self.lock_inputs()
 
     def reach(self, service: str, root: Path) -> Reach:
@@ -125,8 +138,8 @@ class PythonPlan:
             above = self.export[0].relative_to(root).as_posix()
             files.add(below(above, "pyproject.toml"))
             locks[below(above, "uv.lock")] = part_of_lock(self.locked, self.edges)
-        for part in here:  # READMEs, licences: metadata names them, and no folder counts them by itself
-            files.update(below(part.folder, path) for path in part.files if path.startswith("../") or not counts(path))
+        for part in here:  # READMEs, licences: no folder counts them by itself
+            files.update(below(part.folder, path) for path in (part.manifest.files if part.manifest else ()))
         folders = (*(part.folder for part in here), *self.listing.links)
         return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_listed import ListedPlanner
 from penstock.adapters.builder_python_parts import (
+    RUN_BY_BACKENDS,
     Listing,
     Part,
     PythonPlan,
@@ -22,7 +23,7 @@ from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
@@ -36,6 +37,10 @@ _OTHER_LOCKS = {
     "pylock.toml": "uv pip compile --generate-hashes --output-file requirements.txt, from what the lock was made of",
 }
 """Locks of other tools, each with the command that makes of it what is understood."""
+
+
+_TELL_BACKENDS = (*RUN_BY_BACKENDS, "setup.cfg", "MANIFEST.in")
+"""What tells a backend which files to ship, besides pyproject.toml."""
 
 
 class PythonPlanner:
@@ -97,7 +102,7 @@ class PythonPlanner:
         where = f"{folder}/pyproject.toml"
         try:
             fact = self._files.text_fact(
-                "pyproject 4", path, lambda text: pyproject.manifest(text, where=where).to_json()
+                "pyproject 5", path, lambda text: pyproject.manifest(text, where=where).to_json()
             )
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -202,7 +207,23 @@ class PythonPlanner:
                 )
             if inner not in files and self._files.has(place):
                 files[inner] = SourceFile(str(path / inner), self._files.digest(path / inner), executable=False)
-        return Part(name=name, folder=folder, manifest=manifest, files=files, settings=self._settings(folder))
+        return Part(
+            name=name,
+            folder=folder,
+            manifest=manifest,
+            files=files,
+            settings=self._settings(folder),
+            ships_manifest=manifest is not None and (manifest.names_itself or self._is_named(files)),
+        )
+
+    def _is_named(self, files: Mapping[str, SourceFile]) -> bool:
+        """Whether one of those that tell a backend what to ship speaks of pyproject.toml."""
+
+        def names(file: SourceFile) -> bool:
+            return pyproject.names_manifest(file.read().decode(errors="replace"))
+
+        there = (files[name] for name in _TELL_BACKENDS if name in files)
+        return any(self._files.known("names a manifest", file, partial(names, file)) for file in there)
 
     def _settings(self, folder: str) -> dict[str, str]:
         """Settings of uv's that hold in the folder. Those of the machine count nowhere."""

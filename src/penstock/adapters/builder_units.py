@@ -59,13 +59,18 @@ class Units:
         planners: tuple[PythonPlanner, NodePlanner],
         tools: Callable[[Unit, Target], Mapping[str, str]],
         cache: Path,
+        programs: Callable[[Unit, Target], Mapping[str, Path]] = lambda *_: {},
     ) -> None:
-        """`tools` gives the versions of what makes the bytes; `cache` is where builds write."""
+        """`tools` gives the versions of what makes the bytes; `cache` is where builds write.
+
+        `programs` tells where those lie that a unit's options ask for.
+        """
         self._files = files
         self._looks = looks
         self._clock = clock
         self._pythons, self._nodes = planners
         self._tools = tools
+        self._programs = programs
         self._cache = cache
 
     def begin(self, workspace: Workspace) -> None:
@@ -74,7 +79,7 @@ class Units:
 
     def unchanged(self, unit: Unit, target: Target) -> tuple[str, int | None] | None:
         """The recipe's digest and the growth that came of it, when nothing that it comes of has changed since."""
-        return self._looks.recipe(*_look_key(unit, target))
+        return self._looks.recipe(*self._key(unit, target))
 
     def prepare(
         self, workspace: Workspace, selected: Sequence[Unit], targets: Mapping[str, Target]
@@ -134,9 +139,15 @@ class Units:
         for one in prepared:
             artifact = made.get(one.unit.name)
             if artifact is not None and artifact.recipe == one.digest:
-                key = _look_key(one.unit, one.recipe.target)
+                key = self._key(one.unit, one.recipe.target)
                 self._looks.learn(key, one.seen, one.at, one.digest, artifact.delta)
         self._looks.save(units)
+
+    def _key(self, unit: Unit, target: Target) -> tuple[str, str]:
+        """Under which name a look at the unit is kept, and what its recipe depends on besides files and the scope."""
+        options = unit.service.build
+        chosen = "" if options == _USUAL else f"{options!r} {self._programs(unit, target)}"
+        return f"{unit.name} {target}", f"{unit.service.path} {target.platform} {_of_manifest(unit)} {chosen}"
 
 
 def in_words(error: OSError, cache: Path) -> BuildFailed:
@@ -160,10 +171,3 @@ def _of_manifest(unit: Unit) -> dict[str, str]:
     if unit.language == "python" and any(function.layers for function in unit.functions):
         found["layers"] = "some"  # with them the proof lets imports pass that nothing in the ZIP answers
     return found
-
-
-def _look_key(unit: Unit, target: Target) -> tuple[str, str]:
-    """Under which name a look at the unit is kept, and what its recipe depends on besides files and the scope."""
-    options = unit.service.build
-    chosen = "" if options == _USUAL else repr(options)
-    return f"{unit.name} {target}", f"{unit.service.path} {target.platform} {_of_manifest(unit)} {chosen}"

@@ -60,6 +60,8 @@ class Manifest:
     """What `[build-system]` requires, as it is written (PEP 508)."""
     files: tuple[str, ...]
     """Further files that its metadata names: README, licences."""
+    names_itself: bool
+    """Whether something in it may have it shipped as data, so that all of it counts."""
 
     def needs(self, extras: Collection[str] = ()) -> list[str]:
         """What it depends on with these extras, those that they name in turn included."""
@@ -117,7 +119,13 @@ def manifest(text: str, *, where: str) -> Manifest:
         buildable=_is_buildable(content, tools),
         backend=tuple(_backend(content)),
         files=_named_files(content),
+        names_itself=names_manifest(json.dumps([project, {**tools, "uv": uv.get("build-backend")}], default=str)),
     )
+
+
+def names_manifest(text: str) -> bool:
+    """Whether what tells a backend what to ship may mean pyproject.toml: by its name, or as one of `*.toml`."""
+    return ".toml" in text
 
 
 def _dependencies(project: dict[str, Any], tool: dict[str, Any], where: str) -> Iterator[str]:
