@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from dataclasses import replace
@@ -329,3 +330,14 @@ def test_a_package_beside_the_bundle_on_request_needs_no_native_code(site: Site)
     plain = options(site, unbundled=("@t/quicker",))
     plain.write({"services/prebuilt/app.js": "require('@t/quicker');\nexports.handler = async () => 1;\n"})
     assert "node_modules/@t/quicker/index.js" in built(plain, "prebuilt", "arm64")
+
+
+def test_a_package_of_far_too_many_files_beside_the_bundle_is_refused(site: Site) -> None:
+    many = options(site, unbundled=("@t/quicker",))
+    many.write({"services/prebuilt/app.js": "require('@t/quicker');\nexports.handler = async () => 1;\n"})
+    folder = site.root / "node_modules/@t/quicker/many"
+    folder.mkdir()
+    for number in range(66_000):
+        os.close(os.open(folder / f"{number}.js", os.O_CREAT | os.O_WRONLY))
+    with pytest.raises(BuildFailed, match=r"66,00\d files are more than a ZIP holds \(65,535\)"):
+        built(many, "prebuilt")

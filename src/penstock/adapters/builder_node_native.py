@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from penstock.adapters.builder_node_foreign import ForeignPackages
 from penstock.build import archive, elf, metafile, node_addon, node_native
+from penstock.build.limits import check_size
 from penstock.build.node_locked import Asker
 from penstock.model.errors import BuildFailed
 
@@ -194,8 +195,9 @@ class NativePackages:
 def _pack(asked: _Asked, folder: Path, manifest: Mapping[str, Any], place: str, target: Target) -> _Placed:
     """The package with those of its files that the target has a use for."""
     package = _Placed(name=asked.name, folder=folder, manifest=manifest, optional=asked.optional)
-    for path in sorted(_walk(folder)):
-        relative = path.relative_to(folder).as_posix()
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(_walk(folder))}
+    check_size(place, ((one, 0) for one in paths if node_native.ships(one, target)))  # how many, before they are read
+    for relative, path in paths.items():
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder):
             raise BuildFailed(f"{place} holds a symbolic link out of itself, {relative}", hint="do not use it")
         ships = node_native.ships(relative, target)
