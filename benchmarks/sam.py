@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
-import time
 import zipfile
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from workload import users_of_first
+from measure import run_with_its_own
+from workload import PYTHON, users_of_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from measure import Ran
     from workload import Workload
 
 _BUNDLING = {
@@ -40,7 +40,7 @@ class Sam:
     sizes: Mapping[str, int]
     """Of the ZIP that `sam package` would upload, by service."""
     peak: float
-    """The most memory that one process of it held."""
+    """Of the cold build: the most memory that one process held, SAM's own or one that it started."""
 
 
 def build_all(load: Workload, sam: str) -> Sam:
@@ -52,17 +52,17 @@ def build_all(load: Workload, sam: str) -> Sam:
     # It looks for esbuild on the path.
     environ = {**os.environ, "PATH": f"{load.root / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}"}
     build = partial(_build, sam, root, environ)
-    cold, idle = build(), build()
+    cold, idle = build(), build().seconds
     sizes = {name: _zipped(root / ".aws-sam/build" / name) for name in load.services}
     source = root / load.python[0] / "app.py"
     source.write_text(source.read_text() + "# edit\n")
-    one = build()
+    one = build().seconds
     for name in users_of_first(load):
         words = root / name / "lib0/words.py"
         words.write_text(words.read_text() + "# edit\n")
-    shared = build()
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return Sam(version=version, cold=cold, idle=idle, one=one, shared=shared, sizes=sizes, peak=peak)
+    shared = build().seconds
+    peak = cold.peak or 0.0
+    return Sam(version=version, cold=cold.seconds, idle=idle, one=one, shared=shared, sizes=sizes, peak=peak)
 
 
 def _template(load: Workload, root: Path) -> None:
@@ -78,7 +78,7 @@ def _template(load: Workload, root: Path) -> None:
         for shared in (load.root / "packages").glob("lib*/src/*"):
             if f"import {shared.name}\n" in (root / name / "app.py").read_text():
                 shutil.copytree(shared, root / name / shared.name)
-        resources[name] = _function(name, "python3.11", "app.handler")
+        resources[name] = _function(name, f"python{PYTHON}", "app.handler")
     for name in load.node:
         shutil.copytree(load.root / "services" / name, root / name)
         manifest = json.loads((root / name / "package.json").read_text())
@@ -98,13 +98,10 @@ def _function(name: str, runtime: str, handler: str) -> dict[str, object]:
     return {"Type": "AWS::Serverless::Function", "Properties": properties}
 
 
-def _build(sam: str, root: Path, environ: Mapping[str, str]) -> float:
-    began = time.perf_counter()
-    argv = [sam, "build", "--cached", "--parallel", "--template", "template.json"]
-    done = subprocess.run(argv, cwd=root, capture_output=True, text=True, check=False, env=environ)
-    if done.returncode != 0:
-        raise SystemExit(f"sam build failed:\n{done.stderr[-3000:]}")
-    return time.perf_counter() - began
+def _build(sam: str, root: Path, environ: Mapping[str, str]) -> Ran:
+    return run_with_its_own(
+        [sam, "build", "--cached", "--parallel", "--template", "template.json"], cwd=root, env=environ
+    )
 
 
 def _zipped(folder: Path) -> int:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PACKAGES = 5
 """Shared packages of each language."""
+PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+"""What all of it is built for: SAM takes a template's `Runtime` only where that very Python is on the path."""
 _LOCKED = ("pydantic==2.11.7", "aws-lambda-powertools==3.13.0", "httpx==0.28.1")
 _BOTO3 = "boto3==1.40.0"
 _NODE_MODULES = {"zod": "3.25.76", "uuid": "11.1.0"}
@@ -53,7 +56,7 @@ def make(root: Path, count: int, *, python: bool = True, node: bool = True, sdk:
         python=tuple(f"py{n:04}" for n in range(half if python else 0)),
         node=tuple(f"ts{n:04}" for n in range(half if node else 0)),
     )
-    ready, asked = root / "ready", f"{count} {python} {node} {sdk} {_generator()}"
+    ready, asked = root / "ready", f"{count} {python} {node} {sdk} {PYTHON} {_generator()}"
     version = hashlib.sha256(asked.encode()).hexdigest()
     if ready.exists() and ready.read_text() == version:
         return made
@@ -156,7 +159,7 @@ def _python_service(name: str, number: int, *, sdk: bool) -> Mapping[str, str]:
     sources = "".join(f"{one} = {{ workspace = true }}\n" for one in shared)
     imports = "".join(f"import {one}\n" for one in [*(["boto3"] if sdk else []), "httpx", *shared])
     return {
-        f"services/{name}/service.toml": 'runtime = "python3.13"\nhandler = "app.handler"\n',
+        f"services/{name}/service.toml": f'runtime = "python{PYTHON}"\nhandler = "app.handler"\n',
         f"services/{name}/pyproject.toml": f'[project]\nname = "{name}"\nversion = "1"\n'
         f'requires-python = ">=3.11"\ndependencies = [{listed}]\n[tool.uv.sources]\n{sources}',
         f"services/{name}/app.py": f"{imports}from models import Order\n\n\n"

@@ -81,8 +81,19 @@ class Registry:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/"
 
-    def publish(self, name: str, version: str, files: Mapping[str, str | bytes], **manifest: object) -> None:
-        """Publish a package; a version that is there already gets other content, as no honest registry would do it."""
+    def publish(
+        self,
+        name: str,
+        version: str,
+        files: Mapping[str, str | bytes],
+        odd: tarfile.TarInfo | None = None,
+        /,
+        **manifest: object,
+    ) -> None:
+        """Publish a package; a version that is there already gets other content, as no honest registry would do it.
+
+        `odd` is an entry that no package manager would write.
+        """
         content = {"name": name, "version": version, **manifest}
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as archive:
@@ -91,6 +102,8 @@ class Registry:
                 info = tarfile.TarInfo(f"package/{path}")
                 info.size = len(data)
                 archive.addfile(info, io.BytesIO(data))
+            if odd is not None:
+                archive.addfile(odd, io.BytesIO(bytes(odd.size)))
         self.packages.setdefault(name, {})[version] = (content, gzip.compress(packed.getvalue(), mtime=0))
 
     def packument(self, name: str) -> bytes | None:

@@ -93,12 +93,13 @@ class Site:
     def recipes(self) -> Mapping[str, Recipe]:
         return self.builder().recipes(self.workspace, self.targets)
 
-    def uv_lock(self, folder: str = ".") -> None:
+    def uv_lock(self, folder: str = ".", *words: str) -> None:
         from penstock.ports import Command  # noqa: PLC0415 - a helper's own need
 
         uv = self.commands.find("uv")
         assert uv is not None
-        result = self.commands.run(Command(argv=(str(uv), "lock", "--quiet"), cwd=self.root / folder, timeout=120))
+        argv = (str(uv), "lock", "--quiet", *words)
+        result = self.commands.run(Command(argv=argv, cwd=self.root / folder, timeout=120))
         assert result.status == 0, result.stderr
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import io
 import json
 import os
@@ -12,11 +14,16 @@ import tarfile
 import tempfile
 import time
 import zipfile
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from build.native import ARM64, X86_64, Registry, addon
 from build.sites import Site, service, workspace
+from build.test_node_inputs import lock
 
+from penstock.adapters.builder_node_foreign import unpack
+from penstock.build.node_locked import Locked
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -287,3 +294,81 @@ def test_a_hostile_package_of_npm_gets_nowhere(tmp_path: Path, kind: str) -> Non
     except BuildFailed:
         zipped = ""
     assert_nothing_escaped(tmp_path, zipped)
+
+
+# ------------------------------------------------------------------------------------------ packages of other platforms
+
+LOCKED = Locked(name="evil", version="1.0.0")
+
+
+def packed(*entries: tarfile.TarInfo) -> bytes:
+    """An archive of npm's with these entries after its package.json."""
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz", compresslevel=1) as archive:
+        for one in (entry("package/package.json"), *entries):
+            archive.addfile(one, io.BytesIO(b"A = 1\n") if one.isreg() else None)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("kind", sorted(ODD))
+def test_a_hostile_archive_for_another_platform_gets_nowhere(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "a/b/c/d/e"
+    refused = pytest.raises(BuildFailed, match=r"the archive of evil 1\.0\.0 cannot be unpacked")
+    with refused if kind == "slip" else contextlib.nullcontext():
+        unpack(packed(odd(kind, "package")), place, LOCKED)
+    found = {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file() or path.is_symlink()}
+    kept = {"nothing odd": "more.py", "absolute": "tmp/escaped-by-an-absolute-path.py"}
+    assert found <= {"package.json", kept.get(kind, "package.json")}
+    assert "more.py" in found or kind != "nothing odd"
+    assert not pathlib.Path("/tmp/escaped-by-an-absolute-path.py").exists()
+    assert not [path for path in tmp_path.rglob("escaped*") if not path.is_relative_to(place)]
+
+
+def test_an_archive_of_far_too_many_files_is_refused_before_one_is_written(tmp_path: Path) -> None:
+    many = packed(*(entry(f"package/{number}", tarfile.DIRTYPE) for number in range(70_000)))
+    with pytest.raises(BuildFailed, match="holds more than 65,535 files or 1 GiB"):
+        unpack(many, tmp_path / "place", LOCKED)
+    assert not (tmp_path / "place").exists()
+
+
+def test_an_archive_that_says_that_it_is_enormous_is_refused_before_a_byte_is_written(tmp_path: Path) -> None:
+    enormous = tarfile.TarInfo("package/zeros")
+    enormous.size = 1 << 40
+    content = io.BytesIO()
+    with gzip.open(content, "wb") as file:
+        file.write(enormous.tobuf())
+    with pytest.raises(BuildFailed, match="holds more than 65,535 files or 1 GiB"):
+        unpack(content.getvalue(), tmp_path / "place", LOCKED)
+    assert not (tmp_path / "place").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", gzip.compress(bytes(100)), packed()[:50]])
+def test_what_is_no_archive_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(BuildFailed, match=r"the archive of evil 1\.0\.0 cannot be unpacked"):
+        unpack(content, tmp_path / "place", LOCKED)
+
+
+def test_a_hostile_package_for_another_platform_stops_its_build_and_nothing_else(tmp_path: Path) -> None:
+    registry = Registry()
+    slip = ODD["slip"].replace(name="package/../../../../escaped.py")
+    for cpu, machine, evil in (("x64", X86_64, None), ("arm64", ARM64, slip)):
+        files, limits = {"a.node": addon(machine)}, {"os": ["linux"], "cpu": [cpu]}
+        registry.publish(f"@t/split-linux-{cpu}", "1.0.0", files, evil, main="a.node", **limits)
+    both = {f"@t/split-linux-{cpu}": "1.0.0" for cpu in ("x64", "arm64")}
+    registry.publish("@t/split", "1.0.0", {"index.js": ""}, main="index.js", optionalDependencies=both)
+    site = Site(tmp_path / "w", workspace(service("split", "app.handler", "node")))
+    code = "const it = require('@t/split');\nexports.handler = async () => typeof it;\n"
+    site.write(
+        {
+            ".npmrc": f"@t:registry={registry.url}\ncache={tmp_path / 'npm'}\n",
+            "package.json": '{"workspaces": ["services/*"]}',
+            "services/split/package.json": '{"name": "s", "dependencies": {"@t/split": "1.0.0"}}',
+            "services/split/app.js": code,
+        }
+    )
+    lock(site, "npm", "install", "--package-lock-only", "--no-audit")
+    targets = {"split": replace(site.targets["split"], architecture="arm64")}
+    with pytest.raises(BuildFailed, match=r"the archive of @t/split-linux-arm64 1\.0\.0 cannot be unpacked"):
+        site.builder().build(site.workspace, None, targets)
+    registry.close()
+    assert_nothing_escaped(tmp_path, "")

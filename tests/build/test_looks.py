@@ -147,7 +147,7 @@ class Looked:
         units.begin(self.site.workspace)
         known = {one.name: units.unchanged(one, self.site.targets[one.name]) for one in self.selected}
         prepared, _ = units.prepare(self.site.workspace, self.selected, self.site.targets)
-        made = {one.unit.name: self.artifact(one.unit.name) for one in prepared}
+        made = {one.unit.name: self.artifact(one.unit.name, one.digest) for one in prepared}
         units.learn(prepared, made, {one.name for one in self.selected})
         return {name: found[0] for name, found in known.items() if found is not None}
 
@@ -157,10 +157,10 @@ class Looked:
             prepared, _ = self.units(Path(cache)).prepare(self.site.workspace, self.selected, self.site.targets)
         return {one.unit.name: one.digest for one in prepared}
 
-    def artifact(self, unit: str) -> Artifact:
+    def artifact(self, unit: str, recipe: str) -> Artifact:
         target = self.site.targets[unit]
         return Artifact(
-            unit=unit, digest="", recipe="", target=target, size=0, unzipped=0, path="", functions=(), cached=False
+            unit=unit, digest="", recipe=recipe, target=target, size=0, unzipped=0, path="", functions=(), cached=False
         )
 
 

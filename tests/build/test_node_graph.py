@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from build.sites import Site, service, workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from penstock.model.workspace import Package
+from penstock.model.workspace import BuildOptions, Package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from penstock.model.workspace import Service
 
 SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 SERVICES, PACKAGES = ("s0", "s1", "s2"), ("p0", "p1", "p2")
@@ -42,17 +45,12 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "own script": {
         "main": "dist/index.js",
         "scripts": {
-            "prebuild": "mkdir -p dist && cp src/*.ts dist && echo 'globalThis.before = 1;' > dist/before.ts",
-            "build": "node ../../scripts/compile.cjs",
+            "prebuild": "mkdir -p dist && cp src/*.ts dist && echo 'globalThis.pre = 1;' > dist/pre.js",
+            "build": "cat dist/index.ts dist/pre.js > dist/index.js && node ../../tools/tail.cjs >> dist/index.js"
+            " && echo 'globalThis.own = 1;' >> dist/index.js",
         },
     },
 }
-COMPILE = """\
-const fs = require("node:fs");
-const code = ["dist/before.ts", "dist/index.ts"].map(place => fs.readFileSync(place, "utf8")).join("");
-fs.writeFileSync("dist/index.js", `${code}globalThis.compiled = MARK;\\n`);
-fs.rmSync("dist/index.ts");
-"""
 """How a shared package leads to its code."""
 GRAPHS = st.fixed_dictionaries(
     {name: st.frozensets(st.sampled_from(PACKAGES)) for name in SERVICES}
@@ -64,9 +62,13 @@ NODE = workspace(
     *(service(name, "src/app.handler", "node") for name in (*SERVICES, "bare")),
     packages=tuple(Package(name=f"@w/{name}", path=f"packages/{name}", language="node") for name in PACKAGES),
 )
-EDITED = ("extra.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts", "../events/created.ts", "../package.json")
-AROUND = ("package.json", "jsconfig.json", "patches/word.patch", "scripts/compile.cjs")
-"""Files of the root that services reach in other ways: by what esbuild looks for, and by what scripts do."""
+TAIL = "console.log('globalThis.tail = {};');\n"
+EDITED = (
+    "extra.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts", "../events/created.ts",
+    "build", "prebuild", "description", "handler", "options",
+)  # fmt: skip
+AROUND = ("package.json", "jsconfig.json", "patches/word.patch", "tools/tail.cjs")
+"""Files of the root that services reach in other ways: by what esbuild looks for, and by what an install does."""
 EDITS = st.lists(
     st.tuples(st.sampled_from((*SERVICES, *PACKAGES)), st.sampled_from((*EDITED, *AROUND)), st.integers(1, 3)),
     min_size=1,
@@ -84,7 +86,8 @@ def code(name: str, used: frozenset[str], mark: object) -> str:
     value = f"[{json.dumps(f'{name} {mark}')}, {', '.join(sorted(used))}]"
     given_out = f"handler = async () => {value}" if name in SERVICES else f"value = {value}"
     lines += 'import { extra } from "./extra";\nimport { created } from "../events/created";\n'
-    return f"{lines}export const {given_out};\nexport const more = [extra, created];\n"
+    other = "export const other = handler;\n" if name in SERVICES else ""
+    return f"{lines}export const {given_out};\n{other}export const more = [extra, created];\n"
 
 
 def wide(root: Path, tools: Path, graph: Mapping[str, frozenset[str]], kinds: Mapping[str, str]) -> Site:
@@ -92,7 +95,7 @@ def wide(root: Path, tools: Path, graph: Mapping[str, frozenset[str]], kinds: Ma
     top = json.loads(around("package.json", 1))
     locked: dict[str, object] = {"": top}
     site = Site(root, NODE)
-    site.write({**BARE, "scripts/apply.cjs": APPLY, **{path: around(path, 1) for path in AROUND}})
+    site.write({**BARE, "scripts/apply.cjs": APPLY, **{path: around(path, 1) for path in (*AROUND, "tools/tail.cjs")}})
     for name in (*SERVICES, *PACKAGES):
         used = graph.get(name, frozenset())
         known = {"name": name if name in SERVICES else f"@w/{name}", "version": "1.0.0"}
@@ -124,9 +127,9 @@ def around(path: str, mark: int) -> str:
         "package.json": {**known, "imports": imports, "scripts": {"postinstall": "node scripts/apply.cjs"}},
         "jsconfig.json": {"compilerOptions": {"paths": {"@led/*": [f"./services/bare/src/led{mark}/*"]}}},
     }
-    if path.endswith(".cjs"):
-        return COMPILE.replace("MARK", str(mark))
-    return json.dumps(contents[path]) if path in contents else str(mark)
+    if path in contents:
+        return json.dumps(contents[path])
+    return TAIL.format(mark) if path == "tools/tail.cjs" else str(mark)
 
 
 def tsconfig(mark: int) -> str:
@@ -203,9 +206,12 @@ def edit(site: Site, graph: Mapping[str, frozenset[str]], name: str, file: str, 
     if file in AROUND:
         site.write({file: around(file, mark)})
         return
-    if file == "../package.json":  # of which the lock says nothing
-        manifest = site.root / place(name) / "package.json"
-        manifest.write_text(re.sub(r"before = \d", f"before = {mark}", manifest.read_text()))
+    if file in {"build", "prebuild", "description"}:
+        edit_manifest(site.root / place(name) / "package.json", file, mark)
+        return
+    if file in {"handler", "options"}:
+        services = (edited_service(one, file, mark) if one.name == name else one for one in site.workspace.services)
+        site.workspace = replace(site.workspace, services=tuple(services))
         return
     main = "app.ts" if name in SERVICES else "index.ts"
     contents = {
@@ -217,3 +223,21 @@ def edit(site: Site, graph: Mapping[str, frozenset[str]], name: str, file: str, 
     }
     path = f"{place(name)}/src/{main if file == 'index.ts' else file}"
     site.write({os.path.normpath(path): contents[file]})
+
+
+def edit_manifest(path: Path, key: str, mark: int) -> None:
+    """Another script, where there is one, or another word that nobody reads."""
+    manifest = json.loads(path.read_text())
+    if key == "description":
+        manifest[key] = str(mark)
+    elif scripts := manifest.get("scripts"):
+        scripts[key] = re.sub(r"= \d;", f"= {mark};", scripts[key])
+    path.write_text(json.dumps(manifest))
+
+
+def edited_service(one: Service, what: str, mark: int) -> Service:
+    if what == "options":
+        options = (BuildOptions(), BuildOptions(source_maps="inside"), BuildOptions(external=("@w/p2",)))
+        return replace(one, build=options[mark - 1])
+    handler = "src/app.other" if mark > 1 else "src/app.handler"
+    return replace(one, functions=tuple(replace(function, handler=handler) for function in one.functions))

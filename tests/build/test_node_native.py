@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from dataclasses import replace
@@ -377,3 +378,14 @@ def test_a_file_system_that_runs_nothing_changes_no_mode(site: Site) -> None:
 
 
 MODES = {"index.js": "0o755", "package.json": "0o644"}
+
+
+def test_a_package_of_far_too_many_files_beside_the_bundle_is_refused(site: Site) -> None:
+    many = options(site, unbundled=("@t/quicker",))
+    many.write({"services/prebuilt/app.js": "require('@t/quicker');\nexports.handler = async () => 1;\n"})
+    folder = site.root / "node_modules/@t/quicker/many"
+    folder.mkdir()
+    for number in range(66_000):
+        os.close(os.open(folder / f"{number}.js", os.O_CREAT | os.O_WRONLY))
+    with pytest.raises(BuildFailed, match=r"66,00\d files are more than a ZIP holds \(65,535\)"):
+        built(many, "prebuilt")

@@ -62,6 +62,32 @@ def test_a_secret_in_what_is_left_out_by_rule_is_found_where_it_would_ship(node_
         node_site.build("legacy-api")
 
 
+KEY = f"AKIA{'ABCD' * 4}"
+
+
+def test_a_secret_in_a_source_of_more_than_a_megabyte_is_found(node_site: Site) -> None:
+    source = "services/legacy/table.js"
+    node_site.write({source: f"module.exports = [\n{'  1,' * 300_000}\n'{KEY}'];\n"})
+    with pytest.raises(BuildFailed, match="an AWS access key") as caught:
+        node_site.build("legacy-api")
+    assert caught.value.where == f"{source}:3"
+
+
+def test_a_secret_that_a_packages_own_script_writes_into_the_code_is_found_where_it_would_ship(node_site: Site) -> None:
+    manifest = node_site.root / "packages/made/package.json"
+    inlined = f"echo 'exports.key = \"AKIA'{'ABCD' * 4}'\";' | tee dist/unused.js >> dist/index.js"
+    script = json.loads(manifest.read_text())
+    script["scripts"]["build"] = f"mkdir -p dist && cp src/index.js dist/index.js && {inlined}"
+    manifest.write_text(json.dumps(script))
+    with pytest.raises(BuildFailed, match="an AWS access key") as caught:
+        node_site.build("catalog")
+    assert caught.value.where == "packages/made/dist/index.js:2"
+    one, other = node_site.workspace.services
+    seen = BuildOptions(reviewed=("packages/made/dist/index.js",))
+    node_site.workspace = replace(node_site.workspace, services=(replace(one, build=seen), other))
+    assert node_site.build("catalog"), "a person has looked at it; and what nobody reaches does not ship"
+
+
 def test_what_is_reached_in_a_way_that_nobody_sees_is_refused_by_name(node_site: Site) -> None:
     app = "exports.handler = exports.jobs = (x) => require(`./events/${x}.json`);\n"
     node_site.write({"services/legacy/app.js": app})

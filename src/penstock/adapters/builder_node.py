@@ -110,6 +110,7 @@ class NodeBuilder:
         source = posixpath.join(plan.service.folder, begins.source)
         with self._cache.scratch() as scratch, self._undisturbed(plan, brought):
             members, meta = self._bundled(_Bundle(esbuild, source, scratch, begins.place), unit, target, plan)
+            self._check_made(plan, meta)
             names = metafile.exported(meta) if plan.service.manifest.format == "esm" else None
             names = self._exported(esbuild, source, scratch) if names is None else names
             text = self._files.text(self._root / source) or ""
@@ -118,6 +119,15 @@ class NodeBuilder:
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
         return members, meta
+
+    def _check_made(self, plan: NodePlan, meta: Metafile) -> None:
+        """Raise BuildFailed for a secret in what packages' scripts made and the bundle took in."""
+        for part in plan.packages:
+            below = f"{part.folder}/"
+            paths = {path.removeprefix(below): path for path in meta["inputs"] if path.startswith(below)}
+            made = {inner: self._files.file(path) for inner, path in paths.items() if inner not in part.files}
+            found = {inner: file for inner, file in made.items() if file is not None and "node_modules/" not in inner}
+            check_secrets(part.folder, found, plan.options, self._clean)
 
     @contextlib.contextmanager
     def _undisturbed(self, plan: NodePlan, brought: Mapping[str, object]) -> Iterator[None]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
+import zlib
 from typing import TYPE_CHECKING
 
 from penstock.build import node_locked, node_native
+from penstock.build.limits import FILES_MAX
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ _ANEW = {
     "yarn.lock": "yarn install",
 }
 """What to type where a lock lacks something."""
+_UNPACKED_MAX = 1 << 30
+"""Bytes, four times what Lambda takes of a whole function: files for other platforms are left out of it."""
 
 
 class ForeignPackages:
@@ -76,7 +80,7 @@ class ForeignPackages:
             )
         place = scratch / f"{locked.name.replace('/', '+')}-{locked.version}"
         if not place.is_dir():
-            _unpack(self._archive(locked, plan), place, locked)
+            unpack(self._archive(locked, plan), place, locked)
         return place
 
     def _find(self, name: str, wanted: str, asker: Asker, plan: NodePlan) -> Locked | None:
@@ -112,13 +116,25 @@ def _is_berry(lock: Lock | None) -> bool:
     return bool(lock and lock.get("berry"))
 
 
-def _unpack(content: bytes, place: Path, locked: Locked) -> None:
-    """Unpack an npm archive without its top folder, which has any name."""
+def unpack(content: bytes, place: Path, locked: Locked) -> None:
+    """Unpack an npm archive without its top folder, which has any name; only its files, no links and devices.
+
+    Raises BuildFailed for one that holds more than any function could, or that leads out of `place`.
+    """
+    told = f"the archive of {locked.name} {locked.version}"
+    members, size = [], 0
     try:
         with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as packed:
-            members = [member for member in packed if member.isfile() and "/" in member.name]
-            for member in members:
-                member.name = member.name.partition("/")[2]
+            for count, member in enumerate(packed, 1):
+                size += member.size
+                if count > FILES_MAX or size > _UNPACKED_MAX:  # and nothing of it has been unpacked
+                    raise BuildFailed(
+                        f"{told} holds more than {FILES_MAX:,} files or {_UNPACKED_MAX / 2**30:.0f} GiB",
+                        hint="find out what it is: no function could ship it",
+                    )
+                if member.isfile() and "/" in member.name:
+                    member.name = member.name.partition("/")[2]
+                    members.append(member)
             packed.extractall(place, members, filter="data")
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise BuildFailed(f"the archive of {locked.name} {locked.version} cannot be unpacked: {error}") from error
+    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+        raise BuildFailed(f"{told} cannot be unpacked: {error}") from error

@@ -14,6 +14,7 @@ from penstock.adapters.builder_files import is_executable
 from penstock.adapters.builder_node_beside import OwnFiles
 from penstock.adapters.builder_node_foreign import ForeignPackages
 from penstock.build import archive, elf, metafile, node_addon, node_native, node_reach, proof
+from penstock.build.limits import check_size
 from penstock.build.node_locked import Asker
 from penstock.model.errors import BuildFailed
 
@@ -220,8 +221,9 @@ class NativePackages:
 def _pack(package: _Placed, place: str, target: Target, own: OwnFiles | None) -> _Placed:
     """The package with those of its files that the target has a use for; of one of the workspace what `own` lets."""
     folder = package.folder
-    for path in sorted(_walk(folder)):
-        relative = path.relative_to(folder).as_posix()
+    paths = {path.relative_to(folder).as_posix(): path for path in sorted(_walk(folder))}
+    check_size(place, ((one, 0) for one in paths if node_native.ships(one, target)))  # how many, before they are read
+    for relative, path in paths.items():
         if proof.secret_file(relative) or not (own is None or own.takes(relative)):
             continue
         if path.is_symlink() and not Path(os.path.realpath(path)).is_relative_to(folder):

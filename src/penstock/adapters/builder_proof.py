@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from penstock.ports import EventSink
 
 _SECRET_MAX = 1024 * 1024
-"""Bytes. Keys and tokens are small, and what holds them is, too."""
+"""Bytes, of which a NUL says that a bigger file is no text."""
 _REMEMBERED_MAX = 20_000
 
 
@@ -171,7 +171,7 @@ def source_of(member: str, folder: str, files: Mapping[str, SourceFile]) -> str:
 
 
 def _secret_in(file: SourceFile) -> tuple[str, int] | None:
-    return credentials.secret(file.read()) if file.path.stat().st_size <= _SECRET_MAX else None
+    return _secret_of(file.read())
 
 
 def _secret_of(content: bytes) -> tuple[str, int] | None:
