@@ -180,13 +180,20 @@ def drive(
 
 
 def _interrupted(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
-    """Traffic goes back. That it does is written down first: another Ctrl-C leaves the way back to the next driver."""
+    """Traffic goes back; another Ctrl-C leaves the way back to the next driver."""
     warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
-    rollout = replace(rollout, reverting="interrupted")
+    undo(world, session, store, replace(rollout, reverting="interrupted"), release)
+
+
+def undo(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
+    """Traffic goes back, from the middle of the promotion as well, for the reason that the rollout is `reverting`.
+
+    That it does is written down first, for whoever finds this cut short.
+    """
     store.save(rollout, session)
     if (read_pointer(world) or Pointer()).live_release == release.id:  # in the middle of the promotion
         session.forget()
-        take_back(world, session, release, rollout.stable, "interrupted")
+        take_back(world, session, release, rollout.stable, rollout.reverting or "")
         _gone_back(world, session, store, rollout)
     else:
         _withdraw(world, session, store, rollout, release)
