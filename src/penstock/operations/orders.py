@@ -73,12 +73,7 @@ def is_driven(world: World) -> bool:
     """Whether a process that lives, as far as can be seen from here, holds the environment."""
     leases = leases_of(world)
     stored = leases.read()
-    return (
-        stored is not None
-        and stored.is_held
-        and stored.lease.expires > world.clock.now()
-        and not leases.is_dead(stored.lease)
-    )
+    return stored is not None and stored.is_kept(world.clock.now()) and not leases.is_dead(stored.lease)
 
 
 def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, until_ended: bool) -> Rollout | None:
