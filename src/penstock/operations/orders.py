@@ -54,6 +54,8 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     if rollout is None:
         name = world.workspace.environment.name
         raise UsageError(f"no rollout is under way in {name}", hint=f"penstock status -e {name}")
+    if verb != "abort":
+        store.require_known(rollout)
     order = store.order(rollout, verb, by=world.identity.caller(), why=why, at=world.clock.now())
     while is_driven(world):
         taken = _taken(world, store, rollout, order.id, until_ended=verb in ("promote", "abort"))

@@ -121,8 +121,10 @@ def set_out(
 ) -> tuple[Rollout, Measures]:
     """Write down that the release is on its way, and what it is to be measured by; moves no traffic yet.
 
-    A rollout that was under way before keeps what it is measured by.
+    A rollout that was under way before keeps what it is measured by. Raises UsageError when another version of Penstock
+    has begun it.
     """
+    store.require_known(rollout)
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     observed = session.observe(names)
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed), rollout.slow)
