@@ -104,7 +104,7 @@ class Place(Protocol):
 class FakePlace:
     def __init__(self) -> None:
         self.bucket = BUCKET
-        self.objects: ObjectStore = FakeObjectStore(BUCKET)
+        self.objects: ObjectStore = FakeObjectStore(BUCKET, now=time.time)
         self._functions = FakeFunctions(self.objects)
         self._gateway = FakeGateway()
         self.functions: Functions = self._functions

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
 from penstock.operations.engine import reach
+from penstock.operations.history import read_history
 from penstock.operations.orders import is_driven, tell
+from penstock.operations.rollout import undo
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
+from penstock.operations.store import ReleaseStore
 from penstock.operations.warmth import follow
 from penstock.release.reconcile import Settled
 
 if TYPE_CHECKING:
+    from penstock.operations.session import Session
     from penstock.operations.world import World
+    from penstock.rollout.state import Rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +51,9 @@ def abort(world: World, *, why: str = "") -> Aborted:
                 return _too_late(world, rollout.release)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
     said = f"aborted by {world.identity.caller()}" + (f": {why}" if why else "")
-    with exclusive(world, "abort", withdraws=said) as session:
-        live = (session.pointer() or Pointer()).live_release
-        if rollout is not None and live == rollout.release:
-            return _too_late(world, live)
-        if rollout is not None:  # it has lost its driver, and went back when the lease was taken
-            session.record("aborting", {"release": rollout.release, "why": why})
-            follow(world, session)
-            return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
+    with exclusive(world, "abort", withdraws=said, returns=True) as session:
+        if rollout is not None:
+            return _without_a_driver(world, session, rollout, said, why)
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))
@@ -63,6 +63,23 @@ def abort(world: World, *, why: str = "") -> Aborted:
         reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
         follow(world, session)
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)
+
+
+def _without_a_driver(world: World, session: Session, rollout: Rollout, said: str, why: str) -> Aborted:
+    """It went back when the lease was taken, unless its promotion had begun already."""
+    pointer = session.pointer() or Pointer()
+    begun = read_history(world.objects).cut_short(pointer)
+    if pointer.live_release == rollout.release and begun is None:
+        return _too_late(world, rollout.release)
+    session.record("aborting", {"release": rollout.release, "why": why})
+    if pointer.live_release == rollout.release:
+        release = ReleaseStore(world.objects).require(rollout.release)
+        undo(world, session, RolloutStore(world.objects), replace(rollout, reverting=said), release)
+    else:
+        follow(world, session)
+    return Aborted(
+        environment=world.workspace.environment.name, release=rollout.release, live=rollout.stable, changed=True
+    )
 
 
 def _too_late(world: World, live: str) -> Aborted:

@@ -36,6 +36,7 @@ def approve(world: World, what: str, *, why: str = "") -> Approval | Told:
 
 def _may_say_yes(world: World, rollout: Rollout) -> None:
     name = rollout.environment
+    RolloutStore.require_known(rollout)
     if not isinstance(step_of(rollout), Approve):
         raise UsageError(
             f"the rollout of {rollout.release} does not wait for an approval", hint=f"penstock status -e {name}"

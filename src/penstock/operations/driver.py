@@ -120,6 +120,10 @@ class Driver:
     def _do(self, action: Action, rollout: Rollout) -> tuple[int, str] | None:
         if not isinstance(action, Wait):
             self.looks.moved()
+        grows = isinstance(action, Promote) or (isinstance(action, Shift) and action.percent > 0)
+        if grows and not self.waits and not warm(self.world, self.session, waits=False):
+            self.rests = True  # Lambda takes minutes, and a visit has no more than five
+            return None
         return act(self.world, self.session, action, rollout, self.release, self.applied)
 
     def _book(self, release: str) -> None:

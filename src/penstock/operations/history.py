@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from penstock.model.release import Pointer
     from penstock.ports import ObjectStore
 
 KEY = "releases/history.json"
@@ -100,6 +101,13 @@ class History:
             if promotion.release != live and promotion.release not in bad:
                 return promotion.release
         return None
+
+    def cut_short(self, pointer: Pointer) -> Move | None:
+        """The promotion that has moved the pointer and was not found well yet, if traffic can still go back from it."""
+        move = self.move
+        if move is None or move.rollback or move.origin is None or move.target != pointer.live_release:
+            return None
+        return move if pointer.slot(pointer.idle).release == move.origin else None
 
     def was_well(self, release: str) -> bool:
         """Whether the release was promoted, and not rolled back since."""

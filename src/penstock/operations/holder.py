@@ -71,9 +71,9 @@ def _living(world: World) -> Lease | None:
     """The lease of a command that is not known to be dead."""
     leases = leases_of(world)
     stored = leases.read()
-    if stored is None or not stored.is_held or leases.is_dead(stored.lease):
+    if stored is None or not stored.is_kept(world.clock.now()) or leases.is_dead(stored.lease):
         return None
-    return stored.lease if stored.lease.expires > world.clock.now() else None
+    return stored.lease
 
 
 def _at_work(world: World) -> tuple[str, str] | None:

@@ -54,6 +54,8 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     if rollout is None:
         name = world.workspace.environment.name
         raise UsageError(f"no rollout is under way in {name}", hint=f"penstock status -e {name}")
+    if verb != "abort":
+        store.require_known(rollout)
     order = store.order(rollout, verb, by=world.identity.caller(), why=why, at=world.clock.now())
     while is_driven(world):
         taken = _taken(world, store, rollout, order.id, until_ended=verb in ("promote", "abort"))
@@ -73,12 +75,7 @@ def is_driven(world: World) -> bool:
     """Whether a process that lives, as far as can be seen from here, holds the environment."""
     leases = leases_of(world)
     stored = leases.read()
-    return (
-        stored is not None
-        and stored.is_held
-        and stored.lease.expires > world.clock.now()
-        and not leases.is_dead(stored.lease)
-    )
+    return stored is not None and stored.is_kept(world.clock.now()) and not leases.is_dead(stored.lease)
 
 
 def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, until_ended: bool) -> Rollout | None:

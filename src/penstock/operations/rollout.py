@@ -122,8 +122,10 @@ def set_out(
 ) -> tuple[Rollout, Measures]:
     """Write down that the release is on its way, and what it is to be measured by; moves no traffic yet.
 
-    A rollout that was under way before keeps what it is measured by.
+    A rollout that was under way before keeps what it is measured by. Raises UsageError when another version of Penstock
+    has begun it.
     """
+    store.require_known(rollout)
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     observed = session.observe(names)
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed), rollout.slow)
@@ -181,13 +183,20 @@ def drive(
 
 
 def _interrupted(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
-    """Traffic goes back. That it does is written down first: another Ctrl-C leaves the way back to the next driver."""
+    """Traffic goes back; another Ctrl-C leaves the way back to the next driver."""
     warn(world, "interrupted: traffic goes back to the stable release; once more leaves it where it is")
-    rollout = replace(rollout, reverting="interrupted")
+    undo(world, session, store, replace(rollout, reverting="interrupted"), release)
+
+
+def undo(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
+    """Traffic goes back, from the middle of the promotion as well, for the reason that the rollout is `reverting`.
+
+    That it does is written down first, for whoever finds this cut short.
+    """
     store.save(rollout, session)
     if (read_pointer(world) or Pointer()).live_release == release.id:  # in the middle of the promotion
         session.forget()
-        take_back(world, session, release, rollout.stable, "interrupted")
+        take_back(world, session, release, rollout.stable, rollout.reverting or "")
         _gone_back(world, session, store, rollout)
     else:
         _withdraw(world, session, store, rollout, release)

@@ -11,6 +11,8 @@ import uuid
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from penstock.model.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -83,6 +85,17 @@ class RolloutStore:
             session.rewrite(KEY, lambda _before: json.dumps(rollout.to_json(), sort_keys=True).encode())
             self._saved = rollout
 
+    @staticmethod
+    def require_known(rollout: Rollout) -> None:
+        """Raise UsageError when another version of Penstock has begun it: nobody else knows how to go on."""
+        if rollout.foreign:
+            name = rollout.environment
+            raise UsageError(
+                f"the rollout of {rollout.release} was begun by another version of Penstock",
+                where=f"{name}: {KEY}",
+                hint=f"go on with that version; to end it from here: penstock abort -e {name}, or penstock rollback",
+            )
+
     def order(self, rollout: Rollout, verb: Verb, *, by: str, why: str, at: float) -> Order:
         """Ask something of the rollout under way at that moment; whoever drives it takes orders up in their order."""
         from penstock.rollout.state import Order  # noqa: PLC0415 - start-up counts
@@ -110,7 +123,10 @@ def _rollout(data: Mapping[str, Any]) -> Rollout:
     # Rollouts are rare, and nearly every command asks for one.
     from penstock.rollout.state import Rollout  # noqa: PLC0415 - start-up counts
 
-    return Rollout.from_json(data)
+    try:
+        return Rollout.from_json(data)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return Rollout.outline(data)
 
 
 def _mark(world: World) -> str:

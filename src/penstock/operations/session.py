@@ -136,12 +136,19 @@ class Session:
 
 @contextmanager
 def exclusive(
-    world: World, purpose: str, *, resuming: str | None = None, withdraws: str = "", story: str | None = None
+    world: World,
+    purpose: str,
+    *,
+    resuming: str | None = None,
+    withdraws: str = "",
+    returns: bool = False,
+    story: str | None = None,
 ) -> Iterator[Session]:
     """Hold the environment's lease, with everything repaired that an interrupted run left behind.
 
     A rollout that lost its driver goes back to the stable release, unless it is the one of the release `resuming`.
     One that the controller drives is nobody's to end but who says so and why, by `withdraws`, until it is long overdue.
+    A promotion that was cut short is finished, unless the command `returns`: then it is left for it to take back.
     Raises Locked, naming the holder, when somebody else is at it. With a `story` the ledger tells what is done as a
     part of the run of that id, and nothing when nothing is done.
     """
@@ -166,7 +173,7 @@ def exclusive(
             left = describe(held.over, now=world.clock.now())
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
             world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
-        repair(world, session, resuming=resuming, why=withdraws)
+        repair(world, session, resuming=resuming, why=withdraws, returns=returns)
         try:
             yield session
         except PenstockError as error:
@@ -234,14 +241,20 @@ def require_deployed(world: World) -> None:
         raise UsageError(f"nothing is deployed in {name} yet", hint=f"penstock deploy -e {name}")
 
 
-def repair(world: World, session: Session, *, resuming: str | None = None, why: str = "") -> None:
+def repair(
+    world: World, session: Session, *, resuming: str | None = None, why: str = "", returns: bool = False
+) -> None:
     """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases.
 
-    A rollout that nobody goes on with goes back: `why`, or because its driver is gone.
+    A rollout that nobody goes on with goes back: `why`, or because its driver is gone. Where the command `returns`, a
+    promotion that was cut short is not finished first: what has cut it short may still be there.
     """
     rollouts = RolloutStore(world.objects)
     rollout = rollouts.under_way()
     observed = _trusted(world, session)
+    if returns and booked.read_history(world.objects).cut_short(observed.pointer):
+        _book_arrival(world, session, observed.pointer)
+        return
     goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
     effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
     is_live = rollout is not None and observed.pointer.live_release == rollout.release
@@ -260,7 +273,11 @@ def repair(world: World, session: Session, *, resuming: str | None = None, why: 
         rollouts.save(rollout.ended("promoted" if is_live else "reverted"), session)
         if rollout.weight and not is_live:
             session.book(lambda history: history.returned(rollout.release))
-    live = observed.pointer.live_release
+    _book_arrival(world, session, observed.pointer)
+
+
+def _book_arrival(world: World, session: Session, pointer: Pointer) -> None:
+    live = pointer.live_release
     latest = booked.read_history(world.objects).latest
     if live is not None and (latest is None or latest.release != live):
         at, run = timestamp(world), session.succeeds or ""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from penstock.operations.history import History
     from penstock.operations.world import World
     from penstock.ports import FunctionHealth, TableHealth
+    from penstock.rollout.state import Rollout
 
 WINDOW = 60
 """Minutes that metrics are summed over."""
@@ -179,7 +180,7 @@ def rollout_status(world: World, *, ended: bool = False) -> RolloutStatus | None
     return RolloutStatus(
         release=found.release,
         weight=found.weight,
-        step=describe(found.steps[found.at]) if found.at < len(found.steps) else "promote",
+        step=_step(found),
         held=found.held,
         reverting=found.reverting,
         verdict=judgement.verdict.name,
@@ -188,6 +189,12 @@ def rollout_status(world: World, *, ended: bool = False) -> RolloutStatus | None
         detached=found.detached,
         outcome=found.outcome,
     )
+
+
+def _step(rollout: Rollout) -> str:
+    if rollout.foreign:
+        return "unknown"
+    return describe(rollout.steps[rollout.at]) if rollout.at < len(rollout.steps) else "promote"
 
 
 def releases(world: World) -> Sequence[ReleaseLine]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import Conflict, Locked, NotFound
 from penstock.model.ledger import Lease
 from penstock.model.release import Release
-from penstock.release.lease import TTL, Asking, Held, Take, decide, describe, needs_renewal, released, renewed
+from penstock.release.lease import TTL, Asking, Held, Take, decide, describe, needs_renewal, overdue, released, renewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,11 +76,17 @@ class StoredLease:
 
     lease: Lease
     etag: str
+    age: float | None = None
+    """Seconds since it was written, by the store's clock."""
 
     @property
     def is_held(self) -> bool:
         """False when it was given back."""
         return self.lease.expires > 0
+
+    def is_kept(self, now: float) -> bool:
+        """Whether it is held by somebody who renews it; `now` counts where the store tells no ages."""
+        return self.is_held and overdue(self.lease, now=now, age=self.age) < 0
 
 
 class LeaseStore:
@@ -88,7 +94,7 @@ class LeaseStore:
 
     Args:
         objects: the bucket.
-        clock: whose time counts.
+        clock: this machine's, by which a holder renews; whether another one has is told by the bucket's.
         host: this machine; see `model.ledger.machine`.
         process_alive: whether a process of this machine is still there.
     """
@@ -102,7 +108,9 @@ class LeaseStore:
     def read(self) -> StoredLease | None:
         """The lease, given back or not; None when there has never been one."""
         stored = self._objects.get(LEASE)
-        return StoredLease(lease=Lease.from_text(stored.body.decode()), etag=stored.etag) if stored else None
+        if stored is None:
+            return None
+        return StoredLease(lease=Lease.from_text(stored.body.decode()), etag=stored.etag, age=stored.age)
 
     def is_dead(self, lease: Lease) -> bool:
         """Whether the holder's process was on this machine and is gone for sure."""
@@ -122,6 +130,7 @@ class LeaseStore:
                 stored.lease if stored else None,
                 asking,
                 holder_dead=stored is not None and self.is_dead(stored.lease),
+                age=stored.age if stored else None,
             )
             if isinstance(decision, Held):
                 if self._clock.monotonic() + decision.wait > deadline:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Busy, CameBack, NotFound, PenstockError, Refused, UsageError
+from penstock.model.errors import Busy, CameBack, Conflict, NotFound, PenstockError, Refused, RemoteFault, UsageError
 from penstock.model.events import NothingToDo, TrafficMoved
 from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
@@ -97,10 +97,16 @@ def rollback(world: World, *, to: str | None = None, services: Collection[str] =
     back = _from_rollout(world, why) if to is None and not services else None
     if back is not None:
         return back
-    with exclusive(world, f"rollback to {to}" if to else "rollback") as session:
+    latest = to is None and not services
+    with exclusive(world, f"rollback to {to}" if to else "rollback", returns=latest) as session:
         pointer = session.pointer() or Pointer()
         live = _stored(world, pointer.live_release)
         history = read_history(world.objects)
+        begun = history.cut_short(pointer) if latest else None
+        if begun is not None and begun.origin is not None:
+            session.record("rolling-back", {"from": live.id, "to": begun.origin, "why": why})
+            take_back(world, session, live, begun.origin, f"rollback: {why}" if why else "rollback")
+            return _moved(world, _stored(world, begun.origin), pointer, is_rollback=True)
         unfinished = _is_unfinished(history, live, session.succeeds)
         target = live if unfinished and to is None else _target(world, live, to, history)
         if to is None and not unfinished:
@@ -142,19 +148,8 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
     if not is_rollback and pointer.slot(pointer.idle).release == release.id:
         warm(world, session)  # a rollback does not wait
-    try:
-        with step(world, f"move traffic to release {release.id}", inner=True):
-            reach(session, Live(release=release, applied=applied, returns=is_rollback), names)
-    except Busy as fault:
-        if is_rollback or previous is None or previous == release.id:
-            raise
-        session.forget()
-        take_back(world, session, release, previous, "AWS did not take the whole move")
-        raise CameBack(
-            f"AWS did not take the move to release {release.id}; all traffic is on {previous}\n  {fault}",
-            where=world.workspace.environment.name,
-            hint="wait until AWS is well and deploy again",
-        ) from fault
+    goal = Live(release=release, applied=applied, returns=is_rollback)
+    _move(world, session, goal, names, origin=None if is_rollback or previous == release.id else previous)
     at = timestamp(world)
     session.book(lambda history: history.arrived(release.id, at=at, by=session.actor, run=world.run))
     if previous != release.id:
@@ -184,6 +179,31 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         where=world.workspace.environment.name,
         hint="mend the code and deploy again",
     )
+
+
+def _move(world: World, session: Session, goal: Live, names: Collection[str], *, origin: str | None) -> None:
+    """Make the move; once more where somebody else, Terraform say, was changing something at that moment.
+
+    One that AWS refuses half-way is taken back to `origin`, if there is one: CameBack.
+    """
+    try:
+        with step(world, f"move traffic to release {goal.release.id}", inner=True):
+            try:
+                reach(session, goal, names)
+            except Conflict:
+                session.forget()
+                reach(session, goal, names)
+    except RemoteFault as fault:
+        session.forget()
+        moved = isinstance(fault, Busy) or (session.pointer() or Pointer()).live_release == goal.release.id
+        if origin is None or not moved:
+            raise
+        take_back(world, session, goal.release, origin, "AWS did not take the whole move")
+        raise CameBack(
+            f"AWS did not take the move to release {goal.release.id}; all traffic is on {origin}\n  {fault}",
+            where=world.workspace.environment.name,
+            hint=fault.hint or "wait until AWS is well and deploy again",
+        ) from fault
 
 
 def _from_rollout(world: World, why: str) -> Moved | None:

@@ -57,8 +57,8 @@ def judged(functions: Iterable[Function]) -> frozenset[str]:
     return frozenset(function.service for function in functions if not moves_at_once(function))
 
 
-def warm(world: World, session: Session) -> None:
-    """Keep the idle slot warm, which is about to get traffic, and wait until it is.
+def warm(world: World, session: Session, *, waits: bool = True) -> bool:
+    """Keep the idle slot warm, which is about to get traffic; whether it is. Waits for that, unless told otherwise.
 
     Raises RemoteFault when Lambda cannot, Locked when the environment is not ours any more.
     """
@@ -68,14 +68,18 @@ def warm(world: World, session: Session) -> None:
         if (count := function.concurrency.provisioned) is not None and not moves_at_once(function)
     }
     if not counts:
-        return
+        return True
     slot = (read_pointer(world) or Pointer()).idle
     wanted: Mapping[Warm, int] = {(name, slot): count for name, count in counts.items()}
     with step(world, f"warm slot {slot}") as handle:
         _remember(session, _remembered(world) | wanted.keys())
         _provision(world, session, wanted)
-        _wait(world, wanted)
-        handle.detail = f"{counted(sum(wanted.values()), 'environment')} of {counted(len(wanted), 'function')}"
+        is_warm = _wait(world, wanted, PATIENCE if waits else 0.0)
+        said = f"{counted(sum(wanted.values()), 'environment')} of {counted(len(wanted), 'function')}"
+        handle.detail = said if is_warm else f"{said} to come"
+    if waits and not is_warm:
+        raise RemoteFault(f"slot {slot} is not warm after {PATIENCE:.0f} s", hint="run the command again")
+    return is_warm
 
 
 def follow(world: World, session: Session, *, forgotten: bool = False) -> None:
@@ -121,8 +125,8 @@ def _provision(world: World, session: Session, wanted: Mapping[Warm, int]) -> No
         list(pool.map(one, sorted(wanted.items())))
 
 
-def _wait(world: World, wanted: Iterable[Warm]) -> None:
-    deadline = world.clock.monotonic() + PATIENCE
+def _wait(world: World, wanted: Iterable[Warm], patience: float) -> bool:
+    deadline = world.clock.monotonic() + patience
     pause = SHORTEST
     left = sorted(wanted)
     while left:
@@ -134,12 +138,11 @@ def _wait(world: World, wanted: Iterable[Warm]) -> None:
         if found is None or found.status == "FAILED":
             reason = found.reason if found else "somebody took it away"
             raise RemoteFault(f"it cannot be kept warm: {reason}", where=f"{name}:{alias}", hint="lower provisioned")
-        if world.clock.monotonic() > deadline:
-            raise RemoteFault(
-                f"it is not warm after {PATIENCE:.0f} s", where=f"{name}:{alias}", hint="run the command again"
-            )
+        if world.clock.monotonic() >= deadline:
+            return False
         world.clock.sleep(pause)
         pause = min(2 * pause, LOOK)
+    return True
 
 
 def _remembered(world: World) -> set[Warm]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -12,10 +12,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredObject:
-    """An object's bytes and its ETag, the token of conditional writes."""
+    """An object's bytes and its ETag, the token of conditional writes.
+
+    `age` is how long ago it was written, in whole seconds by the store's own clock, which is nobody's who asks; None
+    where the store does not tell.
+    """
 
     body: bytes
     etag: str
+    age: float | None = field(default=None, compare=False)
 
 
 @runtime_checkable

@@ -1,8 +1,9 @@
 """Who may change an environment now: decided from the lease as it lies in the store. No clock, no store, no waiting.
 
 API Gateway and Parameter Store take no fencing token, so a call that a driver had already sent may land after its
-lease is over. A new holder therefore waits until the expiry, and the longest call, and a margin for clocks that
-differ have passed; then it reads back and repairs. Only when the holder's process is known to be dead on this very
+lease is over. A new holder therefore waits until the expiry, and the longest call, and a margin have passed;
+then it reads back and repairs. How long ago the lease was renewed is what the store says, by its own clock: those of
+the machines may differ by minutes. Only when the holder's process is known to be dead on this very
 machine is there nothing to wait for but calls in flight, and those ended with their connection.
 """
 
@@ -18,7 +19,7 @@ TTL = 60.0
 CALL_TIMEOUT = 150.0
 """Seconds that one control-plane call may take with all its repetitions (`adapters.aws.session`)."""
 MARGIN = 10.0
-"""Seconds that two machines' clocks may differ."""
+"""Seconds that two readings of the store's clock may differ, and those of two machines where it tells none."""
 RENEW_BELOW = TTL / 2
 """Remaining seconds below which a holder renews."""
 RELEASED = 0.0
@@ -59,13 +60,25 @@ class Held:
 Decision = Take | Held
 
 
-def decide(current: Lease | None, asking: Asking, *, holder_dead: bool = False) -> Decision:
+def overdue(lease: Lease, *, now: float, age: float | None) -> float:
+    """Seconds since the lease has expired; negative while it has not.
+
+    Args:
+        lease: as it lies in the store.
+        now: seconds since the epoch, by the clock of whoever asks: for a store that tells no ages.
+        age: seconds since it was written, by the store's clock.
+    """
+    return now - lease.expires if age is None else age - TTL
+
+
+def decide(current: Lease | None, asking: Asking, *, holder_dead: bool = False, age: float | None = None) -> Decision:
     """Whether the lease may be taken.
 
     Args:
         current: the lease in the store; None when there has never been one.
         asking: who wants it.
         holder_dead: the current holder's process ran on this machine and is known to be gone.
+        age: seconds since `current` was written, by the store's clock; None where it does not tell.
     """
     if current is None:
         return Take(lease=_lease(asking, fence=1))
@@ -73,10 +86,11 @@ def decide(current: Lease | None, asking: Asking, *, holder_dead: bool = False) 
     taken = _lease(asking, fence=current.fence if mine else current.fence + 1)
     if mine or current.expires == RELEASED:
         return Take(lease=taken)
-    free_at = current.expires + CALL_TIMEOUT + MARGIN
-    if holder_dead or asking.now >= free_at:
+    over = overdue(current, now=asking.now, age=age)
+    wait = CALL_TIMEOUT + MARGIN - over
+    if holder_dead or wait <= 0:
         return Take(lease=taken, over=current)
-    return Held(lease=current, wait=free_at - asking.now, why=_why(current, asking), hint=_hint(current, asking))
+    return Held(lease=current, wait=wait, why=_why(current, asking, over), hint=_hint(current, asking, over))
 
 
 def renewed(lease: Lease, *, now: float, ttl: float = TTL) -> Lease:
@@ -116,22 +130,22 @@ def _lease(asking: Asking, *, fence: int) -> Lease:
     )
 
 
-def _why(current: Lease, asking: Asking) -> str:
+def _why(current: Lease, asking: Asking, over: float) -> str:
     text = describe(current, now=asking.now)
     if current.since > asking.now + MARGIN:
         ahead = _duration(current.since - asking.now)
         there = host_name(current.host)
         return f"{text}; that is {ahead} in the future: the clock of {there} or of this machine is wrong"
-    if asking.now >= current.expires:
-        return f"{text}; it was not renewed for {_duration(asking.now - current.expires)}, so the holder may be dead"
+    if over >= 0:
+        return f"{text}; it was not renewed for {_duration(over)}, so the holder may be dead"
     return text
 
 
-def _hint(current: Lease, asking: Asking) -> str:
+def _hint(current: Lease, asking: Asking, over: float) -> str:
     if current.since > asking.now + MARGIN:
         return "set the clocks, or free it: penstock unlock"
-    if asking.now >= current.expires:
-        free = _duration(current.expires + CALL_TIMEOUT + MARGIN - asking.now)
+    if over >= 0:
+        free = _duration(CALL_TIMEOUT + MARGIN - over)
         return f"try again in {free}, when calls under way have ended; or look at it now: penstock unlock"
     return "wait for it to end; if that process is gone: penstock unlock"
 

@@ -116,6 +116,8 @@ class Rollout:
     inconclusive: bool = False
     """Whether it went back only because nobody could tell in time."""
     outcome: Outcome | None = None
+    foreign: bool = False
+    """Whether another version of Penstock wrote it, so that only its `outline` is known: enough to go back."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as it lies in `rollout.json`."""
@@ -139,7 +141,7 @@ class Rollout:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Rollout:
-        """The inverse of `to_json`. Raises KeyError or TypeError on anything else."""
+        """The inverse of `to_json`. Raises KeyError, TypeError, ValueError or AttributeError on anything else."""
         return cls(
             **{
                 **data,
@@ -157,6 +159,28 @@ class Rollout:
                 "gates": tuple(Gate.from_json(gate) for gate in data.get("gates", ())),
                 "replies": tuple(Reply.from_json(reply) for reply in data.get("replies", ())),
             }
+        )
+
+    @classmethod
+    def outline(cls, data: Mapping[str, Any]) -> Rollout:
+        """What every version of Penstock writes. Raises KeyError when it is no rollout at all."""
+        rules = data.get("rules", {})
+        return cls(
+            id=data["id"],
+            environment=data["environment"],
+            release=data["release"],
+            stable=data["stable"],
+            steps=(),
+            rules=Rules(deadline=rules.get("deadline", Rules().deadline)),
+            policy=JudgePolicy(),
+            changed=(),
+            began=data["began"],
+            detached=bool(data.get("detached")),
+            weight=data.get("weight", 0),
+            orders=tuple(data.get("orders", ())),
+            held="another version of Penstock has begun it",
+            outcome=data["outcome"],
+            foreign=True,
         )
 
     def ended(self, outcome: Outcome) -> Rollout:

@@ -10,7 +10,7 @@ from penstock.model.errors import AccessDenied, Conflict, NotFound
 from penstock.ports import StoredObject
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 UNDELETABLE = "ledger/"
@@ -23,13 +23,22 @@ class FakeObjectStore:
     Args:
         name: the bucket's; the fake Functions takes code from it.
         created: whether the bucket is there to begin with.
+        now: the bucket's own clock, in seconds; None has it tell no ages.
     """
 
-    def __init__(self, name: str = "penstock-shop-dev-111111111111-eu-west-1", *, created: bool = True) -> None:
+    def __init__(
+        self,
+        name: str = "penstock-shop-dev-111111111111-eu-west-1",
+        *,
+        created: bool = True,
+        now: Callable[[], float] | None = None,
+    ) -> None:
         self.name = name
+        self.now = now
         self._created = created
         self._lock = threading.RLock()
         self._objects: dict[str, bytes] = {}
+        self._written: dict[str, float] = {}
 
     def exists(self) -> bool:
         """Whether the bucket is there."""
@@ -43,12 +52,15 @@ class FakeObjectStore:
         """The object, or None; no more than `at_most` bytes of it."""
         with self._lock:
             body = self._content().get(key)
-        return None if body is None else StoredObject(body=body[:at_most], etag=_etag(body))
+            age = None if self.now is None else max(self.now() - self._written.get(key, self.now()), 0.0)
+        return None if body is None else StoredObject(body=body[:at_most], etag=_etag(body), age=age)
 
     def put(self, key: str, body: bytes) -> str:
         """Write, whatever is there; the new ETag."""
         with self._lock:
             self._content()[key] = body
+            if self.now is not None:
+                self._written[key] = self.now()
         return _etag(body)
 
     def put_if_absent(self, key: str, body: bytes) -> str:

@@ -10,12 +10,14 @@ import pytest
 from unit.operations.harness import TARGETS, Verbs, no
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
-from penstock.model.errors import CameBack, Inconclusive
+from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
+from penstock.operations.history import read_history
 from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.switch import rollback
 from penstock.operations.wanted import DeployRequest
 from penstock.testing import Faults, Killed
 
@@ -52,7 +54,7 @@ def is_settled(verbs: Verbs) -> bool:
     )
 
 
-@pytest.mark.parametrize("again", ["the same command", "an abort", "another release"])
+@pytest.mark.parametrize("again", ["the same command", "an abort", "a rollback", "another release"])
 def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, again: str) -> None:
     verbs, faults = shop(tmp_path / "recorded"), Faults()
     ship(verbs, faults)
@@ -60,15 +62,20 @@ def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, aga
     done = verbs.shop.observe().pointer.live_release
     points = faults.points()
     assert len(points) > 40
-    for point in points[:: 4 if again == "another release" else 1]:
+    for point in points[:: 1 if again in ("the same command", "an abort") else 4]:
         verbs = shop(tmp_path / "killed")
         with suppress(Killed):  # else that effect was refused, and there is no "after" it to die at
             ship(verbs, Faults(point))
         if again == "an abort":
-            was_promoted = verbs.shop.observe().pointer.live_release == done
+            is_live = verbs.shop.observe().pointer.live_release == done
+            was_promoted = is_live and read_history(verbs.shop.objects).move is None  # and found well
             aborted = abort(verbs.world())
             assert verbs.live_code()["users"] == (2 if was_promoted else 1), f"killed at {point}"
             assert not (aborted.changed and was_promoted)
+        elif again == "a rollback":
+            with suppress(Refused):  # where there is no other release yet
+                rollback(verbs.world())
+            assert verbs.live_code()["users"] == 1, f"killed at {point}"
         elif again == "another release":
             verbs.code["users"] = 3
             assert verbs.deploy(strategy="all-at-once").live

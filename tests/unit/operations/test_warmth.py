@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import Verbs, yes
@@ -14,12 +14,16 @@ from penstock.model.errors import CameBack
 from penstock.model.events import PlanReady, RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Concurrency, EventSource
+from penstock.operations.holder import somebody_is_at_it
 from penstock.operations.switch import rollback, switch
+from penstock.operations.tick import tick
+from penstock.operations.watchdog import read_brief
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.model.workspace import Function, Workspace
+    from penstock.ports import Provisioned
 
 USERS, ORDERS = "shop-dev-users", "shop-dev-orders"
 
@@ -133,6 +137,51 @@ def test_what_the_configuration_has_forgotten_is_given_back(verbs: Verbs) -> Non
     stored = verbs.shop.objects.get("warm.json")
     assert stored is not None
     assert json.loads(stored.body) == []
+
+
+def test_a_visit_of_the_controller_does_not_stay_until_a_slot_is_warm(verbs: Verbs) -> None:
+    """Lambda ends the controller after five minutes, lease in hand, and may take fifteen to warm a slot."""
+    with_traffic(verbs)
+    verbs.deploy(confirm=yes)
+    verbs.code["users"] = 3
+    verbs.deploy(confirm=yes, detach=True)
+    clock, began = verbs.shop.clock, verbs.shop.clock.monotonic()
+    warming = Warming(verbs, until=began + 400)
+    brief, said = read_brief(verbs.shop.objects), list[str]()
+    assert brief is not None
+    while calls := verbs.shop.schedules.scheduled("penstock-shop-dev"):
+        clock.sleep(60)
+        visit = replace(verbs.world(), workspace=brief.workspace, functions=warming, host="in the account")
+        (rollout,) = [json.loads(one.payload)["rollout"] for one in calls.values()]
+        entered = clock.monotonic()
+        said.append(tick(visit, rollout))
+        if entered < warming.until:
+            assert clock.monotonic() - entered < 60
+            assert not somebody_is_at_it(visit), "the lease is given back"
+            stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+            assert stage is not None
+            assert stage.canary is None, "nobody is sent where it is cold"
+    assert said[-1].endswith("is promoted")
+    assert warm(verbs) == {verbs.live_slot(): 3}
+    assert verbs.live_code()["users"] == 3
+
+
+@dataclass
+class Warming:
+    """Functions that Lambda does not keep warm before that monotonic time."""
+
+    verbs: Verbs
+    until: float
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.verbs.shop.functions, name)
+
+    def provisioned(self, name: str, alias: str) -> Provisioned | None:
+        found = self.verbs.shop.functions.provisioned(name, alias)
+        is_cold = (
+            found is not None and alias != self.verbs.live_slot() and self.verbs.shop.clock.monotonic() < self.until
+        )
+        return replace(found, status="IN_PROGRESS") if found is not None and is_cold else found
 
 
 def test_who_keeps_nothing_warm_pays_for_no_look(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ class Shop:
     runs: int = 0
 
     def __post_init__(self) -> None:
+        self.objects.now = lambda: self.clock.now()  # noqa: PLW0108 - tests put other clocks in
         self.functions = FakeFunctions(self.objects)
         for name in NAMES:
             self.functions.configure(f"shop-dev-{name}")

@@ -66,6 +66,15 @@ def test_a_lease_from_the_future_is_told_as_a_wrong_clock() -> None:
     assert "the clock of laptop or of this machine is wrong" in decision.why
 
 
+@pytest.mark.parametrize("ahead", [225.0, -3600.0])
+def test_a_lease_is_as_old_as_the_store_says_whatever_the_clocks_of_the_machines(ahead: float) -> None:
+    lease, bob = taken(ALICE).lease, replace(BOB, now=NOW + ahead)
+    early = decide(lease, bob, age=10.0)
+    assert isinstance(early, Held)
+    assert early.wait == TTL + CALL_TIMEOUT + MARGIN - 10.0
+    assert isinstance(decide(lease, bob, age=TTL + CALL_TIMEOUT + MARGIN), Take)
+
+
 class Machine:
     """Two people at one bucket."""
 
@@ -271,3 +280,18 @@ def test_freeing_a_lease_that_changed_hands_meanwhile_is_a_conflict() -> None:
     alice.keep()
     with pytest.raises(Conflict):
         machine.store("desk").free(seen)
+
+
+def test_who_has_a_clock_that_is_ahead_takes_no_lease_of_a_command_that_lives() -> None:
+    machine = Machine()
+    machine.objects = FakeObjectStore(now=machine.clock.now)
+    alice = machine.alice()
+    ahead = LeaseStore(machine.objects, clock=FakeClock(NOW + 4 * TTL), host="desk", process_alive=lambda _pid: True)
+    with pytest.raises(Locked, match="alice on laptop"):
+        ahead.acquire(holder="bob", pid=8, run="b", purpose="rollback")
+    stored = ahead.read()
+    assert stored is not None
+    assert stored.is_kept(NOW + 4 * TTL)
+    alice.check()
+    machine.clock.advance(TTL + CALL_TIMEOUT + MARGIN)
+    assert ahead.acquire(holder="bob", pid=8, run="b", purpose="rollback").lease.fence == 2

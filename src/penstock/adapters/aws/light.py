@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -29,6 +30,19 @@ PAGE = 500
 OK = 200
 BAD_REQUEST = 400
 NOT_FOUND = 404
+
+
+def age(headers: Mapping[str, str]) -> float | None:
+    """Seconds from when an object was written to when this answer with it was, both by S3's clock; None without one.
+
+    Args:
+        headers: the answer's, with names in lower case.
+    """
+    try:
+        written, answered = parsedate_to_datetime(headers["last-modified"]), parsedate_to_datetime(headers["date"])
+    except (KeyError, ValueError):
+        return None
+    return max((answered - written).total_seconds(), 0.0)
 
 
 class Unclear(Exception):
@@ -64,7 +78,7 @@ class LightAws:
         path = quote(f"/{bucket}/{key}", safe="/" + UNRESERVED)
         status, headers, body = self._exchange("GET", path, "s3", {}, b"", at_most=at_most)
         if status == OK:
-            return StoredObject(body=body, etag=headers["etag"])
+            return StoredObject(body=body, etag=headers["etag"], age=age(headers))
         if status == NOT_FOUND and b"<Code>NoSuchKey</Code>" in body:
             return None
         raise Unclear(status)

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.adapters.aws.faults import calling, error_code
-from penstock.adapters.aws.light import Unclear
+from penstock.adapters.aws.light import Unclear, age
 from penstock.model.errors import AccessDenied, Conflict, NotFound, RemoteFault
 from penstock.ports import StoredObject
 
@@ -89,7 +89,8 @@ class AwsObjectStore:
             with calling("s3:GetObject", self._place(key)):
                 answer = self._client.get_object(Bucket=self._bucket, Key=key)
                 with closing(answer["Body"]) as body:
-                    return StoredObject(body=body.read(at_most), etag=answer["ETag"])
+                    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+                    return StoredObject(body=body.read(at_most), etag=answer["ETag"], age=age(headers))
         except NotFound:
             return None
 
