@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import NotFound, RemoteFault, UsageError
+from penstock.operations.bake import bake, begin_behind
 from penstock.operations.holder import leases_of
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_news import ended_badly
@@ -65,7 +66,10 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     if release is None:
         raise NotFound(f"release {rollout.release} is not in the bucket", where=rollout.environment)
     with exclusive(world, f"{verb} the rollout of {rollout.release}", resuming=rollout.release) as session:
-        drive(world, session, rollout, release, Applied())
+        ended = drive(world, session, rollout, release, Applied())
+        baking = begin_behind(world, session, ended)
+    if baking is not None:
+        bake(world, baking)
     return _told(store.read() or rollout, verb)
 
 

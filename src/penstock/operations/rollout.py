@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import CameBack, RemoteFault
 from penstock.model.release import Pointer, other
 from penstock.operations.alarms import quiet_alarms
+from penstock.operations.bake import baking_of
 from penstock.operations.driver import Driver, act
 from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.looks import Looks
@@ -175,7 +176,7 @@ def drive(
             tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
         call_off(world, rollout.id, session)
         raise ended
-    if rollout.outcome is not None:
+    if rollout.outcome is not None and not baking_of(world, rollout):
         call_off(world, rollout.id, session)
     return rollout
 
@@ -201,7 +202,7 @@ def _withdraw(world: World, session: Session, store: RolloutStore, rollout: Roll
 
 def _gone_back(world: World, session: Session, store: RolloutStore, rollout: Rollout) -> None:
     unmark(world, session)
-    store.save(rollout.ended("reverted"), session)
+    store.save(rollout.ended("reverted", at=world.traffic_clock.now()), session)
     if rollout.weight:
         session.book(lambda history: history.returned(rollout.release))
     follow(world)

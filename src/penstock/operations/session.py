@@ -253,7 +253,8 @@ def repair(world: World, session: Session, *, resuming: str | None = None, why: 
     if not goes_on:
         unmark(world, session)
     if rollout is not None and not goes_on:
-        rollouts.save(rollout.ended("promoted" if is_live else "reverted"), session)
+        now = world.traffic_clock.now()
+        rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
         if rollout.weight and not is_live:
             session.book(lambda history: history.returned(rollout.release))
     live = observed.pointer.live_release

@@ -59,12 +59,12 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
         return rollout, Finished()
     rollout = _obey(_learn(_settled(rollout, seen), seen), seen.orders)
     if seen.weight == ALL:
-        return rollout.ended("promoted"), Finished()
+        return rollout.ended("promoted", at=seen.now), Finished()
     judgement = judgement_of(rollout)
     rollout = _stop(rollout, seen, judgement)
     if rollout.reverting is not None:
         if seen.weight == 0:
-            return rollout.ended("reverted"), Finished()
+            return rollout.ended("reverted", at=seen.now), Finished()
         return rollout, Revert(rollout.reverting)
     if rollout.promoted_by is not None:
         return rollout, Promote()

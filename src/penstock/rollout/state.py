@@ -116,6 +116,7 @@ class Rollout:
     inconclusive: bool = False
     """Whether it went back only because nobody could tell in time."""
     outcome: Outcome | None = None
+    ended_at: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as it lies in `rollout.json`."""
@@ -159,9 +160,9 @@ class Rollout:
             }
         )
 
-    def ended(self, outcome: Outcome) -> Rollout:
-        """The rollout when traffic is where it was to go."""
-        return replace(self, outcome=outcome)
+    def ended(self, outcome: Outcome, *, at: float) -> Rollout:
+        """The rollout when traffic is where it was to go, at that moment."""
+        return replace(self, outcome=outcome, ended_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
