@@ -319,7 +319,7 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> tuple[str, R
     rest = "; ".join(part for part in (rest, bake_after) if part)
     if live is None or not is_walked(steps):
         return (rest, policy) if live is not None and rest else ("", None)
-    said = walk(steps, policy.delay + slowest(world, judged(changed)))
+    said = walk(steps, policy.delay + slowest(world, judged(changed), live))
     gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if policy.metrics else ""
     return "; ".join(part for part in (said, gates, rest) if part), policy
 
@@ -340,7 +340,7 @@ def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
     if not is_weighted(steps):
         return None
     changed = judged(_changed(world, wanted.release, live))
-    return foretell_plan(world, changed, steps, rules_of(world, changed), judge_policy(policy))
+    return foretell_plan(world, changed, steps, rules_of(world, changed, live), judge_policy(policy))
 
 
 # ------------------------------------------------------------------------------------------ small things

@@ -23,6 +23,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, warn
+from penstock.operations.store import ReleaseStore
 from penstock.operations.switch import take_back
 from penstock.operations.warmth import follow
 from penstock.operations.watchdog import call_off, hand_over, watch_over
@@ -55,7 +56,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         release=release.id,
         stable=stable,
         steps=steps,
-        rules=rules_of(world, changed),
+        rules=rules_of(world, changed, ReleaseStore(world.objects).get(stable)),
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
         author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
@@ -67,21 +68,27 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
     )
 
 
-def rules_of(world: World, changed: frozenset[str]) -> Rules:
-    """How the configuration has a release of these services walked."""
+def rules_of(world: World, changed: frozenset[str], live: Release | None) -> Rules:
+    """How the configuration has a release of these services walked, beside the live one."""
     policy = world.workspace.environment.rollout
     return Rules(
         on_inconclusive=policy.on_inconclusive,
         deadline=policy.deadline or DEADLINE,
         delay=policy.delay,
-        slowest=slowest(world, changed),
-        timeouts={service.name: slowest(world, frozenset({service.name})) for service in world.workspace.services},
+        slowest=slowest(world, changed, live),
+        timeouts={
+            service.name: slowest(world, frozenset({service.name}), live) for service in world.workspace.services
+        },
     )
 
 
-def slowest(world: World, changed: frozenset[str]) -> float:
-    """The longest time, in seconds, that a function of these services may run."""
-    return float(max((f.timeout for f in world.workspace.functions if f.service in changed), default=0))
+def slowest(world: World, changed: frozenset[str], live: Release | None) -> float:
+    """The longest time, in seconds, that a function of these services may run on either side.
+
+    A release that shortens a timeout is not judged by its own errors alone while the live one's are still to come.
+    """
+    functions = (*world.workspace.functions, *(live.functions.values() if live else ()))
+    return float(max((f.timeout for f in functions if f.service in changed), default=0))
 
 
 def judge_policy(policy: RolloutPolicy) -> JudgePolicy:
