@@ -69,7 +69,7 @@ from penstock.rollout.strategies import (
 from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from penstock.model.plan import Plan, ResourceChange
     from penstock.model.release import Release
@@ -142,7 +142,8 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
         loaded = Loaded(release=release, applied=Applied.of(wanted.whole), offered=False)
         effects = reach(session, loaded, _names(world, release))
         handle.detail = counted(sum(isinstance(effect, EnsureVersion) for effect in effects), "new version")
-    promoted, baking = _walk(world, session, release, wanted, live, detach=request.detach)
+    authors = plans.authors_of(world, planned.plan)
+    promoted, baking = _walk(world, session, release, wanted, live, detach=request.detach, authors=authors)
     if walked is not None:
         baking = begin_behind(world, session, walked)
     if promoted and baking is None:
@@ -173,7 +174,14 @@ def _is_wanted(world: World, wanted: Wanted) -> bool:
 
 
 def _walk(
-    world: World, session: Session, release: Release, wanted: Wanted, live: Release | None, *, detach: bool
+    world: World,
+    session: Session,
+    release: Release,
+    wanted: Wanted,
+    live: Release | None,
+    *,
+    detach: bool,
+    authors: Collection[str],
 ) -> tuple[bool, Baking | None]:
     """Take the strategy's steps; whether the release went live, and what is to be watched then."""
     pointer = session.pointer()
@@ -208,7 +216,7 @@ def _walk(
         go_live(world, session, release, applied)
         return True, begin_bake(world, session, release.id, live.id if live else None, alarms)
     _say_what_is_not_there(world, steps)
-    rollout = begin(world, release, live.id, steps=steps, changed=judged(changed))
+    rollout = begin(world, release, live.id, steps=steps, changed=judged(changed), authors=authors)
     if detach:
         _detach(world, session, rollout, release)
         return False, None

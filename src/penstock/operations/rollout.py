@@ -34,6 +34,8 @@ from penstock.rollout.state import Revert, Rollout, Rules
 from penstock.rollout.strategies import is_weighted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from penstock.model.release import Release
     from penstock.model.rollouts import RolloutPolicy
     from penstock.operations.measure import Measures
@@ -45,8 +47,19 @@ DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
 
 
-def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...], changed: frozenset[str]) -> Rollout:
-    """The walk of a release that is verified in the idle slot: not a step of it is taken yet."""
+def begin(
+    world: World,
+    release: Release,
+    stable: str,
+    *,
+    steps: tuple[Step, ...],
+    changed: frozenset[str],
+    authors: Collection[str],
+) -> Rollout:
+    """The walk of a release that is verified in the idle slot: not a step of it is taken yet.
+
+    `authors` are who made its plan and who ships it.
+    """
     policy = world.workspace.environment.rollout
     now = world.traffic_clock.now()
     candidate = (read_pointer(world) or Pointer()).idle
@@ -59,7 +72,7 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         rules=rules_of(world, changed, ReleaseStore(world.objects).get(stable)),
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
-        author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
+        authors=() if world.workspace.environment.approvals.self_approval else tuple(sorted(authors)),
         alarms=quiet_alarms(world),
         gates=gates_of(policy.metrics, candidate=candidate, stable=other(candidate)),
         began=now,

@@ -103,8 +103,8 @@ class Rollout:
     """Whether a person has ended the pause that is the step under way."""
     approved_by: tuple[str, ...] = ()
     """Who has said yes to the step under way."""
-    author: str = ""
-    """Whose own yes does not count; empty where it does."""
+    authors: tuple[str, ...] = ()
+    """Whose own yes does not count: who made the plan, and who began the rollout; empty where it does."""
     gates: tuple[Gate, ...] = ()
     """The user's own metrics that must stay within limits."""
     replies: tuple[Reply, ...] = ()
@@ -130,6 +130,7 @@ class Rollout:
             "alarms": list(self.alarms),
             "shared_alarms": list(self.shared_alarms),
             "approved_by": list(self.approved_by),
+            "authors": list(self.authors),
             "orders": list(self.orders),
             "clean": [list(window) for window in self.clean],
             "evidence": self.evidence.to_json(),
@@ -151,6 +152,7 @@ class Rollout:
                 "alarms": tuple(data["alarms"]),
                 "shared_alarms": tuple(data.get("shared_alarms", ())),
                 "approved_by": tuple(data.get("approved_by", ())),
+                "authors": tuple(data.get("authors", ())),
                 "orders": tuple(data["orders"]),
                 "clean": tuple((begin, end) for begin, end in data.get("clean", ())),
                 "evidence": Evidence.from_json(data["evidence"]),
