@@ -9,7 +9,7 @@ import pytest
 
 from penstock.adapters.aws.parameters import AwsParameters
 from penstock.adapters.aws.session import LOCAL_ATTEMPTS, AwsSession
-from penstock.model.errors import Busy
+from penstock.model.errors import Busy, RemoteFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,3 +64,20 @@ def test_who_goes_on_stumbling_is_busy_which_callers_may_wait_for(endpoint: Endp
     with pytest.raises(Busy, match=code):
         AwsParameters(session).put("/stumbling/on", "no")
     assert session.sent == LOCAL_ATTEMPTS
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, "LimitExceededException"), (400, "TooManyUpdates")])
+def test_whoever_asks_too_often_is_told_to_wait_whatever_aws_calls_it(
+    endpoint: Endpoint, status: int, code: str
+) -> None:
+    session = Stumbling(endpoint.url, operation="ssm.PutParameter", status=status, code=code, times=100)
+    with pytest.raises(Busy, match=code):
+        AwsParameters(session).put("/stumbling/again", "no")
+
+
+def test_a_quota_that_is_used_up_is_no_reason_to_wait(endpoint: Endpoint) -> None:
+    code = "LimitExceededException"
+    session = Stumbling(endpoint.url, operation="ssm.PutParameter", status=400, code=code, times=100)
+    with pytest.raises(RemoteFault, match=code) as caught:
+        AwsParameters(session).put("/stumbling/quota", "no")
+    assert not isinstance(caught.value, Busy)

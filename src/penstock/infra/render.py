@@ -149,7 +149,7 @@ def _modules(workspace: Workspace) -> dict[str, Any]:
 
 def _observability(workspace: Workspace) -> dict[str, Any]:
     has_api = any(function.routes for function in workspace.functions)
-    rollouts = workspace.environment.rollout.is_judged
+    rollouts = workspace.environment.rollout.has_alarms
     dead_letters = [
         reference(f"module.queue_{queue.name}.dead_letter_name")
         for queue in workspace.queues

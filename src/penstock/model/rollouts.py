@@ -64,6 +64,16 @@ class RolloutPolicy:
         return self.strategy in {"canary", "linear"} or any(step.kind == "bake" for step in self.steps)
 
     @property
+    def bake_after(self) -> float:
+        """Seconds for which alarms can take a release back after all traffic has moved; custom walks end with that."""
+        return self.bake or 0.0
+
+    @property
+    def has_alarms(self) -> bool:
+        """Whether Terraform makes alarms that stop releases: only where somebody looks at them."""
+        return self.is_judged or bool(self.bake_after)
+
+    @property
     def has_controller(self) -> bool:
         """Whether Terraform makes the controller function: only where rollouts take time."""
         return self.controller and self.is_judged

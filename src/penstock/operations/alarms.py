@@ -43,18 +43,24 @@ def quiet_alarms(world: World) -> tuple[str, ...]:
 
 def ringing(world: World, alarms: Sequence[str]) -> tuple[str, ...] | None:
     """Those of them that ring; None when one of them cannot be read, which is no good news."""
+    rings, problem = read_alarms(world, alarms)
+    if problem:
+        warn(world, f"nothing goes on without the alarms: {problem}")
+        return None
+    return rings
+
+
+def read_alarms(world: World, alarms: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Those of them that ring, and what keeps one of them from being read, in words; empty when nothing does."""
     if not alarms:
-        return ()
+        return (), ""
     try:
         found = world.alarms.states(alarms)
     except RemoteFault as fault:
-        warn(world, f"the alarms cannot be read, and nothing goes on without them: {fault.what}")
-        return None
+        return (), f"the alarms cannot be read: {fault.what}"
     gone = sorted(set(alarms) - set(found))
-    if gone:
-        warn(world, f"nothing goes on without the alarms that were there: {', '.join(gone)}")
-        return None
-    return tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
+    rings = tuple(sorted(name for name, state in found.items() if state.value == "ALARM"))
+    return rings, f"there is no alarm {', '.join(gone)} any more" if gone else ""
 
 
 def of_both_sides(world: World, measures: Measures, rings: Iterable[str]) -> frozenset[str]:

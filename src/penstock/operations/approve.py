@@ -42,9 +42,9 @@ def _may_say_yes(world: World, rollout: Rollout) -> None:
             f"the rollout of {rollout.release} does not wait for an approval", hint=f"penstock status -e {name}"
         )
     caller = world.identity.caller()
-    if caller == rollout.author:
+    if caller in rollout.authors:
         raise Refused(
-            f"{caller} began this rollout, and the author's own yes does not count in {name}",
+            f"{caller} made or began this rollout, and the author's own yes does not count in {name}",
             where=name,
             hint=f"ask a colleague to run: penstock approve -e {name} {rollout.release}",
         )

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from penstock.infra.expand import expanded
 from penstock.model.events import PlanReady
 from penstock.operations import plans
+from penstock.operations.alarms import quiet_alarms
 from penstock.operations.artifacts import prepare_store, upload
 from penstock.operations.assemble import only_services
+from penstock.operations.bake import bake, begin_bake, begin_behind, behind
 from penstock.operations.engine import reach
 from penstock.operations.foretell import foretell_plan
 from penstock.operations.history import read_history
@@ -38,6 +40,7 @@ from penstock.operations.terraform import (
     is_current,
     make_plan,
     read_applied,
+    read_wanted,
     remember_applied,
     remember_wanted,
     removed_after,
@@ -57,6 +60,7 @@ from penstock.rollout.strategies import (
     Bake,
     Consult,
     Verify,
+    duration,
     is_walked,
     is_weighted,
     unshared,
@@ -65,12 +69,13 @@ from penstock.rollout.strategies import (
 from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from penstock.model.plan import Plan, ResourceChange
     from penstock.model.release import Release
     from penstock.model.rollouts import RolloutPolicy
     from penstock.model.workspace import Function
+    from penstock.operations.bake import Baking
     from penstock.operations.session import Session
     from penstock.operations.wanted import DeployRequest, Wanted
     from penstock.operations.world import Confirm, World
@@ -92,18 +97,27 @@ def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Con
     """Plan, ask, apply, publish, verify, move traffic: with the environment's lease."""
     prepare_store(world)
     release = wanted.release
-    with telling_of_the_root(world), exclusive(world, f"deploy release {release.id}", resuming=release.id) as session:
-        unfinished = RolloutStore(world.objects).under_way()
-        if unfinished is not None:
-            note(world, f"the rollout of {release.id} goes on at {unfinished.weight} %")
-            if request.detach:
-                _detach(world, session, unfinished, release)
-                return replace(_result(world, wanted, changed=True, live=False, plan=None), detached=True)
-            drive(world, session, unfinished, release, Applied.of(wanted.whole))
-        return _ship(world, session, wanted, request, confirm)
+    with telling_of_the_root(world):
+        with exclusive(world, f"deploy release {release.id}", resuming=release.id) as session:
+            unfinished = RolloutStore(world.objects).under_way()
+            walked: Rollout | None = None
+            if unfinished is not None:
+                note(world, f"the rollout of {release.id} goes on at {unfinished.weight} %")
+                if request.detach:
+                    _detach(world, session, unfinished, release)
+                    return replace(_result(world, wanted, changed=True, live=False, plan=None), detached=True)
+                walked = drive(world, session, unfinished, release, Applied.of(wanted.whole))
+            shipped = _ship(world, session, wanted, request, confirm, walked)
+        if shipped.baking is not None and bake(world, shipped.baking):
+            with behind(world, shipped.baking) as held:
+                if held is not None and _is_wanted(world, wanted):
+                    _clean_up(world, held, wanted, shipped.planned)
+    return shipped.reached
 
 
-def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest, confirm: Confirm) -> Deployed:
+def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
+    world: World, session: Session, wanted: Wanted, request: DeployRequest, confirm: Confirm, walked: Rollout | None
+) -> _Shipped:
     live = live_release(world, session.pointer())
     if request.services:
         # Once more, on what is live now that nobody else can change it.
@@ -130,28 +144,50 @@ def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest
         loaded = Loaded(release=release, applied=Applied.of(wanted.whole), offered=False)
         effects = reach(session, loaded, _names(world, release))
         handle.detail = counted(sum(isinstance(effect, EnsureVersion) for effect in effects), "new version")
-    promoted = _walk(world, session, release, wanted, live, detach=request.detach)
-    if promoted:
-        contract(
-            world,
-            session,
-            release,
-            wanted.shape,
-            live_url(world),
-            retained=planned.retained,
-            admitted=lambda change: loses_no_data_but(change, planned.plan),
-        )
-        session.forget()
-        follow(world, session, forgotten=True)
-        collect(world, session)
+    authors = plans.authors_of(world, planned.plan)
+    promoted, baking = _walk(world, session, release, wanted, live, detach=request.detach, authors=authors)
+    if walked is not None:
+        baking = begin_behind(world, session, walked)
+    if promoted and baking is None:
+        _clean_up(world, session, wanted, planned)
     reached = _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
-    return replace(reached, detached=request.detach and not promoted)
+    detached = replace(reached, detached=request.detach and not promoted)
+    return _Shipped(reached=detached, planned=planned, baking=baking)
+
+
+def _clean_up(world: World, session: Session, wanted: Wanted, planned: _Planned) -> None:
+    """Away with what only the release before needed, and with what nothing needs."""
+    contract(
+        world,
+        session,
+        wanted.release,
+        wanted.shape,
+        live_url(world),
+        retained=planned.retained,
+        admitted=lambda change: loses_no_data_but(change, planned.plan),
+    )
+    session.forget()
+    follow(world, session, forgotten=True)
+    collect(world, session)
+
+
+def _is_wanted(world: World, wanted: Wanted) -> bool:
+    """Whether nobody has admitted another shape while nobody held the environment."""
+    shape = read_wanted(world)
+    return shape is not None and shape.fingerprint == wanted.shape.fingerprint
 
 
 def _walk(
-    world: World, session: Session, release: Release, wanted: Wanted, live: Release | None, *, detach: bool
-) -> bool:
-    """Take the strategy's steps; whether the release went live."""
+    world: World,
+    session: Session,
+    release: Release,
+    wanted: Wanted,
+    live: Release | None,
+    *,
+    detach: bool,
+    authors: Collection[str],
+) -> tuple[bool, Baking | None]:
+    """Take the strategy's steps; whether the release went live, and what is to be watched then."""
     pointer = session.pointer()
     already = pointer is not None and pointer.live_release == release.id
     applied = Applied.of(wanted.whole)
@@ -172,7 +208,7 @@ def _walk(
                         world,
                         f"release {release.id} waits beside the live one; to move traffic: penstock switch -e {name}",
                     )
-                    return False
+                    return False, None
             case _:
                 break
     changed = _changed(world, release, live)
@@ -180,15 +216,15 @@ def _walk(
         steps = unshared(steps)
     steps = _with_gates(world, steps, live)
     if live is None or already or not is_walked(steps):
+        alarms = quiet_alarms(world) if world.workspace.environment.rollout.bake_after and live else ()
         go_live(world, session, release, applied)
-    else:
-        _say_what_is_not_there(world, steps)
-        rollout = begin(world, release, live.id, steps=steps, changed=judged(changed))
-        if detach:
-            _detach(world, session, rollout, release)
-            return False
-        drive(world, session, rollout, release, applied)
-    return True
+        return True, begin_bake(world, session, release.id, live.id if live else None, alarms)
+    _say_what_is_not_there(world, steps)
+    rollout = begin(world, release, live.id, steps=steps, changed=judged(changed), authors=authors)
+    if detach:
+        _detach(world, session, rollout, release)
+        return False, None
+    return True, begin_behind(world, session, drive(world, session, rollout, release, applied))
 
 
 def _say_what_is_not_there(world: World, steps: Sequence[Step]) -> None:
@@ -232,6 +268,15 @@ class _Planned:
     saved: TerraformPlan | None
     sealed: str | None
     retained: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shipped:
+    """How it went, by which plan, and what is still to be watched before the end."""
+
+    reached: Deployed
+    planned: _Planned
+    baking: Baking | None
 
 
 def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Sequence[str], *, only: bool) -> _Planned:
@@ -280,11 +325,13 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> tuple[str, R
     if not judged(changed):
         steps = unshared(steps)
     steps = asking(steps, policy.webhooks)
+    bake_after = f"alarms can take it back for {duration(policy.bake_after)} after that" if policy.bake_after else ""
     rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
     policy = _asked(policy, steps)
+    rest = "; ".join(part for part in (rest, bake_after) if part)
     if live is None or not is_walked(steps):
         return (rest, policy) if live is not None and rest else ("", None)
-    said = walk(steps, policy.delay + slowest(world, judged(changed)))
+    said = walk(steps, policy.delay + slowest(world, judged(changed), live))
     gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if policy.metrics else ""
     return "; ".join(part for part in (said, gates, rest) if part), policy
 
@@ -305,7 +352,7 @@ def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
     if not is_weighted(steps):
         return None
     changed = judged(_changed(world, wanted.release, live))
-    return foretell_plan(world, changed, steps, rules_of(world, changed), judge_policy(policy))
+    return foretell_plan(world, changed, steps, rules_of(world, changed, live), judge_policy(policy))
 
 
 # ------------------------------------------------------------------------------------------ small things

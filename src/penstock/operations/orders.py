@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import NotFound, RemoteFault, UsageError
+from penstock.model.errors import NotFound, Refused, RemoteFault, UsageError
+from penstock.operations.bake import bake, begin_behind
 from penstock.operations.holder import leases_of
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_news import ended_badly
@@ -18,6 +19,7 @@ from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.steps import note
 from penstock.operations.store import ReleaseStore
 from penstock.release.reconcile import Applied
+from penstock.rollout.advance import passes_over_others
 
 if TYPE_CHECKING:
     from penstock.operations.world import World
@@ -45,8 +47,9 @@ class Told:
 def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     """Ask something of the rollout under way, and wait until it is taken up.
 
-    Raises UsageError when none is under way; what `drive` raises when nobody else drives it; and what ended it where
-    all traffic went back though something else was asked than that.
+    Raises UsageError when none is under way, Refused when it would go past a yes that is not the caller's to give; what
+    `drive` raises when nobody else drives it; and what ended it where all traffic went back though something else was
+    asked than that.
     """
     require_deployed(world)
     store = RolloutStore(world.objects)
@@ -56,6 +59,7 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
         raise UsageError(f"no rollout is under way in {name}", hint=f"penstock status -e {name}")
     if verb != "abort":
         store.require_known(rollout)
+    _refuse_to_pass_over(world, rollout, verb)
     order = store.order(rollout, verb, by=world.identity.caller(), why=why, at=world.clock.now())
     while is_driven(world):
         taken = _taken(world, store, rollout, order.id, until_ended=verb in ("promote", "abort"))
@@ -67,8 +71,22 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     if release is None:
         raise NotFound(f"release {rollout.release} is not in the bucket", where=rollout.environment)
     with exclusive(world, f"{verb} the rollout of {rollout.release}", resuming=rollout.release) as session:
-        drive(world, session, rollout, release, Applied())
+        ended = drive(world, session, rollout, release, Applied())
+        baking = begin_behind(world, session, ended)
+    if baking is not None:
+        bake(world, baking)
     return _told(store.read() or rollout, verb)
+
+
+def _refuse_to_pass_over(world: World, rollout: Rollout, verb: Verb) -> None:
+    caller = world.identity.caller()
+    if verb == "promote" and passes_over_others(rollout, caller):
+        raise Refused(
+            f"{caller} made or began this rollout, which waits for the yes of somebody else before all traffic moves",
+            where=rollout.environment,
+            hint=f"a colleague can run: penstock approve, or penstock promote -e {rollout.environment}; "
+            f"to end it: penstock abort -e {rollout.environment}",
+        )
 
 
 def is_driven(world: World) -> bool:

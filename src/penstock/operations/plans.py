@@ -22,7 +22,7 @@ from penstock.policy.approvals import counted, own_counts
 from penstock.policy.question import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from penstock.model.plan import Objection, ResourceChange
     from penstock.model.release import Release
@@ -166,13 +166,23 @@ def _question(world: World, plan: Plan, caller: str) -> Question:
     return Question(
         plan=plan,
         environment=world.workspace.environment,
-        authors=frozenset({caller, saved["by"] if saved else caller}),
+        authors=_authors(saved, caller),
         branch=world.origin.branch,
         ci=world.origin.ci,
         approvals=approvals_of(world, plan.digest),
         now=world.clock.now(),
         api_resources=resource_count(world.workspace),
     )
+
+
+def authors_of(world: World, plan: Plan) -> frozenset[str]:
+    """Who made the plan first, and who carries it out: it is the caller."""
+    return _authors(_saved(world, plan.id), world.identity.caller())
+
+
+def _authors(saved: Mapping[str, Any] | None, caller: str) -> frozenset[str]:
+    """The same, of a plan as it was saved."""
+    return frozenset({caller, saved["by"] if saved else caller})
 
 
 def _saved(world: World, plan_id: str) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import CameBack, RemoteFault
 from penstock.model.release import Pointer, other
 from penstock.operations.alarms import quiet_alarms
+from penstock.operations.bake import baking_of
 from penstock.operations.driver import Driver, act
 from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.looks import Looks
@@ -22,6 +23,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, warn
+from penstock.operations.store import ReleaseStore
 from penstock.operations.switch import take_back
 from penstock.operations.warmth import follow
 from penstock.operations.watchdog import call_off, hand_over, watch_over
@@ -32,6 +34,8 @@ from penstock.rollout.state import Revert, Rollout, Rules
 from penstock.rollout.strategies import is_weighted
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from penstock.model.release import Release
     from penstock.model.rollouts import RolloutPolicy
     from penstock.operations.measure import Measures
@@ -43,8 +47,19 @@ DEADLINE = 3600.0
 """Seconds after which an undecided rollout goes back where nothing is said."""
 
 
-def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...], changed: frozenset[str]) -> Rollout:
-    """The walk of a release that is verified in the idle slot: not a step of it is taken yet."""
+def begin(
+    world: World,
+    release: Release,
+    stable: str,
+    *,
+    steps: tuple[Step, ...],
+    changed: frozenset[str],
+    authors: Collection[str],
+) -> Rollout:
+    """The walk of a release that is verified in the idle slot: not a step of it is taken yet.
+
+    `authors` are who made its plan and who ships it.
+    """
     policy = world.workspace.environment.rollout
     now = world.traffic_clock.now()
     candidate = (read_pointer(world) or Pointer()).idle
@@ -54,10 +69,10 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
         release=release.id,
         stable=stable,
         steps=steps,
-        rules=rules_of(world, changed),
+        rules=rules_of(world, changed, ReleaseStore(world.objects).get(stable)),
         policy=judge_policy(policy),
         changed=tuple(sorted(changed)),
-        author="" if world.workspace.environment.approvals.self_approval else world.identity.caller(),
+        authors=() if world.workspace.environment.approvals.self_approval else tuple(sorted(authors)),
         alarms=quiet_alarms(world),
         gates=gates_of(policy.metrics, candidate=candidate, stable=other(candidate)),
         began=now,
@@ -66,21 +81,27 @@ def begin(world: World, release: Release, stable: str, *, steps: tuple[Step, ...
     )
 
 
-def rules_of(world: World, changed: frozenset[str]) -> Rules:
-    """How the configuration has a release of these services walked."""
+def rules_of(world: World, changed: frozenset[str], live: Release | None) -> Rules:
+    """How the configuration has a release of these services walked, beside the live one."""
     policy = world.workspace.environment.rollout
     return Rules(
         on_inconclusive=policy.on_inconclusive,
         deadline=policy.deadline or DEADLINE,
         delay=policy.delay,
-        slowest=slowest(world, changed),
-        timeouts={service.name: slowest(world, frozenset({service.name})) for service in world.workspace.services},
+        slowest=slowest(world, changed, live),
+        timeouts={
+            service.name: slowest(world, frozenset({service.name}), live) for service in world.workspace.services
+        },
     )
 
 
-def slowest(world: World, changed: frozenset[str]) -> float:
-    """The longest time, in seconds, that a function of these services may run."""
-    return float(max((f.timeout for f in world.workspace.functions if f.service in changed), default=0))
+def slowest(world: World, changed: frozenset[str], live: Release | None) -> float:
+    """The longest time, in seconds, that a function of these services may run on either side.
+
+    A release that shortens a timeout is not judged by its own errors alone while the live one's are still to come.
+    """
+    functions = (*world.workspace.functions, *(live.functions.values() if live else ()))
+    return float(max((f.timeout for f in functions if f.service in changed), default=0))
 
 
 def judge_policy(policy: RolloutPolicy) -> JudgePolicy:
@@ -177,7 +198,7 @@ def drive(
             tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
         call_off(world, rollout.id, session)
         raise ended
-    if rollout.outcome is not None:
+    if rollout.outcome is not None and not baking_of(world, rollout):
         call_off(world, rollout.id, session)
     return rollout
 
@@ -210,7 +231,7 @@ def _withdraw(world: World, session: Session, store: RolloutStore, rollout: Roll
 
 def _gone_back(world: World, session: Session, store: RolloutStore, rollout: Rollout) -> None:
     unmark(world, session)
-    store.save(rollout.ended("reverted"), session)
+    store.save(rollout.ended("reverted", at=world.traffic_clock.now()), session)
     if rollout.weight:
         session.book(lambda history: history.returned(rollout.release))
     follow(world, session)

@@ -14,6 +14,7 @@ from penstock.model.errors import Busy, CameBack, Conflict, NotFound, PenstockEr
 from penstock.model.events import NothingToDo, TrafficMoved
 from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
+from penstock.operations.alarms import quiet_alarms
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
 from penstock.operations.history import History, Move, read_history
@@ -58,7 +59,12 @@ class Moved:
 
 
 def switch(world: World, *, why: str = "") -> Moved:
-    """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits."""
+    """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits.
+
+    Raises CameBack when it was not well there, or an alarm rang while it baked.
+    """
+    from penstock.operations.bake import bake, begin_bake, behind  # noqa: PLC0415 - it takes back what was moved here
+
     require_deployed(world)
     with exclusive(world, "switch") as session:
         pointer = session.pointer() or Pointer()
@@ -66,9 +72,16 @@ def switch(world: World, *, why: str = "") -> Moved:
             return _nothing_waits(world, pointer)
         session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
         release = _stored(world, pointer.slot(pointer.candidate).release)
+        alarms = quiet_alarms(world) if world.workspace.environment.rollout.bake_after else ()
         go_live(world, session, release, Applied())
-        _contract_to_what_was_admitted(world, session, release)
-        return _moved(world, release, pointer)
+        baking = begin_bake(world, session, release.id, pointer.live_release, alarms)
+        if baking is None:
+            _contract_to_what_was_admitted(world, session, release)
+    if baking is not None and bake(world, baking):
+        with behind(world, baking) as session:
+            if session is not None:
+                _contract_to_what_was_admitted(world, session, release)
+    return _moved(world, release, pointer)
 
 
 def _contract_to_what_was_admitted(world: World, session: Session, release: Release) -> None:

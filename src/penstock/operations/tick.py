@@ -1,7 +1,8 @@
 """One look at the rollout by the controller function: what the loop of a command does, without staying.
 
-Called every minute while a rollout is under way. As long as somebody drives it there is nothing to do. When nobody
-does, because it was detached or its driver has died, the same `advance` takes it from where it stands.
+Called every minute while a rollout is under way, and while its alarms are watched behind it. As long as somebody drives
+it there is nothing to do. When nobody does, because it was detached or its driver has died, the same `advance` takes it
+from where it stands.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, Inconclusive, Locked, Refused
+from penstock.model.release import Pointer
+from penstock.operations.bake import baking_of, begin_behind, look_once
 from penstock.operations.orders import is_driven
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_store import RolloutStore
@@ -18,7 +21,9 @@ from penstock.operations.watchdog import call_off
 from penstock.release.reconcile import Applied
 
 if TYPE_CHECKING:
+    from penstock.operations.session import Session
     from penstock.operations.world import World
+    from penstock.rollout.state import Rollout
 
 
 def tick(world: World, rollout: str) -> str:
@@ -41,16 +46,29 @@ def _visit(world: World, rollout: str) -> str:
     # Also for the last time: whoever drove it may have slept past its lease and moved something when it woke, which is
     # put right as the lease is taken.
     with exclusive(world, f"{TICK}{release_id}", resuming=_under_way(world), story=run) as session:
-        found = RolloutStore(world.objects).under_way()
-        if found is None or found.id != rollout:
+        found = RolloutStore(world.objects).read()
+        if found is None or found.id != rollout or found.outcome is not None:
+            if found is not None and found.id == rollout and _bakes(world, session, found):
+                return f"release {found.release} is live, and its alarms are watched"
             call_off(world, rollout, session)
             return "it has ended"
         release = ReleaseStore(world.objects).require(found.release)
         now = drive(world, session, found, release, Applied(), waits=False)
         if now.outcome is not None:
+            begin_behind(world, session, now)
             session.record("ended", {"purpose": f"{TICK}{release.id}"})
             return f"release {now.release} is {now.outcome}"
     return f"at {now.weight} %" + (f", held: {now.held}" if now.held else "")
+
+
+def _bakes(world: World, session: Session, ended: Rollout) -> bool:
+    """Whether it may still be taken back after all traffic has moved. Raises CameBack when an alarm has done that."""
+    baking = baking_of(world, ended)
+    live = (session.pointer() or Pointer()).live_release
+    if baking is None or live != ended.release or world.traffic_clock.now() > baking.until:
+        return False
+    look_once(world, session, baking)
+    return True
 
 
 def _under_way(world: World) -> str | None:

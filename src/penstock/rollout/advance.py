@@ -59,12 +59,12 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
         return rollout, Finished()
     rollout = _obey(_learn(_settled(rollout, seen), seen), seen.orders)
     if seen.weight == ALL:
-        return rollout.ended("promoted"), Finished()
+        return rollout.ended("promoted", at=seen.now), Finished()
     judgement = judgement_of(rollout)
     rollout = _stop(rollout, seen, judgement)
     if rollout.reverting is not None:
         if seen.weight == 0:
-            return rollout.ended("reverted"), Finished()
+            return rollout.ended("reverted", at=seen.now), Finished()
         return rollout, Revert(rollout.reverting)
     if rollout.promoted_by is not None:
         return rollout, Promote()
@@ -88,6 +88,11 @@ def judgement_of(rollout: Rollout) -> Judgement:
 def deadline(rollout: Rollout) -> float:
     """When it goes back by itself, in seconds since the epoch."""
     return rollout.began + rollout.rules.deadline
+
+
+def passes_over_others(rollout: Rollout, by: str) -> bool:
+    """Whether an end that this person orders would go past a yes that is not theirs to give."""
+    return by in rollout.authors and any(isinstance(step, Approve) for step in rollout.steps[rollout.at :])
 
 
 def step_of(rollout: Rollout) -> Step | None:
@@ -167,10 +172,12 @@ def _obey(rollout: Rollout, orders: Iterable[Order]) -> Rollout:
                 rollout = replace(rollout, held=f"{PAUSED}{said}")
             case "resume":
                 rollout = replace(rollout, held=None, released=isinstance(step_of(rollout), Pause))
-            case "approve" if isinstance(step_of(rollout), Approve) and order.by != rollout.author:
+            case "approve" if isinstance(step_of(rollout), Approve) and order.by not in rollout.authors:
                 people = tuple(dict.fromkeys((*rollout.approved_by, order.by)))
                 rollout = replace(rollout, approved_by=people, held=rollout.held if _is_paused(rollout) else None)
             case "approve":
+                pass
+            case "promote" if passes_over_others(rollout, order.by):
                 pass
             case "promote":
                 rollout = replace(rollout, held=None, promoted_by=said)
@@ -268,7 +275,7 @@ def _people(rollout: Rollout, step: Pause | Approve, seen: Observation, judgemen
             return _leave(rollout, seen, judgement)
         why = (
             f"it needs {describe(step)} and has {given}: penstock approve -e {rollout.environment} {rollout.release}"
-            + ("; not by its author" if rollout.author else "")
+            + ("; not by its author" if rollout.authors else "")
         )
     return replace(rollout, held=why), _look(rollout, seen)
 

@@ -103,8 +103,8 @@ class Rollout:
     """Whether a person has ended the pause that is the step under way."""
     approved_by: tuple[str, ...] = ()
     """Who has said yes to the step under way."""
-    author: str = ""
-    """Whose own yes does not count; empty where it does."""
+    authors: tuple[str, ...] = ()
+    """Whose own yes does not count: who made the plan, and who began the rollout; empty where it does."""
     gates: tuple[Gate, ...] = ()
     """The user's own metrics that must stay within limits."""
     replies: tuple[Reply, ...] = ()
@@ -118,6 +118,7 @@ class Rollout:
     outcome: Outcome | None = None
     foreign: bool = False
     """Whether another version of Penstock wrote it, so that only its `outline` is known: enough to go back."""
+    ended_at: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, as it lies in `rollout.json`."""
@@ -131,6 +132,7 @@ class Rollout:
             "alarms": list(self.alarms),
             "shared_alarms": list(self.shared_alarms),
             "approved_by": list(self.approved_by),
+            "authors": list(self.authors),
             "orders": list(self.orders),
             "clean": [list(window) for window in self.clean],
             "evidence": self.evidence.to_json(),
@@ -152,6 +154,7 @@ class Rollout:
                 "alarms": tuple(data["alarms"]),
                 "shared_alarms": tuple(data.get("shared_alarms", ())),
                 "approved_by": tuple(data.get("approved_by", ())),
+                "authors": tuple(data.get("authors", ())),
                 "orders": tuple(data["orders"]),
                 "clean": tuple((begin, end) for begin, end in data.get("clean", ())),
                 "evidence": Evidence.from_json(data["evidence"]),
@@ -183,9 +186,9 @@ class Rollout:
             foreign=True,
         )
 
-    def ended(self, outcome: Outcome) -> Rollout:
-        """The rollout when traffic is where it was to go."""
-        return replace(self, outcome=outcome)
+    def ended(self, outcome: Outcome, *, at: float) -> Rollout:
+        """The rollout when traffic is where it was to go, at that moment."""
+        return replace(self, outcome=outcome, ended_at=at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

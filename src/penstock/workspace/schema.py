@@ -223,7 +223,15 @@ class RolloutTable(TypedDict):
     ]
     by: NotRequired[Annotated[int, Field(ge=1, le=100, description="Percent more at each step (linear).")]]
     every: NotRequired[Annotated[Duration, Field(description="Time between steps (linear).")]]
-    bake: NotRequired[Annotated[Duration, Field(description="Time at each step (canary), or after the switch.")]]
+    bake: NotRequired[
+        Annotated[
+            Duration,
+            Field(
+                description="Time at each weight (canary), and after all traffic has moved, in which an alarm brings "
+                "it back (canary, linear, blue-green)."
+            ),
+        ]
+    ]
     margin: NotRequired[
         Annotated[float, Field(gt=0, lt=1, description="Share of bad calls tolerated above stable. Default 0.01.")]
     ]

@@ -194,3 +194,20 @@ def test_the_controller_may_read_the_secrets_of_webhooks_and_no_other() -> None:
     ]
     where = f"arn:aws:secretsmanager:{environment.region}:{environment.account}:secret:shop/dev"
     assert controller["secrets"] == [f"{where}/key-??????", f"{where}/token-??????"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "are_made"),
+    [
+        (RolloutPolicy(strategy="canary"), True),
+        (RolloutPolicy(strategy="blue-green", bake=600.0), True),
+        (RolloutPolicy(strategy="blue-green"), False),
+    ],
+)
+def test_alarms_that_take_a_release_back_are_made_where_somebody_looks_at_them(
+    policy: RolloutPolicy, are_made: bool
+) -> None:
+    workspace = zoo.workspace()
+    environment = dataclasses.replace(workspace.environment, rollout=policy)
+    root = render_root(dataclasses.replace(workspace, environment=environment))
+    assert root["module"]["observability"].get("rollouts", False) is are_made

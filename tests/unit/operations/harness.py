@@ -99,7 +99,7 @@ class Verbs:
     def _applied(self, _root: Path, _document: Mapping[str, Any]) -> None:
         self.applies += 1
         for function in self.workspace.functions:
-            self.shop.functions.configure(function.physical, memory=function.memory)
+            self.shop.functions.configure(function.physical, memory=function.memory, timeout=function.timeout)
         if self.workspace.environment.rollout.has_controller:
             self.shop.functions.configure(self.workspace.controller_name)
             self.shop.schedules.configure(self.workspace.controller_name)

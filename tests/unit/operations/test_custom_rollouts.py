@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.operations.harness import Verbs, no, yes
+from unit.operations.harness import TARGETS, Verbs, no, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, NotFound, Refused, UsageError
@@ -15,7 +15,10 @@ from penstock.model.plan import Approval
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.model.workspace import ApprovalPolicy
 from penstock.operations.approve import approve
+from penstock.operations.deploy import deploy
+from penstock.operations.orders import tell
 from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.wanted import DeployRequest
 from penstock.ports import HttpAnswer
 from penstock.rollout.advance import step_of
 from penstock.rollout.strategies import Approve, Verify
@@ -91,6 +94,49 @@ def test_a_share_that_somebody_gives_it_by_hand_while_people_are_waited_for_is_t
     told = [moved.what for moved in verbs.shop.events.of(RolloutMoved)]
     what = f"its weight was 90 % instead of {ours} %: somebody else changed it, or a move was cut short"
     assert told.count(what) == 1
+
+
+def test_the_author_does_not_promote_past_the_yes_of_somebody_else(verbs: Verbs) -> None:
+    refused: list[str] = []
+
+    def somebody() -> None:
+        rollout = under_way(verbs)
+        if rollout is None or not isinstance(step_of(rollout), Approve) or not rollout.held or refused:
+            return
+        with pytest.raises(Refused, match="waits for the yes of somebody else") as caught:
+            tell(verbs.world(), "promote", why="it is late")
+        refused.append(caught.value.what)
+        RolloutStore(verbs.shop.objects).order(rollout, "approve", by="bob", why="it looks well", at=0.0)
+
+    meanwhile(verbs, somebody)
+    assert verbs.deploy(confirm=yes).live
+    assert len(refused) == 1
+
+
+def test_who_made_the_plan_is_an_author_as_well_as_who_ships_it(verbs: Verbs) -> None:
+    """Alice plans, and CI carries it out: neither's yes ends the wait."""
+    services = tuple(
+        replace(service, functions=tuple(replace(function, memory=512) for function in service.functions))
+        for service in verbs.workspace.services
+    )
+    verbs.workspace = replace(verbs.workspace, services=services)  # so that Terraform is asked for both
+    verbs.deploy(plan_only=True)
+    asked: list[str] = []
+
+    def somebody() -> None:
+        rollout = under_way(verbs)
+        if rollout is None or not isinstance(step_of(rollout), Approve) or not rollout.held or asked:
+            return
+        asked.append(rollout.held)
+        for name in ("user/alice", "ci"):
+            with pytest.raises(Refused, match="the author's own yes does not count"):
+                says_yes(verbs, name)
+        RolloutStore(verbs.shop.objects).order(rollout, "approve", by="bob", why="it looks well", at=0.0)
+
+    meanwhile(verbs, somebody)
+    ci = replace(verbs.world(), identity=FakeIdentity(name="ci"))
+    assert deploy(ci, DeployRequest(), TARGETS, yes).live
+    assert asked
 
 
 def test_a_release_waits_for_the_yes_of_somebody_else(verbs: Verbs) -> None:

@@ -80,7 +80,8 @@ def test_who_promotes_what_goes_back_meanwhile_is_told_as_the_driver_is(verbs: V
     def finds_it_bad(_seconds: float) -> None:
         rollout = RolloutStore(verbs.shop.objects).under_way()
         if rollout is not None:
-            gone_back = replace(rollout, weight=50, reverting="users: 9 of 9 canary calls failed").ended("reverted")
+            bad = replace(rollout, weight=50, reverting="users: 9 of 9 canary calls failed")
+            gone_back = bad.ended("reverted", at=verbs.shop.clock.now())
             write_rollout(verbs, gone_back)
 
     world, _ = driven(verbs, finds_it_bad)

@@ -181,3 +181,36 @@ def test_an_alarm_that_begins_to_ring_stops_it_and_one_that_rang_before_does_not
     with pytest.raises(CameBack, match="alarm mine rings"):
         verbs.deploy(confirm=yes)
     assert verbs.live_code()["users"] == 2
+
+
+def test_a_shorter_timeout_is_not_judged_before_the_errors_of_the_longer_one_have_come(
+    verbs: Verbs, clock: Busy
+) -> None:
+    """Both sides hang: the candidate's calls fail after ten seconds, the stable side's 15 minutes after they began."""
+    with_timeout(verbs, 900)
+    verbs.deploy()
+    with_timeout(verbs, 10)
+    verbs.code["users"] = 2
+    failed: set[int] = set()
+
+    def stable_calls_fail() -> None:
+        minute = int(clock.now() - 900) // 60 * 60
+        stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+        assert stage is not None
+        slot = {"FunctionName": "shop-dev-users", "Resource": f"shop-dev-users:{stage.variables['slot']}"}
+        if minute not in failed:
+            failed.add(minute)
+            verbs.shop.metrics.record("AWS/Lambda", "Errors", slot, 1.0, at=minute, count=600)
+
+    assert clock.traffic is not None
+    clock.traffic.bad = {"users": 1.0}
+    clock.traffic.meanwhile = stable_calls_fail
+    assert verbs.deploy(confirm=yes).live, "it is no worse"
+
+
+def with_timeout(verbs: Verbs, seconds: int) -> None:
+    services = tuple(
+        replace(service, functions=tuple(replace(function, timeout=seconds) for function in service.functions))
+        for service in verbs.workspace.services
+    )
+    verbs.workspace = replace(verbs.workspace, services=services)

@@ -33,9 +33,9 @@ APPROVE = PlannedStep(kind="approve", people=2)
 VERIFY = PlannedStep(kind="verify")
 
 
-def begun(*steps: PlannedStep, author: str = "", **rules: float) -> World:
+def begun(*steps: PlannedStep, authors: tuple[str, ...] = (), **rules: float) -> World:
     rollout = a_rollout(RolloutPolicy(strategy="custom", steps=steps), **rules)
-    return World(rollout if not author else type(rollout).from_json({**rollout.to_json(), "author": author}), **BUSY)
+    return World(type(rollout).from_json({**rollout.to_json(), "authors": list(authors)}), **BUSY)
 
 
 BUSY = {"calls": 2000, "bad": 0}
@@ -123,7 +123,7 @@ def test_a_pause_that_nobody_ends_goes_back_at_its_own_deadline() -> None:
 
 
 def test_approvals_are_of_different_people_and_not_of_the_author() -> None:
-    world = begun(WEIGHT, BAKE, APPROVE, author="carol")
+    world = begun(WEIGHT, BAKE, APPROVE, authors=("carol",))
     until(world, lambda one: one.rollout.held)
     assert held(world).startswith("it needs 2 approvals and has 0: penstock approve -e dev candidate")
     world.turn(told("approve", "carol"))
@@ -131,6 +131,20 @@ def test_approvals_are_of_different_people_and_not_of_the_author() -> None:
     world.turn(told("approve", "alice", 2))
     assert "has 1:" in held(world)
     assert world.turn(told("approve", "bob")) == Promote()
+
+
+def test_an_author_promotes_past_no_yes_of_others_and_anybody_else_does() -> None:
+    world = begun(WEIGHT, BAKE, APPROVE, authors=("carol",))
+    until(world, lambda one: one.rollout.held)
+    assert isinstance(world.turn(told("promote", "carol")), Wait)
+    assert "it needs 2 approvals" in held(world)
+    assert world.turn(told("promote", "bob")) == Promote()
+
+
+def test_an_author_may_promote_where_no_yes_is_left_to_wait_for() -> None:
+    world = begun(WEIGHT, BAKE, PAUSE, authors=("carol",))
+    until(world, lambda one: one.rollout.held)
+    assert world.turn(told("promote", "carol")) == Promote()
 
 
 def test_a_resume_is_no_approval_and_an_approval_ends_no_pause_of_a_person() -> None:

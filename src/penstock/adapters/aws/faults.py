@@ -57,9 +57,24 @@ DENIED = frozenset(
 )
 SERVER_ERROR = 500
 """The first HTTP status that is AWS's own fault."""
+TOO_MANY = 429
+"""The HTTP status of whoever asks too often, whatever its code: API Gateway's is `LimitExceededException`."""
 THROTTLED = frozenset(
-    {"SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded"}
+    {
+        "EC2ThrottledException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TooManyUpdates",
+    }
 )
+"""Codes that say the same with another status: Parameter Store's `TooManyUpdates` is a 400."""
 
 
 @contextmanager
@@ -120,8 +135,9 @@ def _from_answer(error: ClientError, where: str) -> RemoteFault:
         return Conflict(what, where=where, hint="somebody else was first; run the command again")
     if code in DENIED:
         return AccessDenied(what, where=where, hint="look at the caller: penstock doctor")
-    if code in THROTTLED:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if code in THROTTLED or status == TOO_MANY:
         return Busy(f"AWS throttles: {what}", where=where, hint="wait a minute and run the command again")
-    if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= SERVER_ERROR:
+    if status >= SERVER_ERROR:
         return Busy(what, where=where, hint="wait a minute and run the command again")
     return RemoteFault(what, where=where)

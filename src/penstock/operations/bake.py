@@ -1,0 +1,174 @@
+"""The bake after all traffic has moved: nothing is left to compare with, so alarms alone are watched.
+
+Whoever moved traffic watches, and without the lease: a rollback, or a deploy that mends, waits for nobody. Nothing is
+half-made meanwhile: the release is promoted, and who dies or is interrupted here leaves it so. What only the release
+before needs stays until the bake has ended, so that an alarm finds everything to go back to.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from penstock.model.errors import CameBack, Locked
+from penstock.model.release import Pointer
+from penstock.operations.alarms import read_alarms
+from penstock.operations.history import read_history
+from penstock.operations.pointer import read_pointer
+from penstock.operations.removals import refuse_what_is_missing
+from penstock.operations.session import exclusive
+from penstock.operations.steps import step, warn
+from penstock.operations.store import ReleaseStore
+from penstock.operations.switch import take_back
+from penstock.rollout.strategies import ALL, duration
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from penstock.operations.session import Session
+    from penstock.operations.world import World
+    from penstock.rollout.state import Rollout
+
+LOOK = 5.0
+"""Seconds between two looks."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Baking:
+    """A release that has all traffic, and the one that had it before. `until` is in seconds of the metrics' clock."""
+
+    release: str
+    previous: str
+    alarms: tuple[str, ...]
+    until: float
+
+
+def begin_bake(
+    world: World, session: Session, release: str, previous: str | None, alarms: Collection[str]
+) -> Baking | None:
+    """What is to be watched now that the release has all traffic, told to the ledger; None where nothing is.
+
+    Args:
+        world: the environment.
+        session: its lease.
+        release: what went live.
+        previous: what had the traffic before; None when nothing had, or the release itself.
+        alarms: those that were quiet when traffic began to move.
+    """
+    seconds = world.workspace.environment.rollout.bake_after
+    if not seconds or not alarms or previous is None or previous == release:
+        return None
+    what = f"it is live; for {duration(seconds)} an alarm takes it back: {', '.join(sorted(alarms))}"
+    session.record("rollout", {"release": release, "weight": ALL, "what": what})
+    until = world.traffic_clock.now() + seconds
+    return Baking(release=release, previous=previous, alarms=tuple(sorted(alarms)), until=until)
+
+
+def begin_behind(world: World, session: Session, rollout: Rollout) -> Baking | None:
+    """The same behind a rollout that has ended."""
+    baking = baking_of(world, rollout)
+    return begin_bake(world, session, baking.release, baking.previous, baking.alarms) if baking else None
+
+
+def baking_of(world: World, rollout: Rollout) -> Baking | None:
+    """What is watched behind a rollout, by whoever knows no more than that; None where nothing is.
+
+    What rang on both sides when it ended tells nothing of the candidate.
+    """
+    alarms = tuple(sorted(set(rollout.alarms) - set(rollout.shared_alarms)))
+    seconds = world.workspace.environment.rollout.bake_after
+    if rollout.outcome != "promoted" or not seconds or not alarms:
+        return None
+    return Baking(release=rollout.release, previous=rollout.stable, alarms=alarms, until=rollout.ended_at + seconds)
+
+
+def bake(world: World, baking: Baking) -> bool:
+    """Watch to the end; whether the release is live then, and nobody has brought another one.
+
+    Raises CameBack when it is not any more: because an alarm rang, which brought traffic back, or because somebody
+    rolled it back meanwhile.
+    """
+    told = ""
+    with step(world, f"watch alarms for {duration(world.workspace.environment.rollout.bake_after)}") as handle:
+        try:
+            while True:
+                if not _is_untouched(world, baking):
+                    handle.skip("somebody brings another release")
+                    return False
+                rings, problem = read_alarms(world, baking.alarms)
+                if rings:
+                    problem = _bring_back(world, baking, rings)
+                if problem and problem != told:
+                    warn(world, problem)
+                told = problem
+                left = baking.until - world.traffic_clock.now()
+                if left <= 0 and not rings:
+                    return True
+                world.traffic_clock.sleep(min(LOOK, left) if left > 0 else LOOK)
+        except KeyboardInterrupt:
+            warn(world, f"release {baking.release} keeps all traffic, and nobody watches its alarms any more")
+            raise
+
+
+@contextmanager
+def behind(world: World, baking: Baking) -> Iterator[Session | None]:
+    """Hold the environment once more, to remove what only the release before needed; None where that is not ours.
+
+    Somebody who holds it, or has moved on, does that with their own deploy.
+    """
+    with ExitStack() as held:
+        session: Session | None = None
+        with suppress(Locked):
+            session = held.enter_context(exclusive(world, f"end the bake of release {baking.release}"))
+        yield session if session is not None and _is_untouched(world, baking) else None
+
+
+def look_once(world: World, session: Session, baking: Baking) -> None:
+    """One look, by who holds the environment. Raises CameBack when an alarm rings and traffic is back."""
+    rings, problem = read_alarms(world, baking.alarms)
+    if problem:
+        warn(world, problem)
+    if rings and _is_untouched(world, baking):
+        _take_back(world, session, baking, _why(rings))
+
+
+def _bring_back(world: World, baking: Baking, rings: Collection[str]) -> str:
+    """All traffic back to the release before, which raises CameBack; else what keeps it, in words: look again."""
+    try:
+        with exclusive(world, f"take release {baking.release} back") as session:
+            if _is_untouched(world, baking):
+                _take_back(world, session, baking, _why(rings))
+    except Locked as locked:
+        return f"{_why(rings)}, and {locked.what}"
+    return ""
+
+
+def _take_back(world: World, session: Session, baking: Baking, why: str) -> NoReturn:
+    releases = ReleaseStore(world.objects)
+    release, good = releases.require(baking.release), releases.require(baking.previous)
+    refuse_what_is_missing(world, good, release, read_history(world.objects))
+    session.record("rolling-back", {"from": release.id, "to": good.id, "why": why})
+    take_back(world, session, release, good.id, why)
+    raise CameBack(
+        f"release {release.id} went back: {why}; all traffic is on {good.id}",
+        where=world.workspace.environment.name,
+        hint="mend the code and deploy again",
+    )
+
+
+def _is_untouched(world: World, baking: Baking) -> bool:
+    """Whether traffic and slots are as the move left them. Raises CameBack when somebody rolled the release back."""
+    pointer, name = read_pointer(world) or Pointer(), world.workspace.environment.name
+    if pointer.live_release != baking.release and baking.release in read_history(world.objects).bad():
+        raise CameBack(
+            f"release {baking.release} was rolled back; all traffic is on {pointer.live_release}",
+            where=name,
+            hint=f"penstock audit -e {name} tells why",
+        )
+    waits = pointer.slot(pointer.idle).release
+    return (pointer.live_release, pointer.candidate, waits) == (baking.release, None, baking.previous)
+
+
+def _why(rings: Collection[str]) -> str:
+    return f"alarm {', '.join(rings)} rings"
