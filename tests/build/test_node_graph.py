@@ -95,7 +95,7 @@ def wide(root: Path, tools: Path, graph: Mapping[str, frozenset[str]], kinds: Ma
     top = json.loads(around("package.json", 1))
     locked: dict[str, object] = {"": top}
     site = Site(root, NODE)
-    site.write({**BARE, "scripts/apply.cjs": APPLY, **{path: around(path, 1) for path in (*AROUND, "tools/tail.cjs")}})
+    site.write({**BARE, "scripts/apply.cjs": APPLY, **{path: around(path, 1) for path in AROUND}})
     for name in (*SERVICES, *PACKAGES):
         used = graph.get(name, frozenset())
         known = {"name": name if name in SERVICES else f"@w/{name}", "version": "1.0.0"}

@@ -55,9 +55,10 @@ def explain(settings: Settings, key: str) -> None:
 @click.command("releases", cls=Verb)
 @click.pass_obj
 def releases(settings: Settings) -> None:
-    """List the releases, the latest promotion first, then those that were never promoted.
+    """List the releases, newest first.
 
-    Says which is live, which waits, and which were rolled back.
+    By their promotion; those that were never promoted come last. Says which is live, which waits, and which were rolled
+    back.
     """
     rows = [asdict(line) for line in in_environment(settings).releases()]
     if rows or settings.json:
