@@ -21,6 +21,7 @@ from penstock.operations.holder import nobody_at_work
 from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
+from penstock.operations.recall import recalled
 from penstock.operations.retained import as_variables, retain, to_retain
 from penstock.operations.rollout import begin, drive, judge_policy, leave, rules_of, slowest
 from penstock.operations.rollout_store import RolloutStore
@@ -131,7 +132,9 @@ def _ship(world: World, session: Session, wanted: Wanted, request: DeployRequest
         effects = reach(session, loaded, _names(world, release))
         handle.detail = counted(sum(isinstance(effect, EnsureVersion) for effect in effects), "new version")
     promoted = _walk(world, session, release, wanted, live, detach=request.detach)
-    if promoted:
+    if promoted and recalled(world, release.id):
+        note(world, "somebody is about to go back from it: nothing is removed")
+    elif promoted:
         contract(
             world,
             session,
