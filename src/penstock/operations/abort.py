@@ -12,7 +12,7 @@ from penstock.model.release import Pointer
 from penstock.operations.engine import reach
 from penstock.operations.history import read_history
 from penstock.operations.holder import in_turn
-from penstock.operations.orders import is_driven, tell
+from penstock.operations.orders import is_driven, tell, told_of_the_order
 from penstock.operations.recall import recall
 from penstock.operations.rollout import undo
 from penstock.operations.rollout_store import RolloutStore
@@ -56,7 +56,10 @@ def abort(world: World, *, why: str = "", lock_timeout: float = 0.0) -> Aborted:
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
     if rollout is None:
         return in_turn(world, lock_timeout, lambda: _abort(world, None, why))
-    return _abort(world, rollout, why)
+    store = RolloutStore(world.objects)
+    store.order(rollout, "abort", by=world.identity.caller(), why=why, at=world.clock.now())
+    with told_of_the_order("abort"):
+        return _abort(world, rollout, why)
 
 
 def _abort(world: World, rollout: Rollout | None, why: str) -> Aborted:

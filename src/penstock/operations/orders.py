@@ -6,10 +6,11 @@ Ctrl-C left the rollout where it was), the command that gives the order takes th
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import NotFound, RemoteFault, UsageError
+from penstock.model.errors import Locked, NotFound, RemoteFault, UsageError
 from penstock.operations.holder import leases_of
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_news import ended_badly
@@ -20,6 +21,8 @@ from penstock.operations.store import ReleaseStore
 from penstock.release.reconcile import Applied
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from penstock.operations.world import World
     from penstock.rollout.state import Outcome, Rollout, Verb
 
@@ -66,9 +69,22 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     release = ReleaseStore(world.objects).get(rollout.release)
     if release is None:
         raise NotFound(f"release {rollout.release} is not in the bucket", where=rollout.environment)
-    with exclusive(world, f"{verb} the rollout of {rollout.release}", resuming=rollout.release) as session:
+    with (
+        told_of_the_order(verb),
+        exclusive(world, f"{verb} the rollout of {rollout.release}", resuming=rollout.release) as session,
+    ):
         drive(world, session, rollout, release, Applied())
     return _told(store.read() or rollout, verb)
+
+
+@contextmanager
+def told_of_the_order(verb: Verb) -> Iterator[None]:
+    """Who finds the lease of a driver that is gone, and may not take it yet, is told that he has said his word."""
+    try:
+        yield
+    except Locked as locked:
+        hint = f"{verb} is written down, and obeyed by whoever goes on with the rollout; {locked.hint}"
+        raise Locked(locked.what, where=locked.where, hint=hint) from locked
 
 
 def is_driven(world: World) -> bool:
