@@ -61,6 +61,15 @@ def test_a_program_that_takes_too_long_is_killed_with_its_children(tmp_path: Pat
     assert eventually(lambda: not alive(child))
 
 
+def test_a_program_that_nobody_wants_any_more_is_killed_with_its_children(tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    script = f"sleep 60 & echo $! > {note}; wait"
+    with pytest.raises(InterruptedError, match=r"^sh was stopped$"):
+        RealCommands().run(Command(argv=("sh", "-c", script), timeout=60, unwanted=note.exists))
+    child = int(note.read_text())
+    assert eventually(lambda: not alive(child))
+
+
 def test_stopping_ends_what_other_threads_run_and_starts_nothing_any_more() -> None:
     commands = RealCommands()
     results: list[CommandResult] = []

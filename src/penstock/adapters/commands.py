@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _GRACE = 2.0
 """Seconds between the polite signal and the one that cannot be refused."""
+LOOK = 1.0
+"""Seconds between two looks whether a program is unwanted by now."""
 
 
 @runtime_checkable
@@ -56,10 +58,7 @@ class RealCommands:
         began = time.monotonic()
         process = self._start(command)
         try:
-            stdout, stderr = process.communicate(command.stdin, timeout=command.timeout)
-        except subprocess.TimeoutExpired as expired:
-            _kill(process)
-            raise TimeoutError(f"{_program(command)} did not end within {command.timeout:g} s") from expired
+            stdout, stderr = _communicate(process, command)
         except BaseException:
             _kill(process)
             raise
@@ -109,6 +108,23 @@ class RealCommands:
                 raise ToolMissing(f"{_program(command)} cannot be run: {error.strerror}") from error
             self._running.add(process)
         return process
+
+
+def _communicate(process: subprocess.Popen[str], command: Command) -> tuple[str, str]:
+    """What it said. Raises TimeoutError, and InterruptedError when nobody wants it any more; it runs on then."""
+    ends = None if command.timeout is None else time.monotonic() + command.timeout
+    to_say = command.stdin
+    while True:
+        left = None if ends is None else max(ends - time.monotonic(), 0.0)
+        turn = left if command.unwanted is None else min(LOOK, LOOK if left is None else left)
+        try:
+            return process.communicate(to_say, timeout=turn)
+        except subprocess.TimeoutExpired as expired:
+            to_say = None  # it has it
+            if command.unwanted is not None and command.unwanted():
+                raise InterruptedError(f"{_program(command)} was stopped") from expired
+            if ends is not None and time.monotonic() >= ends:
+                raise TimeoutError(f"{_program(command)} did not end within {command.timeout:g} s") from expired
 
 
 def _program(command: Command) -> str:

@@ -172,11 +172,11 @@ class Penstock(Wiring):
         )
         return deploy(self.world, request, self.targets, confirm)
 
-    def switch(self, *, why: str = "") -> Moved:
+    def switch(self, *, why: str = "", lock_timeout: float = 0.0) -> Moved:
         """Send traffic to the release that waits."""
         from penstock.operations.switch import switch  # noqa: PLC0415
 
-        return switch(self.world, why=why)
+        return switch(self.world, why=why, lock_timeout=lock_timeout)
 
     def tell(self, verb: Verb, *, why: str = "") -> Told:
         """Say something to the rollout under way: pause, resume, promote."""
@@ -184,26 +184,31 @@ class Penstock(Wiring):
 
         return tell(self.world, verb, why=why)
 
-    def promote(self, *, why: str = "") -> Told | Moved:
+    def promote(self, *, why: str = "", lock_timeout: float = 0.0) -> Told | Moved:
         """Send all traffic to the candidate: of the rollout under way, or the one that waits."""
         from penstock.operations.orders import tell  # noqa: PLC0415
         from penstock.operations.rollout_store import RolloutStore  # noqa: PLC0415
 
         if RolloutStore(self.world.objects).under_way() is None:
-            return self.switch(why=why)
+            return self.switch(why=why, lock_timeout=lock_timeout)
         return tell(self.world, "promote", why=why)
 
-    def abort(self, *, why: str = "") -> Aborted:
+    def abort(self, *, why: str = "", lock_timeout: float = 0.0) -> Aborted:
         """Drop the release that waits or has a share of the traffic; all of it goes to the live one."""
         from penstock.operations.abort import abort  # noqa: PLC0415
 
-        return abort(self.world, why=why)
+        return abort(self.world, why=why, lock_timeout=lock_timeout)
 
-    def rollback(self, *, to: str | None = None, services: Sequence[str] = (), why: str = "") -> Moved:
-        """Go back to the release before, a named one, or with some services only."""
+    def rollback(
+        self, *, to: str | None = None, services: Sequence[str] = (), why: str = "", lock_timeout: float = 600.0
+    ) -> Moved:
+        """Go back to the release before, a named one, or with some services only.
+
+        Whoever changes the environment is asked to give way, and waited for `lock_timeout` seconds.
+        """
         from penstock.operations.switch import rollback  # noqa: PLC0415
 
-        return rollback(self.world, to=to, services=services, why=why)
+        return rollback(self.world, to=to, services=services, why=why, lock_timeout=lock_timeout)
 
     def approve(self, what: str, *, why: str = "") -> Approval | Told:
         """Say yes, as the STS caller, to a saved plan or to the step of a release's rollout that waits for it."""

@@ -11,7 +11,9 @@ from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
 from penstock.operations.engine import reach
 from penstock.operations.history import read_history
-from penstock.operations.orders import is_driven, tell
+from penstock.operations.holder import in_turn
+from penstock.operations.orders import is_driven, tell, told_of_the_order
+from penstock.operations.recall import recall
 from penstock.operations.rollout import undo
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
@@ -35,21 +37,33 @@ class Aborted:
     changed: bool
 
 
-def abort(world: World, *, why: str = "") -> Aborted:
+def abort(world: World, *, why: str = "", lock_timeout: float = 0.0) -> Aborted:
     """Withdraw the candidate: it gets no traffic, and no `switch` and no `terraform apply -var slot=production` does.
 
     The slot keeps its versions, so that a deploy of the same files offers it again without publishing. Raises
-    UsageError when nothing was ever deployed.
+    UsageError when nothing was ever deployed. Whoever changes the environment is waited for `lock_timeout` seconds; who
+    drives a rollout of the candidate is told, and waited for in any case.
     """
     name = world.workspace.environment.name
     require_deployed(world)
     rollout = RolloutStore(world.objects).under_way()
     if rollout is not None and is_driven(world):
+        recall(world, rollout.release, why=why)  # it may have all traffic already, and be tested
         # Its driver has let go meanwhile, and we took it back: as was asked.
         with suppress(CameBack, Inconclusive, Refused):
             if tell(world, "abort", why=why).outcome == "promoted":
                 return _too_late(world, rollout.release)
         return Aborted(environment=name, release=rollout.release, live=rollout.stable, changed=True)
+    if rollout is None:
+        return in_turn(world, lock_timeout, lambda: _abort(world, None, why))
+    store = RolloutStore(world.objects)
+    store.order(rollout, "abort", by=world.identity.caller(), why=why, at=world.clock.now())
+    with told_of_the_order("abort"):
+        return _abort(world, rollout, why)
+
+
+def _abort(world: World, rollout: Rollout | None, why: str) -> Aborted:
+    name = world.workspace.environment.name
     said = f"aborted by {world.identity.caller()}" + (f": {why}" if why else "")
     with exclusive(world, "abort", withdraws=said, returns=True) as session:
         if rollout is not None:

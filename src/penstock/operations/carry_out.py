@@ -23,6 +23,7 @@ from penstock.operations.holder import nobody_at_work
 from penstock.operations.pointer import read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
+from penstock.operations.recall import recalled
 from penstock.operations.retained import as_variables, retain, to_retain
 from penstock.operations.rollout import begin, drive, judge_policy, leave, rules_of, slowest
 from penstock.operations.rollout_store import RolloutStore
@@ -157,6 +158,9 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
 
 def _clean_up(world: World, session: Session, wanted: Wanted, planned: _Planned) -> None:
     """Away with what only the release before needed, and with what nothing needs."""
+    if recalled(world, wanted.release.id):
+        note(world, "somebody is about to go back from it: nothing is removed")
+        return
     contract(
         world,
         session,

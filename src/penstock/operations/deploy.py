@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Locked, UsageError
+from penstock.model.errors import UsageError
 from penstock.model.events import NothingToDo
 from penstock.model.names import instead_of
 from penstock.operations.history import read_history
-from penstock.operations.holder import LOOK, somebody_is_at_it, wait_for_others
+from penstock.operations.holder import in_turn, somebody_is_at_it
 from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.terraform import is_current, read_applied
@@ -37,16 +37,7 @@ def deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], 
         confirm: asks the person, where the policy wants a yes.
     """
     _check(world, request)
-    until = world.clock.monotonic() + request.lock_timeout
-    while True:
-        if request.lock_timeout:
-            wait_for_others(world, until)
-        try:
-            return _deploy(world, request, targets, confirm)
-        except Locked:  # somebody was quicker, at the lease or at Terraform's lock
-            if world.clock.monotonic() >= until:
-                raise
-            world.clock.sleep(LOOK)
+    return in_turn(world, request.lock_timeout, lambda: _deploy(world, request, targets, confirm))
 
 
 def _deploy(world: World, request: DeployRequest, targets: Mapping[str, Target], confirm: Confirm) -> Deployed:

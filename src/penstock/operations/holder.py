@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from penstock.model.errors import Locked
 from penstock.model.events import Note
@@ -13,8 +13,12 @@ from penstock.operations.store import LeaseStore
 from penstock.release.lease import describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from penstock.model.ledger import Lease
     from penstock.operations.world import World
+
+Done = TypeVar("Done")
 
 LOOK = 2.0
 """Seconds between two looks at whom a command waits for."""
@@ -42,7 +46,7 @@ def nobody_at_work(world: World) -> None:
 
     A plan made beside it would be one of a half-made environment, and would hold Terraform's lock against it.
     """
-    lease = _living(world)
+    lease = living(world)
     if lease is not None:
         raise Locked(
             describe(lease, now=world.clock.now()),
@@ -67,7 +71,21 @@ def wait_for_others(world: World, until: float) -> None:
         world.clock.sleep(LOOK)
 
 
-def _living(world: World) -> Lease | None:
+def in_turn(world: World, patience: float, act: Callable[[], Done]) -> Done:
+    """Do it when nobody else changes the environment, waiting for so many seconds; Locked when they are over."""
+    until = world.clock.monotonic() + patience
+    while True:
+        if patience:
+            wait_for_others(world, until)
+        try:
+            return act()
+        except Locked:  # somebody was quicker, at the lease or at Terraform's lock
+            if world.clock.monotonic() >= until:
+                raise
+            world.clock.sleep(LOOK)
+
+
+def living(world: World) -> Lease | None:
     """The lease of a command that is not known to be dead."""
     leases = leases_of(world)
     stored = leases.read()
@@ -78,7 +96,7 @@ def _living(world: World) -> Lease | None:
 
 def _at_work(world: World) -> tuple[str, str] | None:
     """Who has to end before anybody else may begin: an id, and words for people."""
-    lease = _living(world)
+    lease = living(world)
     if lease is not None:
         return lease.run, describe(lease, now=world.clock.now())
     rollout = RolloutStore(world.objects).under_way()

@@ -6,10 +6,11 @@ Ctrl-C left the rollout where it was), the command that gives the order takes th
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import NotFound, Refused, RemoteFault, UsageError
+from penstock.model.errors import Locked, NotFound, Refused, RemoteFault, UsageError
 from penstock.operations.bake import bake, begin_behind
 from penstock.operations.holder import leases_of
 from penstock.operations.rollout import drive
@@ -22,6 +23,8 @@ from penstock.release.reconcile import Applied
 from penstock.rollout.advance import passes_over_others
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from penstock.operations.world import World
     from penstock.rollout.state import Outcome, Rollout, Verb
 
@@ -70,7 +73,10 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
     release = ReleaseStore(world.objects).get(rollout.release)
     if release is None:
         raise NotFound(f"release {rollout.release} is not in the bucket", where=rollout.environment)
-    with exclusive(world, f"{verb} the rollout of {rollout.release}", resuming=rollout.release) as session:
+    with (
+        told_of_the_order(verb),
+        exclusive(world, f"{verb} the rollout of {rollout.release}", resuming=rollout.release) as session,
+    ):
         ended = drive(world, session, rollout, release, Applied())
         baking = begin_behind(world, session, ended)
     if baking is not None:
@@ -87,6 +93,16 @@ def _refuse_to_pass_over(world: World, rollout: Rollout, verb: Verb) -> None:
             hint=f"a colleague can run: penstock approve, or penstock promote -e {rollout.environment}; "
             f"to end it: penstock abort -e {rollout.environment}",
         )
+
+
+@contextmanager
+def told_of_the_order(verb: Verb) -> Iterator[None]:
+    """Who finds the lease of a driver that is gone, and may not take it yet, is told that he has said his word."""
+    try:
+        yield
+    except Locked as locked:
+        hint = f"{verb} is written down, and obeyed by whoever goes on with the rollout; {locked.hint}"
+        raise Locked(locked.what, where=locked.where, hint=hint) from locked
 
 
 def is_driven(world: World) -> bool:

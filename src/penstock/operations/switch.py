@@ -7,10 +7,9 @@ live routes are asked for their health; when they are not well, traffic goes bac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Busy, CameBack, Conflict, NotFound, PenstockError, Refused, RemoteFault, UsageError
+from penstock.model.errors import Busy, CameBack, Conflict, PenstockError, Refused, RemoteFault, UsageError
 from penstock.model.events import NothingToDo, TrafficMoved
 from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
@@ -18,18 +17,21 @@ from penstock.operations.alarms import quiet_alarms
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
 from penstock.operations.history import History, Move, read_history
+from penstock.operations.holder import in_turn
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
+from penstock.operations.recall import recall, recalled
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
+from penstock.operations.smoke import smoke
 from penstock.operations.steps import step, timestamp, warn
 from penstock.operations.store import ReleaseStore
+from penstock.operations.targets import stored, target_of
 from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_release
 from penstock.operations.warmth import follow, warm
 from penstock.policy.destruction import HOLDS_DATA
-from penstock.ports import Command
 from penstock.release.reconcile import Applied, Live, Loaded
 
 if TYPE_CHECKING:
@@ -39,11 +41,6 @@ if TYPE_CHECKING:
     from penstock.operations.notices import Kind
     from penstock.operations.session import Session
     from penstock.operations.world import World
-
-NAMED = 3
-"""Releases that an error names."""
-SMOKE_TIMEOUT = 600.0
-"""Seconds that one smoke script may take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +55,25 @@ class Moved:
     is_rollback: bool = False
 
 
-def switch(world: World, *, why: str = "") -> Moved:
+def switch(world: World, *, why: str = "", lock_timeout: float = 0.0) -> Moved:
     """Send all traffic to the release that waits in the idle slot. Raises UsageError when none waits.
 
-    Raises CameBack when it was not well there, or an alarm rang while it baked.
+    Whoever changes the environment is waited for `lock_timeout` seconds. Raises CameBack when it was not well there, or
+    an alarm rang while it baked.
     """
+    require_deployed(world)
+    return in_turn(world, lock_timeout, lambda: _switch(world, why))
+
+
+def _switch(world: World, why: str) -> Moved:
     from penstock.operations.bake import bake, begin_bake, behind  # noqa: PLC0415 - it takes back what was moved here
 
-    require_deployed(world)
     with exclusive(world, "switch") as session:
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             return _nothing_waits(world, pointer)
         session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
-        release = _stored(world, pointer.slot(pointer.candidate).release)
+        release = stored(world, pointer.slot(pointer.candidate).release)
         alarms = quiet_alarms(world) if world.workspace.environment.rollout.bake_after else ()
         go_live(world, session, release, Applied())
         baking = begin_bake(world, session, release.id, pointer.live_release, alarms)
@@ -100,28 +102,68 @@ def _contract_to_what_was_admitted(world: World, session: Session, release: Rele
     )
 
 
-def rollback(world: World, *, to: str | None = None, services: Collection[str] = (), why: str = "") -> Moved:
+def rollback(
+    world: World,
+    *,
+    to: str | None = None,
+    services: Collection[str] = (),
+    why: str = "",
+    lock_timeout: float = 0.0,
+) -> Moved:
     """Go back to the last promoted release, to a named one, or with some services only.
 
     The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
+
+    Whoever changes the environment is waited for `lock_timeout` seconds, and asked to give way: a command that has
+    promoted the live release and still tests it takes it back itself.
     """
     require_deployed(world)
-    back = _from_rollout(world, why) if to is None and not services else None
+    latest = to is None and not services
+    back = _from_rollout(world, why) if latest else None
     if back is not None:
         return back
+    leaving, known = (read_pointer(world) or Pointer()).live_release, len(read_history(world.objects).promotions)
+    if latest and leaving is not None and lock_timeout:
+        recall(world, leaving, why=why)
+
+    def go() -> Moved:
+        return (_overtaken(world, leaving, known) if latest else None) or _rollback(world, to, services, why)
+
+    return in_turn(world, lock_timeout, go)
+
+
+def _overtaken(world: World, leaving: str | None, known: int) -> Moved | None:
+    """What there is to say when traffic has left the release while somebody else was waited for; None when it has not.
+
+    Raises Refused where it went on to another one: nobody asked to go back from that.
+    """
+    live, history = (read_pointer(world) or Pointer()).live_release, read_history(world.objects)
+    if live is None or live == leaving or len(history.promotions) == known or history.latest is None:
+        return None
+    name = world.workspace.environment.name
+    if not history.latest.by_rollback:
+        raise Refused(
+            f"release {live} went live while this command waited, and nobody asked to go back from that",
+            where=name,
+            hint=f"penstock status -e {name}; if it is not well: penstock rollback -e {name}",
+        )
+    return Moved(environment=name, release=live, previous=leaving, changed=True, url=live_url(world), is_rollback=True)
+
+
+def _rollback(world: World, to: str | None, services: Collection[str], why: str) -> Moved:
     latest = to is None and not services
     with exclusive(world, f"rollback to {to}" if to else "rollback", returns=latest) as session:
         pointer = session.pointer() or Pointer()
-        live = _stored(world, pointer.live_release)
+        live = stored(world, pointer.live_release)
         history = read_history(world.objects)
         begun = history.cut_short(pointer) if latest else None
         if begun is not None and begun.origin is not None:
             session.record("rolling-back", {"from": live.id, "to": begun.origin, "why": why})
             take_back(world, session, live, begun.origin, f"rollback: {why}" if why else "rollback")
-            return _moved(world, _stored(world, begun.origin), pointer, is_rollback=True)
+            return _moved(world, stored(world, begun.origin), pointer, is_rollback=True)
         unfinished = _is_unfinished(history, live, session.succeeds)
-        target = live if unfinished and to is None else _target(world, live, to, history)
+        target = live if unfinished and to is None else target_of(world, live, to, history)
         if to is None and not unfinished:
             refuse_what_is_missing(world, target, live, history)
         if services:
@@ -169,8 +211,11 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         _tell(world, session, previous, "rollback" if is_rollback else "promotion")
     follow(world, session)
     with step(world, "check the live release"):
-        failures = check_live(world, _of(world, release)) or ([] if is_rollback else _smoke(world))
-    if not failures:
+        failures = check_live(world, _of(world, release))
+        if not failures and not is_rollback:
+            failures = smoke(world, live_url(world) or "", unwanted=lambda: bool(recalled(world, release.id)))
+    called = "" if is_rollback else recalled(world, release.id)
+    if not failures and not called:
         session.book(History.settled)
         if previous != release.id:
             what = f"release {release.id} is live{' again' if is_rollback else ''}"
@@ -186,11 +231,10 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
             where=world.workspace.environment.name,
             hint=f"penstock status -e {world.workspace.environment.name}",
         )
-    take_back(world, session, release, previous, "the new release was not well")
+    take_back(world, session, release, previous, called or "the new release was not well")
+    what = f"release {release.id} was {called or 'not well with traffic'}; all of it is back on {previous}"
     raise CameBack(
-        f"release {release.id} was not well with traffic; all of it is back on {previous}\n" + "\n".join(failures),
-        where=world.workspace.environment.name,
-        hint="mend the code and deploy again",
+        "\n".join([what, *failures]), where=world.workspace.environment.name, hint="mend the code and deploy again"
     )
 
 
@@ -281,7 +325,7 @@ def _is_unfinished(history: History, live: Release, succeeds: str | None) -> boo
 
 def take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
     """All traffic from a release that the pointer names to the one before, which is told and booked."""
-    good = _stored(world, previous)
+    good = stored(world, previous)
     move = Move(origin=bad.id, target=previous, rollback=True)
     session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
@@ -306,86 +350,6 @@ def _tell(world: World, session: Session, previous: str | None, why: str) -> Non
     )
     world.events.emit(moved)
     session.record("traffic-moved", {key: value for key, value in moved.to_json().items() if key != "event"})
-
-
-def _smoke(world: World) -> list[str]:
-    url = live_url(world)
-    failures = []
-    for script in world.workspace.environment.after.smoke:
-        with step(world, f"smoke test {PurePosixPath(script).name}"):
-            result = world.commands.run(
-                Command(
-                    argv=(str(world.root / script), url or ""),
-                    cwd=world.root,
-                    env={"PENSTOCK_URL": url or "", "PENSTOCK_ENVIRONMENT": world.workspace.environment.name},
-                    timeout=SMOKE_TIMEOUT,
-                )
-            )
-        if result.status != 0:
-            said = "\n    ".join((result.stdout + result.stderr).strip().splitlines()[-10:])
-            failures.append(f"  {script} ended with {result.status}:\n    {said}")
-    return failures
-
-
-def _target(world: World, live: Release, to: str | None, history: History) -> Release:
-    if to is not None:
-        return _promoted(world, _named(world, to), history)
-    target = history.rollback_target(live.id)
-    if target is None:
-        raise _nowhere(world, live, history)
-    return _stored(world, target)
-
-
-def _nowhere(world: World, live: Release, history: History) -> Refused:
-    """Why no release is one to go back to, and what there is instead."""
-    name = world.workspace.environment.name
-    bad = [one for one in dict.fromkeys(p.release for p in reversed(history.promotions)) if one in history.bad()]
-    others = [f"{release} was rolled back" for release in bad[:NAMED] if release != live.id]
-    pointer = read_pointer(world) or Pointer()
-    waits = pointer.slot(pointer.candidate).release if pointer.candidate else None
-    if waits:
-        others.append(f"{waits} waits and never had traffic")
-    hints = [f"to take {bad[0]} nevertheless: penstock rollback -e {name} --to {bad[0]}"] if others and bad else []
-    if waits:
-        hints.append(f"to drop {waits}: penstock abort -e {name}")
-    return Refused(
-        f"there is no release to go back to: {'; '.join(others) or f'only {live.id} ever had traffic'}",
-        where=name,
-        hint="; ".join(hints) or f"penstock releases -e {name} lists them",
-    )
-
-
-def _promoted(world: World, release: Release, history: History) -> Release:
-    """The release, if it ever had traffic: going to one that never had is a deploy, with a plan and its gates."""
-    if any(promotion.release == release.id for promotion in history.promotions):
-        return release
-    name = world.workspace.environment.name
-    raise Refused(
-        f"release {release.id} never had traffic here, so there is nothing to go back to",
-        where=name,
-        hint=f"penstock deploy -e {name}   (or penstock switch -e {name}, when it waits)",
-    )
-
-
-def _named(world: World, to: str) -> Release:
-    releases = ReleaseStore(world.objects)
-    matches = [name for name in releases.ids() if name.startswith(to)]
-    if len(matches) == 1:
-        return _stored(world, matches[0])
-    what = f"{len(matches)} releases begin with {to}" if matches else f"there is no release {to}"
-    raise UsageError(what, hint=f"penstock releases -e {world.workspace.environment.name}")
-
-
-def _stored(world: World, release: str | None) -> Release:
-    found = ReleaseStore(world.objects).get(release) if release else None
-    if found is None:
-        name = world.workspace.environment.name
-        raise NotFound(
-            f"release {release} is not in the bucket" if release else f"nothing is live in {name}",
-            where=name,
-            hint=f"penstock deploy -e {name}",
-        )
-    return found
 
 
 def _knows(live: Release, services: Collection[str]) -> None:

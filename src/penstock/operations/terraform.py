@@ -20,6 +20,7 @@ from penstock.model.errors import Refused
 from penstock.model.plan import ResourceChange
 from penstock.model.release import Pointer
 from penstock.operations.pointer import read_pointer
+from penstock.operations.recall import recalled
 from penstock.operations.removals import kept_until, note_removal, told
 from penstock.operations.steps import note, step
 from penstock.operations.summary import counted
@@ -194,6 +195,9 @@ def contract(
         refused = [change.address for change in changes if not admitted(change)]
         if refused:
             handle.skip(f"waits for the next deploy, because nobody was asked about: {', '.join(refused)}")
+            return
+        if recalled(world, release.id):
+            handle.skip("waits for the next deploy: somebody is about to go back from this release")
             return
         note_removal(world, session, what)  # first: who is killed in between has perhaps removed it
         if plan.changed:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.model.events import Event
@@ -62,6 +62,8 @@ class Command:
     timeout: float | None = None
     """Seconds."""
     stdin: str | None = None
+    unwanted: Callable[[], bool] | None = None
+    """Asked now and then while it runs; once it says yes, the program is stopped."""
     holds: tuple[int, ...] = ()
     """Open files that it keeps open as long as it runs: a lock that is held even when who started it is killed."""
 
@@ -86,5 +88,6 @@ class Commands(Protocol):
     def run(self, command: Command) -> CommandResult:
         """Run to the end and report; a status other than 0 is not an error here.
 
-        Raises ToolMissing when the program is not there, RemoteFault-free TimeoutError after `timeout`.
+        Raises ToolMissing when the program is not there, RemoteFault-free TimeoutError after `timeout`,
+        InterruptedError when it was stopped as `unwanted`.
         """

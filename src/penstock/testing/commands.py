@@ -35,7 +35,10 @@ class FakeCommands:
         if name not in self.programs:
             raise ToolMissing(f"{name} is not on the path", where=" ".join(command.argv))
         self.ran.append(command)
-        return self.programs[name](command)
+        result = self.programs[name](command)
+        if command.unwanted is not None and command.unwanted():
+            raise InterruptedError(f"{name} was stopped")
+        return result
 
 
 def says(stdout: str = "", *, status: int = 0, stderr: str = "") -> Callable[[Command], CommandResult]:

@@ -10,7 +10,7 @@ from unit.operations.harness import Verbs, write_rollout, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import Busy as Busy503
-from penstock.model.errors import CameBack, Refused, RemoteFault
+from penstock.model.errors import CameBack, Locked, Refused, RemoteFault
 from penstock.model.events import Note, Recovered
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.operations.abort import abort
@@ -23,6 +23,7 @@ from penstock.operations.session import TICK
 from penstock.operations.store import LEASE
 from penstock.operations.switch import rollback
 from penstock.operations.tick import tick
+from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
 from penstock.testing import FakeIdentity, FakeObjectStore
 
 if TYPE_CHECKING:
@@ -230,3 +231,18 @@ def test_who_ends_a_rollout_without_a_driver_is_named_as_the_reason_and_it_count
     told = audit(verbs.world())
     assert told.figures.failed_share == 0.5
     assert told.runs[-1].back is not None
+
+
+def test_an_abort_that_comes_too_early_to_take_the_lease_is_obeyed_all_the_same(verbs: Verbs) -> None:
+    """The driver is gone, and a call that it had sent may still land for some minutes."""
+    _, rollout = driven(verbs, lambda _: None)
+    verbs.shop.clock.sleep(TTL + 1)
+    with pytest.raises(Locked) as told:
+        abort(replace(verbs.world(), host="a laptop"), why="it is bad")
+    assert told.value.hint.startswith("abort is written down, and obeyed by whoever goes on with the rollout")
+    verbs.shop.clock.sleep(CALL_TIMEOUT + MARGIN)
+    tick(replace(verbs.world(), host="in the account"), rollout.id)
+    now = RolloutStore(verbs.shop.objects).read()
+    assert now is not None
+    assert now.outcome == "reverted"
+    assert verbs.live_code()["users"] == 1

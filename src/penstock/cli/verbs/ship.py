@@ -65,6 +65,15 @@ _auto_approve = click.option(
 )
 
 
+_lock_timeout = click.option(
+    "--lock-timeout",
+    callback=_seconds,
+    default="0s",
+    metavar="DURATION",
+    help="Wait so long (10m, 90s) while somebody else changes the environment; else exit 4 at once.",
+)
+
+
 @click.command("build", cls=Verb)
 @click.argument("names", nargs=-1, metavar="[packages|services|NAME…]", shell_complete=_complete_service)
 @click.option("--clean", is_flag=True, help="Forget the cache first.")
@@ -172,13 +181,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
 @click.option("--from", "source", metavar="ENVIRONMENT", help="Take that environment's release: the same bytes.")
 @click.option("--detach", is_flag=True, help="Leave the rollout to the controller in the account, and return.")
 @click.option("--allow-destroy", multiple=True, metavar="ADDRESS", help="Let this resource go, with the data in it.")
-@click.option(
-    "--lock-timeout",
-    callback=_seconds,
-    default="0s",
-    metavar="DURATION",
-    help="Wait so long (10m, 90s) while somebody else changes the environment; else exit 4 at once.",
-)
+@_lock_timeout
 @click.pass_obj
 def deploy(
     settings: Settings,
@@ -221,25 +224,27 @@ _why = click.option("--why", default="", metavar="TEXT", help="Recorded with who
 
 @click.command("promote", cls=Verb)
 @_why
+@_lock_timeout
 @click.pass_obj
-def promote(settings: Settings, why: str) -> None:
+def promote(settings: Settings, why: str, lock_timeout: float) -> None:
     """Send all traffic to the candidate, now.
 
     Ends the rollout under way, also one that another process drives, whatever the judge knows. Without a rollout it
     is `penstock switch`: the release that waits in the idle slot goes live.
     """
-    _show_told(settings, in_environment(settings).promote(why=why))
+    _show_told(settings, in_environment(settings).promote(why=why, lock_timeout=lock_timeout))
 
 
 @click.command("switch", cls=Verb)
 @_why
+@_lock_timeout
 @click.pass_obj
-def switch(settings: Settings, why: str) -> None:
+def switch(settings: Settings, why: str, lock_timeout: float) -> None:
     """Send traffic to the candidate in the idle slot.
 
     The name of `promote` for blue-green.
     """
-    _show_told(settings, in_environment(settings).promote(why=why))
+    _show_told(settings, in_environment(settings).promote(why=why, lock_timeout=lock_timeout))
 
 
 @click.command("pause", cls=Verb)
@@ -266,13 +271,14 @@ def resume(settings: Settings, why: str) -> None:
 
 @click.command("abort", cls=Verb)
 @_why
+@_lock_timeout
 @click.pass_obj
-def abort(settings: Settings, why: str) -> None:
+def abort(settings: Settings, why: str, lock_timeout: float) -> None:
     """Drop the candidate; all traffic goes to the live release.
 
     Also while another process drives its rollout. A deploy of the same files offers the release again.
     """
-    dropped = in_environment(settings).abort(why=why)
+    dropped = in_environment(settings).abort(why=why, lock_timeout=lock_timeout)
     settings.events.close()
     if settings.json:
         put({"event": "result", **asdict(dropped)})
@@ -284,10 +290,22 @@ def abort(settings: Settings, why: str) -> None:
 @click.option("--to", metavar="RELEASE", help="That release; else the last promoted one that was not rolled back.")
 @_service
 @_why
+@click.option(
+    "--lock-timeout",
+    callback=_seconds,
+    default="10m",
+    metavar="DURATION",
+    show_default=True,
+    help="Wait so long for whoever changes the environment, who is asked to give way; 0s: exit 4 at once.",
+)
 @click.pass_obj
-def rollback(settings: Settings, to: str | None, services: tuple[str, ...], why: str) -> None:
-    """Send traffic back to an earlier release, at once."""
-    _show_end(settings, in_environment(settings).rollback(to=to, services=services, why=why))
+def rollback(settings: Settings, to: str | None, services: tuple[str, ...], why: str, lock_timeout: float) -> None:
+    """Send traffic back to an earlier release, at once.
+
+    A command that has just promoted the live release and still tests it takes it back itself.
+    """
+    opened = in_environment(settings)
+    _show_end(settings, opened.rollback(to=to, services=services, why=why, lock_timeout=lock_timeout))
 
 
 @click.command("approve", cls=Verb)

@@ -1,0 +1,173 @@
+"""Going back while the command that promoted is still at work: it takes its release back, or gives way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from unit.operations.harness import TARGETS, Verbs, yes
+from unit.operations.test_lock_timeout import Watch, bob, talk
+from unit.operations.test_removals import INDEXED, drops_grant_and_index, uses
+
+from penstock.model.errors import CameBack, Locked, Refused
+from penstock.model.workspace import AfterDeploy
+from penstock.operations.abort import abort
+from penstock.operations.deploy import deploy
+from penstock.operations.history import read_history
+from penstock.operations.recall import recall
+from penstock.operations.switch import rollback, switch
+from penstock.operations.wanted import DeployRequest
+from penstock.ports import CommandResult
+from penstock.testing import FakeCommands
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from penstock.operations.world import World
+    from penstock.ports import Command, TerraformPlan
+
+
+@pytest.fixture
+def verbs(tmp_path: Path) -> Verbs:
+    verbs = Verbs(root=tmp_path)
+    verbs.shop.clock = Watch()
+    verbs.deploy()
+    verbs.code["users"] = 2
+    return verbs
+
+
+def live(verbs: Verbs) -> str:
+    release = verbs.shop.observe().pointer.live_release
+    assert release is not None
+    return release
+
+
+def elsewhere(verbs: Verbs) -> World:
+    """From where it cannot be seen whether the process at work is alive."""
+    return replace(verbs.world(), host="another machine")
+
+
+def with_smoke_test(verbs: Verbs, script: Callable[[Command], CommandResult]) -> World:
+    """A deploy's world with that smoke test."""
+    environment = replace(verbs.workspace.environment, after=AfterDeploy(smoke=("scripts/smoke.sh",)))
+    verbs.workspace = replace(verbs.workspace, environment=environment)
+    return replace(verbs.world(), commands=FakeCommands({"smoke.sh": script}))
+
+
+def test_a_release_that_is_called_back_is_taken_back_though_its_smoke_test_takes_ten_minutes(verbs: Verbs) -> None:
+    before = live(verbs)
+
+    def smoke(_command: Command) -> CommandResult:
+        recall(elsewhere(verbs), live(verbs), why="users complain")
+        return CommandResult(status=0, stdout="", stderr="", seconds=0.0)
+
+    with pytest.raises(CameBack, match=r"called back by .*: users complain; all of it is back on"):
+        deploy(with_smoke_test(verbs, smoke), DeployRequest(), TARGETS, yes)
+    assert live(verbs) == before
+    assert verbs.live_code()["users"] == 1
+    assert len(read_history(verbs.shop.objects).bad()) == 1
+
+
+def test_a_smoke_test_that_hangs_is_a_failed_one(verbs: Verbs) -> None:
+    def hangs(_command: Command) -> CommandResult:
+        raise TimeoutError
+
+    with pytest.raises(CameBack, match=r"scripts/smoke\.sh ended with 124"):
+        deploy(with_smoke_test(verbs, hangs), DeployRequest(), TARGETS, yes)
+    assert verbs.live_code()["users"] == 1
+
+
+class Recalling:
+    """Terraform during whose plan somebody wants to go back from the live release."""
+
+    def __init__(self, verbs: Verbs, world: World) -> None:
+        self.verbs, self.world = verbs, world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.world.terraform, name)
+
+    def plan(self, *args: Any, **kwargs: Any) -> TerraformPlan:
+        recall(elsewhere(self.verbs), live(self.verbs))
+        return self.world.terraform.plan(*args, **kwargs)
+
+
+def test_what_the_release_before_needs_is_not_removed_while_somebody_waits_to_go_back_to_it(verbs: Verbs) -> None:
+    uses(verbs, INDEXED.name)
+    verbs.code["users"] = 1
+    verbs.deploy()
+    before = live(verbs)
+    drops_grant_and_index(verbs)
+    world = verbs.world()
+    applies = verbs.applies
+    assert deploy(replace(world, terraform=Recalling(verbs, world)), DeployRequest(), TARGETS, yes).live
+    assert verbs.applies == applies + 1, "the first plan's, and none that removes"
+    assert rollback(verbs.world()).release == before, "nothing is missing"
+
+
+def test_a_word_for_another_run_or_release_is_not_obeyed(verbs: Verbs) -> None:
+    before = live(verbs)
+
+    def smoke(_command: Command) -> CommandResult:
+        recall(elsewhere(verbs), before)
+        return CommandResult(status=0, stdout="", stderr="", seconds=0.0)
+
+    assert deploy(with_smoke_test(verbs, smoke), DeployRequest(), TARGETS, yes).live
+    assert verbs.live_code()["users"] == 2
+
+
+def meanwhile(verbs: Verbs, what: Callable[[], object]) -> None:
+    """Bob holds the environment for half a minute, and then does that."""
+    held, clock = bob(verbs), verbs.shop.clock
+    assert isinstance(clock, Watch)
+
+    def ends() -> None:
+        held.give_back()
+        what()
+
+    clock.after[clock.monotonic() + 31] = ends
+
+
+def test_a_rollback_waits_its_turn_says_for_whom_and_leaves_word(verbs: Verbs) -> None:
+    before = live(verbs)
+    verbs.deploy()
+    meanwhile(verbs, bool)
+    assert rollback(verbs.world(), lock_timeout=600).release == before
+    assert talk(verbs)[0].startswith("waits: bob on elsewhere")
+    word = verbs.shop.objects.get("rollout/recall.json")
+    assert word is not None
+    assert b'"run": "bobs"' in word.body
+
+
+def test_what_was_taken_back_meanwhile_is_not_gone_back_from_twice(verbs: Verbs) -> None:
+    verbs.deploy()
+    before = live(verbs)
+    verbs.code["users"] = 3
+    verbs.deploy()
+    meanwhile(verbs, lambda: rollback(verbs.world()))
+    done = rollback(verbs.world(), lock_timeout=600)
+    assert (done.release, done.changed) == (before, True)
+    assert live(verbs) == before
+
+
+def test_nobody_goes_back_from_a_release_that_came_while_he_waited(verbs: Verbs) -> None:
+    meanwhile(verbs, verbs.deploy)
+    with pytest.raises(Refused, match="went live while this command waited"):
+        rollback(verbs.world(), lock_timeout=600)
+    assert verbs.live_code()["users"] == 2
+
+
+def test_without_patience_nothing_is_waited_for(verbs: Verbs) -> None:
+    verbs.deploy()
+    bob(verbs)
+    with pytest.raises(Locked, match="bob on elsewhere"):
+        rollback(verbs.world())
+
+
+@pytest.mark.parametrize(("verb", "code"), [(switch, 2), (abort, 1)])
+def test_switch_and_abort_wait_as_well_when_told_to(verbs: Verbs, verb: Callable[..., Any], code: int) -> None:
+    verbs.deploy(strategy="blue-green")
+    meanwhile(verbs, bool)
+    assert verb(verbs.world(), lock_timeout=600).changed
+    assert verbs.live_code()["users"] == code
