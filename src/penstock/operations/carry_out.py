@@ -329,7 +329,8 @@ def _traffic(world: World, wanted: Wanted, live: Release | None) -> tuple[str, R
     if not judged(changed):
         steps = unshared(steps)
     steps = asking(steps, policy.webhooks)
-    bake_after = f"alarms can take it back for {duration(policy.bake_after)} after that" if policy.bake_after else ""
+    baking = policy.bake_after
+    bake_after = f"alarms can take it back for {duration(baking)} after all traffic has moved" if baking else ""
     rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
     policy = _asked(policy, steps)
     rest = "; ".join(part for part in (rest, bake_after) if part)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from penstock.model.release import Pointer
+from penstock.operations.pace import READ_BURST, Pace
 from penstock.operations.pointer import pointer_name, read_pointer
 from penstock.release.observed import (
     LIVE_STAGE,
@@ -21,23 +22,28 @@ from penstock.release.reconcile import Settled, reconcile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from penstock.operations.pace import Pace
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.release.effects import Effect
     from penstock.release.reconcile import Desired
 
 READERS = 8
-"""Calls at a time; Lambda's control plane allows about 15 a second (Lambda quotas, "API requests")."""
+"""Calls at a time; how many in a second is told by the pace."""
+AT_ONCE = 25
+"""Aliases that are looked at and brought back together."""
 
 
-def observe(world: World, functions: Iterable[str]) -> Observed:
-    """What is there: pointer, APIs, and these functions (physical names); those that do not exist are left out."""
+def observe(world: World, functions: Iterable[str], pace: Pace | None = None) -> Observed:
+    """What is there: pointer, APIs, and these functions (physical names); those that do not exist are left out.
+
+    It takes two calls to Lambda for each function, at this pace, or at one of its own.
+    """
+    pace = pace or Pace(world.clock, burst=READ_BURST)
     with ThreadPoolExecutor(max_workers=READERS) as pool:
         live = pool.submit(_api, world, world.workspace.api_name, LIVE_STAGE)
         preview = pool.submit(_api, world, world.workspace.preview_api_name, PREVIEW_STAGE)
         names = sorted(set(functions))
-        seen = dict(zip(names, pool.map(lambda name: _function(world, name), names), strict=True))
+        seen = dict(zip(names, pool.map(lambda name: _function(world, name, pace), names), strict=True))
         return Observed(
             pointer_name=pointer_name(world),
             pointer=read_pointer(world) or Pointer(),
@@ -71,16 +77,18 @@ def bring_back(world: World, session: Session, callers: Iterable[str]) -> None:
     """Take the candidate's share of the traffic away: of all HTTP callers in a handful of calls, then of all others.
 
     Reading everything back takes two calls a function, which is minutes for 1,000 at Lambda's rate: that comes after.
+    Those who call `live` come back a few at a time, so that the first need not wait until the last was looked at.
 
     Args:
         world: the environment.
         session: its lease.
         callers: the functions that share by their alias `live`.
     """
-    names = frozenset(callers)
+    names = sorted(callers)
     session.execute(reconcile(glance(world, ()), Settled(withdrawn=True)))
-    if names:
-        session.execute(reconcile(glance(world, names), Settled(withdrawn=True)))
+    for at in range(0, len(names), AT_ONCE):
+        few = names[at : at + AT_ONCE]
+        session.execute(reconcile(glance(world, few, session.pace), Settled(withdrawn=True)))
 
 
 def reach(session: Session, desired: Desired, functions: Iterable[str]) -> tuple[Effect, ...]:
@@ -90,10 +98,12 @@ def reach(session: Session, desired: Desired, functions: Iterable[str]) -> tuple
     return effects
 
 
-def _function(world: World, name: str) -> FunctionSeen | None:
+def _function(world: World, name: str, pace: Pace) -> FunctionSeen | None:
+    pace.wait(1)
     aliases = world.functions.aliases(name)
     if not aliases:
         return None
+    pace.wait(1)
     return function_seen(world.functions.versions(name), aliases)
 
 

@@ -51,7 +51,9 @@ SETTLE_TIMEOUT = 120.0
 """Seconds to wait for an update of the function that is under way, Terraform's for example."""
 
 
-def execute(world: World, effects: Sequence[Effect], *, ledger: LedgerStore, lease: HeldLease) -> Mapping[str, str]:
+def execute(
+    world: World, effects: Sequence[Effect], *, ledger: LedgerStore, lease: HeldLease, pace: Pace | None = None
+) -> Mapping[str, str]:
     """Do the effects in their order; what their symbols turned out to be.
 
     Raises Locked when the lease is lost; nothing is done from then on. Any other error leaves the effects behind it
@@ -59,7 +61,7 @@ def execute(world: World, effects: Sequence[Effect], *, ledger: LedgerStore, lea
     """
     if not effects:
         return {}
-    doing = _Doing(world, lease)
+    doing = _Doing(world, lease, pace or Pace(world.clock))
     lease.keep()
     intent = ledger.append("intent", {"effects": [to_json(effect) for effect in effects]}).number
     done = 0
@@ -79,11 +81,11 @@ def execute(world: World, effects: Sequence[Effect], *, ledger: LedgerStore, lea
 class _Doing:
     """One run of effects: remembers the ids that AWS gave out for their symbols."""
 
-    def __init__(self, world: World, lease: HeldLease) -> None:
+    def __init__(self, world: World, lease: HeldLease, pace: Pace) -> None:
         self._world = world
         self._lease = lease
         self._keeping = threading.Lock()
-        self._pace = Pace(world.clock)
+        self._pace = pace
         self._patience = _Patience(world.clock)
         self.names: dict[str, str] = {}
 

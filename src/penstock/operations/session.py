@@ -16,6 +16,7 @@ from penstock.operations import history as booked
 from penstock.operations.engine import observe
 from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
+from penstock.operations.pace import READ_BURST, Pace
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_looked_after, unmark
 from penstock.operations.steps import timestamp
@@ -51,7 +52,8 @@ FRESH = 2.0
 class Session:
     """An environment that is ours to change.
 
-    `actor` is the STS caller's ARN; `succeeds` is the run that died holding the lease before us, None when none did.
+    `actor` is the STS caller's ARN; `pace` that of calls to Lambda that move traffic; `succeeds` is the run that died
+    holding the lease before us, None when none did.
     """
 
     def __init__(self, world: World, *, actor: str, lease: HeldLease, ledger: LedgerStore) -> None:
@@ -59,6 +61,8 @@ class Session:
         self._lease = lease
         self._ledger = ledger
         self.actor = actor
+        self.pace = Pace(world.clock)
+        self._reading = Pace(world.clock, burst=READ_BURST)
         self.succeeds = lease.over.run if lease.over else None
         self._seen: tuple[float, frozenset[str], Observed] | None = None
 
@@ -67,7 +71,7 @@ class Session:
         names = frozenset(functions)
         found = self._fresh()
         if found is None or found[1] != names:
-            found = (self._world.clock.monotonic(), names, observe(self._world, names))
+            found = (self._world.clock.monotonic(), names, observe(self._world, names, self._reading))
             self._seen = found
         return found[2]
 
@@ -82,7 +86,7 @@ class Session:
         """Do these effects in their order, each with its intent and outcome in the ledger."""
         if effects:
             self.forget()
-            interpreter.execute(self._world, effects, ledger=self._ledger, lease=self._lease)
+            interpreter.execute(self._world, effects, ledger=self._ledger, lease=self._lease, pace=self.pace)
 
     def forget(self) -> None:
         """Read everything back the next time: something else than an effect has changed it, Terraform for example."""
