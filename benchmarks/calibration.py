@@ -8,7 +8,11 @@ shops at a time, each in an embedded AWS of its own, in which a release and what
 its way. `--every` sets the pace of the callers; what they reached is a column, in calls per minute of CloudWatch's.
 Goal: at most alpha (1 %) of the rollouts go back, as far as so many can tell: the exact one-sided bound of 95 %
 (Clopper and Pearson) is printed beside the share. The goal is missed when even its lower end lies above alpha; a share
-above alpha that so few rollouts may show by chance is told as undecided.
+above alpha that so few rollouts may show by chance is told as open.
+
+Releases that were undecided at their deadline count neither for nor against that, and are told in the same line: a
+healthy release that is not promoted is a failure of another kind. A shop that ends with a fault, so that releases are
+missing, fails the run whatever the others have shown.
 
 With `--results` each rollout is a line of JSON in that file, and what is there already counts: 200 rollouts take about
 half an hour and can be collected in several runs.
@@ -75,15 +79,20 @@ def main() -> int:
     options = parser.parse_args()
     print(f"begun: {machine()}\n", flush=True)
     shipped = [Shipped(**json.loads(line)) for line in _lines(options.results)]
-    shipped += collect(options.rollouts, options.results, options.every)
-    missed = show(shipped)
+    collected, broken = collect(options.rollouts, options.results, options.every)
+    missed = show([*shipped, *collected])
+    for why in broken:
+        print(f"BROKEN: {why}")
+    if len(collected) != options.rollouts:
+        print(f"BROKEN: {options.rollouts - len(collected)} of {options.rollouts} releases never ended")
     print(f"\nended: {machine()}")
-    return int(missed)
+    return int(missed or bool(broken) or len(collected) != options.rollouts)
 
 
-def collect(rollouts: int, results: Path | None, every: float) -> list[Shipped]:
-    """Ship so many releases, the shops side by side."""
+def collect(rollouts: int, results: Path | None, every: float) -> tuple[list[Shipped], list[str]]:
+    """Ship so many releases, the shops side by side; how they ended, and why shops stopped before they had done so."""
     found: list[Shipped] = []
+    broken: list[str] = []
     lock = threading.Lock()
 
     def told(one: Shipped) -> None:
@@ -97,9 +106,16 @@ def collect(rollouts: int, results: Path | None, every: float) -> list[Shipped]:
                 file=sys.stderr,
             )
 
+    def shop_of(shared: str, count: int) -> None:
+        try:
+            _shop(shared, count, every, told)
+        except BaseException as fault:  # of a thread, Python tells nobody when it is SystemExit
+            broken.append(f"{shared}: {type(fault).__name__}: {fault}")
+            raise
+
     each = [rollouts // len(SHARED) + (at < rollouts % len(SHARED)) for at in range(len(SHARED))]
     shops = [
-        threading.Thread(target=_shop, args=(shared, count, every, told))
+        threading.Thread(target=shop_of, args=(shared, count))
         for shared, count in zip(SHARED, each, strict=True)
         if count
     ]
@@ -107,7 +123,7 @@ def collect(rollouts: int, results: Path | None, every: float) -> list[Shipped]:
         shop.start()
     for shop in shops:
         shop.join()
-    return found
+    return found, broken
 
 
 def show(shipped: Sequence[Shipped]) -> bool:
@@ -137,8 +153,12 @@ def show(shipped: Sequence[Shipped]) -> bool:
     print(f"\none of CloudWatch's minutes in {60 / SCALE:g} s; {requests:,} requests by callers meanwhile")
     is_missed = bool(shipped) and _at_least(back, len(shipped), ALPHA) < 1 - CONFIDENCE
     share = back / max(len(shipped), 1)
-    verdict = "MISSED" if is_missed else "met" if share <= ALPHA else "undecided, too few to tell"
-    print(f"rolled back: {share:.1%}, goal at most {ALPHA:.0%}: {verdict}")
+    verdict = "MISSED" if is_missed else "met" if share <= ALPHA else "open, too few to tell"
+    undecided = sum(one.status == INCONCLUSIVE for one in shipped)
+    print(
+        f"rolled back: {back} of {len(shipped)} ({share:.1%}), goal at most {ALPHA:.0%}: {verdict}; "
+        f"undecided at the deadline, so not promoted though healthy: {undecided} of {len(shipped)}"
+    )
     return is_missed
 
 
