@@ -93,5 +93,5 @@ def under_way(shop: Shop) -> subprocess.Popen[str]:
 
 def status(driver: subprocess.Popen[str]) -> int:
     """How it ended, when it has."""
-    driver.communicate(timeout=30)
+    driver.communicate(timeout=240)
     return driver.returncode
