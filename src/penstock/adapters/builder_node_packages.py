@@ -51,7 +51,8 @@ class NodePackages:
         self.install(plan)
         for _ in range(_PASSES):
             found = self.results(plan)
-            if not [part for part in plan.packages if self.build_package(part, plan)]:
+            ran = [part for part in plan.packages if self.build_package(part, plan)]
+            if not ran and self.results(plan) == found:  # nor has somebody else's build, which was waited for
                 break
         return found
 

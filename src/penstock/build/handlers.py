@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import TYPE_CHECKING
 
+from penstock.build import syntax
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
@@ -45,7 +46,7 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
             hint=f"make {candidates[0]} (below src/ in that layout), or name the right module in service.toml",
         )
     try:
-        tree = ast.parse(files[path])
+        tree = syntax.tree(files[path])
     except (SyntaxError, RecursionError):
         return  # newer syntax than ours or deeper, or an error that the check of all sources tells with file and line
     names = set(_defined(tree.body))

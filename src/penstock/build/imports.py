@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Literal
 
+from penstock.build import syntax
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -45,7 +47,7 @@ def exact(content: bytes) -> tuple[Import, ...]:
     Raises SyntaxError or ValueError.
     """
     try:
-        found = tuple(_statements(ast.parse(content).body, "always", by_text=any(one in content for one in _MARKS)))
+        found = tuple(_statements(syntax.tree(content).body, "always", by_text=any(one in content for one in _MARKS)))
     except RecursionError:  # deeper than this Python parses: Python itself shall judge it
         found = quick(content)
     return found
@@ -80,7 +82,7 @@ def bound(content: bytes) -> frozenset[str] | None:
         return None
     names: set[str] = set()
     try:
-        tree = ast.parse(content)
+        tree = syntax.tree(content)
     except RecursionError:
         return None
     for node in ast.walk(tree):
