@@ -21,7 +21,8 @@ from penstock.adapters.builder_history import History
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_make import Maker
 from penstock.adapters.builder_node import NodeBuilder
-from penstock.adapters.builder_node_plan import NodePlan, NodePlanner
+from penstock.adapters.builder_node_parts import NodePlan
+from penstock.adapters.builder_node_plan import NodePlanner
 from penstock.adapters.builder_python import PythonBuilder
 from penstock.adapters.builder_python_plan import PythonPlanner
 from penstock.adapters.builder_room import LIMIT, Freed, Room, is_short, make_room, room

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Protocol
 
 from penstock.adapters.builder_files import ChangedMeanwhileError, changed_meanwhile
-from penstock.adapters.builder_node_plan import NodePlan
+from penstock.adapters.builder_node_parts import NodePlan
 from penstock.adapters.builder_python_parts import PythonPlan
 from penstock.adapters.builder_units import in_words
 from penstock.adapters.commands import Stoppable

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_files import SourceFiles
-    from penstock.adapters.builder_node_plan import NodePlan, NodePlanner
+    from penstock.adapters.builder_node_parts import NodePlan
+    from penstock.adapters.builder_node_plan import NodePlanner
     from penstock.adapters.node_tools import NodeTools
     from penstock.build.archive import Member
     from penstock.build.metafile import Metafile

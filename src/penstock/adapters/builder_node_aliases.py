@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
-    from penstock.adapters.builder_node_plan import NodePart
+    from penstock.adapters.builder_node_parts import NodePart
     from penstock.build.node_sources import Compiled
     from penstock.build.package_json import PackageJson
 

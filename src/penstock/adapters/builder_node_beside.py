@@ -16,7 +16,7 @@ from penstock.build.ignore import skips_file
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from penstock.adapters.builder_node_plan import NodePart
+    from penstock.adapters.builder_node_parts import NodePart
     from penstock.model.workspace import BuildOptions
 
 _STORE = re.compile(r"""virtualStoreDir"?:\s*["']?([^"',\n]+)""")

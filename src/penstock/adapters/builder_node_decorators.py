@@ -13,7 +13,7 @@ from penstock.build import decorators, tsconfig
 
 if TYPE_CHECKING:
     from penstock.adapters.builder_files import SourceFile, SourceFiles
-    from penstock.adapters.builder_node_plan import NodePlan
+    from penstock.adapters.builder_node_parts import NodePlan
     from penstock.adapters.node_tools import NodeTools
     from penstock.ports import Command
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
-    from penstock.adapters.builder_node_plan import NodePlan
+    from penstock.adapters.builder_node_parts import NodePlan
     from penstock.adapters.node_tools import NodeTools
     from penstock.build.node_lock import Lock
     from penstock.build.node_locked import Asker, Locked

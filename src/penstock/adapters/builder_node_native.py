@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from penstock.adapters.builder_cache import ZipCache
-    from penstock.adapters.builder_node_plan import NodePlan
+    from penstock.adapters.builder_node_parts import NodePlan
     from penstock.adapters.node_tools import NodeTools
     from penstock.build.archive import Member
     from penstock.model.artifact import Target

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
-    from penstock.adapters.builder_node_plan import NodePart
+    from penstock.adapters.builder_node_parts import NodePart
 
 _TYPED = (".ts", ".tsx", ".mts", ".cts")
 

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_files import SourceFiles
-    from penstock.adapters.builder_node_plan import NodePart, NodePlan, NodePlanner
+    from penstock.adapters.builder_node_parts import NodePart, NodePlan
+    from penstock.adapters.builder_node_plan import NodePlanner
     from penstock.adapters.node_tools import NodeTools
     from penstock.model.workspace import Workspace
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import (
@@ -15,10 +15,11 @@ from penstock.adapters.builder_node_aliases import (
     upwards,
     with_asked_for,
 )
-from penstock.adapters.builder_node_beside import beside, lies_elsewhere
+from penstock.adapters.builder_node_beside import beside
 from penstock.adapters.builder_node_outside import types_outside
+from penstock.adapters.builder_node_parts import NodePart, NodePlan
 from penstock.adapters.builder_node_scripts import named_by_scripts
-from penstock.build import changes, node, node_lock, node_reach, package_json
+from penstock.build import changes, node, node_lock, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
@@ -26,130 +27,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from penstock.adapters.builder_files import SourceFile, SourceFiles
-    from penstock.build.metafile import Metafile
+    from penstock.adapters.builder_files import SourceFiles
     from penstock.build.node_sources import Compiled
     from penstock.build.package_json import PackageJson
     from penstock.build.units import Unit
     from penstock.model.workspace import Workspace
 
-_OPTIONS = ("typecheck", "bundle_sdk", "external", "unbundled", "source_maps", "provided", "reviewed")
-_USUAL = BuildOptions()
 PATCHES = ("patches", ".yarn/patches")
 """Beside the lock: what patch-package, pnpm and Yarn apply to installed packages."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePart:
-    """The service itself, or an internal package that it reaches. `folder` is relative to the workspace."""
-
-    name: str
-    folder: str
-    manifest: PackageJson
-    files: Mapping[str, SourceFile]
-    compiled: Compiled | None = None
-    """Of a package whose sources are bundled in the place of what `tsc` makes of them."""
-
-    @property
-    def is_made(self) -> bool:
-        """Whether its build script has to make what others take of it."""
-        return bool(package_json.outputs(self.manifest, self.files))
-
-    def inputs(self, label: str, *, whole: bool = False) -> dict[str, str]:
-        """What its bytes depend on; `whole` says that all of its package.json counts, which scripts may read."""
-        manifest = self.files.get("package.json") if whole else None
-        found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "package.json"}
-        return found | {f"{label}package.json": manifest.digest if manifest else self.manifest.digest}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePlan:
-    """What a unit is made from. `packages` come after those they depend on."""
-
-    workspace: Workspace
-    service: NodePart
-    packages: tuple[NodePart, ...]
-    top: Path
-    """The folder that holds the lock and node_modules."""
-    top_folder: str
-    """The same relative to the workspace; `.` is the workspace itself."""
-    lock_name: str
-    lock: str
-    """Digest of the lock."""
-    members: tuple[str, ...]
-    """Folders of all services and packages that share node_modules."""
-    settings: Mapping[str, str]
-    """Digests of files outside the service that change what esbuild does."""
-    types: Mapping[str, str]
-    """Digests of files outside the parts that hold types which these ask for."""
-    absent: tuple[str, ...] = ()
-    """Where such files would count, if they were there."""
-    instead: Mapping[str, str]
-    """Sources, relative to the workspace, by the modules whose place they take."""
-    paths: Mapping[str, tuple[str, ...]] | None
-    """Where TypeScript is to look for modules, when it is not to look for what nobody makes."""
-    manifests_read: bool = False
-    """Whether a source imports a package.json, for its version for example."""
-    options: BuildOptions = _USUAL
-
-    def inputs(self) -> dict[str, str]:
-        """The recipe's inputs that come from the workspace."""
-        found = self._part_inputs()
-        found |= {f"in the place of {module}": path for module, path in self.instead.items()}
-        if self.manifests_read:  # else only those keys count that change what is resolved
-            files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
-            found |= {f"all of {folder}/package.json": file.digest for folder, file in files.items() if file}
-        return found | self._shared_inputs() | self._chosen()
-
-    def holders(self, root: Path) -> tuple[Path, ...]:
-        """Folders whose node_modules the lock speaks for, the service's first. Others' packages are in no recipe."""
-        service = root / self.service.folder
-        above = (service, *service.parents)
-        return above[: above.index(self.top) + 1] if self.lock_name else ()
-
-    @property
-    def beside(self) -> frozenset[str]:
-        """Names of packages of the workspace of which files lie beside the bundle."""
-        return beside(self.packages, self.options.unbundled)
-
-    def is_locked(self, path: str) -> bool:
-        """Whether the lock speaks for a file in a node_modules, by its path from the workspace."""
-        above = "" if self.top_folder == "." else f"{self.top_folder}/"
-        inside = path.startswith(above) and not path.startswith("../")
-        return bool(self.lock_name) and (inside or lies_elsewhere(path, self.top, self.top_folder, self.lock_name))
-
-    def check_bundle(self, meta: Metafile, source: str) -> None:
-        """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
-        parts = (self.service, *self.packages)
-        known = {f"{part.folder}/{path}" for part in parts for path in part.files}
-        if not self.manifests_read:
-            known -= {f"{part.folder}/package.json" for part in parts}
-        made = [
-            f"{part.folder}/{one}" for part in self.packages for one in package_json.results(part.manifest, part.files)
-        ]
-        node_reach.check_inputs(
-            meta, [part.folder for part in parts], known, tuple(made), is_locked=self.is_locked, where=source
-        )
-        node_reach.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
-
-    def type_inputs(self) -> dict[str, str]:
-        """What the types depend on."""
-        return self._part_inputs() | self._shared_inputs()
-
-    def _part_inputs(self) -> dict[str, str]:
-        found, beside_bundle = self.service.inputs("source "), self.beside
-        for part in self.packages:
-            found |= part.inputs(f"package {part.folder}: ", whole=part.is_made or part.name in beside_bundle)
-        return found
-
-    def _shared_inputs(self) -> dict[str, str]:
-        found = {f"lock {self.lock_name}": self.lock} | {f"types {k}": v for k, v in self.types.items()}
-        return found | {f"settings {k}": v for k, v in self.settings.items()}
-
-    def _chosen(self) -> dict[str, str]:
-        """What the person asked for that is not the default."""
-        values = {key: getattr(self.options, key) for key in _OPTIONS}
-        return {f"option {key}": str(value) for key, value in values.items() if value != getattr(BuildOptions(), key)}
 
 
 class NodePlanner:

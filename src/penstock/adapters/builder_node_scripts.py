@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from penstock.adapters.builder_files import SourceFiles
-    from penstock.adapters.builder_node_plan import NodePart
+    from penstock.adapters.builder_node_parts import NodePart
     from penstock.build.package_json import PackageJson
 
 _LOOKED_FOR_ABOVE = (".browserslistrc", ".swcrc", *(f"babel.config.{end}" for end in ("js", "cjs", "mjs", "json")))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from penstock.adapters.builder_cache import ZipCache
-    from penstock.adapters.builder_node_plan import NodePlan
+    from penstock.adapters.builder_node_parts import NodePlan
     from penstock.adapters.node_tools import NodeTools
     from penstock.ports import Commands
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapters.builder_node_plan import NodePlan
+from penstock.adapters.builder_node_parts import NodePlan
 from penstock.build import metafile, node, node_locked, python, sbom
 from penstock.build.requirements import normalised, pinned_versions, plain_lines
 

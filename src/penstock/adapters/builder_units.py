@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_files import SourceFiles
     from penstock.adapters.builder_looks import Looks
-    from penstock.adapters.builder_node_plan import NodePlan, NodePlanner
+    from penstock.adapters.builder_node_parts import NodePlan
+    from penstock.adapters.builder_node_plan import NodePlanner
     from penstock.adapters.builder_python_plan import PythonPlanner
     from penstock.build.units import Unit
     from penstock.model.artifact import Artifact

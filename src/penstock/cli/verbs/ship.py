@@ -1,30 +1,26 @@
-"""The verbs that ship: build, plan, deploy, switch, rollback, unlock."""
+"""The verbs that ship: build, plan, deploy."""
 
 from __future__ import annotations
 
 import sys
-import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from penstock.cli.engine import in_environment, in_first_environment
 from penstock.cli.group import Verb
-from penstock.cli.output import put, say, table, talk
+from penstock.cli.output import say, table, talk
 from penstock.cli.render.sink import SHORT_DIGEST, size
 from penstock.cli.render.stopwatch import Stopwatch
-from penstock.cli.settings import Settings, service_names
-from penstock.model.errors import BuildsFailed, PenstockError
+from penstock.cli.shipping import complete_service, lock_timeout_option, service_option, show_end
+from penstock.model.errors import BuildsFailed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from penstock.cli.settings import Settings
     from penstock.model.artifact import Artifact
     from penstock.model.plan import Objection, Plan
-    from penstock.operations.orders import Told
-    from penstock.operations.switch import Moved
-    from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
 
 _SLOWEST = 12
@@ -36,46 +32,13 @@ _STRATEGIES = ("all-at-once", "linear", "canary", "blue-green", "custom")
 """The keys of `rollout.strategies.STRATEGIES`, which is not loaded for `--help`; a test compares them."""
 
 
-def _complete_service(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    try:
-        return [name for name in service_names(ctx.ensure_object(Settings).root) if name.startswith(incomplete)]
-    except PenstockError:
-        return []
-
-
-def _seconds(_ctx: click.Context, _param: click.Parameter, value: str) -> float:
-    from penstock.workspace.durations import seconds  # noqa: PLC0415 - only with the option
-
-    try:
-        return seconds(value)
-    except ValueError as error:
-        raise click.BadParameter(f'"{value}" is not a duration; write one such as 90s, 5m or 1h') from error
-
-
-_service = click.option(
-    "--service",
-    "services",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=_complete_service,
-    help="Only this service; may be given several times.",
-)
 _auto_approve = click.option(
     "-y", "--auto-approve", is_flag=True, help="Approve without being asked; recorded with who gave it."
 )
 
 
-_lock_timeout = click.option(
-    "--lock-timeout",
-    callback=_seconds,
-    default="0s",
-    metavar="DURATION",
-    help="Wait so long (10m, 90s) while somebody else changes the environment; else exit 4 at once.",
-)
-
-
 @click.command("build", cls=Verb)
-@click.argument("names", nargs=-1, metavar="[packages|services|NAME…]", shell_complete=_complete_service)
+@click.argument("names", nargs=-1, metavar="[packages|services|NAME…]", shell_complete=complete_service)
 @click.option("--clean", is_flag=True, help="Forget the cache first.")
 @click.option("--timings", is_flag=True, help="Show the slowest steps at the end.")
 @click.pass_obj
@@ -141,7 +104,7 @@ def _delta(change: int | None) -> str:
 
 
 @click.command("plan", cls=Verb)
-@_service
+@service_option
 @click.option("--from", "source", metavar="ENVIRONMENT", help="Plan to take that environment's release.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 when something would change, as Terraform does.")
 @click.pass_obj
@@ -167,7 +130,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
 
 
 @click.command("deploy", cls=Verb)
-@_service
+@service_option
 @click.option("--plan-only", is_flag=True, help="As `penstock plan`.")
 @_auto_approve
 @click.option(
@@ -181,7 +144,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
 @click.option("--from", "source", metavar="ENVIRONMENT", help="Take that environment's release: the same bytes.")
 @click.option("--detach", is_flag=True, help="Leave the rollout to the controller in the account, and return.")
 @click.option("--allow-destroy", multiple=True, metavar="ADDRESS", help="Let this resource go, with the data in it.")
-@_lock_timeout
+@lock_timeout_option()
 @click.pass_obj
 def deploy(
     settings: Settings,
@@ -216,137 +179,7 @@ def deploy(
     if plan_only:
         _show_plan(settings, reached.plan)
     else:
-        _show_end(settings, reached)
-
-
-_why = click.option("--why", default="", metavar="TEXT", help="Recorded with who said it.")
-
-
-@click.command("promote", cls=Verb)
-@_why
-@_lock_timeout
-@click.pass_obj
-def promote(settings: Settings, why: str, lock_timeout: float) -> None:
-    """Send all traffic to the candidate, now.
-
-    Ends the rollout under way, also one that another process drives, whatever the judge knows. Without a rollout it
-    is `penstock switch`: the release that waits in the idle slot goes live.
-    """
-    _show_told(settings, in_environment(settings).promote(why=why, lock_timeout=lock_timeout))
-
-
-@click.command("switch", cls=Verb)
-@_why
-@_lock_timeout
-@click.pass_obj
-def switch(settings: Settings, why: str, lock_timeout: float) -> None:
-    """Send traffic to the candidate in the idle slot.
-
-    The name of `promote` for blue-green.
-    """
-    _show_told(settings, in_environment(settings).promote(why=why, lock_timeout=lock_timeout))
-
-
-@click.command("pause", cls=Verb)
-@_why
-@click.pass_obj
-def pause(settings: Settings, why: str) -> None:
-    """Hold the rollout at its weight.
-
-    The judge goes on watching and takes traffic back from what fails; the deadline stays.
-    """
-    _show_told(settings, in_environment(settings).tell("pause", why=why))
-
-
-@click.command("resume", cls=Verb)
-@_why
-@click.pass_obj
-def resume(settings: Settings, why: str) -> None:
-    """Let a paused rollout go on.
-
-    Also takes over a rollout whose process is gone.
-    """
-    _show_told(settings, in_environment(settings).tell("resume", why=why))
-
-
-@click.command("abort", cls=Verb)
-@_why
-@_lock_timeout
-@click.pass_obj
-def abort(settings: Settings, why: str, lock_timeout: float) -> None:
-    """Drop the candidate; all traffic goes to the live release.
-
-    Also while another process drives its rollout. A deploy of the same files offers the release again.
-    """
-    dropped = in_environment(settings).abort(why=why, lock_timeout=lock_timeout)
-    settings.events.close()
-    if settings.json:
-        put({"event": "result", **asdict(dropped)})
-    elif dropped.changed:
-        talk(f"{dropped.environment}: release {dropped.release} waits no more; {dropped.live} keeps the traffic")
-
-
-@click.command("rollback", cls=Verb)
-@click.option("--to", metavar="RELEASE", help="That release; else the last promoted one that was not rolled back.")
-@_service
-@_why
-@click.option(
-    "--lock-timeout",
-    callback=_seconds,
-    default="10m",
-    metavar="DURATION",
-    show_default=True,
-    help="Wait so long for whoever changes the environment, who is asked to give way; 0s: exit 4 at once.",
-)
-@click.pass_obj
-def rollback(settings: Settings, to: str | None, services: tuple[str, ...], why: str, lock_timeout: float) -> None:
-    """Send traffic back to an earlier release, at once.
-
-    A command that has just promoted the live release and still tests it takes it back itself.
-    """
-    opened = in_environment(settings)
-    _show_end(settings, opened.rollback(to=to, services=services, why=why, lock_timeout=lock_timeout))
-
-
-@click.command("approve", cls=Verb)
-@click.argument("what", metavar="PLAN")
-@_why
-@click.pass_obj
-def approve(settings: Settings, what: str, why: str) -> None:
-    """Say yes to exactly one plan.
-
-    PLAN is the id that `penstock plan` printed; another plan needs another yes, and each is good for a time
-    (`approvals.expires`). For a rollout that waits for approvals it is the id of its release. Who approves is the STS
-    caller.
-    """
-    from penstock.operations.orders import Told  # noqa: PLC0415 - only here
-
-    opened = in_environment(settings)
-    given = opened.approve(what, why=why)
-    if isinstance(given, Told):
-        _show_told(settings, given)
-    elif settings.json:
-        put({"event": "approved", **asdict(given)})
-    else:
-        from penstock.rollout.strategies import duration  # noqa: PLC0415 - only here
-
-        good = duration(opened.world.workspace.environment.approvals.expires)
-        talk(f"{given.by} approved plan {what}, for {good}: penstock deploy -e {settings.chosen_environment()}")
-
-
-@click.command("unlock", cls=Verb)
-@click.option("--force", is_flag=True, help="Also when the holder cannot be looked at from here (another machine).")
-@click.pass_obj
-def unlock(settings: Settings, force: bool) -> None:
-    """Free a lease or lock whose process is gone.
-
-    Says whose it was, and is refused while the holder lives.
-    """
-    told = in_environment(settings).unlock(force=force)
-    if settings.json:
-        put({"event": "unlocked", "what": told})
-    else:
-        talk(told)
+        show_end(settings, reached)
 
 
 def _nobody(plan: Plan, objections: Sequence[Objection]) -> bool:  # noqa: ARG001 - the signature of Confirm
@@ -381,41 +214,3 @@ def _show_plan(settings: Settings, plan: Plan | None) -> None:
     from penstock.operations.summary import summary  # noqa: PLC0415
 
     say(summary(plan))
-
-
-def _show_told(settings: Settings, told: Told | Moved) -> None:
-    """How a word to a rollout ended; without a rollout, how the move of traffic did."""
-    from penstock.operations.orders import Told  # noqa: PLC0415 - only here
-
-    if not isinstance(told, Told):
-        _show_end(settings, told)
-        return
-    settings.events.close()
-    if settings.json:
-        put({"event": "result", **asdict(told)})
-        return
-    where = f"{told.environment}: release {told.release}"
-    match told.outcome, told.verb:
-        case "promoted", _:
-            talk(f"{where} has all traffic")
-        case None, "pause":
-            talk(f"{where} stays at {told.weight} %\n  → to go on: penstock resume -e {told.environment}")
-        case None, "approve":
-            talk(f"{where} has your yes\n  → to see whether it goes on: penstock status -e {told.environment}")
-        case _:
-            talk(f"{where} goes on from {told.weight} %")
-
-
-def _show_end(settings: Settings, reached: Deployed | Moved) -> None:
-    """The last words on standard error, and the URL on standard output."""
-    settings.events.close()
-    if settings.json:
-        put({"event": "result", **asdict(reached)})
-        return
-    if reached.changed:
-        from penstock.cli.render.end import last_words  # noqa: PLC0415 - not for those who read JSON
-
-        # On a terminal the URL of standard output follows at once.
-        talk(last_words(reached, time.monotonic() - settings.began, with_url=not sys.stdout.isatty()))
-    if reached.url:
-        say(reached.url)
