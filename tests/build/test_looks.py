@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from penstock.adapters import (
     builder_node_aliases,
     builder_node_outside,
+    builder_node_parts,
     builder_node_plan,
+    builder_node_scripts,
     builder_python_listed,
     builder_python_plan,
     builder_seen,
@@ -184,7 +186,15 @@ def test_what_is_said_to_be_unchanged_is_what_a_fresh_look_finds(rounds: list[li
 
 @pytest.mark.parametrize(
     "module",
-    [builder_node_aliases, builder_node_outside, builder_node_plan, builder_python_plan, builder_python_listed],
+    [
+        builder_node_aliases,
+        builder_node_outside,
+        builder_node_parts,
+        builder_node_plan,
+        builder_node_scripts,
+        builder_python_plan,
+        builder_python_listed,
+    ],
 )
 def test_planners_touch_files_only_where_it_is_noted(module: ModuleType) -> None:
     source = inspect.getsource(module)
