@@ -159,6 +159,16 @@ def test_a_readme_outside_of_the_workspace_is_refused_with_what_to_do(tmp_path: 
         assert "a file of the workspace" in str(caught.value)
 
 
+def test_a_readme_that_is_a_link_out_of_the_workspace_is_refused_as_well(tmp_path: Path) -> None:
+    (tmp_path / "whose.md").write_text("whose?\n")
+    files = package("packages/one", "one", "../../README.md")
+    site = site_with(tmp_path / "w", {"services/plain/requirements.txt": "-e ../../packages/one\n", **files})
+    (site.root / "README.md").unlink(missing_ok=True)
+    (site.root / "README.md").symlink_to(tmp_path / "whose.md")
+    with pytest.raises(BuildFailed, match=r"\.\./\.\./README\.md lies outside of the workspace"):
+        site.recipes()
+
+
 def test_what_is_taken_as_it_is_takes_no_readme_from_above(tmp_path: Path) -> None:
     manifest = '[project]\nname = "plain"\nversion = "1"\nreadme = "../../README.md"\n'
     site = site_with(tmp_path, {"services/plain/pyproject.toml": manifest, "README.md": "of all\n"})

@@ -126,6 +126,10 @@ class SourceFiles:
         finally:
             self._watched = None
 
+    def leads_out(self, path: str) -> bool:
+        """Whether a path, relative to the workspace, leads out of it by a symbolic link."""
+        return not Path(os.path.realpath(self.root / path)).is_relative_to(self._real_root)
+
     def has(self, path: str) -> bool:
         """Whether there is a file at that path, relative to the workspace."""
         self._note(path)

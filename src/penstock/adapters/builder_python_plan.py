@@ -199,7 +199,7 @@ class PythonPlanner:
         for named in manifest.files if manifest else ():
             place = below(folder, named)
             inner = os.path.relpath(place, folder)
-            if place.startswith(("..", "/")):
+            if place.startswith(("..", "/")) or self._files.leads_out(place):
                 raise BuildFailed(
                     f"{named} lies outside of the workspace",
                     where=f"{folder}/pyproject.toml",
