@@ -126,7 +126,7 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
     planned = _plan(world, wanted, live, request.allow_destroy, only=False)
     approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
     session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})
-    remember_wanted(session, wanted.shape)
+    remember_wanted(session, wanted.shape, wanted.release.id)
     retain(world, session, planned.retained)
     if planned.saved is not None:
         if planned.saved.changed:

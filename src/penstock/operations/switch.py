@@ -87,9 +87,12 @@ def _switch(world: World, why: str) -> Moved:
 
 
 def _contract_to_what_was_admitted(world: World, session: Session, release: Release) -> None:
-    """Remove what only the release before needed: by the root that was admitted, not by what is checked out here."""
+    """Remove what only the release before needed: by the root that was admitted, not by what is checked out here.
+
+    That of a later deploy, which came no further, may lack what this release uses: nothing is removed by it.
+    """
     shape = read_wanted(world)
-    if shape is None:
+    if shape is None or shape.release != release.id:
         return
     contract(
         world,
