@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-from penstock.model.errors import CameBack, Locked
+from penstock.model.errors import CameBack, Locked, Refused, RemoteFault
 from penstock.model.release import Pointer
 from penstock.operations.alarms import read_alarms
-from penstock.operations.history import read_history
+from penstock.operations.history import Move, read_history
 from penstock.operations.pointer import read_pointer
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.session import exclusive
@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 LOOK = 5.0
 """Seconds between two looks."""
+PATIENCE = 600.0
+"""Seconds after the end for which a look that AWS refuses is repeated: ten minutes, as long as a rollback waits."""
+
+Place = Literal["here", "going back", "gone"]
+"""Where traffic is: as the move left it, on its way back from the release, or with another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,29 +91,49 @@ def baking_of(world: World, rollout: Rollout) -> Baking | None:
 def bake(world: World, baking: Baking) -> bool:
     """Watch to the end; whether the release is live then, and nobody has brought another one.
 
-    Raises CameBack when it is not any more: because an alarm rang, which brought traffic back, or because somebody
-    rolled it back meanwhile.
+    What AWS refuses is told and looked at again: nobody else may be there to take the release back. Raises CameBack
+    when it is not live any more: because an alarm rang, which brought traffic back, or because somebody rolled it back
+    meanwhile. Raises RemoteFault when AWS still refuses ten minutes after the end.
     """
-    told = ""
+    told, rang = "", list[str]()
     with step(world, f"watch alarms for {duration(world.workspace.environment.rollout.bake_after)}") as handle:
         try:
             while True:
-                if not _is_untouched(world, baking):
+                left = baking.until - world.traffic_clock.now()
+                try:
+                    place, problem, is_over = _look(world, baking, rang)
+                except RemoteFault as fault:
+                    if left <= -PATIENCE:
+                        raise
+                    place, problem, is_over = "here", fault.what, False
+                if place == "gone":
                     handle.skip("somebody brings another release")
                     return False
-                rings, problem = read_alarms(world, baking.alarms)
-                if rings:
-                    problem = _bring_back(world, baking, rings)
                 if problem and problem != told:
                     warn(world, problem)
                 told = problem
-                left = baking.until - world.traffic_clock.now()
-                if left <= 0 and not rings:
+                if left <= 0 and is_over:
                     return True
                 world.traffic_clock.sleep(min(LOOK, left) if left > 0 else LOOK)
         except KeyboardInterrupt:
             warn(world, f"release {baking.release} keeps all traffic, and nobody watches its alarms any more")
             raise
+
+
+def _look(world: World, baking: Baking, rang: list[str]) -> tuple[Place, str, bool]:
+    """Where traffic is, what there is to tell, and whether nothing needs another look. Raises CameBack, RemoteFault.
+
+    `rang` is what rang at the last look, for a way back that AWS refused half-way.
+    """
+    place = _place(world, baking)
+    if place == "gone":
+        return place, "", True
+    problem = ""
+    if place == "here":
+        rang[:], problem = read_alarms(world, baking.alarms)
+    if rang or place == "going back":
+        return place, _bring_back(world, baking, _why(rang)), False
+    return place, problem, True
 
 
 @contextmanager
@@ -121,7 +146,7 @@ def behind(world: World, baking: Baking) -> Iterator[Session | None]:
         session: Session | None = None
         with suppress(Locked):
             session = held.enter_context(exclusive(world, f"end the bake of release {baking.release}"))
-        yield session if session is not None and _is_untouched(world, baking) else None
+        yield session if session is not None and _place(world, baking) == "here" else None
 
 
 def look_once(world: World, session: Session, baking: Baking) -> None:
@@ -129,25 +154,33 @@ def look_once(world: World, session: Session, baking: Baking) -> None:
     rings, problem = read_alarms(world, baking.alarms)
     if problem:
         warn(world, problem)
-    if rings and _is_untouched(world, baking):
+    if rings and _place(world, baking) == "here":
         _take_back(world, session, baking, _why(rings))
 
 
-def _bring_back(world: World, baking: Baking, rings: Collection[str]) -> str:
-    """All traffic back to the release before, which raises CameBack; else what keeps it, in words: look again."""
+def _bring_back(world: World, baking: Baking, why: str) -> str:
+    """All traffic back to the release before, which raises CameBack; else what keeps it, in words: look again.
+
+    A move back that somebody has begun is ended as well: AWS may have refused the half of our own.
+    """
     try:
         with exclusive(world, f"take release {baking.release} back") as session:
-            if _is_untouched(world, baking):
-                _take_back(world, session, baking, _why(rings))
+            if _place(world, baking) != "gone":
+                _take_back(world, session, baking, why)
     except Locked as locked:
-        return f"{_why(rings)}, and {locked.what}"
+        return f"{why}, and {locked.what}"
+    except RemoteFault as fault:
+        raise RemoteFault(f"{why}, and {fault.what}", where=fault.where, hint=fault.hint) from fault
     return ""
 
 
 def _take_back(world: World, session: Session, baking: Baking, why: str) -> NoReturn:
     releases = ReleaseStore(world.objects)
     release, good = releases.require(baking.release), releases.require(baking.previous)
-    refuse_what_is_missing(world, good, release, read_history(world.objects))
+    try:
+        refuse_what_is_missing(world, good, release, read_history(world.objects))
+    except Refused as refused:
+        raise Refused(f"{why}, and {refused.what}", where=refused.where, hint=refused.hint) from refused
     session.record("rolling-back", {"from": release.id, "to": good.id, "why": why})
     take_back(world, session, release, good.id, why)
     raise CameBack(
@@ -157,18 +190,24 @@ def _take_back(world: World, session: Session, baking: Baking, why: str) -> NoRe
     )
 
 
-def _is_untouched(world: World, baking: Baking) -> bool:
-    """Whether traffic and slots are as the move left them. Raises CameBack when somebody rolled the release back."""
+def _place(world: World, baking: Baking) -> Place:
+    """Where traffic is. Raises CameBack when somebody rolled the release back."""
     pointer, name = read_pointer(world) or Pointer(), world.workspace.environment.name
-    if pointer.live_release != baking.release and baking.release in read_history(world.objects).bad():
+    waits = pointer.slot(pointer.idle).release
+    if (pointer.live_release, pointer.candidate, waits) == (baking.release, None, baking.previous):
+        return "here"
+    history = read_history(world.objects)
+    back = Move(origin=baking.release, target=baking.previous, rollback=True)
+    if pointer.live_release == baking.previous and history.move == back:
+        return "going back"
+    if pointer.live_release != baking.release and baking.release in history.bad():
         raise CameBack(
             f"release {baking.release} was rolled back; all traffic is on {pointer.live_release}",
             where=name,
             hint=f"penstock audit -e {name} tells why",
         )
-    waits = pointer.slot(pointer.idle).release
-    return (pointer.live_release, pointer.candidate, waits) == (baking.release, None, baking.previous)
+    return "gone"
 
 
 def _why(rings: Collection[str]) -> str:
-    return f"alarm {', '.join(rings)} rings"
+    return f"alarm {', '.join(rings)} rings" if rings else "its way back was cut short"

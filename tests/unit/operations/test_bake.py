@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.test_busy_aws import FOR_EVER, Refusing
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
-from penstock.model.errors import CameBack
+from penstock.model.errors import AccessDenied, CameBack, Refused, RemoteFault
 from penstock.model.events import Note
 from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.audit import audit
@@ -25,6 +27,8 @@ from penstock.testing import Killed
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from penstock.operations.world import World
 
 BLUE_GREEN = RolloutPolicy(strategy="blue-green", bake=1800.0, alarms=("mine",))
 LINEAR = RolloutPolicy(strategy="linear", by=50, every=120.0, bake=1800.0, alarms=("mine",))
@@ -169,6 +173,85 @@ def test_alarms_that_cannot_be_read_are_told_once_and_take_nothing_back(verbs: V
     ship(verbs)
     told = [note.text for note in verbs.shop.events.of(Note) if "throttled" in note.text]
     assert told == ["the alarms cannot be read: throttled"]
+
+
+class Outage:
+    """AWS refuses calls of one method of a port, from the moment that it begins, so many times."""
+
+    def __init__(self, verbs: Verbs, port: str, method: str) -> None:
+        self.port, self.left = port, 0
+        self.broken = Refusing(
+            getattr(verbs.shop, port), method, times=FOR_EVER, fits=lambda *_, **__: self._goes_on(), fault=AccessDenied
+        )
+
+    def _goes_on(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+    def begins(self, times: int) -> None:
+        self.left = times
+
+    def in_world(self, verbs: Verbs) -> World:
+        ports: dict[str, Any] = {self.port: self.broken}
+        return replace(verbs.world(), **ports)
+
+
+def switch_in(world: World, verbs: Verbs) -> None:
+    verbs.deploy(confirm=yes)
+    switch(world, why="all is well")
+
+
+@pytest.mark.parametrize("call", ["parameters get", "objects get", "gateway set_stage", "objects put_if_match"])
+def test_what_aws_refuses_while_an_alarm_rings_is_told_and_done_again(verbs: Verbs, clock: Busy, call: str) -> None:
+    """Each is a call of another part of the way back: look, take the lease, move traffic."""
+    outage = Outage(verbs, *call.split())
+
+    def ring() -> None:
+        set_mine(verbs, rings=True)
+        outage.begins(3)
+
+    after_the_switch(verbs, clock, 60, ring)
+    with pytest.raises(CameBack, match="went back: alarm mine rings; all traffic is on"):
+        switch_in(outage.in_world(verbs), verbs)
+    assert verbs.live_code()["users"] == 1
+    assert any("not authorized" in note.text for note in verbs.shop.events.of(Note))
+    history = read_history(verbs.shop.objects)
+    assert history.bad()
+    assert history.move is None
+
+
+def test_a_look_that_aws_refuses_does_not_end_the_watch(verbs: Verbs, clock: Busy) -> None:
+    outage = Outage(verbs, "parameters", "get")
+    after_the_switch(verbs, clock, 60, lambda: outage.begins(20))
+    began = clock.now()
+    switch_in(outage.in_world(verbs), verbs)
+    assert clock.now() >= began + 1800
+    assert verbs.live_code()["users"] == 2
+
+
+def test_who_cannot_take_a_release_back_says_so_in_the_end(verbs: Verbs, clock: Busy) -> None:
+    outage = Outage(verbs, "gateway", "set_stage")
+
+    def ring() -> None:
+        set_mine(verbs, rings=True)
+        outage.begins(FOR_EVER)
+
+    after_the_switch(verbs, clock, 60, ring)
+    began = clock.now()
+    with pytest.raises(RemoteFault, match="alarm mine rings, and AccessDenied"):
+        switch_in(outage.in_world(verbs), verbs)
+    assert clock.now() >= began + 1800
+
+
+def test_who_may_not_go_back_names_the_alarm_that_rings(verbs: Verbs, clock: Busy) -> None:
+    def ring() -> None:
+        live = verbs.shop.observe().pointer.live_release
+        verbs.shop.objects.put("terraform/removals.json", json.dumps([[live, ["index by_email"]]]).encode())
+        set_mine(verbs, rings=True)
+
+    after_the_switch(verbs, clock, 60, ring)
+    with pytest.raises(Refused, match=r"alarm mine rings, and release \w+ may need .* index by_email"):
+        ship(verbs)
 
 
 @pytest.mark.parametrize("end", [KeyboardInterrupt, Killed])
