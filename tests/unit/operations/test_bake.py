@@ -22,7 +22,7 @@ from penstock.operations.switch import rollback, switch
 from penstock.operations.tick import tick
 from penstock.ports import AlarmState
 from penstock.release.lease import TTL
-from penstock.testing import Killed
+from penstock.testing import Faults, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -306,6 +306,45 @@ def test_the_controller_watches_on_behind_a_rollout_that_it_has_ended(verbs: Ver
     assert verbs.live_code()["users"] == 1
     assert audit(verbs.world()).runs[-1].outcome == "came back"
     assert visit(verbs, rollout) == "it has ended"
+
+
+def promoted_by_the_controller(verbs: Verbs) -> str:
+    rollout = detached(verbs)
+    while "is promoted" not in visit(verbs, rollout):
+        pass
+    return rollout
+
+
+def test_a_visit_behind_a_rollout_takes_no_lease_and_asks_no_function_while_all_is_quiet(verbs: Verbs) -> None:
+    rollout = promoted_by_the_controller(verbs)
+    faults = Faults()
+    said = tick(faults.wrap_fields(replace(verbs.world(), host="in the account")), rollout)
+    assert "its alarms are watched" in said
+    assert faults.points() == []
+    assert not [call for call in faults.calls if call.port == "Functions"]
+
+
+def test_a_visit_behind_a_rollout_puts_right_what_a_late_driver_has_moved(verbs: Verbs) -> None:
+    rollout = promoted_by_the_controller(verbs)
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    verbs.shop.gateway.set_canary(verbs.shop.api, "live", deployment=stage.deployment, percent=10.0, variables={})
+    assert "its alarms are watched" in visit(verbs, rollout)
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    assert stage.canary is None
+
+
+def test_a_clean_up_that_somebody_holds_up_is_told_to_be_left(verbs: Verbs, clock: Busy) -> None:
+    def hold() -> None:
+        elsewhere = replace(verbs.world(), host="elsewhere")
+        leases_of(elsewhere).acquire(holder="bob", pid=1, run="run-of-bob", purpose="look around")
+
+    after_the_switch(verbs, clock, 1790, hold)
+    ship(verbs)
+    assert verbs.live_code()["users"] == 2
+    (told,) = [note.text for note in verbs.shop.events.of(Note) if "is left to the next penstock deploy" in note.text]
+    assert "bob" in told
 
 
 def test_the_controller_leaves_when_it_has_baked(verbs: Verbs) -> None:
