@@ -7,8 +7,9 @@ before needs stays until the bake has ended, so that an alarm finds everything t
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal, NoReturn
 
 from penstock.model.errors import CameBack, Locked, Refused, RemoteFault
@@ -17,7 +18,7 @@ from penstock.operations.alarms import read_alarms
 from penstock.operations.history import Move, read_history
 from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.removals import refuse_what_is_missing
-from penstock.operations.rollout_store import is_marked
+from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.rollout.state import Rollout
+
+KEY = "rollout/bake.json"
+"""The last bake that is not one behind a rollout: `rollout.json` tells of those."""
 
 LOOK = 5.0
 """Seconds between two looks."""
@@ -55,6 +59,8 @@ def begin_bake(
 ) -> Baking | None:
     """What is to be watched now that the release has all traffic, told to the ledger; None where nothing is.
 
+    It is written down as well, for whoever deploys the same release again before it is over.
+
     Args:
         world: the environment.
         session: its lease.
@@ -65,16 +71,36 @@ def begin_bake(
     seconds = world.workspace.environment.rollout.bake_after
     if not seconds or not alarms or previous is None or previous == release:
         return None
-    what = f"it is live; for {duration(seconds)} an alarm takes it back: {', '.join(sorted(alarms))}"
-    session.record("rollout", {"release": release, "weight": ALL, "what": what})
     until = world.traffic_clock.now() + seconds
-    return Baking(release=release, previous=previous, alarms=tuple(sorted(alarms)), until=until)
+    baking = Baking(release=release, previous=previous, alarms=tuple(sorted(alarms)), until=until)
+    session.rewrite(KEY, lambda _before: json.dumps(asdict(baking), sort_keys=True).encode())
+    _tell(session, baking, seconds)
+    return baking
 
 
 def begin_behind(world: World, session: Session, rollout: Rollout) -> Baking | None:
-    """The same behind a rollout that has ended."""
-    baking = baking_of(world, rollout)
-    return begin_bake(world, session, baking.release, baking.previous, baking.alarms) if baking else None
+    """The same behind a rollout that has ended, which is written down itself."""
+    baking, seconds = baking_of(world, rollout), world.workspace.environment.rollout.bake_after
+    if baking is None:
+        return None
+    _tell(session, baking, seconds)
+    return replace(baking, until=world.traffic_clock.now() + seconds)
+
+
+def bake_under_way(world: World, release: str) -> Baking | None:
+    """The bake of this release that an earlier command or the controller has begun, and that is not over."""
+    rollout, stored = RolloutStore(world.objects).read(), world.objects.get(KEY)
+    found = [baking_of(world, rollout)] if rollout is not None else []
+    if stored is not None:
+        written = json.loads(stored.body)
+        found.append(Baking(**{**written, "alarms": tuple(written["alarms"])}))
+    now = world.traffic_clock.now()
+    return next((one for one in found if one is not None and one.release == release and now < one.until), None)
+
+
+def _tell(session: Session, baking: Baking, seconds: float) -> None:
+    what = f"it is live; for {duration(seconds)} an alarm takes it back: {', '.join(baking.alarms)}"
+    session.record("rollout", {"release": baking.release, "weight": ALL, "what": what})
 
 
 def baking_of(world: World, rollout: Rollout) -> Baking | None:
@@ -97,7 +123,8 @@ def bake(world: World, baking: Baking) -> bool:
     meanwhile. Raises RemoteFault when AWS still refuses ten minutes after the end.
     """
     told, rang = "", list[str]()
-    with step(world, f"watch alarms for {duration(world.workspace.environment.rollout.bake_after)}") as handle:
+    seconds = max(baking.until - world.traffic_clock.now(), 0.0)
+    with step(world, f"watch alarms for {duration(round(seconds))}") as handle:
         try:
             while True:
                 left = baking.until - world.traffic_clock.now()

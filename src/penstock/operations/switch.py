@@ -197,9 +197,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     """
     pointer = session.pointer() or Pointer()
     history = read_history(world.objects)
-    previous = pointer.live_release
-    if previous == release.id and history.move is not None:
-        previous = _before(history.move, release.id)
+    previous = origin_of(history, pointer.live_release, release.id)
     move = Move(origin=previous, target=release.id, rollback=is_rollback)
     if previous != release.id and history.move != move:
         session.book(lambda history: history.beginning(move))
@@ -313,11 +311,15 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
         verify_release(world, session, target.id, slot, changed)
 
 
-def _before(move: Move, live: str) -> str | None:
-    """What to go back to from the live release when an earlier run died around a move of traffic.
+def origin_of(history: History, live: str | None, release: str) -> str | None:
+    """What traffic comes from when it moves to the release: from the live one, unless that is this one already.
 
-    It died after it had moved traffic here and before it had looked, or while it was taking traffic back from here.
+    Then an earlier run died around the move: after it had moved traffic here and before it had looked, or while it was
+    taking traffic back from here.
     """
+    move = history.move
+    if live != release or move is None:
+        return live
     if move.target == live:
         return move.origin
     return move.target if move.rollback and move.origin == live else live
