@@ -21,14 +21,16 @@ if TYPE_CHECKING:
     from penstock.rollout.signals import RouteWatch, Watch
 
 
-def quiet_alarms(world: World) -> tuple[str, ...]:
+def quiet_alarms(world: World, *, arrived: bool = False) -> tuple[str, ...]:
     """The alarms that may stop a rollout: ours of the slot to come, of `live` and of the API, and the user's by name.
 
-    One that rings already would stop the fix as well: it is told, and the release is judged beside what runs.
+    One that rings already would stop the fix as well: it is told, and the release is judged beside what runs. With
+    `arrived` traffic has moved there before: a command that had begun the move was killed.
     """
     workspace = world.workspace
     prefix = alarm_prefix(workspace.prefix)
-    slot = (read_pointer(world) or Pointer()).idle
+    pointer = read_pointer(world) or Pointer()
+    slot = pointer.live if arrived else pointer.idle
     found = world.alarms.states(workspace.environment.rollout.alarms, prefix=prefix)
     ours = (f"-{slot}", f"-{LIVE_ALIAS}", f"{prefix}api")
     watched = {name: state for name, state in found.items() if not name.startswith(prefix) or name.endswith(ours)}

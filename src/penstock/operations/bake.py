@@ -7,18 +7,20 @@ before needs stays until the bake has ended, so that an alarm finds everything t
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+import json
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Literal, NoReturn
 
-from penstock.model.errors import CameBack, Locked
+from penstock.model.errors import CameBack, Locked, Refused, RemoteFault
 from penstock.model.release import Pointer
 from penstock.operations.alarms import read_alarms
-from penstock.operations.history import read_history
-from penstock.operations.pointer import read_pointer
+from penstock.operations.history import Move, read_history
+from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.removals import refuse_what_is_missing
+from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.session import exclusive
-from penstock.operations.steps import step, warn
+from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.switch import take_back
 from penstock.rollout.strategies import ALL, duration
@@ -30,8 +32,16 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
     from penstock.rollout.state import Rollout
 
+KEY = "rollout/bake.json"
+"""The last bake that is not one behind a rollout: `rollout.json` tells of those."""
+
 LOOK = 5.0
 """Seconds between two looks."""
+PATIENCE = 600.0
+"""Seconds after the end for which a look that AWS refuses is repeated: ten minutes, as long as a rollback waits."""
+
+Place = Literal["here", "going back", "gone"]
+"""Where traffic is: as the move left it, on its way back from the release, or with another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +59,8 @@ def begin_bake(
 ) -> Baking | None:
     """What is to be watched now that the release has all traffic, told to the ledger; None where nothing is.
 
+    It is written down as well, for whoever deploys the same release again before it is over.
+
     Args:
         world: the environment.
         session: its lease.
@@ -59,16 +71,36 @@ def begin_bake(
     seconds = world.workspace.environment.rollout.bake_after
     if not seconds or not alarms or previous is None or previous == release:
         return None
-    what = f"it is live; for {duration(seconds)} an alarm takes it back: {', '.join(sorted(alarms))}"
-    session.record("rollout", {"release": release, "weight": ALL, "what": what})
     until = world.traffic_clock.now() + seconds
-    return Baking(release=release, previous=previous, alarms=tuple(sorted(alarms)), until=until)
+    baking = Baking(release=release, previous=previous, alarms=tuple(sorted(alarms)), until=until)
+    session.rewrite(KEY, lambda _before: json.dumps(asdict(baking), sort_keys=True).encode())
+    _tell(session, baking, seconds)
+    return baking
 
 
 def begin_behind(world: World, session: Session, rollout: Rollout) -> Baking | None:
-    """The same behind a rollout that has ended."""
-    baking = baking_of(world, rollout)
-    return begin_bake(world, session, baking.release, baking.previous, baking.alarms) if baking else None
+    """The same behind a rollout that has ended, which is written down itself."""
+    baking, seconds = baking_of(world, rollout), world.workspace.environment.rollout.bake_after
+    if baking is None:
+        return None
+    _tell(session, baking, seconds)
+    return replace(baking, until=world.traffic_clock.now() + seconds)
+
+
+def bake_under_way(world: World, release: str) -> Baking | None:
+    """The bake of this release that an earlier command or the controller has begun, and that is not over."""
+    rollout, stored = RolloutStore(world.objects).read(), world.objects.get(KEY)
+    found = [baking_of(world, rollout)] if rollout is not None else []
+    if stored is not None:
+        written = json.loads(stored.body)
+        found.append(Baking(**{**written, "alarms": tuple(written["alarms"])}))
+    now = world.traffic_clock.now()
+    return next((one for one in found if one is not None and one.release == release and now < one.until), None)
+
+
+def _tell(session: Session, baking: Baking, seconds: float) -> None:
+    what = f"it is live; for {duration(seconds)} an alarm takes it back: {', '.join(baking.alarms)}"
+    session.record("rollout", {"release": baking.release, "weight": ALL, "what": what})
 
 
 def baking_of(world: World, rollout: Rollout) -> Baking | None:
@@ -86,24 +118,29 @@ def baking_of(world: World, rollout: Rollout) -> Baking | None:
 def bake(world: World, baking: Baking) -> bool:
     """Watch to the end; whether the release is live then, and nobody has brought another one.
 
-    Raises CameBack when it is not any more: because an alarm rang, which brought traffic back, or because somebody
-    rolled it back meanwhile.
+    What AWS refuses is told and looked at again: nobody else may be there to take the release back. Raises CameBack
+    when it is not live any more: because an alarm rang, which brought traffic back, or because somebody rolled it back
+    meanwhile. Raises RemoteFault when AWS still refuses ten minutes after the end.
     """
-    told = ""
-    with step(world, f"watch alarms for {duration(world.workspace.environment.rollout.bake_after)}") as handle:
+    told, rang = "", list[str]()
+    seconds = max(baking.until - world.traffic_clock.now(), 0.0)
+    with step(world, f"watch alarms for {duration(round(seconds))}") as handle:
         try:
             while True:
-                if not _is_untouched(world, baking):
+                left = baking.until - world.traffic_clock.now()
+                try:
+                    place, problem, is_over = _look(world, baking, rang)
+                except RemoteFault as fault:
+                    if left <= -PATIENCE:
+                        raise
+                    place, problem, is_over = "here", fault.what, False
+                if place == "gone":
                     handle.skip("somebody brings another release")
                     return False
-                rings, problem = read_alarms(world, baking.alarms)
-                if rings:
-                    problem = _bring_back(world, baking, rings)
                 if problem and problem != told:
                     warn(world, problem)
                 told = problem
-                left = baking.until - world.traffic_clock.now()
-                if left <= 0 and not rings:
+                if left <= 0 and is_over:
                     return True
                 world.traffic_clock.sleep(min(LOOK, left) if left > 0 else LOOK)
         except KeyboardInterrupt:
@@ -111,17 +148,51 @@ def bake(world: World, baking: Baking) -> bool:
             raise
 
 
+def _look(world: World, baking: Baking, rang: list[str]) -> tuple[Place, str, bool]:
+    """Where traffic is, what there is to tell, and whether nothing needs another look. Raises CameBack, RemoteFault.
+
+    `rang` is what rang at the last look, for a way back that AWS refused half-way.
+    """
+    place = _place(world, baking)
+    if place == "gone":
+        return place, "", True
+    problem = ""
+    if place == "here":
+        rang[:], problem = read_alarms(world, baking.alarms)
+    if rang or place == "going back":
+        return place, _bring_back(world, baking, _why(rang)), False
+    return place, problem, True
+
+
 @contextmanager
 def behind(world: World, baking: Baking) -> Iterator[Session | None]:
     """Hold the environment once more, to remove what only the release before needed; None where that is not ours.
 
-    Somebody who holds it, or has moved on, does that with their own deploy.
+    Somebody who holds it, or has moved on, does that with their own deploy; that it is left to one is told.
     """
     with ExitStack() as held:
-        session: Session | None = None
-        with suppress(Locked):
+        ours: Session | None = None
+        try:
             session = held.enter_context(exclusive(world, f"end the bake of release {baking.release}"))
-        yield session if session is not None and _is_untouched(world, baking) else None
+            ours = session if _place(world, baking) == "here" else None
+        except (Locked, RemoteFault) as kept:
+            left = f"what only release {baking.previous} needs, if anything, is left to the next penstock deploy"
+            note(world, f"{left} -e {world.workspace.environment.name}: {kept.what}")
+        yield ours
+
+
+def is_quiet(world: World, baking: Baking) -> bool:
+    """Whether a look without the lease finds no alarm that rings, and pointer, stage and mark as the move left them.
+
+    The functions' aliases are not asked for, two calls each: the last visit, which takes the lease, puts them right.
+    """
+    pointer = read_pointer(world) or Pointer()
+    if not _is_as_left(pointer, baking) or not agrees(pointer, live_stage(world), shared=False) or is_marked(world):
+        return False
+    rings, problem = read_alarms(world, baking.alarms)
+    if problem:
+        warn(world, problem)
+    return not rings
 
 
 def look_once(world: World, session: Session, baking: Baking) -> None:
@@ -129,25 +200,33 @@ def look_once(world: World, session: Session, baking: Baking) -> None:
     rings, problem = read_alarms(world, baking.alarms)
     if problem:
         warn(world, problem)
-    if rings and _is_untouched(world, baking):
+    if rings and _place(world, baking) == "here":
         _take_back(world, session, baking, _why(rings))
 
 
-def _bring_back(world: World, baking: Baking, rings: Collection[str]) -> str:
-    """All traffic back to the release before, which raises CameBack; else what keeps it, in words: look again."""
+def _bring_back(world: World, baking: Baking, why: str) -> str:
+    """All traffic back to the release before, which raises CameBack; else what keeps it, in words: look again.
+
+    A move back that somebody has begun is ended as well: AWS may have refused the half of our own.
+    """
     try:
         with exclusive(world, f"take release {baking.release} back") as session:
-            if _is_untouched(world, baking):
-                _take_back(world, session, baking, _why(rings))
+            if _place(world, baking) != "gone":
+                _take_back(world, session, baking, why)
     except Locked as locked:
-        return f"{_why(rings)}, and {locked.what}"
+        return f"{why}, and {locked.what}"
+    except RemoteFault as fault:
+        raise RemoteFault(f"{why}, and {fault.what}", where=fault.where, hint=fault.hint) from fault
     return ""
 
 
 def _take_back(world: World, session: Session, baking: Baking, why: str) -> NoReturn:
     releases = ReleaseStore(world.objects)
     release, good = releases.require(baking.release), releases.require(baking.previous)
-    refuse_what_is_missing(world, good, release, read_history(world.objects))
+    try:
+        refuse_what_is_missing(world, good, release, read_history(world.objects))
+    except Refused as refused:
+        raise Refused(f"{why}, and {refused.what}", where=refused.where, hint=refused.hint) from refused
     session.record("rolling-back", {"from": release.id, "to": good.id, "why": why})
     take_back(world, session, release, good.id, why)
     raise CameBack(
@@ -157,18 +236,28 @@ def _take_back(world: World, session: Session, baking: Baking, why: str) -> NoRe
     )
 
 
-def _is_untouched(world: World, baking: Baking) -> bool:
-    """Whether traffic and slots are as the move left them. Raises CameBack when somebody rolled the release back."""
+def _place(world: World, baking: Baking) -> Place:
+    """Where traffic is. Raises CameBack when somebody rolled the release back."""
     pointer, name = read_pointer(world) or Pointer(), world.workspace.environment.name
-    if pointer.live_release != baking.release and baking.release in read_history(world.objects).bad():
+    if _is_as_left(pointer, baking):
+        return "here"
+    history = read_history(world.objects)
+    back = Move(origin=baking.release, target=baking.previous, rollback=True)
+    if pointer.live_release == baking.previous and history.move == back:
+        return "going back"
+    if pointer.live_release != baking.release and baking.release in history.bad():
         raise CameBack(
             f"release {baking.release} was rolled back; all traffic is on {pointer.live_release}",
             where=name,
             hint=f"penstock audit -e {name} tells why",
         )
+    return "gone"
+
+
+def _is_as_left(pointer: Pointer, baking: Baking) -> bool:
     waits = pointer.slot(pointer.idle).release
     return (pointer.live_release, pointer.candidate, waits) == (baking.release, None, baking.previous)
 
 
 def _why(rings: Collection[str]) -> str:
-    return f"alarm {', '.join(rings)} rings"
+    return f"alarm {', '.join(rings)} rings" if rings else "its way back was cut short"

@@ -15,7 +15,7 @@ from penstock.operations import plans
 from penstock.operations.alarms import quiet_alarms
 from penstock.operations.artifacts import prepare_store, upload
 from penstock.operations.assemble import only_services
-from penstock.operations.bake import bake, begin_bake, begin_behind, behind
+from penstock.operations.bake import bake, bake_under_way, begin_bake, begin_behind, behind
 from penstock.operations.engine import reach
 from penstock.operations.foretell import foretell_plan
 from penstock.operations.history import read_history
@@ -32,7 +32,7 @@ from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.summary import counted, summary
-from penstock.operations.switch import go_live, live_url
+from penstock.operations.switch import go_live, live_url, origin_of
 from penstock.operations.terraform import (
     apply_plan,
     contract,
@@ -126,7 +126,7 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
     planned = _plan(world, wanted, live, request.allow_destroy, only=False)
     approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
     session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})
-    remember_wanted(session, wanted.shape)
+    remember_wanted(session, wanted.shape, wanted.release.id)
     retain(world, session, planned.retained)
     if planned.saved is not None:
         if planned.saved.changed:
@@ -220,15 +220,31 @@ def _walk(
         steps = unshared(steps)
     steps = _with_gates(world, steps, live)
     if live is None or already or not is_walked(steps):
-        alarms = quiet_alarms(world) if world.workspace.environment.rollout.bake_after and live else ()
-        go_live(world, session, release, applied)
-        return True, begin_bake(world, session, release.id, live.id if live else None, alarms)
+        return True, _move_all(world, session, release, live, applied)
     _say_what_is_not_there(world, steps)
     rollout = begin(world, release, live.id, steps=steps, changed=judged(changed), authors=authors)
     if detach:
         _detach(world, session, rollout, release)
         return False, None
     return True, begin_behind(world, session, drive(world, session, rollout, release, applied))
+
+
+def _move_all(
+    world: World, session: Session, release: Release, live: Release | None, applied: Applied
+) -> Baking | None:
+    """All traffic in one move; what is to be watched then.
+
+    A release that is live already may bake: the same deploy again watches on, and removes nothing before.
+    """
+    begun = bake_under_way(world, release.id)
+    arrived = live is not None and live.id == release.id
+    history = read_history(world.objects)
+    previous = origin_of(history, live.id if live else None, release.id)
+    previous = None if previous in history.bad() else previous  # a killed rollback has left it
+    bakes = bool(world.workspace.environment.rollout.bake_after) and previous not in (None, release.id)
+    alarms = quiet_alarms(world, arrived=arrived) if bakes else ()
+    go_live(world, session, release, applied)
+    return begun if arrived and begun is not None else begin_bake(world, session, release.id, previous, alarms)
 
 
 def _say_what_is_not_there(world: World, steps: Sequence[Step]) -> None:

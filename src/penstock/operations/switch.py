@@ -87,9 +87,12 @@ def _switch(world: World, why: str) -> Moved:
 
 
 def _contract_to_what_was_admitted(world: World, session: Session, release: Release) -> None:
-    """Remove what only the release before needed: by the root that was admitted, not by what is checked out here."""
+    """Remove what only the release before needed: by the root that was admitted, not by what is checked out here.
+
+    That of a later deploy, which came no further, may lack what this release uses: nothing is removed by it.
+    """
     shape = read_wanted(world)
-    if shape is None:
+    if shape is None or shape.release != release.id:
         return
     contract(
         world,
@@ -194,9 +197,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     """
     pointer = session.pointer() or Pointer()
     history = read_history(world.objects)
-    previous = pointer.live_release
-    if previous == release.id and history.move is not None:
-        previous = _before(history.move, release.id)
+    previous = origin_of(history, pointer.live_release, release.id)
     move = Move(origin=previous, target=release.id, rollback=is_rollback)
     if previous != release.id and history.move != move:
         session.book(lambda history: history.beginning(move))
@@ -213,8 +214,8 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     with step(world, "check the live release"):
         failures = check_live(world, _of(world, release))
         if not failures and not is_rollback:
-            failures = smoke(world, live_url(world) or "", unwanted=lambda: bool(recalled(world, release.id)))
-    called = "" if is_rollback else recalled(world, release.id)
+            failures = smoke(world, live_url(world) or "", unwanted=lambda: bool(_called(world, release)))
+    called = "" if is_rollback else _called(world, release)
     if not failures and not called:
         session.book(History.settled)
         if previous != release.id:
@@ -236,6 +237,14 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     raise CameBack(
         "\n".join([what, *failures]), where=world.workspace.environment.name, hint="mend the code and deploy again"
     )
+
+
+def _called(world: World, release: Release) -> str:
+    """Who wants to go back from it, in words; a bucket that does not answer must not leave the move unsettled."""
+    try:
+        return recalled(world, release.id)
+    except RemoteFault:
+        return ""
 
 
 def _move(world: World, session: Session, goal: Live, names: Collection[str], *, origin: str | None) -> None:
@@ -302,11 +311,15 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
         verify_release(world, session, target.id, slot, changed)
 
 
-def _before(move: Move, live: str) -> str | None:
-    """What to go back to from the live release when an earlier run died around a move of traffic.
+def origin_of(history: History, live: str | None, release: str) -> str | None:
+    """What traffic comes from when it moves to the release: from the live one, unless that is this one already.
 
-    It died after it had moved traffic here and before it had looked, or while it was taking traffic back from here.
+    Then an earlier run died around the move: after it had moved traffic here and before it had looked, or while it was
+    taking traffic back from here.
     """
+    move = history.move
+    if live != release or move is None:
+        return live
     if move.target == live:
         return move.origin
     return move.target if move.rollback and move.origin == live else live

@@ -55,6 +55,8 @@ class Shape:
     """ETag of Terraform's state after that apply: another one means that somebody ran Terraform by hand since."""
     retained: str | None = None
     """The grants that were retained then."""
+    release: str | None = None
+    """The release that was admitted with it; None where an older Penstock wrote that down."""
 
 
 def wanted_shape(world: World) -> Shape:
@@ -80,9 +82,9 @@ def read_wanted(world: World) -> Shape | None:
     return _read(world, WANTED)
 
 
-def remember_wanted(session: Session, shape: Shape) -> None:
+def remember_wanted(session: Session, shape: Shape, release: str) -> None:
     """Write down what was admitted, before anything of it is done. Raises Locked when the lease is lost."""
-    body = {"fingerprint": shape.fingerprint, "root": shape.root}
+    body = {"fingerprint": shape.fingerprint, "release": release, "root": shape.root}
     session.rewrite(WANTED, lambda _before: json.dumps(body, sort_keys=True).encode())
 
 
@@ -281,6 +283,7 @@ def _read(world: World, key: str) -> Shape | None:
         url=found.get("url"),
         state=found.get("state"),
         retained=found.get("retained"),
+        release=found.get("release"),
     )
 
 

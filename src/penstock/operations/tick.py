@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, Inconclusive, Locked, Refused
 from penstock.model.release import Pointer
-from penstock.operations.bake import baking_of, begin_behind, look_once
+from penstock.operations.bake import baking_of, begin_behind, is_quiet, look_once
 from penstock.operations.orders import is_driven
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_store import RolloutStore
@@ -33,6 +33,9 @@ def tick(world: World, rollout: str) -> str:
     """
     if is_driven(world):
         return "somebody drives it"
+    found = RolloutStore(world.objects).read()
+    if found is not None and found.id == rollout and _bakes_quietly(world, found):
+        return _watched(found)
     try:
         return _visit(world, rollout)
     except Locked as locked:
@@ -49,7 +52,7 @@ def _visit(world: World, rollout: str) -> str:
         found = RolloutStore(world.objects).read()
         if found is None or found.id != rollout or found.outcome is not None:
             if found is not None and found.id == rollout and _bakes(world, session, found):
-                return f"release {found.release} is live, and its alarms are watched"
+                return _watched(found)
             call_off(world, rollout, session)
             return "it has ended"
         release = ReleaseStore(world.objects).require(found.release)
@@ -59,6 +62,16 @@ def _visit(world: World, rollout: str) -> str:
             session.record("ended", {"purpose": f"{TICK}{release.id}"})
             return f"release {now.release} is {now.outcome}"
     return f"at {now.weight} %" + (f", held: {now.held}" if now.held else "")
+
+
+def _bakes_quietly(world: World, ended: Rollout) -> bool:
+    """Whether there is nothing to do behind it. Told without the lease, which a plan or a deploy may want meanwhile."""
+    baking = baking_of(world, ended)
+    return baking is not None and world.traffic_clock.now() <= baking.until and is_quiet(world, baking)
+
+
+def _watched(ended: Rollout) -> str:
+    return f"release {ended.release} is live, and its alarms are watched"
 
 
 def _bakes(world: World, session: Session, ended: Rollout) -> bool:

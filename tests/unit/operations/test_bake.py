@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.test_busy_aws import FOR_EVER, Refusing
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
-from penstock.model.errors import CameBack
+from penstock.model.errors import AccessDenied, CameBack, Refused, RemoteFault
 from penstock.model.events import Note
 from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.audit import audit
@@ -20,11 +22,13 @@ from penstock.operations.switch import rollback, switch
 from penstock.operations.tick import tick
 from penstock.ports import AlarmState
 from penstock.release.lease import TTL
-from penstock.testing import Killed
+from penstock.testing import Faults, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from penstock.operations.world import World
 
 BLUE_GREEN = RolloutPolicy(strategy="blue-green", bake=1800.0, alarms=("mine",))
 LINEAR = RolloutPolicy(strategy="linear", by=50, every=120.0, bake=1800.0, alarms=("mine",))
@@ -171,6 +175,85 @@ def test_alarms_that_cannot_be_read_are_told_once_and_take_nothing_back(verbs: V
     assert told == ["the alarms cannot be read: throttled"]
 
 
+class Outage:
+    """AWS refuses calls of one method of a port, from the moment that it begins, so many times."""
+
+    def __init__(self, verbs: Verbs, port: str, method: str) -> None:
+        self.port, self.left = port, 0
+        self.broken = Refusing(
+            getattr(verbs.shop, port), method, times=FOR_EVER, fits=lambda *_, **__: self._goes_on(), fault=AccessDenied
+        )
+
+    def _goes_on(self) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+    def begins(self, times: int) -> None:
+        self.left = times
+
+    def in_world(self, verbs: Verbs) -> World:
+        ports: dict[str, Any] = {self.port: self.broken}
+        return replace(verbs.world(), **ports)
+
+
+def switch_in(world: World, verbs: Verbs) -> None:
+    verbs.deploy(confirm=yes)
+    switch(world, why="all is well")
+
+
+@pytest.mark.parametrize("call", ["parameters get", "objects get", "gateway set_stage", "objects put_if_match"])
+def test_what_aws_refuses_while_an_alarm_rings_is_told_and_done_again(verbs: Verbs, clock: Busy, call: str) -> None:
+    """Each is a call of another part of the way back: look, take the lease, move traffic."""
+    outage = Outage(verbs, *call.split())
+
+    def ring() -> None:
+        set_mine(verbs, rings=True)
+        outage.begins(3)
+
+    after_the_switch(verbs, clock, 60, ring)
+    with pytest.raises(CameBack, match="went back: alarm mine rings; all traffic is on"):
+        switch_in(outage.in_world(verbs), verbs)
+    assert verbs.live_code()["users"] == 1
+    assert any("not authorized" in note.text for note in verbs.shop.events.of(Note))
+    history = read_history(verbs.shop.objects)
+    assert history.bad()
+    assert history.move is None
+
+
+def test_a_look_that_aws_refuses_does_not_end_the_watch(verbs: Verbs, clock: Busy) -> None:
+    outage = Outage(verbs, "parameters", "get")
+    after_the_switch(verbs, clock, 60, lambda: outage.begins(20))
+    began = clock.now()
+    switch_in(outage.in_world(verbs), verbs)
+    assert clock.now() >= began + 1800
+    assert verbs.live_code()["users"] == 2
+
+
+def test_who_cannot_take_a_release_back_says_so_in_the_end(verbs: Verbs, clock: Busy) -> None:
+    outage = Outage(verbs, "gateway", "set_stage")
+
+    def ring() -> None:
+        set_mine(verbs, rings=True)
+        outage.begins(FOR_EVER)
+
+    after_the_switch(verbs, clock, 60, ring)
+    began = clock.now()
+    with pytest.raises(RemoteFault, match="alarm mine rings, and AccessDenied"):
+        switch_in(outage.in_world(verbs), verbs)
+    assert clock.now() >= began + 1800
+
+
+def test_who_may_not_go_back_names_the_alarm_that_rings(verbs: Verbs, clock: Busy) -> None:
+    def ring() -> None:
+        live = verbs.shop.observe().pointer.live_release
+        verbs.shop.objects.put("terraform/removals.json", json.dumps([[live, ["index by_email"]]]).encode())
+        set_mine(verbs, rings=True)
+
+    after_the_switch(verbs, clock, 60, ring)
+    with pytest.raises(Refused, match=r"alarm mine rings, and release \w+ may need .* index by_email"):
+        ship(verbs)
+
+
 @pytest.mark.parametrize("end", [KeyboardInterrupt, Killed])
 @pytest.mark.parametrize("policy", [BLUE_GREEN, LINEAR], ids=lambda policy: policy.strategy)
 def test_who_is_killed_or_interrupted_while_it_bakes_leaves_it_promoted(
@@ -223,6 +306,45 @@ def test_the_controller_watches_on_behind_a_rollout_that_it_has_ended(verbs: Ver
     assert verbs.live_code()["users"] == 1
     assert audit(verbs.world()).runs[-1].outcome == "came back"
     assert visit(verbs, rollout) == "it has ended"
+
+
+def promoted_by_the_controller(verbs: Verbs) -> str:
+    rollout = detached(verbs)
+    while "is promoted" not in visit(verbs, rollout):
+        pass
+    return rollout
+
+
+def test_a_visit_behind_a_rollout_takes_no_lease_and_asks_no_function_while_all_is_quiet(verbs: Verbs) -> None:
+    rollout = promoted_by_the_controller(verbs)
+    faults = Faults()
+    said = tick(faults.wrap_fields(replace(verbs.world(), host="in the account")), rollout)
+    assert "its alarms are watched" in said
+    assert faults.points() == []
+    assert not [call for call in faults.calls if call.port == "Functions"]
+
+
+def test_a_visit_behind_a_rollout_puts_right_what_a_late_driver_has_moved(verbs: Verbs) -> None:
+    rollout = promoted_by_the_controller(verbs)
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    verbs.shop.gateway.set_canary(verbs.shop.api, "live", deployment=stage.deployment, percent=10.0, variables={})
+    assert "its alarms are watched" in visit(verbs, rollout)
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    assert stage.canary is None
+
+
+def test_a_clean_up_that_somebody_holds_up_is_told_to_be_left(verbs: Verbs, clock: Busy) -> None:
+    def hold() -> None:
+        elsewhere = replace(verbs.world(), host="elsewhere")
+        leases_of(elsewhere).acquire(holder="bob", pid=1, run="run-of-bob", purpose="look around")
+
+    after_the_switch(verbs, clock, 1790, hold)
+    ship(verbs)
+    assert verbs.live_code()["users"] == 2
+    (told,) = [note.text for note in verbs.shop.events.of(Note) if "is left to the next penstock deploy" in note.text]
+    assert "bob" in told
 
 
 def test_the_controller_leaves_when_it_has_baked(verbs: Verbs) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import TARGETS, Verbs, yes
+from unit.operations.test_busy_aws import Refusing
 from unit.operations.test_lock_timeout import Watch, bob, talk
 from unit.operations.test_removals import INDEXED, drops_grant_and_index, uses
 
@@ -77,6 +78,22 @@ def test_a_smoke_test_that_hangs_is_a_failed_one(verbs: Verbs) -> None:
     with pytest.raises(CameBack, match=r"scripts/smoke\.sh ended with 124"):
         deploy(with_smoke_test(verbs, hangs), DeployRequest(), TARGETS, yes)
     assert verbs.live_code()["users"] == 1
+
+
+def test_a_bucket_that_does_not_say_who_calls_back_ends_neither_the_smoke_test_nor_the_deploy(verbs: Verbs) -> None:
+    asked: list[bool] = []
+
+    def smoke(command: Command) -> CommandResult:
+        assert command.unwanted is not None
+        asked.append(command.unwanted())
+        return CommandResult(status=0, stdout="", stderr="", seconds=0.0)
+
+    world = with_smoke_test(verbs, smoke)
+    silent = Refusing(world.objects, "get", times=2, fits=lambda key, **_: key == "rollout/recall.json")
+    objects: Any = silent
+    assert deploy(replace(world, objects=objects), DeployRequest(), TARGETS, yes).live
+    assert (asked, silent.refused["get"]) == ([False], 2)
+    assert read_history(verbs.shop.objects).move is None, "it is settled"
 
 
 class Recalling:

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.infra import zoo
-from unit.operations.harness import Verbs, yes
+from unit.operations.harness import TARGETS, Verbs, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
-from penstock.model.errors import CameBack, Refused
+from penstock.model.errors import CameBack, Refused, RemoteFault
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import ApprovalPolicy, Uses
+from penstock.operations.deploy import deploy
 from penstock.operations.status import status
-from penstock.operations.switch import rollback
-from penstock.testing import FakeTerraform
+from penstock.operations.switch import rollback, switch
+from penstock.operations.terraform import read_applied
+from penstock.operations.wanted import DeployRequest
+from penstock.ports import AlarmState
+from penstock.testing import FakeObjectStore, FakeTerraform
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,3 +228,67 @@ def test_what_the_apply_of_a_release_that_came_back_has_retained_stays_for_the_n
         with pytest.raises(CameBack):
             verbs.deploy(confirm=yes)
         assert "dynamodb:GetItem" in retained(verbs)
+
+
+class Unreachable(FakeObjectStore):
+    """A bucket that takes no artifacts."""
+
+    def upload(self, key: str, path: Path) -> None:
+        raise RemoteFault("the connection was closed", where=f"{key}: {path}")
+
+
+def dies_before_it_publishes(verbs: Verbs) -> None:
+    """A deploy that drops the index, applies, and gets no further: nothing of it is in a slot."""
+    drops_grant_and_index(verbs)
+    verbs.code["users"] = 9
+    bucket = Unreachable()
+    bucket.__dict__ = verbs.shop.objects.__dict__
+    with pytest.raises(RemoteFault, match="connection was closed"):
+        deploy(replace(verbs.world(), objects=bucket), DeployRequest(), TARGETS, yes)
+
+
+def applied(verbs: Verbs) -> dict[str, Any]:
+    """The table as the last finished apply has left it."""
+    module: dict[str, Any] = read_applied(verbs.world()).root["module"]["table_users"]
+    return module
+
+
+def waiting(verbs: Verbs, *, bake: float | None = None) -> None:
+    """A release waits beside the live one, by whose policy alarms are watched for so long after the switch."""
+    verbs.workspace = with_rollout(verbs, RolloutPolicy(strategy="blue-green", bake=bake, alarms=("mine",)))
+    verbs.shop.alarms.alarms["mine"] = AlarmState(name="mine", value="OK", since=0.0)
+    verbs.code["users"] = 2
+    assert not verbs.deploy(confirm=yes).live
+
+
+def test_a_switch_removes_what_the_release_that_it_promotes_has_dropped(verbs: Verbs) -> None:
+    uses(verbs)
+    waiting(verbs)
+    assert "by_email" in applied(verbs)["indexes"]
+    switch(verbs.world())
+    assert "indexes" not in applied(verbs)
+
+
+def test_a_switch_removes_nothing_by_a_later_deploy_that_came_no_further(verbs: Verbs) -> None:
+    """The release that is promoted still uses it."""
+    waiting(verbs)
+    dies_before_it_publishes(verbs)
+    switch(verbs.world())
+    assert verbs.live_code()["users"] == 2
+    assert "by_email" in applied(verbs)["indexes"]
+
+
+def test_a_bake_behind_a_switch_ends_without_removing_by_a_deploy_that_died_meanwhile(verbs: Verbs) -> None:
+    waiting(verbs, bake=600.0)
+    ended: list[float] = []
+
+    def die() -> None:
+        if verbs.live_code()["users"] == 2 and not ended:
+            ended.append(verbs.shop.clock.now())
+            dies_before_it_publishes(verbs)
+
+    traffic(verbs).meanwhile = die
+    switch(verbs.world())
+    assert ended
+    assert verbs.live_code()["users"] == 2
+    assert "by_email" in applied(verbs)["indexes"]
