@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from penstock.model.errors import Locked
+from penstock.model.errors import LeaseLost, Locked
 from penstock.model.events import Note
 from penstock.model.ledger import host_name
 from penstock.operations.ledger_store import LedgerStore
@@ -72,13 +72,18 @@ def wait_for_others(world: World, until: float) -> None:
 
 
 def in_turn(world: World, patience: float, act: Callable[[], Done]) -> Done:
-    """Do it when nobody else changes the environment, waiting for so many seconds; Locked when they are over."""
+    """Do it when nobody else changes the environment, waiting for so many seconds.
+
+    Raises Locked when they are over, and LeaseLost at once: nothing that had begun is done a second time.
+    """
     until = world.clock.monotonic() + patience
     while True:
         if patience:
             wait_for_others(world, until)
         try:
             return act()
+        except LeaseLost:  # whoever has it may have taken back what we had begun
+            raise
         except Locked:  # somebody was quicker, at the lease or at Terraform's lock
             if world.clock.monotonic() >= until:
                 raise

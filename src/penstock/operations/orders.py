@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Locked, NotFound, Refused, RemoteFault, UsageError
+from penstock.model.errors import LeaseLost, Locked, NotFound, Refused, RemoteFault, UsageError
 from penstock.operations.bake import bake, begin_behind
 from penstock.operations.holder import leases_of
 from penstock.operations.rollout import drive
@@ -100,6 +100,8 @@ def told_of_the_order(verb: Verb) -> Iterator[None]:
     """Who finds the lease of a driver that is gone, and may not take it yet, is told that he has said his word."""
     try:
         yield
+    except LeaseLost:
+        raise
     except Locked as locked:
         hint = f"{verb} is written down, and obeyed by whoever goes on with the rollout; {locked.hint}"
         raise Locked(locked.what, where=locked.where, hint=hint) from locked

@@ -10,7 +10,7 @@ from unit.operations.harness import TARGETS, Verbs, yes
 from unit.operations.test_lock_timeout import Watch, bob, talk
 from unit.operations.test_removals import INDEXED, drops_grant_and_index, uses
 
-from penstock.model.errors import CameBack, Locked, Refused
+from penstock.model.errors import CameBack, LeaseLost, Locked, Refused
 from penstock.model.workspace import AfterDeploy
 from penstock.operations.abort import abort
 from penstock.operations.deploy import deploy
@@ -19,7 +19,8 @@ from penstock.operations.recall import recall
 from penstock.operations.switch import rollback, switch
 from penstock.operations.wanted import DeployRequest
 from penstock.ports import CommandResult
-from penstock.testing import FakeCommands
+from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
+from penstock.testing import FakeClock, FakeCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
     from penstock.operations.world import World
     from penstock.ports import Command, TerraformPlan
+
+LONG = TTL + CALL_TIMEOUT + MARGIN + 1
+"""Seconds after which anybody may take a lease that is not renewed."""
 
 
 @pytest.fixture
@@ -171,3 +175,21 @@ def test_switch_and_abort_wait_as_well_when_told_to(verbs: Verbs, verb: Callable
     meanwhile(verbs, bool)
     assert verb(verbs.world(), lock_timeout=600).changed
     assert verbs.live_code()["users"] == code
+
+
+def test_a_patient_deploy_that_lost_its_lease_does_not_bring_back_what_was_rolled_back(
+    verbs: Verbs,
+) -> None:
+    before, suspended = live(verbs), list[str]()
+
+    def smoke(_command: Command) -> CommandResult:
+        if not suspended:
+            suspended.append("the machine")
+            FakeClock.sleep(verbs.shop.clock, LONG)
+            rollback(elsewhere(verbs))
+        return CommandResult(status=0, stdout="", stderr="", seconds=0.0)
+
+    with pytest.raises(LeaseLost, match="lost while this command stood still"):
+        deploy(with_smoke_test(verbs, smoke), DeployRequest(lock_timeout=1800), TARGETS, yes)
+    assert live(verbs) == before
+    assert verbs.live_code()["users"] == 1
