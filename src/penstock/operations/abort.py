@@ -18,10 +18,12 @@ from penstock.operations.rollout import undo
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.store import ReleaseStore
+from penstock.operations.switch import take_back
 from penstock.operations.warmth import follow
 from penstock.release.reconcile import Settled
 
 if TYPE_CHECKING:
+    from penstock.operations.history import History
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.rollout.state import Rollout
@@ -69,6 +71,11 @@ def _abort(world: World, rollout: Rollout | None, why: str) -> Aborted:
         if rollout is not None:
             return _without_a_driver(world, session, rollout, said, why)
         pointer = session.pointer() or Pointer()
+        if (begun := _begun(read_history(world.objects), pointer)) is not None:
+            bad, good = begun
+            session.record("aborting", {"release": bad, "why": why})
+            take_back(world, session, ReleaseStore(world.objects).require(bad), good, said)
+            return Aborted(environment=name, release=bad, live=good, changed=True)
         if pointer.candidate is None:
             world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))
             return Aborted(environment=name, release=None, live=pointer.live_release, changed=False)
@@ -77,6 +84,18 @@ def _abort(world: World, rollout: Rollout | None, why: str) -> Aborted:
         reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
         follow(world, session)
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)
+
+
+def _begun(history: History, pointer: Pointer) -> tuple[str, str] | None:
+    """What a crash left with all traffic before it was found well, or on its way back, and what that goes back to."""
+    promotion = history.cut_short(pointer)
+    if promotion is not None and promotion.origin is not None:
+        return promotion.target, promotion.origin
+    move = history.move
+    goes_back = move is not None and move.rollback and pointer.slot(pointer.idle).release == move.target
+    if move is not None and goes_back and move.origin is not None and move.origin == pointer.live_release:
+        return move.origin, move.target
+    return None
 
 
 def _without_a_driver(world: World, session: Session, rollout: Rollout, said: str, why: str) -> Aborted:
