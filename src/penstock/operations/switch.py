@@ -17,7 +17,7 @@ from penstock.operations.alarms import quiet_alarms
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
 from penstock.operations.history import History, Move, read_history
-from penstock.operations.holder import in_turn
+from penstock.operations.holder import in_turn, no_rollout_on_its_way
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.recall import recall, recalled
@@ -115,20 +115,23 @@ def rollback(
     The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
 
-    Whoever changes the environment is waited for `lock_timeout` seconds, and asked to give way: a command that has
-    promoted the live release and still tests it takes it back itself.
+    Whoever changes the environment is waited for `lock_timeout` seconds, and asked to give way unless only some
+    services go back: a command that has promoted the live release and still tests it takes it back itself. The plain
+    form ends a rollout under way; the others raise Locked at once beside one.
     """
     require_deployed(world)
-    latest = to is None and not services
-    back = _from_rollout(world, why) if latest else None
-    if back is not None:
-        return back
+    if to is None and not services:
+        back = _from_rollout(world, why, lock_timeout)
+        if back is not None:
+            return back
+    else:
+        no_rollout_on_its_way(world)
     leaving, known = (read_pointer(world) or Pointer()).live_release, len(read_history(world.objects).promotions)
-    if latest and leaving is not None and lock_timeout:
-        recall(world, leaving, why=why)
+    if leaving is not None and lock_timeout and not services and not (to and leaving.startswith(to)):
+        recall(world, leaving, why=why)  # with some services only, the rest of it is to stay
 
     def go() -> Moved:
-        return (_overtaken(world, leaving, known) if latest else None) or _rollback(world, to, services, why)
+        return (_overtaken(world, leaving, known) if to is None else None) or _rollback(world, to, services, why)
 
     return in_turn(world, lock_timeout, go)
 
@@ -263,14 +266,15 @@ def _move(world: World, session: Session, goal: Live, names: Collection[str], *,
         ) from fault
 
 
-def _from_rollout(world: World, why: str) -> Moved | None:
+def _from_rollout(world: World, why: str, lock_timeout: float) -> Moved | None:
     """Back from the share of traffic that a rollout has given to a candidate; None when none is under way."""
-    if RolloutStore(world.objects).under_way() is None:
-        return None
-    from penstock.operations.abort import abort  # noqa: PLC0415 - it moves traffic itself, by `go_live`
+    from penstock.operations.abort import end_rollout  # noqa: PLC0415 - it moves traffic itself, by `go_live`
 
-    done = abort(world, why=f"rollback: {why}" if why else "rollback")
-    if not done.changed:
+    rollout = RolloutStore(world.objects).under_way()
+    if rollout is None:
+        return None
+    done = end_rollout(world, rollout, why=f"rollback: {why}" if why else "rollback", lock_timeout=lock_timeout)
+    if done is None:
         return None  # its driver was quicker, and all traffic is on the candidate: an ordinary rollback
     return Moved(
         environment=done.environment,
