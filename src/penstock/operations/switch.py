@@ -25,7 +25,7 @@ from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.smoke import smoke
-from penstock.operations.steps import step, timestamp, warn
+from penstock.operations.steps import note, step, timestamp, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.targets import stored, target_of
 from penstock.operations.terraform import contract, read_applied, read_wanted
@@ -227,6 +227,9 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         return
     if is_rollback or previous is None or previous == release.id:
         session.book(History.settled)
+        if not failures:  # it is well, and this run has brought nothing that it could take back
+            note(world, f"release {release.id} was {called}, who goes on when this command has ended")
+            return
         what = f"release {release.id} is live and not well"
         tell_topics(world, "not-well", release=release.id, previous=previous, what=what)
         raise PenstockError(
