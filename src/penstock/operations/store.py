@@ -50,11 +50,12 @@ class ReleaseStore:
         stored = self._objects.get(_release_key(release))
         return Release.from_json(json.loads(stored.body)) if stored else None
 
-    def require(self, release: str) -> Release:
-        """The release of that id. Raises NotFound."""
-        found = self.get(release)
+    def require(self, release: str | None) -> Release:
+        """The release of that id. Raises NotFound; None, where nothing is live, is never there."""
+        found = self.get(release) if release else None
         if found is None:
-            raise NotFound(f"there is no release {release}", where="releases/", hint="penstock releases")
+            what = f"there is no release {release}" if release else "no release is live"
+            raise NotFound(what, where="releases/", hint="penstock releases lists them; penstock deploy makes one")
         return found
 
     def ids(self) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.smoke import smoke
 from penstock.operations.steps import note, step, timestamp, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.targets import stored, target_of
+from penstock.operations.targets import target_of
 from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_release
 from penstock.operations.warmth import follow, warm
@@ -73,7 +73,7 @@ def _switch(world: World, why: str) -> Moved:
         if pointer.candidate is None:
             return _nothing_waits(world, pointer)
         session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
-        release = stored(world, pointer.slot(pointer.candidate).release)
+        release = ReleaseStore(world.objects).require(pointer.slot(pointer.candidate).release)
         alarms = quiet_alarms(world) if world.workspace.environment.rollout.bake_after else ()
         go_live(world, session, release, Applied())
         baking = begin_bake(world, session, release.id, pointer.live_release, alarms)
@@ -158,13 +158,13 @@ def _rollback(world: World, to: str | None, services: Collection[str], why: str)
     latest = to is None and not services
     with exclusive(world, f"rollback to {to}" if to else "rollback", returns=latest) as session:
         pointer = session.pointer() or Pointer()
-        live = stored(world, pointer.live_release)
+        live = ReleaseStore(world.objects).require(pointer.live_release)
         history = read_history(world.objects)
         begun = history.cut_short(pointer) if latest else None
         if begun is not None and begun.origin is not None:
             session.record("rolling-back", {"from": live.id, "to": begun.origin, "why": why})
             take_back(world, session, live, begun.origin, f"rollback: {why}" if why else "rollback")
-            return _moved(world, stored(world, begun.origin), pointer, is_rollback=True)
+            return _moved(world, ReleaseStore(world.objects).require(begun.origin), pointer, is_rollback=True)
         unfinished = _is_unfinished(history, live, session.succeeds)
         target = live if unfinished and to is None else target_of(world, live, to, history)
         if to is None and not unfinished:
@@ -332,7 +332,7 @@ def _is_unfinished(history: History, live: Release, succeeds: str | None) -> boo
 
 def take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
     """All traffic from a release that the pointer names to the one before, which is told and booked."""
-    good = stored(world, previous)
+    good = ReleaseStore(world.objects).require(previous)
     move = Move(origin=bad.id, target=previous, rollback=True)
     session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}

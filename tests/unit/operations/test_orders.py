@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 ALICE, BOB = (f"arn:aws:iam::111111111111:user/{name}" for name in ("alice", "bob"))
 
+BACK: dict[str, Callable[..., Any]] = {"abort": abort, "rollback": rollback}
+
 
 @pytest.fixture
 def verbs(tmp_path: Path) -> Verbs:
@@ -259,8 +261,7 @@ def test_who_is_patient_waits_for_what_a_driver_that_is_gone_may_still_have_unde
     if verb == "promote":
         tell(world, "promote", lock_timeout=CALL_TIMEOUT + 2 * MARGIN)
     else:
-        back = {"abort": abort, "rollback": rollback}[verb]
-        assert back(world, why="it is bad", lock_timeout=CALL_TIMEOUT + 2 * MARGIN).changed
+        assert BACK[verb](world, why="it is bad", lock_timeout=CALL_TIMEOUT + 2 * MARGIN).changed
     assert verbs.live_code()["users"] == (2 if verb == "promote" else 1)
     ended = RolloutStore(verbs.shop.objects).read()
     assert ended is not None
@@ -284,7 +285,7 @@ def test_an_order_that_the_controller_obeys_while_its_giver_waits_is_carried_out
     if verb == "promote":
         assert tell(world, "promote", lock_timeout=600).outcome == "promoted"
     else:
-        assert {"abort": abort, "rollback": rollback}[verb](world, lock_timeout=600).changed
+        assert BACK[verb](world, lock_timeout=600).changed
     assert verbs.live_code()["users"] == (2 if verb == "promote" else 1)
     assert len(read_history(verbs.shop.objects).promotions) == (2 if verb == "promote" else 1)
 
