@@ -191,7 +191,7 @@ class Penstock(Wiring):
 
         if RolloutStore(self.world.objects).under_way() is None:
             return self.switch(why=why, lock_timeout=lock_timeout)
-        return tell(self.world, "promote", why=why)
+        return tell(self.world, "promote", why=why, lock_timeout=lock_timeout)
 
     def abort(self, *, why: str = "", lock_timeout: float = 0.0) -> Aborted:
         """Drop the release that waits or has a share of the traffic; all of it goes to the live one."""
@@ -204,7 +204,8 @@ class Penstock(Wiring):
     ) -> Moved:
         """Go back to the release before, a named one, or with some services only.
 
-        Whoever changes the environment is asked to give way, and waited for `lock_timeout` seconds.
+        Whoever changes the environment is waited for `lock_timeout` seconds, and asked to give way unless only some
+        services go back. Beside a rollout under way Locked at once, but for the plain form, which ends it.
         """
         from penstock.operations.switch import rollback  # noqa: PLC0415
 

@@ -15,6 +15,7 @@
     ├── LocalAwsFault                 1    the embedded AWS does not start, answer or stop
     ├── CameBack                      3    traffic had moved and was brought back
     ├── Locked                        4    somebody else holds the lease
+    │   └── LeaseLost                 4    … since this command stood still in the middle of its work
     ├── VerificationFailed            5    the candidate failed before any traffic
     ├── Refused                       6    a policy or a missing approval refuses the plan
     ├── Inconclusive                  7    too little evidence, and the policy says ask
@@ -181,6 +182,10 @@ class Locked(PenstockError):
     """Somebody else holds the environment's lease or Terraform's lock."""
 
     exit_code = 4
+
+
+class LeaseLost(Locked):
+    """The lease was ours and is not any more. What was begun is somebody else's to end: it is not begun again."""
 
 
 class VerificationFailed(PenstockError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from penstock.model.errors import Locked
+from penstock.model.errors import LeaseLost, Locked
 from penstock.model.events import Note
 from penstock.model.ledger import host_name
 from penstock.operations.ledger_store import LedgerStore
@@ -55,15 +55,29 @@ def nobody_at_work(world: World) -> None:
         )
 
 
-def wait_for_others(world: World, until: float) -> None:
+def no_rollout_on_its_way(world: World) -> None:
+    """Raise Locked while somebody drives a rollout: that may take hours or wait for a person, and is not waited for."""
+    rollout = RolloutStore(world.objects).under_way()
+    if rollout is None or (living(world) is None and not is_looked_after(rollout, world.traffic_clock.now())):
+        return  # nobody drives it: who takes the lease brings its traffic back
+    name = world.workspace.environment.name
+    raise Locked(
+        f"release {rollout.release} is on its way, at {rollout.weight} %",
+        where=name,
+        hint=f"to bring its traffic back to {rollout.stable}: penstock abort -e {name}; then go back from there",
+    )
+
+
+def wait_for_others(world: World, until: float, *, beside: bool = True) -> None:
     """Wait until nobody else changes the environment, or until that monotonic time; say once for whom.
 
-    Whoever is still at it then is told by what comes next: by a plan, or by the lease.
+    A rollout that the controller drives is somebody `beside` whom nothing is done, unless it is what the command is
+    about. Whoever is still at it then is told by what comes next: by a plan, or by the lease.
     """
     if not world.objects.exists():
         return
     told = ""
-    while (found := _at_work(world)) is not None and world.clock.monotonic() < until:
+    while (found := _at_work(world, beside=beside)) is not None and world.clock.monotonic() < until:
         run, who = found
         if run != told:
             world.events.emit(Note(text=f"waits: {who}"))
@@ -71,17 +85,26 @@ def wait_for_others(world: World, until: float) -> None:
         world.clock.sleep(LOOK)
 
 
-def in_turn(world: World, patience: float, act: Callable[[], Done]) -> Done:
-    """Do it when nobody else changes the environment, waiting for so many seconds; Locked when they are over."""
+def in_turn(world: World, patience: float, act: Callable[[], Done], *, beside: bool = True) -> Done:
+    """Do it when nobody else changes the environment, waiting for so many seconds.
+
+    Raises Locked when they are over, and LeaseLost at once: nothing that had begun is done a second time.
+    """
     until = world.clock.monotonic() + patience
+    is_told = False
     while True:
         if patience:
-            wait_for_others(world, until)
+            wait_for_others(world, until, beside=beside)
         try:
             return act()
-        except Locked:  # somebody was quicker, at the lease or at Terraform's lock
+        except LeaseLost:  # whoever has it may have taken back what we had begun
+            raise
+        except Locked as locked:  # the holder is gone and may have calls under way, or somebody was quicker
             if world.clock.monotonic() >= until:
                 raise
+            if not is_told:
+                world.events.emit(Note(text=f"waits: {locked.what}"))
+                is_told = True
             world.clock.sleep(LOOK)
 
 
@@ -94,12 +117,12 @@ def living(world: World) -> Lease | None:
     return stored.lease
 
 
-def _at_work(world: World) -> tuple[str, str] | None:
+def _at_work(world: World, *, beside: bool) -> tuple[str, str] | None:
     """Who has to end before anybody else may begin: an id, and words for people."""
     lease = living(world)
     if lease is not None:
         return lease.run, describe(lease, now=world.clock.now())
-    rollout = RolloutStore(world.objects).under_way()
+    rollout = RolloutStore(world.objects).under_way() if beside else None
     if rollout is None or not is_looked_after(rollout, world.traffic_clock.now()):
         return None
     return rollout.id, f"release {rollout.release} is on its way, at {rollout.weight} %"

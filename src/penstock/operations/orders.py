@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Locked, NotFound, Refused, RemoteFault, UsageError
+from penstock.model.errors import LeaseLost, Locked, Refused, RemoteFault, UsageError
 from penstock.operations.bake import bake, begin_behind
-from penstock.operations.holder import leases_of
+from penstock.operations.holder import in_turn, living
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_news import ended_badly
 from penstock.operations.rollout_store import RolloutStore
@@ -25,6 +25,7 @@ from penstock.rollout.advance import passes_over_others
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from penstock.operations.bake import Baking
     from penstock.operations.world import World
     from penstock.rollout.state import Outcome, Rollout, Verb
 
@@ -47,8 +48,10 @@ class Told:
     outcome: Outcome | None
 
 
-def tell(world: World, verb: Verb, *, why: str = "") -> Told:
+def tell(world: World, verb: Verb, *, why: str = "", lock_timeout: float = 0.0) -> Told:
     """Ask something of the rollout under way, and wait until it is taken up.
+
+    A driver that is gone may have calls under way, which are waited for `lock_timeout` seconds.
 
     Raises UsageError when none is under way, Refused when it would go past a yes that is not the caller's to give; what
     `drive` raises when nobody else drives it; and what ended it where all traffic went back though something else was
@@ -70,18 +73,34 @@ def tell(world: World, verb: Verb, *, why: str = "") -> Told:
             return _told(taken, verb)
     if verb in ("pause", "approve") or (verb == "resume" and rollout.detached):
         return _told(rollout, verb)  # nobody moves it; whoever goes on with it finds the order
-    release = ReleaseStore(world.objects).get(rollout.release)
-    if release is None:
-        raise NotFound(f"release {rollout.release} is not in the bucket", where=rollout.environment)
-    with (
-        told_of_the_order(verb),
-        exclusive(world, f"{verb} the rollout of {rollout.release}", resuming=rollout.release) as session,
-    ):
-        ended = drive(world, session, rollout, release, Applied())
-        baking = begin_behind(world, session, ended)
+    with told_of_the_order(verb):
+        baking = in_turn(world, lock_timeout, lambda: _go_on(world, store, rollout, verb), beside=False)
     if baking is not None:
         bake(world, baking)
-    return _told(store.read() or rollout, verb)
+    return _told(_this(store, rollout) or rollout, verb)
+
+
+def _go_on(world: World, store: RolloutStore, rollout: Rollout, verb: Verb) -> Baking | None:
+    """Drive it to its end, unless somebody has done that meanwhile; what is to be watched behind it."""
+    if not _is_under_way(store, rollout):
+        return None
+    release = ReleaseStore(world.objects).require(rollout.release)
+    with exclusive(world, f"{verb} the rollout of {release.id}", resuming=release.id) as session:
+        now = _this(store, rollout)  # whoever held the environment until now may have moved it
+        if now is None or now.outcome is not None:
+            return None
+        return begin_behind(world, session, drive(world, session, now, release, Applied()))
+
+
+def _this(store: RolloutStore, rollout: Rollout) -> Rollout | None:
+    """The rollout as it is now; None when another one has begun since."""
+    now = store.read()
+    return now if now is not None and now.id == rollout.id else None
+
+
+def _is_under_way(store: RolloutStore, rollout: Rollout) -> bool:
+    now = _this(store, rollout)
+    return now is not None and now.outcome is None
 
 
 def _refuse_to_pass_over(world: World, rollout: Rollout, verb: Verb) -> None:
@@ -100,6 +119,8 @@ def told_of_the_order(verb: Verb) -> Iterator[None]:
     """Who finds the lease of a driver that is gone, and may not take it yet, is told that he has said his word."""
     try:
         yield
+    except LeaseLost:
+        raise
     except Locked as locked:
         hint = f"{verb} is written down, and obeyed by whoever goes on with the rollout; {locked.hint}"
         raise Locked(locked.what, where=locked.where, hint=hint) from locked
@@ -107,9 +128,7 @@ def told_of_the_order(verb: Verb) -> Iterator[None]:
 
 def is_driven(world: World) -> bool:
     """Whether a process that lives, as far as can be seen from here, holds the environment."""
-    leases = leases_of(world)
-    stored = leases.read()
-    return stored is not None and stored.is_kept(world.clock.now()) and not leases.is_dead(stored.lease)
+    return living(world) is not None
 
 
 def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, until_ended: bool) -> Rollout | None:

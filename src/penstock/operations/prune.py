@@ -76,20 +76,21 @@ def _delete(world: World, session: Session, found: Prunable) -> None:
             "releases": list(found.releases),
         },
     )
+    session.hold()  # who has it by now may need what was spare when the list was made
     for name, version in found.versions:
-        session.hold()  # who has it by now may need what was spare when the list was made
+        session.keep()
         world.functions.delete_version(name, version)
     for api, deployment in found.deployments:
-        session.hold()
+        session.keep()
         world.gateway.delete_deployment(api, deployment)
     # Releases before artifacts: a release must never point at bytes that are gone.
     for release in found.releases:
-        session.hold()
+        session.keep()
         ReleaseStore(world.objects).delete(release)
     # Statements before what they vouch for: where a statement is, an upload takes the rest to be there as well.
     for key in sorted(found.artifacts, key=lambda key: not key.endswith(STATEMENT)):
         if key.endswith(STATEMENT):
-            session.hold()
+            session.keep()
             forget(world.objects, key)
-        session.hold()
+        session.keep()
         world.objects.erase(key)  # the bytes of a ZIP can be built again, and would be paid for as old versions

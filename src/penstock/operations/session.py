@@ -115,9 +115,9 @@ class Session:
         for attempt in range(1, REWRITES + 1):
             stored = objects.get(key)
             body = change(stored.body if stored else None)
+            self.hold()  # also where nothing is to be written: it may be somebody else who has done that
             if stored is not None and stored.body == body:
                 return
-            self.hold()
             try:
                 if stored is None:
                     objects.put_if_absent(key, body)

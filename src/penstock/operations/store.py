@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Conflict, Locked, NotFound
+from penstock.model.errors import Conflict, LeaseLost, Locked, NotFound
 from penstock.model.ledger import Lease
 from penstock.model.release import Release
 from penstock.release.lease import TTL, Asking, Held, Take, decide, describe, needs_renewal, overdue, released, renewed
@@ -50,11 +50,12 @@ class ReleaseStore:
         stored = self._objects.get(_release_key(release))
         return Release.from_json(json.loads(stored.body)) if stored else None
 
-    def require(self, release: str) -> Release:
-        """The release of that id. Raises NotFound."""
-        found = self.get(release)
+    def require(self, release: str | None) -> Release:
+        """The release of that id. Raises NotFound; None, where nothing is live, is never there."""
+        found = self.get(release) if release else None
         if found is None:
-            raise NotFound(f"there is no release {release}", where="releases/", hint="penstock releases")
+            what = f"there is no release {release}" if release else "no release is live"
+            raise NotFound(what, where="releases/", hint="penstock releases lists them; penstock deploy makes one")
         return found
 
     def ids(self) -> tuple[str, ...]:
@@ -181,13 +182,13 @@ class HeldLease:
         self.over = over
 
     def keep(self) -> None:
-        """Renew when half of the time is gone. Raises Locked when somebody else has it by now."""
+        """Renew when half of the time is gone. Raises LeaseLost when somebody else has it by now."""
         with self._lock:
             if not self._given_back and needs_renewal(self.lease, now=self._store.now()):
                 self._renew()
 
     def check(self) -> None:
-        """Look whether it is still ours, and renew it when it is time. Raises Locked when somebody else has it by now.
+        """Look whether it is still ours, and renew it when it is time. Raises LeaseLost when it is not ours.
 
         `keep` believes its own clock; somebody may have freed the lease by force, or has another clock.
         """
@@ -197,9 +198,9 @@ class HeldLease:
                 raise self._lost(stored)
         self.keep()
 
-    def _lost(self, stored: StoredLease | None) -> Locked:
+    def _lost(self, stored: StoredLease | None) -> LeaseLost:
         who = describe(stored.lease, now=self._store.now()) if stored and stored.is_held else "nobody holds it"
-        return Locked(
+        return LeaseLost(
             f"the lease was lost while this command stood still; {who}",
             where=LEASE,
             hint="penstock status; then run the command again",

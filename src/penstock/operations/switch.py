@@ -17,7 +17,7 @@ from penstock.operations.alarms import quiet_alarms
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import reach
 from penstock.operations.history import History, Move, read_history
-from penstock.operations.holder import in_turn
+from penstock.operations.holder import in_turn, no_rollout_on_its_way
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.recall import recall, recalled
@@ -25,9 +25,9 @@ from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.smoke import smoke
-from penstock.operations.steps import step, timestamp, warn
+from penstock.operations.steps import note, step, timestamp, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.targets import stored, target_of
+from penstock.operations.targets import target_of
 from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_release
 from penstock.operations.warmth import follow, warm
@@ -73,7 +73,7 @@ def _switch(world: World, why: str) -> Moved:
         if pointer.candidate is None:
             return _nothing_waits(world, pointer)
         session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
-        release = stored(world, pointer.slot(pointer.candidate).release)
+        release = ReleaseStore(world.objects).require(pointer.slot(pointer.candidate).release)
         alarms = quiet_alarms(world) if world.workspace.environment.rollout.bake_after else ()
         go_live(world, session, release, Applied())
         baking = begin_bake(world, session, release.id, pointer.live_release, alarms)
@@ -118,20 +118,23 @@ def rollback(
     The release before is still complete in the idle slot, so this is one move of traffic; an older one, and one that
     was found bad, is verified there first. A rollback that was killed is finished by the same command.
 
-    Whoever changes the environment is waited for `lock_timeout` seconds, and asked to give way: a command that has
-    promoted the live release and still tests it takes it back itself.
+    Whoever changes the environment is waited for `lock_timeout` seconds, and asked to give way unless only some
+    services go back: a command that has promoted the live release and still tests it takes it back itself. The plain
+    form ends a rollout under way; the others raise Locked at once beside one.
     """
     require_deployed(world)
-    latest = to is None and not services
-    back = _from_rollout(world, why) if latest else None
-    if back is not None:
-        return back
+    if to is None and not services:
+        back = _from_rollout(world, why, lock_timeout)
+        if back is not None:
+            return back
+    else:
+        no_rollout_on_its_way(world)
     leaving, known = (read_pointer(world) or Pointer()).live_release, len(read_history(world.objects).promotions)
-    if latest and leaving is not None and lock_timeout:
-        recall(world, leaving, why=why)
+    if leaving is not None and lock_timeout and not services and not (to and leaving.startswith(to)):
+        recall(world, leaving, why=why)  # with some services only, the rest of it is to stay
 
     def go() -> Moved:
-        return (_overtaken(world, leaving, known) if latest else None) or _rollback(world, to, services, why)
+        return (_overtaken(world, leaving, known) if to is None else None) or _rollback(world, to, services, why)
 
     return in_turn(world, lock_timeout, go)
 
@@ -158,13 +161,13 @@ def _rollback(world: World, to: str | None, services: Collection[str], why: str)
     latest = to is None and not services
     with exclusive(world, f"rollback to {to}" if to else "rollback", returns=latest) as session:
         pointer = session.pointer() or Pointer()
-        live = stored(world, pointer.live_release)
+        live = ReleaseStore(world.objects).require(pointer.live_release)
         history = read_history(world.objects)
         begun = history.cut_short(pointer) if latest else None
         if begun is not None and begun.origin is not None:
             session.record("rolling-back", {"from": live.id, "to": begun.origin, "why": why})
             take_back(world, session, live, begun.origin, f"rollback: {why}" if why else "rollback")
-            return _moved(world, stored(world, begun.origin), pointer, is_rollback=True)
+            return _moved(world, ReleaseStore(world.objects).require(begun.origin), pointer, is_rollback=True)
         unfinished = _is_unfinished(history, live, session.succeeds)
         target = live if unfinished and to is None else target_of(world, live, to, history)
         if to is None and not unfinished:
@@ -225,6 +228,9 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         return
     if is_rollback or previous is None or previous == release.id:
         session.book(History.settled)
+        if not failures:  # it is well, and this run has brought nothing that it could take back
+            note(world, f"release {release.id} was {called}, who goes on when this command has ended")
+            return
         what = f"release {release.id} is live and not well"
         tell_topics(world, "not-well", release=release.id, previous=previous, what=what)
         raise PenstockError(
@@ -272,14 +278,15 @@ def _move(world: World, session: Session, goal: Live, names: Collection[str], *,
         ) from fault
 
 
-def _from_rollout(world: World, why: str) -> Moved | None:
+def _from_rollout(world: World, why: str, lock_timeout: float) -> Moved | None:
     """Back from the share of traffic that a rollout has given to a candidate; None when none is under way."""
-    if RolloutStore(world.objects).under_way() is None:
-        return None
-    from penstock.operations.abort import abort  # noqa: PLC0415 - it moves traffic itself, by `go_live`
+    from penstock.operations.abort import end_rollout  # noqa: PLC0415 - it moves traffic itself, by `go_live`
 
-    done = abort(world, why=f"rollback: {why}" if why else "rollback")
-    if not done.changed:
+    rollout = RolloutStore(world.objects).under_way()
+    if rollout is None:
+        return None
+    done = end_rollout(world, rollout, why=f"rollback: {why}" if why else "rollback", lock_timeout=lock_timeout)
+    if done is None:
         return None  # its driver was quicker, and all traffic is on the candidate: an ordinary rollback
     return Moved(
         environment=done.environment,
@@ -338,7 +345,7 @@ def _is_unfinished(history: History, live: Release, succeeds: str | None) -> boo
 
 def take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
     """All traffic from a release that the pointer names to the one before, which is told and booked."""
-    good = stored(world, previous)
+    good = ReleaseStore(world.objects).require(previous)
     move = Move(origin=bad.id, target=previous, rollback=True)
     session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}

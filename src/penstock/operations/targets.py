@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import NotFound, Refused, UsageError
+from penstock.model.errors import Refused, UsageError
 from penstock.model.release import Pointer
 from penstock.operations.pointer import read_pointer
 from penstock.operations.store import ReleaseStore
@@ -29,7 +29,7 @@ def target_of(world: World, live: Release, to: str | None, history: History) -> 
     target = history.rollback_target(live.id)
     if target is None:
         raise _nowhere(world, live, history)
-    return stored(world, target)
+    return ReleaseStore(world.objects).require(target)
 
 
 def _nowhere(world: World, live: Release, history: History) -> Refused:
@@ -67,19 +67,6 @@ def _named(world: World, to: str) -> Release:
     releases = ReleaseStore(world.objects)
     matches = [name for name in releases.ids() if name.startswith(to)]
     if len(matches) == 1:
-        return stored(world, matches[0])
+        return releases.require(matches[0])
     what = f"{len(matches)} releases begin with {to}" if matches else f"there is no release {to}"
     raise UsageError(what, hint=f"penstock releases -e {world.workspace.environment.name}")
-
-
-def stored(world: World, release: str | None) -> Release:
-    """The release of that id. Raises NotFound; None is never there."""
-    found = ReleaseStore(world.objects).get(release) if release else None
-    if found is None:
-        name = world.workspace.environment.name
-        raise NotFound(
-            f"release {release} is not in the bucket" if release else f"nothing is live in {name}",
-            where=name,
-            hint=f"penstock deploy -e {name}",
-        )
-    return found

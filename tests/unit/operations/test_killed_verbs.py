@@ -17,10 +17,10 @@ from penstock.operations.abort import abort
 from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
 from penstock.operations.holder import somebody_is_at_it
-from penstock.operations.switch import rollback
+from penstock.operations.switch import rollback, switch
 from penstock.operations.wanted import DeployRequest
 from penstock.ports import HttpAnswer
-from penstock.testing import Faults, Killed
+from penstock.testing import Fault, Faults, Killed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -168,4 +168,54 @@ def test_an_abort_killed_anywhere_and_given_again_leaves_no_candidate_and_traffi
         abort(verbs.world())
         assert verbs.shop.observe().pointer.candidate is None, f"killed at {point}"
         assert verbs.live_code()["users"] == 3, f"killed at {point}"
+        assert not somebody_is_at_it(verbs.world()), f"killed at {point}"
+
+
+def test_an_abort_after_a_switch_that_was_killed_goes_back_unless_the_release_was_found_well(tmp_path: Path) -> None:
+    def waiting(folder: Path) -> Verbs:
+        verbs, _ = three_releases(folder)
+        verbs.code["users"] = 4
+        verbs.deploy(strategy="blue-green")
+        return verbs
+
+    verbs, faults = waiting(tmp_path / "recorded"), Faults()
+    switch(faults.wrap_fields(verbs.world()))
+    for point in faults.points():
+        verbs = waiting(tmp_path / "killed")
+        with suppress(Killed):
+            switch(Faults(point).wrap_fields(verbs.world()))
+        before = verbs.shop.observe().pointer
+        was_found_well = before.candidate is None and read_history(verbs.shop.objects).move is None
+        aborted = abort(verbs.world(), why="customers call")
+        assert aborted.changed != was_found_well, f"killed at {point}"
+        assert verbs.live_code()["users"] == (4 if was_found_well else 3), f"killed at {point}"
+        assert verbs.shop.observe().pointer.candidate is None, f"killed at {point}"
+        assert read_history(verbs.shop.objects).bad() == {
+            release for release in [aborted.release] if before.candidate is None and release
+        }, f"killed at {point}"
+
+
+def test_an_abort_that_is_killed_while_it_goes_back_is_finished_by_the_next(tmp_path: Path) -> None:
+    def cut_short(folder: Path) -> Verbs:
+        verbs, _ = three_releases(folder)
+        verbs.code["users"] = 4
+        with pytest.raises(Killed):
+            deploy(Faults(arrival).wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
+        return verbs
+
+    verbs, recorded = three_releases(tmp_path / "recorded")[0], Faults()
+    verbs.code["users"] = 4
+    deploy(recorded.wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
+    (*_, moved) = [call.effect for call in recorded.effects() if call.method == "put" and "pointer" in call.subject]
+    assert moved is not None
+    arrival = Fault(effect=moved, when="after")
+    verbs, faults = cut_short(tmp_path / "aborted"), Faults()
+    assert abort(faults.wrap_fields(verbs.world())).changed
+    for point in faults.points():
+        verbs = cut_short(tmp_path / "killed")
+        with suppress(Killed):
+            abort(Faults(point).wrap_fields(verbs.world()))
+        abort(verbs.world())
+        assert verbs.live_code()["users"] == 3, f"killed at {point}"
+        assert len(read_history(verbs.shop.objects).bad()) == 1, f"killed at {point}"
         assert not somebody_is_at_it(verbs.world()), f"killed at {point}"

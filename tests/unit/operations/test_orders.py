@@ -11,14 +11,16 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import Busy as Busy503
 from penstock.model.errors import CameBack, Locked, Refused, RemoteFault
-from penstock.model.events import Note, Recovered
+from penstock.model.events import Note, NothingToDo, Recovered
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.operations.abort import abort
 from penstock.operations.audit import audit
+from penstock.operations.history import read_history
 from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.orders import PATIENCE, tell
-from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.recall import KEY as RECALL
+from penstock.operations.rollout_store import ORDERS, RolloutStore
 from penstock.operations.session import TICK
 from penstock.operations.store import LEASE
 from penstock.operations.switch import rollback
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
     from penstock.rollout.state import Rollout
 
 ALICE, BOB = (f"arn:aws:iam::111111111111:user/{name}" for name in ("alice", "bob"))
+
+BACK: dict[str, Callable[..., Any]] = {"abort": abort, "rollback": rollback}
 
 
 @pytest.fixture
@@ -246,3 +250,95 @@ def test_an_abort_that_comes_too_early_to_take_the_lease_is_obeyed_all_the_same(
     assert now is not None
     assert now.outcome == "reverted"
     assert verbs.live_code()["users"] == 1
+
+
+@pytest.mark.parametrize("verb", ["abort", "rollback", "promote"])
+def test_who_is_patient_waits_for_what_a_driver_that_is_gone_may_still_have_under_way(verbs: Verbs, verb: str) -> None:
+    """Of those two and a half minutes the controller, which would do it, is not there for one."""
+    driven(verbs, lambda _: None)
+    verbs.shop.clock.sleep(TTL + 1)
+    world = replace(verbs.world(), host="a laptop")
+    if verb == "promote":
+        tell(world, "promote", lock_timeout=CALL_TIMEOUT + 2 * MARGIN)
+    else:
+        assert BACK[verb](world, why="it is bad", lock_timeout=CALL_TIMEOUT + 2 * MARGIN).changed
+    assert verbs.live_code()["users"] == (2 if verb == "promote" else 1)
+    ended = RolloutStore(verbs.shop.objects).read()
+    assert ended is not None
+    assert ended.outcome == ("promoted" if verb == "promote" else "reverted")
+    waited = [note.text for note in verbs.shop.events.of(Note) if note.text.startswith("waits: ")]
+    assert len(waited) == 1
+    assert "it was not renewed for" in waited[0]
+
+
+@pytest.mark.parametrize("verb", ["abort", "rollback", "promote"])
+def test_an_order_that_the_controller_obeys_while_its_giver_waits_is_carried_out_once(verbs: Verbs, verb: str) -> None:
+    _, rollout = driven(verbs, lambda _: None)
+    verbs.shop.clock.sleep(TTL + 1)
+    free = CALL_TIMEOUT + MARGIN - 1
+
+    def controller(seconds: float) -> None:
+        if seconds >= free and RolloutStore(verbs.shop.objects).under_way() is not None:
+            tick(replace(verbs.world(), host="in the account"), rollout.id)
+
+    world = replace(verbs.world(), host="a laptop", clock=Elsewhere(verbs.shop.clock, controller))
+    if verb == "promote":
+        assert tell(world, "promote", lock_timeout=600).outcome == "promoted"
+    else:
+        assert BACK[verb](world, lock_timeout=600).changed
+    assert verbs.live_code()["users"] == (2 if verb == "promote" else 1)
+    assert len(read_history(verbs.shop.objects).promotions) == (2 if verb == "promote" else 1)
+
+
+@pytest.mark.parametrize("driver", ["a command", "the controller"])
+@pytest.mark.parametrize("form", [{"to": "0"}, {"services": ("users",)}])
+def test_a_named_rollback_beside_a_rollout_is_refused_at_once_and_told_how_to_end_that(
+    verbs: Verbs, driver: str, form: dict[str, Any]
+) -> None:
+    """It would otherwise wait for a walk of an hour, or for the person who approves its next step."""
+    world, rollout = driven(verbs, lambda _: None)
+    if driver == "the controller":
+        leases = leases_of(verbs.world())
+        stored = leases.read()
+        assert stored is not None
+        leases.free(stored)
+    began = verbs.shop.clock.monotonic()
+    with pytest.raises(Locked, match=f"release {rollout.release} is on its way") as told:
+        rollback(world, lock_timeout=600, **form)
+    assert verbs.shop.clock.monotonic() == began
+    assert "penstock abort -e dev" in told.value.hint
+    assert verbs.shop.objects.get(RECALL) is None, "nobody is asked to take back what goes on"
+
+
+def test_a_named_rollback_ends_a_rollout_whose_driver_is_gone(verbs: Verbs) -> None:
+    first = verbs.shop.observe().pointer.live_release
+    verbs.workspace = with_rollout(verbs, RolloutPolicy())
+    verbs.deploy()
+    verbs.code["users"] = 3
+    verbs.workspace = with_rollout(verbs, RolloutPolicy(strategy="canary", weights=(50,), bake=120.0))
+    verbs.deploy(confirm=yes, detach=True)
+    rollout = RolloutStore(verbs.shop.objects).under_way()
+    assert rollout is not None
+    write_rollout(verbs, replace(rollout, detached=False))
+    assert rollback(verbs.world(), to=first, lock_timeout=600).release == first
+    assert RolloutStore(verbs.shop.objects).under_way() is None
+    assert verbs.live_code()["users"] == 1
+
+
+def test_a_rollback_that_finds_the_candidate_promoted_does_not_advise_to_roll_back(verbs: Verbs) -> None:
+    world, rollout = driven(verbs, lambda _: None)
+    stored = leases_of(verbs.world()).read()
+    assert stored is not None
+
+    def ends(_seconds: float) -> None:
+        if RolloutStore(verbs.shop.objects).under_way() is not None:
+            leases_of(verbs.world()).free(stored)
+            for order in verbs.shop.objects.list(ORDERS):  # it promotes before it looks for orders
+                verbs.shop.objects.delete(order)
+            tell(verbs.world(), "promote")
+
+    before = verbs.shop.observe().pointer.live_release
+    world = replace(world, clock=Elsewhere(verbs.shop.clock, ends))
+    done = rollback(world, lock_timeout=600)
+    assert (done.release, done.previous) == (before, rollout.release)
+    assert not any("penstock rollback" in event.reason for event in verbs.shop.events.of(NothingToDo))

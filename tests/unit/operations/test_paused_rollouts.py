@@ -205,17 +205,18 @@ def test_the_one_who_was_paused_is_told_who_has_it_now(tmp_path: Path) -> None:
     assert told.value.exit_code == 4, told.value
 
 
+def spare(folder: Path, releases: int = 5) -> Verbs:
+    """Releases of which nearly all can go."""
+    verbs = Verbs(root=folder)
+    folder.mkdir()
+    for number in range(1, releases + 1):
+        verbs.code["users"] = number
+        verbs.deploy()
+    return verbs
+
+
 def test_a_prune_that_wakes_up_past_its_lease_deletes_no_more(tmp_path: Path) -> None:
     """What was spare when its list was made may be in use by now."""
-
-    def spare(folder: Path) -> Verbs:
-        verbs = Verbs(root=folder)
-        folder.mkdir()
-        for number in range(1, 6):
-            verbs.code["users"] = number
-            verbs.deploy()
-        return verbs
-
     verbs, recorded = spare(tmp_path / "recorded"), Faults()
     prune(recorded.wrap_fields(verbs.world()), keep=1)
     deletes = [call for call in recorded.effects() if call.method in ("delete_version", "delete", "erase")]
@@ -233,3 +234,12 @@ def test_a_prune_that_wakes_up_past_its_lease_deletes_no_more(tmp_path: Path) ->
             prune(paused.wrap_fields(verbs.world()), keep=1)
         done = [call for call in paused.effects() if call.method in ("delete_version", "delete", "erase")]
         assert [str(one) for one in done] == [str(one) for one in deletes[: at + 1]]
+
+
+def test_a_prune_does_not_ask_whose_the_lease_is_before_each_of_its_deletions(tmp_path: Path) -> None:
+    def asked(releases: int) -> int:
+        verbs, recorded = spare(tmp_path / str(releases), releases), Faults()
+        assert len(prune(recorded.wrap_fields(verbs.world()), keep=1).releases) >= releases - 2
+        return sum(call.method == "get" and call.subject.startswith("lease.json") for call in recorded.calls)
+
+    assert asked(7) == asked(4)

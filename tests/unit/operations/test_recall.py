@@ -11,16 +11,17 @@ from unit.operations.test_busy_aws import Refusing
 from unit.operations.test_lock_timeout import Watch, bob, talk
 from unit.operations.test_removals import INDEXED, drops_grant_and_index, uses
 
-from penstock.model.errors import CameBack, Locked, Refused
+from penstock.model.errors import CameBack, LeaseLost, Locked, Refused
 from penstock.model.workspace import AfterDeploy
 from penstock.operations.abort import abort
 from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
-from penstock.operations.recall import recall
+from penstock.operations.recall import KEY, recall
 from penstock.operations.switch import rollback, switch
 from penstock.operations.wanted import DeployRequest
 from penstock.ports import CommandResult
-from penstock.testing import FakeCommands
+from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
+from penstock.testing import FakeClock, FakeCommands
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
     from penstock.operations.world import World
     from penstock.ports import Command, TerraformPlan
+
+LONG = TTL + CALL_TIMEOUT + MARGIN + 1
+"""Seconds after which anybody may take a lease that is not renewed."""
 
 
 @pytest.fixture
@@ -157,6 +161,53 @@ def test_a_rollback_waits_its_turn_says_for_whom_and_leaves_word(verbs: Verbs) -
     assert b'"run": "bobs"' in word.body
 
 
+def test_a_rollback_to_a_named_release_leaves_word_as_well(verbs: Verbs) -> None:
+    before = live(verbs)
+    verbs.deploy()
+    meanwhile(verbs, bool)
+    assert rollback(verbs.world(), to=before, lock_timeout=600).release == before
+    assert verbs.shop.objects.get(KEY) is not None
+
+
+@pytest.mark.parametrize("form", ["to the live release", "with one service"])
+def test_nobody_is_asked_to_take_back_what_is_to_stay(verbs: Verbs, form: str) -> None:
+    verbs.deploy()
+    after = live(verbs)
+    meanwhile(verbs, bool)
+    chosen: dict[str, Any] = {"services": ("users",)} if form == "with one service" else {"to": after[:6]}
+    assert rollback(verbs.world(), lock_timeout=600, **chosen).changed == (form == "with one service")
+    assert verbs.shop.objects.get(KEY) is None
+
+
+def test_one_service_does_not_go_back_twice_because_all_went_back_meanwhile(verbs: Verbs) -> None:
+    verbs.deploy()
+    before = live(verbs)
+    verbs.code["users"] = 3
+    verbs.deploy()
+    meanwhile(verbs, lambda: rollback(verbs.world()))
+    assert rollback(verbs.world(), services=("users",), lock_timeout=600).release == before
+    assert verbs.live_code()["users"] == 2
+
+
+def test_a_live_release_that_is_deployed_again_and_called_back_is_not_said_to_be_unwell(verbs: Verbs) -> None:
+    """There is nothing that this run could take back: it gives way, and whoever called does."""
+    before = live(verbs)
+    verbs.deploy()
+    called: list[str] = []
+
+    def smoke(_command: Command) -> CommandResult:
+        recall(elsewhere(verbs), live(verbs), why="users complain")
+        called.append(live(verbs))
+        return CommandResult(status=0, stdout="", stderr="", seconds=0.0)
+
+    world = with_smoke_test(verbs, smoke)
+    verbs.shop.parameters.put("/penstock/shop/dev/rollout", "left behind")  # so that there is something to do
+    assert deploy(world, DeployRequest(), TARGETS, yes).live
+    assert called
+    assert read_history(verbs.shop.objects).bad() == frozenset()
+    assert rollback(verbs.world()).release == before
+
+
 def test_what_was_taken_back_meanwhile_is_not_gone_back_from_twice(verbs: Verbs) -> None:
     verbs.deploy()
     before = live(verbs)
@@ -188,3 +239,21 @@ def test_switch_and_abort_wait_as_well_when_told_to(verbs: Verbs, verb: Callable
     meanwhile(verbs, bool)
     assert verb(verbs.world(), lock_timeout=600).changed
     assert verbs.live_code()["users"] == code
+
+
+def test_a_patient_deploy_that_lost_its_lease_does_not_bring_back_what_was_rolled_back(
+    verbs: Verbs,
+) -> None:
+    before, suspended = live(verbs), list[str]()
+
+    def smoke(_command: Command) -> CommandResult:
+        if not suspended:
+            suspended.append("the machine")
+            FakeClock.sleep(verbs.shop.clock, LONG)
+            rollback(elsewhere(verbs))
+        return CommandResult(status=0, stdout="", stderr="", seconds=0.0)
+
+    with pytest.raises(LeaseLost, match="lost while this command stood still"):
+        deploy(with_smoke_test(verbs, smoke), DeployRequest(lock_timeout=1800), TARGETS, yes)
+    assert live(verbs) == before
+    assert verbs.live_code()["users"] == 1

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from penstock.operations.orders import Told
     from penstock.operations.switch import Moved
 
-_GIVES_WAY = "Wait so long for whoever changes the environment, who is asked to give way; 0s: exit 4 at once."
+_GIVES_WAY = (
+    "Wait so long for whoever changes the environment, who is asked to give way, but for --service; 0s: exit 4 at once."
+)
 _why = click.option("--why", default="", metavar="TEXT", help="Recorded with who said it.")
 
 
