@@ -78,7 +78,7 @@ def test_the_lease_of_another_machine_is_respected_until_somebody_insists(shop: 
     assert "ann on ci-runner-7 (process 4711) holds the environment since" in refused.stderr
     assert "for: deploy release 0123456789ab" in refused.stderr
     assert "Traceback" not in refused.stderr
-    assert shop.run("rollback", "-e", "dev").status == 4
+    assert shop.run("rollback", "-e", "dev", "--lock-timeout", "0s").status == 4
     assert "ann on ci-runner-7" in shop.run("status", "-e", "dev").stderr
 
     unlock = shop.run("unlock", "-e", "dev")
@@ -122,12 +122,12 @@ def test_a_lease_from_the_future_says_that_a_clock_is_wrong(shop: Shop) -> None:
 
 def test_a_lease_that_nobody_renewed_says_when_it_will_be_free(shop: Shop) -> None:
     now = time.time()
-    write_lease(shop, host="ci-runner-7", since=now - 200, expires=now - 60)
+    write_lease(shop, host="ci-runner-7", since=now - 200, ttl=-60)
     refused = shop.deploy()
     assert refused.status == 4, refused
     assert "it was not renewed for 6" in refused.stderr
     assert re.search(r"try again in (9|10)\d s, when calls under way have ended", refused.stderr), refused
-    write_lease(shop, host="ci-runner-7", since=now - 600, expires=now - 400)
+    write_lease(shop, host="ci-runner-7", since=now - 600, ttl=-400)
     assert "the lease of a run that ended without giving it back: ann on ci-runner-7" in well(shop.deploy()).stderr
 
 

@@ -57,10 +57,13 @@ def test_a_grant_is_not_taken_from_the_release_that_still_serves(shop: Shop) -> 
     assert shop.buy().status == 201, "what can be gone back to keeps what it needs"
 
 
-def test_a_grant_that_no_release_needs_any_more_is_gone_with_the_next_deploy(shop: Shop) -> None:
+def test_a_grant_that_no_release_to_go_back_to_needs_any_more_is_gone_with_the_next_deploy(shop: Shop) -> None:
     shop.edit(ORDERS_TOML, 'products = "read-write"', 'products = "read"')
     shop.shipped()
     shop.reword("Another release.")
+    shop.shipped()
+    assert "dynamodb:UpdateItem" in _may(shop, "order_service", "table/shop-dev-products"), "a rollback needs it"
+    shop.reword("A third one.")
     shop.shipped()
     assert "dynamodb:UpdateItem" not in _may(shop, "order_service", "table/shop-dev-products")
     assert "dynamodb:GetItem" in _may(shop, "order_service", "table/shop-dev-products")

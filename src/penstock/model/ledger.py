@@ -72,6 +72,8 @@ class Lease:
     since: float
     expires: float
     fence: int
+    ttl: float = 60.0
+    """Seconds from when it was written that it is good for: those of the store's clock, whatever the holder's says."""
 
     def to_text(self) -> str:
         """Canonical JSON, as it lies in `lease.json`."""

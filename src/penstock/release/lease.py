@@ -68,7 +68,7 @@ def overdue(lease: Lease, *, now: float, age: float | None) -> float:
         now: seconds since the epoch, by the clock of whoever asks: for a store that tells no ages.
         age: seconds since it was written, by the store's clock.
     """
-    return now - lease.expires if age is None else age - TTL
+    return now - lease.expires if age is None else age - lease.ttl
 
 
 def decide(current: Lease | None, asking: Asking, *, holder_dead: bool = False, age: float | None = None) -> Decision:
@@ -95,7 +95,7 @@ def decide(current: Lease | None, asking: Asking, *, holder_dead: bool = False, 
 
 def renewed(lease: Lease, *, now: float, ttl: float = TTL) -> Lease:
     """The same lease, for `ttl` seconds from now; after a long step that is shorter than it was."""
-    return replace(lease, expires=now + ttl)
+    return replace(lease, expires=now + ttl, ttl=ttl)
 
 
 def released(lease: Lease) -> Lease:
@@ -126,6 +126,7 @@ def _lease(asking: Asking, *, fence: int) -> Lease:
         purpose=asking.purpose,
         since=asking.now,
         expires=asking.now + asking.ttl,
+        ttl=asking.ttl,
         fence=fence,
     )
 
