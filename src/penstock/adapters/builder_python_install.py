@@ -249,8 +249,7 @@ class Installations:
     ) -> tuple[str, ...]:
         """Install from wheels, and what has none from its sources; the names of those."""
         from_source: list[str] = []
-        pins: Path | None = site.parent / "backends.txt"
-        (site.parent / "backends.txt").write_text(backends.constraints(()))
+        pins: Path | None = None
         while True:
             wheels = names - set(from_source) if from_source else {":all:"}
             told: list[str] = []
@@ -269,7 +268,7 @@ class Installations:
                         project=project,
                         offline=offline,
                         wheels_of=wheels,  # noqa: B023
-                        backends=pins if from_source else None,  # noqa: B023
+                        backends=pins,  # noqa: B023
                     ),
                     what=f"uv could not install the locked packages for {target}",
                     where="",
@@ -278,12 +277,15 @@ class Installations:
             except BuildFailed:
                 said = "".join(told)
                 name = requirements.normalised((python.without_wheel(said) or "").partition("==")[0])
-                if from_source and pins is not None and python.lacks_backend(said):
+                if pins is not None and python.lacks_backend(said):
                     pins = None  # it asks for another version than ours
                 elif name not in names or name in from_source or len(from_source) >= _FROM_SOURCE_MAX:
                     raise
                 else:
                     from_source.append(name)
+                    if len(from_source) == 1:
+                        pins = site.parent / "backends.txt"
+                        pins.write_text(backends.constraints(()))
             else:
                 return tuple(from_source)
 
