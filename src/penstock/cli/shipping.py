@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from penstock.operations.switch import Moved
     from penstock.operations.wanted import Deployed
+
 _WAITS = "Wait so long (10m, 90s) while somebody else changes the environment; else exit 4 at once."
 
 Decorated = TypeVar("Decorated", bound="Callable[..., object]")

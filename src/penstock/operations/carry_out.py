@@ -236,15 +236,15 @@ def _move_all(
 
     A release that is live already may bake: the same deploy again watches on, and removes nothing before.
     """
-    begun = bake_under_way(world, release.id)
     arrived = live is not None and live.id == release.id
+    begun = bake_under_way(world, release.id) if arrived else None
     history = read_history(world.objects)
     previous = origin_of(history, live.id if live else None, release.id)
     previous = None if previous in history.bad() else previous  # a killed rollback has left it
     bakes = bool(world.workspace.environment.rollout.bake_after) and previous not in (None, release.id)
     alarms = quiet_alarms(world, arrived=arrived) if bakes else ()
     go_live(world, session, release, applied)
-    return begun if arrived and begun is not None else begin_bake(world, session, release.id, previous, alarms)
+    return begun or begin_bake(world, session, release.id, previous, alarms)
 
 
 def _say_what_is_not_there(world: World, steps: Sequence[Step]) -> None:

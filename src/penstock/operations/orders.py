@@ -82,12 +82,12 @@ def tell(world: World, verb: Verb, *, why: str = "", lock_timeout: float = 0.0) 
 
 def _go_on(world: World, store: RolloutStore, rollout: Rollout, verb: Verb) -> Baking | None:
     """Drive it to its end, unless somebody has done that meanwhile; what is to be watched behind it."""
-    if not _is_under_way(store, rollout):
+    if _going(store, rollout) is None:
         return None
     release = ReleaseStore(world.objects).require(rollout.release)
     with exclusive(world, f"{verb} the rollout of {release.id}", resuming=release.id) as session:
-        now = _this(store, rollout)  # whoever held the environment until now may have moved it
-        if now is None or now.outcome is not None:
+        now = _going(store, rollout)  # whoever held the environment until now may have moved it
+        if now is None:
             return None
         return begin_behind(world, session, drive(world, session, now, release, Applied()))
 
@@ -98,9 +98,10 @@ def _this(store: RolloutStore, rollout: Rollout) -> Rollout | None:
     return now if now is not None and now.id == rollout.id else None
 
 
-def _is_under_way(store: RolloutStore, rollout: Rollout) -> bool:
+def _going(store: RolloutStore, rollout: Rollout) -> Rollout | None:
+    """The same, while it has not ended."""
     now = _this(store, rollout)
-    return now is not None and now.outcome is None
+    return now if now is not None and now.outcome is None else None
 
 
 def _refuse_to_pass_over(world: World, rollout: Rollout, verb: Verb) -> None:

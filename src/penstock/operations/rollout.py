@@ -194,7 +194,6 @@ def drive(
         follow(world, session)
         ended = ended_badly(rollout)
         if rollout.weight:
-            session.book(lambda history: history.returned(release.id))
             tell_topics(world, "came-back", release=release.id, previous=rollout.stable, what=ended.what)
         call_off(world, rollout.id, session)
         raise ended
@@ -232,8 +231,6 @@ def _withdraw(world: World, session: Session, store: RolloutStore, rollout: Roll
 def _gone_back(world: World, session: Session, store: RolloutStore, rollout: Rollout) -> None:
     unmark(world, session)
     store.save(rollout.ended("reverted", at=world.traffic_clock.now()), session)
-    if rollout.weight:
-        session.book(lambda history: history.returned(rollout.release))
     follow(world, session)
     call_off(world, rollout.id, session)
 

@@ -80,10 +80,16 @@ class RolloutStore:
         return _rollout(found) if found and found["outcome"] is None else None
 
     def save(self, rollout: Rollout, session: Session) -> None:
-        """Write it, unless it is what was written last. Raises Locked when the lease is lost."""
-        if rollout != self._saved:
-            session.rewrite(KEY, lambda _before: json.dumps(rollout.to_json(), sort_keys=True).encode())
-            self._saved = rollout
+        """Write it, unless it is what was written last, and book that a share of the traffic went back with its end.
+
+        Raises Locked when the lease is lost.
+        """
+        if rollout == self._saved:
+            return
+        session.rewrite(KEY, lambda _before: json.dumps(rollout.to_json(), sort_keys=True).encode())
+        self._saved = rollout
+        if rollout.outcome == "reverted" and rollout.weight:
+            session.book(lambda history: history.returned(rollout.release))
 
     @staticmethod
     def require_known(rollout: Rollout) -> None:

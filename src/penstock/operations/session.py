@@ -276,8 +276,6 @@ def repair(
     if rollout is not None and not goes_on:
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
-        if rollout.weight and not is_live:
-            session.book(lambda history: history.returned(rollout.release))
     _book_arrival(world, session, observed.pointer)
 
 
