@@ -62,11 +62,16 @@ def busy(shop: Shop) -> Client:
     return Client(shop, {ROUTE: 200}, rate=30)
 
 
-def weight(shop: Shop) -> float:
-    """The percent of requests that the live stage sends to the candidate."""
+def live_stage(shop: Shop) -> Any:
+    """The stage that answers callers, as API Gateway tells it."""
     gateway = shop.client("apigateway")
     (api,) = (one["id"] for one in gateway.get_rest_apis()["items"] if one["name"] == "shop-dev")
-    return float(gateway.get_stage(restApiId=api, stageName="live").get("canarySettings", {}).get("percentTraffic", 0))
+    return gateway.get_stage(restApiId=api, stageName="live")
+
+
+def weight(shop: Shop) -> float:
+    """The percent of requests that the live stage sends to the candidate."""
+    return float(live_stage(shop).get("canarySettings", {}).get("percentTraffic", 0))
 
 
 def bucket_of(shop: Shop) -> str:

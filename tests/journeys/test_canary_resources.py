@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
-from journeys.canaries import CAME_BACK, FAILING, HOOK, busy, ledger, status, under_way, weight
+from journeys.canaries import CAME_BACK, FAILING, HOOK, busy, ledger, live_stage, status, under_way, weight
 from journeys.shop import until, well
 from journeys.trouble import APP, mark, marked
 
@@ -33,9 +33,7 @@ def warm(shop: Shop) -> dict[str, int]:
 
 def live(shop: Shop) -> str:
     """The slot that has the traffic."""
-    (api,) = (one["id"] for one in shop.client("apigateway").get_rest_apis()["items"] if one["name"] == "shop-dev")
-    stage = shop.client("apigateway").get_stage(restApiId=api, stageName="live")
-    return str(stage["variables"]["slot"])
+    return str(live_stage(shop)["variables"]["slot"])
 
 
 def indexes(shop: Shop) -> list[str]:

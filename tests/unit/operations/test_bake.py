@@ -43,13 +43,19 @@ def clock() -> Busy:
 @pytest.fixture
 def verbs(tmp_path: Path, clock: Busy) -> Verbs:
     """Something is live, and users have changed."""
-    found = Verbs(root=tmp_path)
-    found.shop.clock = clock
-    clock.traffic = Traffic(found)
-    set_mine(found, rings=False)
+    found = with_traffic(tmp_path, clock)
     found.deploy()
     found.workspace = with_rollout(found, BLUE_GREEN)
     found.code["users"] = 2
+    return found
+
+
+def with_traffic(folder: Path, clock: Busy) -> Verbs:
+    """An environment with callers and an alarm of the user's own that is quiet; nothing is deployed."""
+    found = Verbs(root=folder)
+    found.shop.clock = clock
+    clock.traffic = Traffic(found)
+    set_mine(found, rings=False)
     return found
 
 

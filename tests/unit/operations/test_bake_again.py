@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from unit.operations.harness import TARGETS, Verbs, yes
-from unit.operations.test_bake import BLUE_GREEN, CANARY, LINEAR, after_the_switch, set_mine, ship
+from unit.operations.test_bake import BLUE_GREEN, CANARY, LINEAR, after_the_switch, set_mine, ship, with_traffic
 from unit.operations.test_recall import with_smoke_test
 from unit.operations.test_removals import INDEXED, drops_grant_and_index, uses
-from unit.operations.traffic import Busy, Traffic, with_rollout
+from unit.operations.traffic import Busy, with_rollout
 
 from penstock.model.errors import CameBack
 from penstock.model.workspace import AfterDeploy
@@ -40,10 +40,7 @@ def clock() -> Busy:
 @pytest.fixture
 def verbs(tmp_path: Path, clock: Busy) -> Verbs:
     """Something that uses an index is live, and the next release drops it."""
-    found = Verbs(root=tmp_path)
-    found.shop.clock = clock
-    clock.traffic = Traffic(found)
-    set_mine(found, rings=False)
+    found = with_traffic(tmp_path, clock)
     uses(found, INDEXED.name)
     found.deploy()
     drops_grant_and_index(found)

@@ -152,13 +152,15 @@ def test_one_service_is_mixed_with_what_is_live_when_the_lease_is_held(tmp_path:
     assert verbs.live_code() == {**ONES, "orders": 2, "users": 2}
 
 
-def test_an_abort_killed_anywhere_and_given_again_leaves_no_candidate_and_traffic_where_it_is(tmp_path: Path) -> None:
-    def waiting(folder: Path) -> Verbs:
-        verbs, _ = three_releases(folder)
-        verbs.code["users"] = 4
-        verbs.deploy(strategy="blue-green")
-        return verbs
+def waiting(folder: Path) -> Verbs:
+    """Three releases, and a fourth that waits in the idle slot."""
+    verbs, _ = three_releases(folder)
+    verbs.code["users"] = 4
+    verbs.deploy(strategy="blue-green")
+    return verbs
 
+
+def test_an_abort_killed_anywhere_and_given_again_leaves_no_candidate_and_traffic_where_it_is(tmp_path: Path) -> None:
     verbs, faults = waiting(tmp_path / "recorded"), Faults()
     abort(faults.wrap_fields(verbs.world()))
     for point in faults.points():
@@ -172,12 +174,6 @@ def test_an_abort_killed_anywhere_and_given_again_leaves_no_candidate_and_traffi
 
 
 def test_an_abort_after_a_switch_that_was_killed_goes_back_unless_the_release_was_found_well(tmp_path: Path) -> None:
-    def waiting(folder: Path) -> Verbs:
-        verbs, _ = three_releases(folder)
-        verbs.code["users"] = 4
-        verbs.deploy(strategy="blue-green")
-        return verbs
-
     verbs, faults = waiting(tmp_path / "recorded"), Faults()
     switch(faults.wrap_fields(verbs.world()))
     for point in faults.points():
