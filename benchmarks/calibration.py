@@ -1,11 +1,13 @@
 """False rollbacks through the whole product: releases without a regression, shipped by canaries of the shop.
 
-    uv run python benchmarks/calibration.py [--rollouts 30] [--every 0.1] [--results FILE]
+    uv run python benchmarks/calibration.py [--rollouts 30] [--abreast 2] [--every 0.1] [--results FILE]
 
 Command line, real Terraform, embedded AWS, callers over HTTP; only CloudWatch's clock runs faster, which is said. Three
-shops at a time, each in an embedded AWS of its own, in which a release and what runs beside it fail alike: never; in
+shops, each in an embedded AWS of its own, in which a release and what runs beside it fail alike: never; in
 3 % of all calls; in 0.5 %, and for half of each minute of ours in 3 %, so that shared errors jump while a canary is on
 its way. `--every` sets the pace of the callers; what they reached is a column, in calls per minute of CloudWatch's.
+`--abreast` says how many of the shops ship at a time: with more than cores, it is the latency of a full machine that is
+judged.
 Goal: at most alpha (1 %) of the rollouts go back, as far as so many can tell: the exact one-sided bound of 95 %
 (Clopper and Pearson) is printed beside the share. The goal is missed when even its lower end lies above alpha; a share
 above alpha that so few rollouts may show by chance is told as open.
@@ -15,7 +17,7 @@ healthy release that is not promoted is a failure of another kind. A shop that e
 missing, fails the run whatever the others have shown.
 
 With `--results` each rollout is a line of JSON in that file, and what is there already counts: 200 rollouts take about
-half an hour and can be collected in several runs.
+an hour and can be collected in several runs.
 """
 
 from __future__ import annotations
@@ -74,12 +76,13 @@ def main() -> int:
     """Measure, print; 1 when the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=30, help="releases to ship now, in all")
+    parser.add_argument("--abreast", type=int, default=2, help="shops that ship at a time")
     parser.add_argument("--every", type=float, default=EVERY, help="seconds between two requests of one caller")
     parser.add_argument("--results", type=Path, help="where each is written down, and earlier ones are read")
     options = parser.parse_args()
     print(f"begun: {machine()}\n", flush=True)
     shipped = [Shipped(**json.loads(line)) for line in _lines(options.results)]
-    collected, broken = collect(options.rollouts, options.results, options.every)
+    collected, broken = collect(options.rollouts, options.results, options.every, options.abreast)
     missed = show([*shipped, *collected])
     for why in broken:
         print(f"BROKEN: {why}")
@@ -89,11 +92,12 @@ def main() -> int:
     return int(missed or bool(broken) or len(collected) != options.rollouts)
 
 
-def collect(rollouts: int, results: Path | None, every: float) -> tuple[list[Shipped], list[str]]:
-    """Ship so many releases, the shops side by side; how they ended, and why shops stopped before they had done so."""
+def collect(rollouts: int, results: Path | None, every: float, abreast: int) -> tuple[list[Shipped], list[str]]:
+    """Ship so many releases, `abreast` of the shops at a time; how they ended, and why shops stopped before that."""
     found: list[Shipped] = []
     broken: list[str] = []
     lock = threading.Lock()
+    turns = threading.Semaphore(abreast)
 
     def told(one: Shipped) -> None:
         with lock:
@@ -108,7 +112,7 @@ def collect(rollouts: int, results: Path | None, every: float) -> tuple[list[Shi
 
     def shop_of(shared: str, count: int) -> None:
         try:
-            _shop(shared, count, every, told)
+            _shop(shared, count, every, turns, told)
         except BaseException as fault:  # of a thread, Python tells nobody when it is SystemExit
             broken.append(f"{shared}: {type(fault).__name__}: {fault}")
             raise
@@ -162,7 +166,7 @@ def show(shipped: Sequence[Shipped]) -> bool:
     return is_missed
 
 
-def _shop(shared: str, count: int, every: float, told: Callable[[Shipped], None]) -> None:
+def _shop(shared: str, count: int, every: float, turns: threading.Semaphore, told: Callable[[Shipped], None]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shop = copy(Path(folder))
         shop.environ = {**shop.environ, "PENSTOCK_LOCAL_TIME_SCALE": str(SCALE)}
@@ -171,9 +175,12 @@ def _shop(shared: str, count: int, every: float, told: Callable[[Shipped], None]
         app = shop.root / APP
         app.write_text(app.read_text().replace(HOOK, HOOK + FAILING.format(share=SHARED[shared])))
         try:
-            shop.penstock("deploy", "-e", "dev", "--auto-approve")
+            with turns:
+                shop.penstock("deploy", "-e", "dev", "--auto-approve")
             for _ in range(count):
-                told(_one(shop, shared, every))
+                with turns:
+                    shipped = _one(shop, shared, every)
+                told(shipped)
         finally:
             stop(shop)
 
