@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import tarfile
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -40,9 +42,9 @@ def hold(monkeypatch: pytest.MonkeyPatch, *versions: str) -> None:
     monkeypatch.setattr(backends, "VERSIONS", {**backends.VERSIONS, "hatchling": versions})
 
 
-def metadata_version(site: Site) -> str:
+def metadata_version(site: Site, package: str = "app-1") -> str:
     with zipfile.ZipFile(site.build()["app"].path) as archive:
-        return archive.read("app-1.dist-info/METADATA").decode().splitlines()[0].partition(": ")[2]
+        return archive.read(f"{package}.dist-info/METADATA").decode().splitlines()[0].partition(": ")[2]
 
 
 def warnings(site: Site) -> list[str]:
@@ -81,3 +83,28 @@ def test_settings_of_uv_in_the_workspace_hold_for_backends_as_well(hatched: Site
     (hatched.root / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple"\n')
     with pytest.raises(Exception, match=r"127\.0\.0\.1:9"):
         hatched.build()
+
+
+def test_a_source_archive_is_built_by_the_listed_backend_whatever_uv_has_kept_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path / "w", workspace(service("app", "app.handler")))
+    site.write(
+        {"services/app/requirements.txt": "./pure-1.0.tar.gz\n", "services/app/app.py": "def handler(e, c): ...\n"}
+    )
+    files = {
+        "pyproject.toml": (
+            '[project]\nname = "pure"\nversion = "1.0"\n'
+            '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        ),
+        "pure.py": "",
+        "PKG-INFO": "Metadata-Version: 2.1\nName: pure\nVersion: 1.0\n",
+    }
+    with tarfile.open(site.root / "services/app/pure-1.0.tar.gz", "w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"pure-1.0/{name}")
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text.encode()))
+    newer = metadata_version(site, "pure-1.0")
+    hold(monkeypatch, OLD)
+    assert metadata_version(site, "pure-1.0") == "2.3" != newer

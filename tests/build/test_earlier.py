@@ -32,11 +32,11 @@ def marked(name: str) -> Member:
     return Member(name, 8, zlib.crc32(TEXT), len(TEXT), packer.compress(TEXT) + packer.flush())
 
 
-def file(folder: Path, content: bytes, mode: int = 0o644) -> Path:
+def file(folder: Path, content: bytes, mode: int = 0o644) -> str:
     path = folder / "file"
     path.write_bytes(content)
     path.chmod(mode)
-    return path
+    return str(path)
 
 
 def test_equal_content_is_taken_as_it_was_compressed(cache: ZipCache, tmp_path: Path) -> None:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
 
 
-_PIECE = 1 << 20
-"""Bytes that are hashed and written at once."""
 _MAPPED_MAX = 32
 _PATIENCE = 5
 """How often a folder may disappear while something is put there."""
@@ -96,17 +94,15 @@ class ZipCache:
             with draft.open("wb") as file:
                 sink = _Hashing(file)
                 size = archive.write(members, sink)
-                sink.flush()
                 _settle(file)
             digest = sink.hash.hexdigest()
             path = self.zip(digest)
-            path.parent.mkdir(parents=True, exist_ok=True)
             draft.chmod(0o644)
             about = sbom(digest) if sbom is not None else None
             unzipped = sum(member.size for member in members)
             entry = Entry(path=path, digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
-                draft.replace(path)
+                _move(draft, path)
                 if about is not None:
                     _publish(scratch / "sbom.json", self.sbom(digest), about)
                 self._publish_record(scratch / "record.json", kind, key, entry)
@@ -120,11 +116,10 @@ class ZipCache:
         unzipped = sum(member.size for member in archive.read(draft.read_bytes()))
         with _told():
             size, path = draft.stat().st_size, self.zip(digest)
-            path.parent.mkdir(parents=True, exist_ok=True)
             draft.chmod(0o644)
             entry = Entry(path=path, digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
-                draft.replace(path)
+                _move(draft, path)
                 sbom.replace(self.sbom(digest))
                 self._publish_record(draft.with_name("record.json"), kind, key, entry)
         return entry
@@ -218,38 +213,33 @@ class ZipCache:
 
 
 class _Hashing:
-    """Writes to a file and knows the digest of what was written; in big pieces, because most are small."""
+    """Writes to a file and knows the digest of what was written."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._pieces: list[bytes | memoryview] = []
-        self._held = 0
         self.hash = hashlib.sha256()
 
-    def write(self, data: bytes | memoryview, /) -> None:
-        self._pieces.append(data)
-        self._held += len(data)
-        if self._held > _PIECE:
-            self.flush()
-
-    def flush(self) -> None:
-        piece = b"".join(self._pieces)
-        self._pieces, self._held = [], 0
-        self._file.write(piece)
-        self.hash.update(piece)
+    def write(self, data: bytes, /) -> None:
+        self._file.write(data)
+        self.hash.update(data)
 
 
 def _publish(draft: Path, path: Path, text: str) -> None:
     with draft.open("w") as file:
         file.write(text)
         _settle(file)
+    _move(draft, path)
+
+
+def _move(draft: Path, path: Path) -> None:
+    """Put a finished file into its place, whose folder need not be there yet."""
     for patience in range(_PATIENCE, -1, -1):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             draft.replace(path)
-        except FileNotFoundError:  # a build from nothing has just put the folder aside
+        except FileNotFoundError:  # or a build from nothing has just put the folder aside
             if not patience:
                 raise
+            path.parent.mkdir(parents=True, exist_ok=True)
         else:
             return
 

@@ -221,7 +221,8 @@ class NativePackages:
 def _pack(package: _Placed, place: str, target: Target, own: OwnFiles | None) -> _Placed:
     """The package with those of its files that the target has a use for; of one of the workspace what `own` lets."""
     folder = package.folder
-    paths = {path.relative_to(folder).as_posix(): path for path in sorted(_walk(folder))}
+    found = sorted(Path(above) / name for above, name in _walk(folder))
+    paths = {path.relative_to(folder).as_posix(): path for path in found}
     check_size(place, ((one, 0) for one in paths if node_native.ships(one, target)))  # how many, before they are read
     for relative, path in paths.items():
         if proof.secret_file(relative) or not (own is None or own.takes(relative)):
@@ -286,14 +287,15 @@ def _refused(package: _Placed, lack: _Lack, target: Target, where: str) -> Build
 
 def _has_addon(folder: Path) -> bool:
     """Whether the package holds an addon that nothing in its package.json tells of."""
-    found = (path.relative_to(folder).as_posix() for path in _walk(folder) if node_addon.is_addon(path.name))
-    return not all(node_native.is_chaff(path) for path in found)
+    found = (os.path.join(above, name) for above, name in _walk(folder) if node_addon.is_addon(name))  # noqa: PTH118
+    return not all(node_native.is_chaff(Path(path).relative_to(folder).as_posix()) for path in found)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
+    """Folder and name of each file; not as `Path`: packages have thousands of files."""
     for above, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "node_modules"]
-        yield from (Path(above) / name for name in files)
+        yield from ((above, name) for name in files)
 
 
 def _does_without(manifest: Mapping[str, Any], name: str) -> bool:

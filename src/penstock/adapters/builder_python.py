@@ -205,7 +205,7 @@ class PythonBuilder:
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
         requires = part.manifest.backend if part.manifest else ()
-        pins.write_text(backends.constraints(requires or backends.BY_DEFAULT))
+        pins.write_text(backends.constraints(requires or backends.BY_DEFAULT, self._uv.version()))
         try:
             self._run_uv_build(part, source, out, pins)
         except BuildFailed as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from penstock.build import archive
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from penstock.adapters.builder_cache import ZipCache
     from penstock.build.archive import Member
 
@@ -36,10 +35,11 @@ class Earlier:
             for member in cache.members(entry) if entry else ():
                 self._members.setdefault(member.name, []).append(member)
 
-    def packed(self, file: tuple[str, Path]) -> Member:
-        """The file as a member under that name."""
-        name, path = file
-        content, executable = path.read_bytes(), is_executable(path.stat())
+    def packed(self, file: tuple[str, str]) -> Member:
+        """The file at a place as a member under its name; both are given as such a pair."""
+        name, place = file
+        with open(place, "rb") as opened:  # noqa: PTH123 - hundreds
+            content, executable = opened.read(), is_executable(os.fstat(opened.fileno()))
         candidates = [one for one in self._members.get(name, ()) if one.size == len(content)]
         if candidates:
             crc = zlib.crc32(content)

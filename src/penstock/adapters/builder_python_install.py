@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_python_earlier import Earlier
+from penstock.adapters.builder_python_pip import Pip, explained
 from penstock.build import backends, lockfile, python, requirements, sbom
 from penstock.build.limits import check_size
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_python_parts import Listing, PythonPlan
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
     from penstock.model.artifact import Target
     from penstock.ports import Interpreters
-
-_FROM_SOURCE_MAX = 30
-"""Packages of one service without any wheel; far more than anybody has."""
 
 
 @dataclass(slots=True)
@@ -204,7 +202,7 @@ class Installations:
                 where=listing.where,
                 told={f"{scratch}{os.sep}": "", str(scratch): ""},
                 cache_first=listing.resolve is None,
-                explain=lambda stderr: _explain_source(python.not_built(stderr), target, listing.where),
+                explain=lambda stderr: explained(python.not_built(stderr), target, listing.where),
             )
         self._check_same(plan, target)
         return _settled(result.stdout, plan, listing)
@@ -220,74 +218,29 @@ class Installations:
     def _install(
         self, text: str, target: Target, project: Path, plan: PythonPlan, earlier: Earlier
     ) -> tuple[Member, ...]:
-        names = requirements.names(text)
-        if not names:
+        if not requirements.names(text):
             return ()
         with self._cache.scratch() as scratch:
-            listing, site = scratch / "requirements.txt", scratch / "site"
-            listing.write_text(text)
-            site.mkdir()
-            built = self._install_into(site, listing, names, target, project)
+            own = self._own_cache(plan)
+            pip = Pip(uv=self._uv, target=target, project=project, scratch=scratch, cache=own)
+            built, site = pip.install(text), pip.site
             for name in built:
                 _refuse_native(site, name, target, plan.listing.where)
-            files = {
-                relative: path
-                for path in sorted(site.rglob("*"))
-                if _is_inside(path, site) and python.ships(relative := path.relative_to(site).as_posix())
-            }
-            kept = pruned(files, lambda path: files[path].read_bytes()) if plan.options.prune else files.keys()
+            files = {name: place for name, place in sorted(_installed(site)) if python.ships(name)}
+            kept = pruned(files, lambda name: Path(files[name]).read_bytes()) if plan.options.prune else files.keys()
             # Which version of which backend built it is no part of what the package is.
             dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
-            shipped = [(name, path) for name, path in files.items() if name in kept and name not in dropped]
+            shipped = [(name, place) for name, place in files.items() if name in kept and name not in dropped]
             if not plan.options.strip:  # no service could ship that, and to compress it takes long
-                check_size(plan.service.folder, ((name, path.stat().st_size) for name, path in shipped))
+                check_size(plan.service.folder, ((name, Path(place).stat().st_size) for name, place in shipped))
             with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:
                 return tuple(pool.map(earlier.packed, shipped))
 
-    def _install_into(
-        self, site: Path, listing: Path, names: frozenset[str], target: Target, project: Path
-    ) -> tuple[str, ...]:
-        """Install from wheels, and what has none from its sources; the names of those."""
-        from_source: list[str] = []
-        pins: Path | None = None
-        while True:
-            wheels = names - set(from_source) if from_source else {":all:"}
-            told: list[str] = []
-
-            def explain(stderr: str, told: list[str] = told) -> BuildFailed | None:
-                told.append(stderr)
-                return _explain_source(python.not_built(stderr) or python.without_wheel(stderr), target, "")
-
-            try:
-                self._uv.run(
-                    lambda offline: python.install_command(
-                        self._uv.program,
-                        listing,
-                        site,
-                        target,
-                        project=project,
-                        offline=offline,
-                        wheels_of=wheels,  # noqa: B023
-                        backends=pins,  # noqa: B023
-                    ),
-                    what=f"uv could not install the locked packages for {target}",
-                    where="",
-                    explain=explain,
-                )
-            except BuildFailed:
-                said = "".join(told)
-                name = requirements.normalised((python.without_wheel(said) or "").partition("==")[0])
-                if pins is not None and python.lacks_backend(said):
-                    pins = None  # it asks for another version than ours
-                elif name not in names or name in from_source or len(from_source) >= _FROM_SOURCE_MAX:
-                    raise
-                else:
-                    from_source.append(name)
-                    if len(from_source) == 1:
-                        pins = site.parent / "backends.txt"
-                        pins.write_text(backends.constraints(()))
-            else:
-                return tuple(from_source)
+    def _own_cache(self, plan: PythonPlan) -> Path:
+        """Uv's cache for what is built from sources; of an archive in the workspace uv does not see that it changed."""
+        archives = {f"archive {path}": file.digest for path, file in plan.listing.archives.items()}
+        by = {"uv": self._uv.version(), "backends": backends.digest()}
+        return self._cache.folder / "tools" / f"uv-{python.key('sources', {**by, **archives})[:16]}"
 
 
 def refuse_stale(plan: PythonPlan, root: Path, read: Callable[[Path], lockfile.Packages] | None = None) -> None:
@@ -349,17 +302,6 @@ def _settled(text: str, plan: PythonPlan, listing: Listing) -> str:
     return "".join(f"{line}\n" for line in (*options, *lines))
 
 
-def _explain_source(package: str | None, target: Target, where: str) -> BuildFailed | None:
-    if package is None:
-        return None
-    name = package.partition("==")[0]
-    return BuildFailed(
-        f"{package} has no wheel for {target} ({python.platform_tag(target)}), and its sources do not build here",
-        where=where,
-        hint=f"lock a version of {name} that has one, or put a wheel of your own in an index",
-    )
-
-
 def _refuse_native(site: Path, name: str, target: Target, where: str) -> None:
     """What was built from sources is for this machine; only without native code is it for the target as well."""
     for note in _wheel_notes(site, name):
@@ -380,15 +322,21 @@ def _wheel_notes(site: Path, name: str) -> list[Path]:
     ]
 
 
-def _is_inside(path: Path, site: Path) -> bool:
-    """Whether it is a file of the installation. Raises BuildFailed for a link out of it, or for no file at all."""
-    if path.is_symlink() and not path.resolve().is_relative_to(site.resolve()):
-        raise BuildFailed(
-            f"a locked package holds a symbolic link out of itself, {path.relative_to(site)}", hint="do not use it"
-        )
-    if not path.is_dir() and not path.is_file():
-        raise BuildFailed(f"a locked package holds {path.relative_to(site)}, which is no file", hint="do not use it")
-    return path.is_file()
+def _installed(site: Path) -> Iterator[tuple[str, str]]:
+    """Name and place of each installed file. Raises BuildFailed for a link out of there, or for what is no file."""
+    real = f"{site.resolve()}{os.sep}"
+    for above, folders, names in os.walk(site):
+        prefix = f"{above}{os.sep}"[len(str(site)) + 1 :]
+        for name in (*folders, *names):
+            place = f"{above}{os.sep}{name}"
+            if os.path.islink(place) and not os.path.realpath(place).startswith(real):  # noqa: PTH114 - hundreds
+                what = f"a locked package holds a symbolic link out of itself, {prefix}{name}"
+                raise BuildFailed(what, hint="do not use it")
+        for name in names:
+            place = f"{above}{os.sep}{name}"
+            if not os.path.isfile(place):  # noqa: PTH113
+                raise BuildFailed(f"a locked package holds {prefix}{name}, which is no file", hint="do not use it")
+            yield f"{prefix}{name}", place
 
 
 def _told_path(path: Path, root: Path) -> str:

@@ -7,14 +7,14 @@ import threading
 import tomllib
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from penstock.adapters.builder_node_parts import NodePlan
 from penstock.build import metafile, node, node_locked, python, sbom
 from penstock.build.requirements import normalised, pinned_versions, plain_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
@@ -43,6 +43,7 @@ class SbomReader:
         self._guard = threading.Lock()
         self._locks: dict[str, Any] = {}
         self._distributions: dict[tuple[str, int, int], Component] = {}
+        self._installed: dict[tuple[object, ...], Component] = {}
         self._ours: tuple[tuple[str, ...], frozenset[str]] = ((), frozenset())
 
     def text(
@@ -67,8 +68,10 @@ class SbomReader:
         """What the ZIP's own dist-info folders say, with hashes from the lock."""
         infos: dict[str, dict[str, Member]] = {}
         for member in members:
+            if not member.name.endswith(("/METADATA", "/WHEEL")):
+                continue
             folder, _, name = member.name.partition("/")
-            if folder.endswith(".dist-info") and name in {"METADATA", "WHEEL"}:
+            if folder.endswith(".dist-info") and "/" not in name:
                 infos.setdefault(folder, {})[name] = member
         lock = self._lock_facts(plan, target)
         internal = {normalised(part.name) for part in (plan.service, *plan.packages)}
@@ -84,11 +87,9 @@ class SbomReader:
             elif name in internal:
                 found[name] = plain
             else:
-                tags = sbom.wheel_tags(_text(parts["WHEEL"])) if "WHEEL" in parts else frozenset()
-                hashes = sbom.wheel_of(tags, lock["wheels"].get(f"{name} {plain.version}", {})) or sbom.only_hash(
-                    plan.listing.hashes.get(f"{name}=={plain.version}", "")
-                )
-                found[name] = replace(plain, index="pypi", hashes=hashes)
+                wheels = lock["wheels"].get(f"{name} {plain.version}", {})
+                listed = plan.listing.hashes.get(f"{name}=={plain.version}", "")
+                found[name] = self._locked_one(plain, parts["METADATA"], parts.get("WHEEL"), wheels, listed)
         supplied = (
             sbom.Component(name=name, version=locked, index="pypi", supplied=True)
             for name, locked in lock["supplied"].items()
@@ -103,6 +104,17 @@ class SbomReader:
             self._distributions[key] = sbom.distribution(_text(metadata), index=None)
         return self._distributions[key]
 
+    def _locked_one(
+        self, plain: Component, metadata: Member, wheel: Member | None, wheels: Mapping[str, str], listed: str
+    ) -> Component:
+        """A locked package with the hash of what was installed; services that share it have it looked up once."""
+        key = (metadata.name, metadata.crc, wheel and wheel.crc, tuple(wheels.items()), listed)
+        if key not in self._installed:
+            tags = sbom.wheel_tags(_text(wheel)) if wheel else frozenset[str]()
+            hashes = sbom.wheel_of(tags, wheels) or sbom.only_hash(listed)
+            self._installed[key] = replace(plain, index="pypi", hashes=hashes)
+        return self._installed[key]
+
     def _lock_facts(self, plan: PythonPlan, target: Target) -> Mapping[str, Any]:
         """`wheels`: file name → hash by `name version`; `supplied`: what the runtime has, with the locked version."""
         if plan.export is None:
@@ -112,17 +124,22 @@ class SbomReader:
                 else self._listed_facts(plan, target)
             )
         path = plan.export[0] / "uv.lock"
+        return _facts(self._locked(path), plan)
+
+    def _locked(self, path: Path) -> list[_Locked]:
+        """The packages of a uv.lock; a big one takes a while, and services that share it have it read once."""
         digest = self._files.digest(path)
-        names = sorted({plan.export[1], *(part.name for part in plan.packages), *plan.locked})
-        key = python.key("wheels", {"lock": digest, "names": " ".join(names)})
-        known = self._cache.note("wheels", key)
-        if known is None:
-            with self._guard:  # a big lock takes a while; services that share one read it once
-                if digest not in self._locks:
-                    self._locks[digest] = tomllib.loads(path.read_text(encoding="utf-8"))
-            known = _facts(self._locks[digest], plan)
-            self._cache.keep_note("wheels", key, known)
-        return known
+        with self._guard:
+            if digest not in self._locks:
+                key = python.key("wheels", {"lock": digest})
+                known = self._cache.note("wheels", key)
+                if known is None:
+                    content = tomllib.loads(path.read_text(encoding="utf-8"))
+                    known = {"packages": list(map(_locked, content.get("package", [])))}
+                    self._cache.keep_note("wheels", key, known)
+                self._locks[digest] = known["packages"]
+            found: list[_Locked] = self._locks[digest]
+        return found
 
     def _poetry_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
         lock = self._root / plan.service.folder / "poetry.lock"
@@ -177,23 +194,37 @@ class SbomReader:
         return found
 
 
-def _facts(lock: Mapping[str, Any], plan: PythonPlan) -> dict[str, Any]:
-    packages = lock.get("package", [])
+class _Locked(TypedDict):
+    """A package of a lock: the names that it asks for, and file name → hash of its wheels."""
+
+    name: str
+    version: str
+    asks: list[str]
+    wheels: dict[str, str]
+
+
+def _locked(package: Mapping[str, Any]) -> _Locked:
+    return {
+        "name": package["name"],
+        "version": package.get("version", ""),
+        "asks": [dependency["name"] for dependency in package.get("dependencies", ())],
+        "wheels": {_file(wheel): wheel["hash"] for wheel in package.get("wheels", ()) if "hash" in wheel},
+    }
+
+
+def _facts(packages: Sequence[_Locked], plan: PythonPlan) -> dict[str, Any]:
     ours = {plan.service.name, *(part.name for part in plan.packages)} | ({plan.export[1]} if plan.export else set())
     reached = [
-        each
-        for each in packages
-        if each["name"] in ours or f"{each['name']} {each.get('version', '')}".strip() in plan.locked
+        each for each in packages if each["name"] in ours or f"{each['name']} {each['version']}".strip() in plan.locked
     ]
-    asked = {dependency["name"] for each in reached for dependency in each.get("dependencies", ())}
+    asked = {name for each in reached for name in each["asks"]}
     wheels: dict[str, dict[str, str]] = {}
     for each in reached:  # of one version there may be wheels of several indexes
-        known = {_file(wheel): wheel["hash"] for wheel in each.get("wheels", ()) if "hash" in wheel}
-        wheels.setdefault(f"{normalised(each['name'])} {each.get('version', '')}", {}).update(known)
+        wheels.setdefault(f"{normalised(each['name'])} {each['version']}", {}).update(each["wheels"])
     return {
         "wheels": wheels,
         "supplied": {
-            each["name"]: each.get("version", "")
+            each["name"]: each["version"]
             for each in packages
             if each["name"] in asked and each["name"] in python.SUPPLIED_BY_LAMBDA
         },

@@ -108,6 +108,7 @@ def beside_folders(seen: Seen) -> dict[str, State]:
     return {path: found for path, found in seen.paths.items() if not _speaks_of(seen, path, found)}
 
 
+@cache
 def boot() -> str | None:
     """What tells this start of the system from the one before; None where nothing does."""
     try:

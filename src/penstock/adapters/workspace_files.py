@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Problem, UsageError
@@ -25,12 +25,17 @@ from penstock.workspace.tree import matches, patterns
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-_READ = frozenset((SERVICE_FILE, PYTHON_FILE, NODE_FILE, REQUIREMENTS_FILE))
+_READ = (PYTHON_FILE, NODE_FILE, REQUIREMENTS_FILE, SERVICE_FILE)
 _VERIFY = re.compile(rb"\bverify[\"']?[ \t]*=[ \t]*[\"']([^\"'\n]+)[\"']")
 """Finds the events that a manifest speaks of, before anybody has parsed it."""
-_SKIPPED = frozenset((".git", ".penstock", ".terraform", ".venv", ".pnpm-store", "__pycache__", "dist", "node_modules"))
-_SKIPPED_CACHES = (".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".turbo", "coverage")
+_SKIPPED = frozenset(
+    (
+        *(".git", ".penstock", ".terraform", ".venv", ".pnpm-store", "__pycache__", "dist", "node_modules"),
+        *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".turbo", "coverage"),
+    )
+)
 
 
 def read_source(root: Path) -> Source:
@@ -65,10 +70,14 @@ class _Reader:
         self.listing: set[str] = set()
         self.problems: list[Problem] = []
         self._seen: set[str] = set()
+        self._held = {"": True}
 
     def read(self, path: str) -> None:
-        """Take a file's bytes; one byte more than allowed is enough for loading to refuse it."""
-        full = self.root / path
+        """Take a file's bytes; one byte more than allowed is enough for loading to refuse it.
+
+        The folder that it lies in is known to be within the workspace: only a link can lead out.
+        """
+        full = self._path(path)
         try:
             # Non-blocking, so that a pipe in a manifest's place is refused and not waited for.
             handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -77,16 +86,17 @@ class _Reader:
         except OSError as error:
             self._refuse(path, f"cannot be read: {error.strerror}", "make it readable")
             return
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            os.close(handle)
-            self._refuse(path, "is not a file", "put a regular file here")
-            return
-        with os.fdopen(handle, "rb") as file:
-            if self._inside(full):
-                self.files[path] = file.read(MAX_FILE_BYTES + 1)
-                self.listing.add(path)
-            else:
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                self._refuse(path, "is not a file", "put a regular file here")
+            elif os.path.islink(full) and not self._inside(full):  # noqa: PTH114 - a thousand times
                 self._refuse(path, "is a link that leaves the workspace", "put the file itself here")
+            else:
+                self.files[path] = _content(handle, status.st_size)
+                self.listing.add(path)
+        finally:
+            os.close(handle)
 
     def folders(self, pattern: str) -> Iterator[str]:
         """Folders below the root that the pattern names, sorted, a bounded number."""
@@ -105,26 +115,41 @@ class _Reader:
         if folder in self._seen:
             return
         self._seen.add(folder)
-        if not self._inside(self.root / folder):
+        if not self._holds(folder):
             self._refuse(folder, "is a link that leaves the workspace", "put the folder itself here")
             return
-        for top, folders, names in os.walk(self.root / folder):
-            folders[:] = [name for name in folders if name not in _SKIPPED and name not in _SKIPPED_CACHES]
-            here = PurePosixPath(top).relative_to(self.root).as_posix()
-            self.listing.update(f"{here}/{name}" for name in names)
-        for name in sorted(_READ):
-            self.read(f"{folder}/{name}")
+        here = self._list(folder)
+        for name in _READ:
+            if name in here:
+                self.read(f"{folder}/{name}")
         manifest = self.files.get(f"{folder}/{SERVICE_FILE}", b"")
         for match in _VERIFY.finditer(manifest if isinstance(manifest, bytes) else manifest.encode()):
             if (event := f"{folder}/{match[1].decode(errors='replace')}") in self.listing:
                 self.read(event)
 
+    def _list(self, folder: str) -> set[str]:
+        """Take the names of all files below a folder, links to folders not followed; the names in the folder itself."""
+        first: set[str] | None = None
+        waiting = [folder]
+        while waiting:
+            here = waiting.pop()
+            found = set()
+            with contextlib.suppress(OSError), os.scandir(self._path(here)) as entries:
+                for entry in entries:
+                    found.add(entry.name)
+                    if not entry.is_dir():
+                        self.listing.add(f"{here}/{entry.name}")
+                    elif entry.name not in _SKIPPED and not entry.is_symlink():
+                        waiting.append(f"{here}/{entry.name}")
+            first = found if first is None else first
+        return first or set()
+
     def list_files(self, paths: object) -> None:
         """List those of the paths that are files of the workspace; loading refuses whatever else stands there."""
         for path in paths if isinstance(paths, list) else ():
             if isinstance(path, str) and "\0" not in path and not path.startswith("/") and ".." not in path.split("/"):
-                full = self.root / path
-                if full.is_file() and self._inside(full):
+                full = self._path(path)
+                if os.path.isfile(full) and self._inside(full):  # noqa: PTH113
                     self.listing.add(path)
 
     def _below(self, folder: str, segment: str) -> list[str]:
@@ -138,8 +163,30 @@ class _Reader:
             return []
         return [f"{folder}/{name}".lstrip("/") for name in names if name != "node_modules"]
 
-    def _inside(self, path: Path) -> bool:
-        return path.resolve().is_relative_to(self.root)
+    def _path(self, path: str) -> str:
+        """In the file system. Texts, not `Path`: a thousand services' files are looked at for every command."""
+        return f"{self.root}/{path}"
+
+    def _holds(self, folder: str) -> bool:
+        """Whether the workspace holds a folder: neither it nor one above is a link that leads out."""
+        if folder not in self._held:
+            full = self._path(folder)
+            is_link = os.path.islink(full)  # noqa: PTH114 - a thousand times
+            self._held[folder] = self._inside(full) if is_link else self._holds(folder.rpartition("/")[0])
+        return self._held[folder]
+
+    def _inside(self, path: str) -> bool:
+        real = os.path.realpath(path)
+        return real == str(self.root) or real.startswith(f"{str(self.root).rstrip('/')}/")
 
     def _refuse(self, path: str, what: str, hint: str) -> None:
         self.problems.append(Problem(file=path, what=what, hint=hint))
+
+
+def _content(handle: int, size: int) -> bytes:
+    """A file's bytes, of which there should be `size`; one more than allowed is enough."""
+    most = MAX_FILE_BYTES + 1
+    content = os.read(handle, min(size + 1, most))
+    while len(content) not in {size, most} and (more := os.read(handle, most - len(content))):
+        content += more
+    return content

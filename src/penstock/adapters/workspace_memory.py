@@ -1,19 +1,23 @@
-"""Remembers which sources were found to be sound, so that an unchanged workspace loads without its checks.
+"""Remembers what was found out of a workspace's sources, so that an unchanged one loads in a fraction of the time.
 
-Whether a source is sound depends on its texts, its listing and Penstock's own code, and on nothing else. So the memory
-is a short file of digests, safe to delete, shared by all environments of a workspace.
+Two short files that are safe to delete and shared by all environments of a workspace: digests of the sources that were
+found to be sound, and the documents that their manifests hold. Both depend on the sources' texts, their listing and
+Penstock's own code, and on nothing else.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import penstock.workspace
+from penstock.workspace.findings import Finding
 from penstock.workspace.load import load
+from penstock.workspace.text import decode, parse_toml
 
 if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
@@ -23,17 +27,65 @@ _KEPT = 16
 
 
 def load_remembered(source: Source, environment: str, memory: Path) -> Workspace:
-    """`load`, without its checks where `memory` knows the source. Raises what `load` raises.
+    """`load`, without its checks where `memory` knows the source, and without parsing what lies beside it.
 
-    A memory that cannot be read or written is done without.
+    Raises what `load` raises. A memory that cannot be read or written is done without.
     """
-    digest = hashlib.sha256(f"{source.digest} {_code()}".encode()).hexdigest()
+    code = _code()
+    digest = hashlib.sha256(f"{source.digest} {code}".encode()).hexdigest()
+    documents = Documents(memory.with_name("documents"), code)
     known = _known(memory)
-    if digest in known:
-        return load(source, environment, sound=True)
-    workspace = load(source, environment)
-    _write(memory, [digest, *known][:_KEPT])
+    sound = digest in known
+    workspace = load(source, environment, sound=sound, parse=documents.parse)
+    if not sound:
+        _write(memory, "\n".join([digest, *known][:_KEPT]))
+    documents.save()
     return workspace
+
+
+class Documents:
+    """Parsed manifests by the SHA-256 of their bytes: TOML is read by Python code, JSON is not."""
+
+    def __init__(self, memory: Path, code: str) -> None:
+        """`code` stands for the code that parses."""
+        self._memory = memory
+        self._code = code
+        self._before = self._read()
+        self._now: dict[str, dict[str, Any]] = {}
+
+    def parse(self, file: str, raw: str | bytes) -> tuple[dict[str, Any], str] | Finding:
+        """What `parse_toml` says."""
+        key = hashlib.sha256(raw.encode(errors="surrogatepass") if isinstance(raw, str) else raw).hexdigest()
+        document = self._before.get(key)
+        if document is None:
+            parsed = parse_toml(file, raw)
+            if isinstance(parsed, tuple):
+                self._now[key] = parsed[0]
+            return parsed
+        text = decode(file, raw)
+        self._now[key] = document
+        return text if isinstance(text, Finding) else (document, text.replace("\r\n", "\n"))
+
+    def save(self) -> None:
+        """Keep those that were asked for, when they are not the ones that were there."""
+        if self._now.keys() == self._before.keys():
+            return
+        try:
+            text = json.dumps(self._now)
+        except (TypeError, ValueError):  # a date, which no manifest of ours needs, has no form in JSON
+            return
+        _write(self._memory, f"{self._seal(text)}\n{text}")
+
+    def _read(self) -> dict[str, dict[str, Any]]:
+        try:
+            seal, _, text = self._memory.read_text(encoding="utf-8").partition("\n")
+            found = json.loads(text) if seal == self._seal(text) else {}
+        except (OSError, ValueError):
+            return {}
+        return dict(found)
+
+    def _seal(self, text: str) -> str:
+        return hashlib.sha256(f"{self._code} {text}".encode()).hexdigest()
 
 
 def _known(memory: Path) -> list[str]:
@@ -43,12 +95,12 @@ def _known(memory: Path) -> list[str]:
         return []
 
 
-def _write(memory: Path, digests: list[str]) -> None:
+def _write(memory: Path, text: str) -> None:
     """Published by rename, so that a reader never sees half of it."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         part = memory.with_name(f"{memory.name}.{os.getpid()}")
-        part.write_text("\n".join(digests), encoding="ascii")
+        part.write_text(text, encoding="utf-8")
         part.replace(memory)
 
 

@@ -8,6 +8,7 @@ versions hold until a release of Penstock raises them. A backend that is not lis
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 from penstock.build.requirements import name_of, normalised
@@ -15,6 +16,10 @@ from penstock.build.requirements import name_of, normalised
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from packaging.specifiers import SpecifierSet
+
+_PLAIN = re.compile(r"[\w.\s<>=!~,*+-]+", re.ASCII)
+"""A requirement of a name and versions, and nothing else."""
 BY_DEFAULT = ("setuptools",)
 """What a project without `[build-system]` is built by: https://peps.python.org/pep-0518/#build-system-table."""
 VERSIONS = {
@@ -45,32 +50,46 @@ VERSIONS = {
 """The newest first: of an older one somebody asks for `<2`. With what the backends themselves depend on."""
 
 
-def constraints(requires: Sequence[str]) -> str:
+def constraints(requires: Sequence[str], uv: str) -> str:
     """Constraints (as pip and uv read them) for a build whose `[build-system]` requires that.
 
-    Of each backend the newest listed version that fits; without one, what `requires` says stands alone.
+    Of each backend the newest listed version that fits; without one, what `requires` says stands alone. `uv` is the
+    version of the uv that runs, empty for none: where that fits, it is its own backend, and starts no other.
     """
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow, and rarely needed
-    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow, and rarely needed
 
     asked: dict[str, SpecifierSet | None] = {}
     for text in requires:
         name = normalised(name_of(text))
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            asked[name] = None  # uv says better what is wrong with it
-            continue
-        known = asked.get(name, SpecifierSet())
-        asked[name] = None if requirement.url or known is None else known & requirement.specifier
+        known, further = asked.get(name, SpecifierSet()), _versions(text)
+        asked[name] = None if known is None or further is None else known & further
     lines = []
-    for name, versions in sorted(VERSIONS.items()):
+    for name, listed in sorted(VERSIONS.items()):
+        versions = (uv, *listed) if uv and name == "uv-build" else listed
         allowed = asked.get(name, SpecifierSet())
         fitting = () if allowed is None else (one for one in versions if allowed.contains(one))
         lines += [f"{name}=={version}\n" for version in list(fitting)[:1]]
     return "".join(lines)
 
 
+def _versions(requirement: str) -> SpecifierSet | None:
+    """Those that it allows; None for a URL, and for what uv says better what is wrong with it."""
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
+
+    if _PLAIN.fullmatch(requirement):
+        try:
+            return SpecifierSet(requirement.strip().removeprefix(name_of(requirement)))
+        except InvalidSpecifier:
+            return None
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as slow again
+
+    try:
+        found = Requirement(requirement)
+    except InvalidRequirement:
+        return None
+    return None if found.url else found.specifier
+
+
 def digest() -> str:
-    """Of all the versions, for recipes."""
+    """Of all the versions but uv's own, for recipes."""
     return hashlib.sha256(repr(sorted(VERSIONS.items())).encode()).hexdigest()[:12]

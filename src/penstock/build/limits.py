@@ -30,20 +30,20 @@ def check_size(where: str, files: Iterable[tuple[str, int]], *, limit: int = UNZ
 
     Raises BuildFailed with the biggest packages when Lambda would refuse it.
     """
-    weights, counts = Counter[str](), Counter[str]()
-    for name, size in files:
-        top = name.partition("/")[0]
-        weights[top] += size
-        counts[top] += 1
-    if counts.total() > FILES_MAX:
+    listed = list(files)
+    if len(listed) > FILES_MAX:
+        counts = Counter(name.partition("/")[0] for name, _ in listed)
         most = ", ".join(f"{name} {count:,}" for name, count in counts.most_common(_SHOWN))
         raise BuildFailed(
-            f"{counts.total():,} files are more than a ZIP holds ({FILES_MAX:,})",
+            f"{len(listed):,} files are more than a ZIP holds ({FILES_MAX:,})",
             where=where,
             hint=f"leave out or pack together what is most: {most}",
         )
-    total = weights.total()
+    total = sum(size for _, size in listed)
     if total > limit:
+        weights = Counter[str]()
+        for name, size in listed:
+            weights[name.partition("/")[0]] += size
         biggest = ", ".join(f"{name} {size / 2**20:.1f} MB" for name, size in weights.most_common(_SHOWN))
         raise BuildFailed(
             f"{total / 2**20:.1f} MB unzipped are over Lambda's quota "

@@ -32,7 +32,8 @@ def check_names(members: Iterable[Member], *, where: str) -> None:
     """Raise BuildFailed for two files that are one on a system that does not tell case or Unicode's forms apart."""
     seen: dict[str, str] = {}
     for member in members:
-        key = unicodedata.normalize("NFC", member.name).casefold()
+        name = member.name
+        key = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
         other = seen.setdefault(key, member.name)
         if other != member.name:
             raise BuildFailed(
@@ -72,9 +73,11 @@ def secret_file(path: str) -> bool:
 
 def _loadable_stem(name: str, target: Target) -> str | None:
     """The module's path when Python on the target can load that file."""
+    if not name.endswith(".so"):
+        return None
     match = _PYTHON_TAG.match(name)
     if match is None:
-        return name.removesuffix(".so") if name.endswith(".so") else None
+        return name.removesuffix(".so")
     fits = match["abi"] or (match["version"] == target.version.replace(".", "") and "musl" not in match["platform"])
     return match["stem"] if fits else None
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from penstock.build import imports
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _EXTENSION = re.compile(r"(?:\.(?:cpython|pypy|abi)[\w.-]*|\.cp\d+[\w.-]*)?\.(?:so|pyd)$")
 _TRICKS = (b"sys.modules", b"__path__", b"__getattr__", b"extend_path", b"declare_namespace", b"import_module")
+_WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _SHOWN = 20
 
 
@@ -45,14 +47,14 @@ class Modules:
         self.files: dict[str, str] = {}
         self.folders: set[str] = set()
         for path in paths:
-            name = _dotted(path)
-            if name is None:
+            module = _module(path)
+            if module is None:
                 continue
+            name, above = module
             if self.files.get(name, "").endswith(".py") and not path.endswith("__init__.py"):
                 continue  # a package, or a source, goes over an extension
             self.files[name] = path
-            parts = name.split(".")
-            self.folders.update(".".join(parts[:count]) for count in range(1, len(parts)))
+            self.folders.update(above)
 
     def has(self, name: str) -> bool:
         """Whether a module or a namespace package of that name can be imported."""
@@ -215,7 +217,7 @@ class _Search:
         content = self.read(path)
         if path not in self.ours:
             # Only asked for submodules: when the word is there, it may be bound, and the submodule never run.
-            return re.search(rb"\b" + re.escape(name.encode()) + rb"\b", content) is not None
+            return _has_word(content, name.encode())
         try:
             names = imports.bound(content)
             if names is not None and "*" in names and name not in names:
@@ -238,6 +240,17 @@ class _Search:
         return False
 
 
+def _has_word(content: bytes, word: bytes) -> bool:
+    """As a pattern with word boundaries has it; of hundreds of words each would take longer to compile than to find."""
+    at = content.find(word)
+    while at >= 0:
+        end = at + len(word)
+        if not (_WORD.intersection(content[max(at - 1, 0) : at]) or _WORD.intersection(content[end : end + 1])):
+            return True
+        at = content.find(word, at + 1)
+    return False
+
+
 def _base(name: str, path: str, statement: Import) -> str:
     """The full name of what an import in the module `name` begins at; empty when that is above all packages."""
     if not statement.dots:
@@ -257,6 +270,13 @@ def _with_packages(module: str) -> list[str]:
 def reasons(found: Iterable[Missing], sources: Mapping[str, str]) -> list[str]:
     """One line for each, with the file as the person knows it."""
     return [f"{sources.get(one.file, one.file)}:{one.line}: import of {one.module}: {one.why}" for one in found]
+
+
+@lru_cache(maxsize=50_000)
+def _module(path: str) -> tuple[str, tuple[str, ...]] | None:
+    """A file's module and the packages above it; remembered, because services share most of what they hold."""
+    name = _dotted(path)
+    return None if name is None else (name, tuple(_with_packages(name)[:-1]))
 
 
 def _dotted(path: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import penstock
@@ -56,6 +57,16 @@ _REPRODUCIBLE = {
 }
 _FIRST_ON_AMAZON_LINUX_2023 = 12
 _PER_MACHINE = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "RECORD.jws"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """How packages without a wheel are built."""
+
+    built: Path
+    """uv's cache of what was built."""
+    backends: Path | None
+    """Constraints for what builds them."""
 
 
 def ambient(environ: Mapping[str, str]) -> dict[str, str]:
@@ -142,20 +153,22 @@ def install_command(
     *,
     project: Path,
     offline: bool,
-    wheels_of: Collection[str] = (":all:",),
-    backends: Path | None = None,
+    sources: Sources | None = None,
 ) -> Command:
     """Install exactly these requirements for the target, by hard links from uv's cache.
 
-    `project` is where uv finds the settings of indexes. `wheels_of` names the packages that are not to be built from
-    their sources; `backends` holds constraints for what builds the others.
+    `project` is where uv finds the settings of indexes. Only from wheels, unless `sources` says how others are built.
     """
     argv = [str(uv), "pip", "install", "--quiet", "--target", str(into), "--requirement", str(requirements)]
     argv += ["--python-version", target.version, "--python-platform", platform_tag(target), "--no-deps"]
-    argv += [word for name in sorted(wheels_of) for word in ("--only-binary", name)]
-    argv += ["--build-constraints", str(backends)] if backends else []
+    env = dict(_REPRODUCIBLE)
+    if sources is None:
+        argv += ["--only-binary", ":all:"]
+    else:
+        argv += ["--build-constraints", str(sources.backends)] if sources.backends else []
+        env["UV_CACHE_DIR"] = str(sources.built)
     argv += ["--link-mode", "hardlink", "--no-compile-bytecode"]
-    return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
+    return Command(argv=_network(argv, offline=offline), cwd=project, env=env, timeout=_PATIENCE)
 
 
 def wheel_command(

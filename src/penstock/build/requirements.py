@@ -186,6 +186,12 @@ def plain_lines(text: str) -> list[str]:
     return [line for _, line in _logical_lines(text)]
 
 
+def without_names(text: str, names: Collection[str]) -> str:
+    """The listing without the packages of these normalised names; its options stay."""
+    lines = plain_lines(text)
+    return "".join(f"{line}\n" for line in lines if normalised(name_of(line)) not in names)
+
+
 def without_hashes(text: str) -> str:
     """A line without its `--hash` options."""
     return re.sub(r"\s+--hash[=\s]\S+", "", text)

@@ -67,7 +67,7 @@ def document(unit: str, digest: str, target: Target, components: Iterable[Compon
     """
     known = {_reference(each): each for each in components}
     about = {"type": "application", "bom-ref": unit, "name": unit, "hashes": _hashes({"sha256": digest})}
-    content = {
+    content: dict[str, Any] = {
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -81,7 +81,12 @@ def document(unit: str, digest: str, target: Target, components: Iterable[Compon
         "components": [_component(reference, known[reference], target) for reference in sorted(known)],
         "dependencies": [{"ref": unit, "dependsOn": sorted(known)}, *({"ref": each} for each in sorted(known))],
     }
-    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    # A line for each key, and for each component. Not `indent`, which leaves the encoding to Python code.
+    lists = {key: ",\n".join(map(_canonical, content.pop(key))) for key in ("components", "dependencies")}
+    lines = {key: _canonical(value) for key, value in content.items()} | {
+        key: f"[\n{text}\n]" for key, text in lists.items()
+    }
+    return "{\n" + ",\n".join(f'"{key}": {text}' for key, text in sorted(lines.items())) + "\n}\n"
 
 
 # ------------------------------------------------------------------------------------------ Python
@@ -221,6 +226,10 @@ def integrity(text: str) -> dict[str, str]:
         return {algorithm: base64.b64decode(encoded, validate=True).hex()} if algorithm in _ALGORITHMS else {}
     except (binascii.Error, ValueError):
         return {}
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def _reference(component: Component) -> str:

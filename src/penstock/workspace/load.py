@@ -9,21 +9,23 @@ from penstock.workspace import graph
 from penstock.workspace.layers import table
 from penstock.workspace.resolve import resolve
 from penstock.workspace.source import ROOT_FILE, Source
+from penstock.workspace.text import parse_toml
 from penstock.workspace.tree import plant
 
 if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
+    from penstock.workspace.text import Parse
     from penstock.workspace.tree import Tree
 
 
-def load(source: Source, environment: str, *, sound: bool = False) -> Workspace:
+def load(source: Source, environment: str, *, sound: bool = False, parse: Parse = parse_toml) -> Workspace:
     """The workspace as it is in one environment.
 
     `sound`: the caller knows that a source of the same `digest` has loaded before, so that the checks, which take
-    most of the time, are not made again.
+    most of the time, are not made again. `parse` does what `parse_toml` does.
     Raises WorkspaceInvalid with the problems of all environments, UsageError for an unknown environment.
     """
-    tree = sound_tree(source, sound=sound)
+    tree = sound_tree(source, sound=sound, parse=parse)
     known_environment(tree, environment)
     packages = graph.packages(tree)
     return resolve(tree, environment, packages, graph.reach(tree, packages))
@@ -34,9 +36,9 @@ def environments(source: Source, *, sound: bool = False) -> tuple[str, ...]:
     return tuple(table(sound_tree(source, sound=sound).root.document, "environments"))
 
 
-def sound_tree(source: Source, *, sound: bool = False) -> Tree:
+def sound_tree(source: Source, *, sound: bool = False, parse: Parse = parse_toml) -> Tree:
     """The workspace's documents, once they are known to be right. Raises WorkspaceInvalid with all problems."""
-    tree, findings = plant(source)
+    tree, findings = plant(source, parse)
     if sound and tree is not None and not findings and not source.problems:
         return tree
     from penstock.workspace.problems import findings_of, problems_of  # noqa: PLC0415 - pydantic, only when needed

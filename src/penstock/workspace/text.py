@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from typing import Any
 
 from penstock.workspace.findings import Finding
@@ -16,6 +17,10 @@ MAX_DEPTH = 24
 _TOML_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _STRINGS = re.compile(r"\"(?:[^\"\\]|\\.)*+\"?|'[^']*+'?")
 """Strings of one line. Possessive, and content with no closing quote, so that no text takes more than one pass."""
+
+
+Parse = Callable[[str, "str | bytes"], "tuple[dict[str, Any], str] | Finding"]
+"""`parse_toml`, or what knows its answers."""
 
 
 def parse_toml(file: str, raw: str | bytes) -> tuple[dict[str, Any], str] | Finding:

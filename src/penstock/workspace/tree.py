@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from penstock.workspace.layers import Document
+    from penstock.workspace.text import Parse
 
 Kind = Literal["services", "packages"]
 
@@ -71,19 +72,22 @@ class Tree:
     """What the workspace's own package.json calls itself: pnpm and Yarn let a service depend on it."""
 
 
-def plant(source: Source) -> tuple[Tree | None, list[Finding]]:
-    """The tree, and what could not be read. None when there is no penstock.toml to start from."""
+def plant(source: Source, parse: Parse = parse_toml) -> tuple[Tree | None, list[Finding]]:
+    """The tree, and what could not be read. None when there is no penstock.toml to start from.
+
+    `parse` does what `parse_toml` does; it may have done so before.
+    """
     raw = source.files.get(ROOT_FILE)
     if raw is None:
         if any(problem.file == ROOT_FILE for problem in source.problems):
             return None, []
         return None, [Finding(ROOT_FILE, (), "not found", "run this in a workspace, or begin one with `penstock init`")]
-    parsed = parse_toml(ROOT_FILE, raw)
+    parsed = parse(ROOT_FILE, raw)
     if isinstance(parsed, Finding):
         return None, [parsed]
     root = Manifest(ROOT_FILE, *parsed)
     findings = _bad_patterns(root.document)
-    services = _services(source, root, findings)
+    services = _services(source, root, findings, parse)
     package_paths = frozenset(
         folder
         for name in (PYTHON_FILE, NODE_FILE)
@@ -91,7 +95,7 @@ def plant(source: Source) -> tuple[Tree | None, list[Finding]]:
         if matches(folder, patterns(root.document, "packages"))
     )
     paths = sorted({*package_paths, *(service.path for service in services)})
-    folders = tuple(_folder(source, path, findings) for path in paths)
+    folders = tuple(_folder(source, path, findings, parse) for path in paths)
     top = _node_root(source)
     tree = Tree(root=root, services=services, folders=folders, package_paths=package_paths, node_root=top)
     return tree, findings
@@ -113,7 +117,7 @@ def matches(folder: str, wanted: Iterable[str]) -> bool:
     return False
 
 
-def _services(source: Source, root: Manifest, findings: list[Finding]) -> tuple[ServiceFiles, ...]:
+def _services(source: Source, root: Manifest, findings: list[Finding], parse: Parse) -> tuple[ServiceFiles, ...]:
     wanted = patterns(root.document, "services")
     paths = sorted(folder for folder in _folders(source.files, SERVICE_FILE) if matches(folder, wanted))
     if len(paths) > MAX_SERVICES:
@@ -127,7 +131,7 @@ def _services(source: Source, root: Manifest, findings: list[Finding]) -> tuple[
     services = []
     for path in paths:
         file = f"{path}/{SERVICE_FILE}"
-        parsed = parse_toml(file, source.files[file])
+        parsed = parse(file, source.files[file])
         if isinstance(parsed, Finding):
             findings.append(parsed)
         else:
@@ -142,10 +146,10 @@ def _node_root(source: Source) -> str | None:
     return name if isinstance(name, str) else None
 
 
-def _folder(source: Source, path: str, findings: list[Finding]) -> Folder:
+def _folder(source: Source, path: str, findings: list[Finding], parse: Parse) -> Folder:
     python: Document | None = None
     if (raw := source.files.get(file := f"{path}/{PYTHON_FILE}")) is not None:
-        parsed = parse_toml(file, raw)
+        parsed = parse(file, raw)
         if isinstance(parsed, Finding):
             findings.append(parsed)
         else:

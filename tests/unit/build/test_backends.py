@@ -8,8 +8,8 @@ from packaging.version import Version
 from penstock.build import backends
 
 
-def chosen(*requires: str) -> dict[str, str]:
-    return dict(line.split("==") for line in backends.constraints(requires).splitlines())
+def chosen(*requires: str, uv: str = "") -> dict[str, str]:
+    return dict(line.split("==") for line in backends.constraints(requires, uv).splitlines())
 
 
 def test_what_leaves_its_version_open_is_held_to_the_newest_that_is_listed() -> None:
@@ -28,6 +28,11 @@ def test_what_fits_none_of_them_stands_as_it_is(asked: str) -> None:
 def test_two_lines_about_one_backend_both_count() -> None:
     first, last = Version(chosen("uv_build<1")["uv-build"]), Version(chosen("uv_build<1", "uv_build<0.9")["uv-build"])
     assert last < Version("0.9") <= first
+
+
+def test_the_uv_that_runs_is_its_own_backend_where_it_may_be() -> None:
+    assert chosen("uv_build>=0.9,<1", uv="0.99.1")["uv-build"] == "0.99.1"
+    assert chosen("uv_build>=0.9,<0.10", uv="0.99.1") == chosen("uv_build>=0.9,<0.10")
 
 
 def test_the_versions_are_sorted_and_spelled_as_the_index_spells_them() -> None:

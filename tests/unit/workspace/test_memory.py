@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from penstock.adapters import workspace_memory
 from penstock.adapters.workspace_files import read_source
 from penstock.adapters.workspace_memory import load_remembered
 from penstock.model.errors import UsageError, WorkspaceInvalid
 from penstock.workspace.load import load
+from penstock.workspace.text import parse_toml
 
 CASE = Path(__file__).parents[2] / "cases" / "workspace" / "design_examples"
 
@@ -22,6 +25,33 @@ def test_a_remembered_workspace_is_the_same_workspace(tmp_path: Path) -> None:
     assert load_remembered(source, "production-us", memory) == expected
     assert load_remembered(source, "production-us", memory) == expected
     assert len(memory.read_text().split()) == 1
+
+
+def test_documents_are_parsed_once_whatever_else_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, memory = read_source(CASE), tmp_path / "sound"
+    expected = load_remembered(source, "dev", memory)
+    parsed: list[str] = []
+
+    def noting(file: str, raw: str | bytes) -> object:
+        parsed.append(file)
+        return parse_toml(file, raw)
+
+    monkeypatch.setattr(workspace_memory, "parse_toml", noting)
+    assert load_remembered(source, "dev", memory) == expected
+    assert parsed == []
+    root = source.files["penstock.toml"]
+    text = root if isinstance(root, str) else root.decode()
+    changed = replace(source, files={**source.files, "penstock.toml": f"{text}\n# a remark\n"})
+    assert load_remembered(changed, "dev", memory) == expected
+    assert parsed == ["penstock.toml"]
+
+
+def test_documents_that_somebody_wrote_over_are_parsed_anew(tmp_path: Path) -> None:
+    source, memory = read_source(CASE), tmp_path / "sound"
+    expected = load_remembered(source, "dev", memory)
+    documents = tmp_path / "documents"
+    documents.write_text(documents.read_text().replace("shop", "shed"))
+    assert load_remembered(source, "dev", memory) == expected
 
 
 def test_a_workspace_with_problems_is_never_remembered(tmp_path: Path) -> None:
