@@ -73,7 +73,6 @@ def test_the_slot_of_a_canary_is_warm_before_traffic_comes_and_only_the_live_one
     assert customers.failed == []
     assert live(quick) != before
     until(lambda: warm(quick) == {live(quick): 2}, "the slot without traffic is given back", within=10)
-    assert quick.plan_status() == 0
     quick.edit(APP, HOOK, HOOK + FAILING.format(share=0.9))
     with busy(quick):
         assert quick.deploy().status == CAME_BACK
@@ -93,7 +92,6 @@ def test_an_index_that_only_the_release_before_needs_stays_as_long_as_somebody_m
         assert indexes(quick) == ["by_user"]
         told = well(quick.run("status", "-e", "dev")).stderr
         assert re.search(r"kept until .* UTC for a rollback: index by_user of table_orders", told), told
-        assert quick.plan_status() == 0
         well(quick.run("rollback", "-e", "dev"))
     assert customers.failed == []
     assert (marked(quick), indexes(quick)) == ("", ["by_user"])

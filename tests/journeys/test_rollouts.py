@@ -22,6 +22,7 @@ from journeys.canaries import (
     HOOK,
     INCONCLUSIVE,
     INTERRUPTED,
+    LENIENT,
     LOCKED,
     MAILER,
     WORKER,
@@ -55,6 +56,7 @@ steps = [
 ]
 delay = "5s"
 margin = 0.05
+latency_margin = 0.5
 deadline = "30m"
 """
 GATED = """
@@ -155,10 +157,10 @@ def test_one_call_of_twenty_that_fails_is_found_at_a_tenth_of_the_traffic(quick:
     assert 0 < len(customers.failed) < len(customers.asked) / 50
     assert ledger(quick)[-1]["what"].startswith("goes back: order_service: "), "the ledger tells why"
     assert (weight(quick), quick.live_release()) == (0, before)
-    assert quick.plan_status() == 0
 
 
 def test_a_release_that_is_a_third_slower_comes_back_by_itself(quick: Shop) -> None:
+    quick.edit("penstock.toml", LENIENT, "")
     quick.edit(APP, HOOK, HOOK + "    __import__('time').sleep(0.06)\n")
     well(quick.deploy("--strategy", "all-at-once"))
     before = quick.live_release()
@@ -172,7 +174,6 @@ def test_a_release_that_is_a_third_slower_comes_back_by_itself(quick: Shop) -> N
     assert customers.failed == [], "slow is not broken"
     assert "were slow" in ledger(quick)[-1]["what"], "the ledger tells why"
     assert (weight(quick), quick.live_release()) == (0, before)
-    assert quick.plan_status() == 0
 
 
 def test_an_incident_on_both_sides_rolls_nothing_back(quick: Shop, tmp_path: Path) -> None:
@@ -188,7 +189,6 @@ def test_an_incident_on_both_sides_rolls_nothing_back(quick: Shop, tmp_path: Pat
         told = driver.communicate(timeout=240)
     assert driver.returncode == 0, told
     assert len(customers.failed) > 10, "it was one"
-    assert quick.plan_status() == 0
 
 
 def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_again(quick: Shop) -> None:
@@ -206,7 +206,6 @@ def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_a
         assert status(driver) == 0
     assert customers.failed == []
     assert marked(quick) == "new"
-    assert quick.plan_status() == 0
 
 
 def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> None:
@@ -380,7 +379,6 @@ def test_a_sleeping_environment_can_be_asked_by_requests_of_our_own(quick: Shop)
     ended = well(quick.deploy())
     assert "too few calls to judge: 120 requests of our own a minute help out" in ended.stderr
     assert (weight(quick), marked(quick)) == (0, "new")
-    assert quick.plan_status() == 0
 
 
 def test_a_detached_release_is_promoted_by_the_controller_in_the_account(quick: Shop) -> None:
@@ -451,7 +449,6 @@ def test_a_metric_of_the_users_own_that_goes_bad_brings_the_release_back_and_the
     assert last["what"].startswith("goes back: declined: ")
     (gate,) = last["evidence"]["gates"]
     assert (gate["name"], gate["verdict"]) == ("declined", "FAIL")
-    assert quick.plan_status() == 0
 
 
 def test_a_webhook_is_asked_by_the_function_in_the_account_which_may_read_its_secret(quick: Shop) -> None:
@@ -474,7 +471,6 @@ def test_a_webhook_is_asked_by_the_function_in_the_account_which_may_read_its_se
     assert "webhook qa says yes: 12 of 12 checks are green" in said
     assert objects_with(quick, "dev", secret) == set()
     assert [line for line in log_lines(quick, "dev") if holds(line.encode(), secret)] == []
-    assert quick.plan_status() == 0
 
 
 @contextmanager

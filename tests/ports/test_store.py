@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from typing import TYPE_CHECKING
 
@@ -135,9 +136,12 @@ def test_a_download_of_nothing_leaves_nothing(place: Place, name: str, tmp_path:
     assert not (tmp_path / "folder" / "down").exists()
 
 
-def test_history_cannot_be_deleted_and_nothing_travels_in_the_clear() -> None:
-    policy = bucket_policy("b", tls_only=True)
-    assert '"s3:DeleteObject", "s3:DeleteObjectVersion"' in policy
-    assert "arn:aws:s3:::b/ledger/*" in policy
-    assert "aws:SecureTransport" in policy
+def test_history_cannot_be_deleted_or_written_over_and_nothing_travels_in_the_clear() -> None:
+    rules = {one["Sid"]: one for one in json.loads(bucket_policy("b", tls_only=True))["Statement"]}
+    kept, first, closed = (rules[name] for name in ("HistoryIsNeverDeleted", "HistoryIsNeverWrittenOver", "TlsOnly"))
+    assert {rule["Effect"] for rule in rules.values()} == {"Deny"}
+    assert kept["Action"] == ["s3:DeleteObject", "s3:DeleteObjectVersion"]
+    assert kept["Resource"] == first["Resource"] == "arn:aws:s3:::b/ledger/*"
+    assert (first["Action"], first["Condition"]) == ("s3:PutObject", {"Null": {"s3:if-none-match": "true"}})
+    assert "aws:SecureTransport" in str(closed["Condition"])
     assert "aws:SecureTransport" not in bucket_policy("b", tls_only=False)

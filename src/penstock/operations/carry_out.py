@@ -111,8 +111,8 @@ def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Con
             shipped = _ship(world, session, wanted, request, confirm, walked)
         if shipped.baking is not None and bake(world, shipped.baking):
             with behind(world, shipped.baking) as held:
-                if held is not None and _is_wanted(world, wanted):
-                    _clean_up(world, held, wanted, shipped.planned)
+                if held is not None and _is_wanted(world, shipped.wanted):
+                    _clean_up(world, held, shipped.wanted, shipped.planned)
     return shipped.reached
 
 
@@ -153,7 +153,7 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
         _clean_up(world, session, wanted, planned)
     reached = _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
     detached = replace(reached, detached=request.detach and not promoted)
-    return _Shipped(reached=detached, planned=planned, baking=baking)
+    return _Shipped(reached=detached, wanted=wanted, planned=planned, baking=baking)
 
 
 def _clean_up(world: World, session: Session, wanted: Wanted, planned: _Planned) -> None:
@@ -292,9 +292,11 @@ class _Planned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Shipped:
-    """How it went, by which plan, and what is still to be watched before the end."""
+    """How it went, what was shipped by which plan, and what is still to be watched before the end."""
 
     reached: Deployed
+    wanted: Wanted
+    """With `--service` its release has what is live now of the others."""
     planned: _Planned
     baking: Baking | None
 

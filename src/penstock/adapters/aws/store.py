@@ -215,9 +215,11 @@ class AwsObjectStore:
 
 
 def bucket_policy(bucket: str, *, tls_only: bool) -> str:
-    """The bucket's policy: nobody deletes history, and nobody talks to it in the clear.
+    """The bucket's policy: nobody deletes history or writes over it, and nobody talks to it in the clear.
 
-    An emulator that is spoken to over plain HTTP on this machine would lock itself out with the second rule.
+    A write that does not ask for the place to be empty is refused:
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html. An emulator that is spoken to
+    over plain HTTP on this machine would lock itself out with the last rule.
     """
     arn = f"arn:aws:s3:::{bucket}"
     statements: list[dict[str, Any]] = [
@@ -227,7 +229,15 @@ def bucket_policy(bucket: str, *, tls_only: bool) -> str:
             "Principal": "*",
             "Action": ["s3:DeleteObject", "s3:DeleteObjectVersion"],
             "Resource": f"{arn}/ledger/*",
-        }
+        },
+        {
+            "Sid": "HistoryIsNeverWrittenOver",
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:PutObject",
+            "Resource": f"{arn}/ledger/*",
+            "Condition": {"Null": {"s3:if-none-match": "true"}},
+        },
     ]
     if tls_only:
         statements.append(
