@@ -109,16 +109,13 @@ class PythonBuilder:
         self._proof.tell(f"{unit.name}: {note}" for note in overlay.notes)
         merged = overlay.members
         by_folder = {part.folder: part for part in parts}
-        ours = {
-            name: source_of(name, folder, by_folder[folder].files)
-            for name, folder in overlay.owners.items()
-            if folder != LOCKED
-        }
+        owned = [(name, folder) for name, folder in overlay.owners.items() if folder != LOCKED]
+        ours = {name: source_of(name, folder, by_folder[folder].files) for name, folder in owned}
         shipped = frozenset(ours.values())
         for part in parts:
             files = {path: file for path, file in part.files.items() if f"{part.folder}/{path}" in shipped}
             self.check_syntax(replace(part, files=files), target.version)
-            mine = [merged[name] for name, folder in overlay.owners.items() if folder == part.folder]
+            mine = [merged[name] for name, folder in owned if folder == part.folder]
             check_shipped(part.folder, mine, part.files, plan.options)
         sources = {path: merged[path].content() for pair in handlers for path in pair if path in merged}
         for function in unit.functions:

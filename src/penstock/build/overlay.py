@@ -32,6 +32,10 @@ class Overlay:
 
     def add(self, owner: str, members: Iterable[Member], *, where: str) -> None:
         """Lay a part over what is there. Raises BuildFailed for a module that another part has with other content."""
+        if not self.members:
+            self.members = {member.name: member for member in members}
+            self.owners = dict.fromkeys(self.members, owner)
+            return
         for member in members:
             other = self.members.get(member.name)
             if other is None or _is_same(other, member):

@@ -47,10 +47,9 @@ def check_native(members: Collection[Member], target: Target, *, where: str) -> 
     """Raise BuildFailed for a native library that the target cannot load: processor, or Python's or Node's ABI."""
     if target.platform != "linux":
         return
-    loadable = {stem for member in members if (stem := _loadable_stem(member.name, target)) is not None}
-    for member in members:
-        if not _NATIVE.search(member.name):
-            continue
+    natives = [member for member in members if _NATIVE.search(member.name)]
+    loadable = {stem for member in natives if (stem := _loadable_stem(member.name, target)) is not None}
+    for member in natives:
         _check_machine(member, target, where)
         if target.language == "node" and node_addon.is_addon(member.name):
             _check_addon(member, target, where)
