@@ -76,8 +76,8 @@ python_tests() {
   local status=0
   # The provider spends a third of its time on collecting garbage of runs that last seconds.
   export GOGC=${GOGC:-400}
-  # Two workers: a command, the embedded AWS and Terraform's provider wait for each other most of the time.
-  pytest --numprocesses "${PENSTOCK_TEST_WORKERS:-2}" --dist worksteal "$@" 2>&1 | tee "$work/pytest" || status=${PIPESTATUS[0]}
+  # Three workers on two processors: a command, the embedded AWS and Terraform's provider wait most of the time.
+  pytest --numprocesses "${PENSTOCK_TEST_WORKERS:-3}" --dist worksteal "$@" 2>&1 | tee "$work/pytest" || status=${PIPESTATUS[0]}
   return "$status"
 }
 

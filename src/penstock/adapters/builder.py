@@ -314,7 +314,7 @@ class Builder:
             size=entry.size,
             unzipped=entry.unzipped,
             path=str(entry.path),
-            sbom=str(self._cache.sbom(entry.digest)),
+            sbom=self._cache.place(entry.digest, ".cdx.json"),
             functions=tuple(function.key for function in unit.functions),
             cached=cached,
             seconds=seconds,

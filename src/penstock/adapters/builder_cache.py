@@ -56,6 +56,7 @@ class ZipCache:
 
     def __init__(self, folder: Path, files: SourceFiles) -> None:
         self.folder = folder / "v1"
+        self._zips = f"{self.folder}{os.sep}zips{os.sep}"
         self._files = files
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
@@ -126,7 +127,7 @@ class ZipCache:
 
     def sbom(self, digest: str) -> Path:
         """Where the SBOM of an artifact lies."""
-        return self.folder.joinpath("zips", f"{digest}.cdx.json")
+        return Path(self.place(digest, ".cdx.json"))
 
     def get_or_make(self, kind: str, key: str, make: Callable[[], Iterable[Member]]) -> Entry:
         """The ZIP of that key; threads that want the same one wait for the first instead of making it as well."""
@@ -209,7 +210,11 @@ class ZipCache:
 
     def zip(self, digest: str) -> Path:
         """Where the ZIP with that digest lies, or would."""
-        return self.folder.joinpath("zips", f"{digest}.zip")
+        return Path(self.place(digest))
+
+    def place(self, digest: str, suffix: str = ".zip") -> str:
+        """The same as a text, for whoever asks about a thousand."""
+        return f"{self._zips}{digest}{suffix}"
 
 
 class _Hashing:

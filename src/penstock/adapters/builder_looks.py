@@ -94,10 +94,9 @@ class Looks:
         if known is None:
             return None
         digest, size, unzipped, found, until = known
-        path = self._cache.zip(digest)
-        if builder_seen.state(str(path)) != found:
+        if builder_seen.state(self._cache.place(digest)) != found:
             return None
-        if not isinstance(builder_seen.state(str(self._cache.sbom(digest))), list):
+        if not isinstance(builder_seen.state(self._cache.place(digest, ".cdx.json")), list):
             return None
         now = self._clock.now()
         if now > until:  # not each time: a thousand services are looked at
@@ -105,7 +104,7 @@ class Looks:
                 return None
             known[4] = int(now + NOTED)
             self._changed = True
-        return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+        return Entry(path=self._cache.zip(digest), digest=digest, size=size, unzipped=unzipped)
 
     def learn_entry(self, recipe: str, entry: Entry, found: builder_seen.State) -> None:
         """Keep an artifact; `found` is the state of its ZIP from before its digest was checked."""
