@@ -35,7 +35,7 @@ class OwnFiles:
         place = posixpath.normpath(posixpath.join(self.inner, path))
         if place in self.part.files:
             return True
-        results = package_json.results(self.part.manifest, self.part.files)
+        results = self.part.results
         made = any(place.startswith(one) if one.endswith("/") else place == one for one in results)
         return made and not skips_file(place)
 

@@ -61,7 +61,7 @@ class NodePackages:
         """What `stat` says of everything that the scripts of a plan's packages make, by path."""
         found: dict[str, object] = {}
         for part in plan.packages:
-            for path in package_json.results(part.manifest, part.files):
+            for path in part.results:
                 place = os.path.join(self._root, part.folder, path)  # noqa: PTH118 - keeps the slash of a folder
                 is_folder = path.endswith("/")
                 found[place] = builder_seen.listing(place, outputs=True) if is_folder else builder_seen.state(place)
@@ -173,7 +173,7 @@ class NodePackages:
 
     def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
         """Digests of all that lies in the folders of results; empty for an entry that is not there."""
-        results = package_json.results(part.manifest, part.files) or ("dist/", "build/")
+        results = part.results or ("dist/", "build/")
         made: dict[str, str] = {}
         for folder in (path[:-1] for path in results if path.endswith("/")):
             if (self._root / part.folder / folder).is_dir():

@@ -39,6 +39,11 @@ class NodePart:
         """Whether its build script has to make what others take of it."""
         return bool(package_json.outputs(self.manifest, self.files))
 
+    @property
+    def results(self) -> tuple[str, ...]:
+        """Where its build script puts what it makes, relative to the folder."""
+        return package_json.results(self.manifest, self.files)
+
     def inputs(self, label: str, *, whole: bool = False) -> dict[str, str]:
         """What its bytes depend on; `whole` says that all of its package.json counts, which scripts may read."""
         manifest = self.files.get("package.json") if whole else None
@@ -108,9 +113,7 @@ class NodePlan:
         known = {f"{part.folder}/{path}" for part in parts for path in part.files}
         if not self.manifests_read:
             known -= {f"{part.folder}/package.json" for part in parts}
-        made = [
-            f"{part.folder}/{one}" for part in self.packages for one in package_json.results(part.manifest, part.files)
-        ]
+        made = [f"{part.folder}/{one}" for part in self.packages for one in part.results]
         node_reach.check_inputs(
             meta, [part.folder for part in parts], known, tuple(made), is_locked=self.is_locked, where=source
         )

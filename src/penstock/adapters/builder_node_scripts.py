@@ -6,7 +6,7 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import asked_for, upwards
-from penstock.build import node, node_reach, package_json
+from penstock.build import node, node_reach
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -33,7 +33,7 @@ def named_by_scripts(
     queue = [place for word in part.manifest.named for place in _meant(files, part, word)]
     queue += [posixpath.join(above, name) for above in upwards(part.folder)[1:] for name in _LOOKED_FOR_ABOVE]
     queue += [posixpath.join(top, "package.json")] if part.manifest.in_workspace else []
-    own = tuple(f"{part.folder}/{one}" for one in package_json.results(part.manifest, part.files))
+    own = tuple(f"{part.folder}/{one}" for one in part.results)
     while queue:
         path = queue.pop()
         inner = path.removeprefix(f"{part.folder}/")
