@@ -68,6 +68,36 @@ def test_so_many_data_points_of_so_many_periods_ring(
     assert state(account, wanted) == wanted
 
 
+@pytest.mark.parametrize(
+    ("treat", "before", "wanted"),
+    [
+        (None, "ALARM", "INSUFFICIENT_DATA"),
+        ("missing", "ALARM", "INSUFFICIENT_DATA"),
+        ("notBreaching", "ALARM", "OK"),
+        ("breaching", "OK", "ALARM"),
+    ],
+)
+def test_without_any_data_an_alarm_does_as_it_was_told(
+    account: Account, treat: str | None, before: str, wanted: str
+) -> None:
+    cloudwatch = account.client("cloudwatch")
+    treatment = {} if treat is None else {"TreatMissingData": treat}
+    cloudwatch.put_metric_alarm(**ALARM, EvaluationPeriods=2, Period=60, Statistic="Sum", **treatment)
+    cloudwatch.set_alarm_state(AlarmName="a", StateValue=before, StateReason="a test says so")
+    assert state(account, wanted) == wanted
+
+
+def test_an_alarm_that_ignores_missing_data_stays_as_it_is(account: Account) -> None:
+    cloudwatch = account.client("cloudwatch")
+    for name, treat in (("ignores", "ignore"), ("a", "notBreaching")):
+        settings = {**ALARM, "AlarmName": name, "EvaluationPeriods": 2, "Period": 60, "Statistic": "Sum"}
+        cloudwatch.put_metric_alarm(**settings, TreatMissingData=treat)
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a test says so")
+    assert state(account, "OK") == "OK", "the other one has been looked at"
+    found = cloudwatch.describe_alarms(AlarmNames=["ignores"])["MetricAlarms"][0]["StateValue"]
+    assert found == "ALARM"
+
+
 def test_an_alarm_tells_its_topic_and_calls_its_function_when_it_changes(account: Account) -> None:
     sns, sqs, client = account.client("sns"), account.client("sqs"), account.client("lambda")
     topic = sns.create_topic(Name="t")["TopicArn"]
