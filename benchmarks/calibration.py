@@ -1,13 +1,13 @@
 """False rollbacks through the whole product: releases without a regression, shipped by canaries of the shop.
 
-    uv run python benchmarks/calibration.py [--rollouts 30] [--abreast 2] [--every 0.1] [--results FILE]
+    uv run python benchmarks/calibration.py [--rollouts 30] [--abreast N] [--every 0.1] [--results FILE]
 
 Command line, real Terraform, embedded AWS, callers over HTTP; only CloudWatch's clock runs faster, which is said. Three
 shops, each in an embedded AWS of its own, in which a release and what runs beside it fail alike: never; in
 3 % of all calls; in 0.5 %, and for half of each minute of ours in 3 %, so that shared errors jump while a canary is on
 its way. `--every` sets the pace of the callers; what they reached is a column, in calls per minute of CloudWatch's.
-`--abreast` says how many of the shops ship at a time: with more than cores, it is the latency of a full machine that is
-judged.
+`--abreast` says how many of the shops ship at a time, as many as there are processors: with more it is the latency of a
+full machine that is judged.
 Goal: at most alpha (1 %) of the rollouts go back, as far as so many can tell: the exact one-sided bound of 95 %
 (Clopper and Pearson) is printed beside the share. The goal is missed when even its lower end lies above alpha; a share
 above alpha that so few rollouts may show by chance is told as open.
@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import threading
@@ -66,6 +67,8 @@ class Shipped:
     requests: int
     every: float = EVERY
     """Seconds between two requests of one caller."""
+    abreast: int = len(SHARED)
+    """Shops that shipped at a time; all of them, before that was asked."""
     why: str = ""
     canary: tuple[int, int] = (0, 0)
     stable: tuple[int, int] = (0, 0)
@@ -76,10 +79,12 @@ def main() -> int:
     """Measure, print; 1 when the goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=30, help="releases to ship now, in all")
-    parser.add_argument("--abreast", type=int, default=2, help="shops that ship at a time")
+    parser.add_argument("--abreast", type=int, default=os.cpu_count() or 1, help="shops that ship at a time")
     parser.add_argument("--every", type=float, default=EVERY, help="seconds between two requests of one caller")
     parser.add_argument("--results", type=Path, help="where each is written down, and earlier ones are read")
     options = parser.parse_args()
+    if options.abreast < 1:
+        parser.error("--abreast is at least 1")
     print(f"begun: {machine()}\n", flush=True)
     shipped = [Shipped(**json.loads(line)) for line in _lines(options.results)]
     collected, broken = collect(options.rollouts, options.results, options.every, options.abreast)
@@ -112,7 +117,7 @@ def collect(rollouts: int, results: Path | None, every: float, abreast: int) -> 
 
     def shop_of(shared: str, count: int) -> None:
         try:
-            _shop(shared, count, every, turns, told)
+            _shop(shared, count, (every, abreast), turns, told)
         except BaseException as fault:  # of a thread, Python tells nobody when it is SystemExit
             broken.append(f"{shared}: {type(fault).__name__}: {fault}")
             raise
@@ -132,17 +137,28 @@ def collect(rollouts: int, results: Path | None, every: float, abreast: int) -> 
 
 def show(shipped: Sequence[Shipped]) -> bool:
     """Print the table; whether more went back than alpha allows, as far as so many can tell."""
-    head = ("releases without a regression", "calls/min", "shipped", "promoted", "rolled back", "undecided", "median")
+    head = (
+        "releases without a regression",
+        "abreast",
+        "calls/min",
+        "shipped",
+        "promoted",
+        "rolled back",
+        "undecided",
+        "median",
+    )
     lines: list[Sequence[str]] = [(*head, "rolled back at most (95 %)")]
-    cases = [(shared, every) for every in sorted({one.every for one in shipped}) for shared in SHARED]
-    for shared, every in (*cases, ("", 0.0)):
-        these = [one for one in shipped if not shared or (one.shared, one.every) == (shared, every)]
+    paces = sorted({(one.every, one.abreast) for one in shipped})
+    cases = [(shared, pace) for pace in paces for shared in SHARED]
+    for shared, pace in (*cases, ("", (0.0, 0))):
+        these = [one for one in shipped if not shared or (one.shared, (one.every, one.abreast)) == (shared, pace)]
         if not these:
             continue
         ended = Counter(one.status for one in these)
         lines.append(
             (
                 shared or "all",
+                str(pace[1] or ""),
                 f"{median(one.requests / one.seconds * 60 / SCALE for one in these):.0f}",
                 str(len(these)),
                 str(ended[PROMOTED]),
@@ -166,7 +182,9 @@ def show(shipped: Sequence[Shipped]) -> bool:
     return is_missed
 
 
-def _shop(shared: str, count: int, every: float, turns: threading.Semaphore, told: Callable[[Shipped], None]) -> None:
+def _shop(
+    shared: str, count: int, pace: tuple[float, int], turns: threading.Semaphore, told: Callable[[Shipped], None]
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shop = copy(Path(folder))
         shop.environ = {**shop.environ, "PENSTOCK_LOCAL_TIME_SCALE": str(SCALE)}
@@ -179,13 +197,13 @@ def _shop(shared: str, count: int, every: float, turns: threading.Semaphore, tol
                 shop.penstock("deploy", "-e", "dev", "--auto-approve")
             for _ in range(count):
                 with turns:
-                    shipped = _one(shop, shared, every)
+                    shipped = _one(shop, shared, *pace)
                 told(shipped)
         finally:
             stop(shop)
 
 
-def _one(shop: Shop, shared: str, every: float) -> Shipped:
+def _one(shop: Shop, shared: str, every: float, abreast: int) -> Shipped:
     shop.edit("user_service")
     began = time.perf_counter()
     with Callers(shop.port, every=every) as customers:
@@ -194,6 +212,7 @@ def _one(shop: Shop, shared: str, every: float) -> Shipped:
     return Shipped(
         shared=shared,
         every=every,
+        abreast=abreast,
         status=ended.status,
         seconds=seconds,
         requests=customers.statuses.total(),

@@ -85,17 +85,21 @@ def test_settings_of_uv_in_the_workspace_hold_for_backends_as_well(hatched: Site
         hatched.build()
 
 
-def test_a_source_archive_is_built_by_the_listed_backend_whatever_uv_has_kept_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    site = Site(tmp_path / "w", workspace(service("app", "app.handler")))
+@pytest.fixture
+def archived(tmp_path: Path) -> Site:
+    """A service with a package that there is no wheel of, and that hatchling builds."""
+    return packed(Site(tmp_path / "w", workspace(service("app", "app.handler"))), "hatchling")
+
+
+def packed(site: Site, requires: str) -> Site:
+    """The same site, whose package is built by that."""
     site.write(
         {"services/app/requirements.txt": "./pure-1.0.tar.gz\n", "services/app/app.py": "def handler(e, c): ...\n"}
     )
     files = {
         "pyproject.toml": (
             '[project]\nname = "pure"\nversion = "1.0"\n'
-            '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+            f'[build-system]\nrequires = ["{requires}"]\nbuild-backend = "hatchling.build"\n'
         ),
         "pure.py": "",
         "PKG-INFO": "Metadata-Version: 2.1\nName: pure\nVersion: 1.0\n",
@@ -105,6 +109,27 @@ def test_a_source_archive_is_built_by_the_listed_backend_whatever_uv_has_kept_of
             info = tarfile.TarInfo(f"pure-1.0/{name}")
             info.size = len(text)
             archive.addfile(info, io.BytesIO(text.encode()))
-    newer = metadata_version(site, "pure-1.0")
+    return site
+
+
+def test_a_source_archive_is_built_by_the_listed_backend_whatever_uv_has_kept_of_it(
+    archived: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    newer = metadata_version(archived, "pure-1.0")
     hold(monkeypatch, OLD)
-    assert metadata_version(site, "pure-1.0") == "2.3" != newer
+    assert metadata_version(archived, "pure-1.0") == "2.3" != newer
+    assert not warnings(archived)
+
+
+def test_a_source_archive_that_asks_for_an_older_backend_gets_the_newest_listed_one_that_fits(
+    archived: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold(monkeypatch, *backends.VERSIONS["hatchling"], OLD)
+    assert metadata_version(packed(archived, "hatchling<1.25"), "pure-1.0") == "2.3"
+    assert not warnings(archived)
+
+
+def test_a_source_archive_that_asks_for_a_backend_that_is_not_listed_gets_it_with_a_warning(archived: Site) -> None:
+    assert metadata_version(packed(archived, f"hatchling=={OLD}"), "pure-1.0") == "2.3"
+    (told,) = warnings(archived)
+    assert told.startswith("pure: built from its sources by the newest backend of today")

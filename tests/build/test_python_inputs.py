@@ -51,13 +51,14 @@ def hashes(site: Site) -> dict[str, list[str]]:
     return {each["name"]: [one["content"] for one in each.get("hashes", ())] for each in listed}
 
 
-def sdist(path: Path, name: str, more: str = "") -> None:
-    """A source archive of one module; `more` are further words to setuptools."""
+def sdist(path: Path, name: str, more: str = "", *, setup: str = "", **further: str) -> None:
+    """A source archive of one module; `more` are further words to setuptools, or `setup` is all that it is told."""
     path.parent.mkdir(parents=True, exist_ok=True)
     files = {
-        "setup.py": SETUP.format(name=name, more=more),
+        "setup.py": setup or SETUP.format(name=name, more=more),
         f"{name}.py": "A = 1\n",
         "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n",
+        **further,
     }
     with tarfile.open(path, "w:gz") as archive:
         for inner, content in files.items():
@@ -117,6 +118,34 @@ def test_a_native_package_without_a_wheel_is_refused_by_name(tmp_path: Path) -> 
     with pytest.raises(BuildFailed, match=r"native==1\.0 has no wheel for python3\.11/x86_64") as caught:
         site.build()
     assert "lock a version of native" in caught.value.hint
+
+
+MAY_BE_QUICK = """
+from setuptools import Extension, setup
+def run(*native):
+    setup(name="quick", version="1.0", py_modules=["quick"], ext_modules=list(native))
+try:
+    run(Extension("quick_fast", ["fast.c"]))
+except BaseException:
+    run()
+"""
+
+
+def test_native_code_that_a_package_can_do_without_is_left_out_on_every_machine(tmp_path: Path) -> None:
+    """Whether this one has a compiler or not: else the same lock would build here and be refused there."""
+    site = plain(tmp_path, "quick @ file:quick-1.0.tar.gz\n")
+    sdist(tmp_path / "services/plain/quick-1.0.tar.gz", "quick", setup=MAY_BE_QUICK, **{"fast.c": "int x;\n"})
+    found = names(site)
+    assert "quick.py" in found
+    assert not any(name.endswith(".so") for name in found)
+
+
+def test_why_sources_do_not_build_is_told(tmp_path: Path) -> None:
+    site = plain(tmp_path, "broken @ file:broken-1.0.tar.gz\n")
+    reason = "url=__import__('sys').exit('libfoo.h was not found')"
+    sdist(tmp_path / "services/plain/broken-1.0.tar.gz", "broken", reason)
+    with pytest.raises(BuildFailed, match=r"its sources do not build here:\n(?s:.*)libfoo\.h was not found"):
+        site.build()
 
 
 def test_an_archive_of_the_workspace_is_part_of_the_recipe(tmp_path: Path) -> None:

@@ -157,6 +157,7 @@ def test_one_call_of_twenty_that_fails_is_found_at_a_tenth_of_the_traffic(quick:
     assert 0 < len(customers.failed) < len(customers.asked) / 50
     assert ledger(quick)[-1]["what"].startswith("goes back: order_service: "), "the ledger tells why"
     assert (weight(quick), quick.live_release()) == (0, before)
+    assert quick.plan_status() == 0
 
 
 def test_a_release_that_is_a_third_slower_comes_back_by_itself(quick: Shop) -> None:
@@ -449,6 +450,7 @@ def test_a_metric_of_the_users_own_that_goes_bad_brings_the_release_back_and_the
     assert last["what"].startswith("goes back: declined: ")
     (gate,) = last["evidence"]["gates"]
     assert (gate["name"], gate["verdict"]) == ("declined", "FAIL")
+    assert quick.plan_status() == 0
 
 
 def test_a_webhook_is_asked_by_the_function_in_the_account_which_may_read_its_secret(quick: Shop) -> None:

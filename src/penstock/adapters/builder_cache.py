@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from penstock.adapters.builder_room import note_use, publishing
+from penstock.adapters.builder_room import UV, note_use, publishing
 from penstock.adapters.builder_seen import boot
 from penstock.build import archive
 from penstock.model.errors import BuildFailed
@@ -182,6 +182,14 @@ class ZipCache:
                 path.rmdir()  # most are empty: one function's bundle is made in another's folder
             except OSError:
                 shutil.rmtree(path, ignore_errors=True)
+
+    def uv_of(self, key: str) -> Path:
+        """A cache of uv's own for what is built under that key; one that nobody uses for a while goes."""
+        folder = self.folder / UV / key
+        with _told():
+            folder.mkdir(parents=True, exist_ok=True)
+            os.utime(folder)
+        return folder
 
     def forget(self) -> None:
         """Forget everything, for a build from nothing.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "4"
+BUILDER = "5"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -66,8 +66,9 @@ class PythonBuilder:
         self._interpreters = interpreters
         self._packer = archive.tools()
         self._uv = Uv(commands, files)
-        self._installations = Installations(root, cache, self._uv, plans, interpreters)
         self._proof = PythonProof(events)
+        warn = lambda text: self._proof.tell((text,))  # noqa: E731
+        self._installations = Installations(root, cache, self._uv, plans, interpreters, warn)
         self._finish = Finish(commands, cache, files, interpreters)
         self._events = events
 

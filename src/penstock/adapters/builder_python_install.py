@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_python_earlier import Earlier
-from penstock.adapters.builder_python_pip import Pip, explained
+from penstock.adapters.builder_python_installer import Installer, explained, native
 from penstock.build import backends, lockfile, python, requirements, sbom
 from penstock.build.limits import check_size
 from penstock.build.prune import pruned
@@ -46,14 +46,21 @@ class _NoInterpreterError(BuildFailed):
 class Installations:
     """Resolves and installs what plans name."""
 
-    def __init__(
-        self, root: Path, cache: ZipCache, uv: Uv, plans: PythonPlanner, interpreters: Interpreters | None = None
+    def __init__(  # noqa: PLR0917 - what it works with
+        self,
+        root: Path,
+        cache: ZipCache,
+        uv: Uv,
+        plans: PythonPlanner,
+        interpreters: Interpreters | None = None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._root = root
         self._cache = cache
         self._uv = uv
         self._plans = plans
         self._interpreters = interpreters
+        self._warn = warn
         self._guard = threading.Lock()
         self._exported: dict[tuple[object, ...], Exported] = {}
 
@@ -150,9 +157,8 @@ class Installations:
     def _export(self, plan: PythonPlan, target: Target) -> str:
         assert plan.export is not None  # noqa: S101 - the caller asked
         folder, name = plan.export
-        interpreter = self._interpreters.find(f"python{target.version}") if self._interpreters else None
         try:
-            return self._export_with(plan, folder, name, interpreter or Path(sys.executable))
+            return self._export_with(plan, folder, name, self._interpreter(target))
         except _NoInterpreterError:
             refuse_stale(plan, self._root)
             return self._export_with(plan, folder, name, None)
@@ -202,7 +208,7 @@ class Installations:
                 where=listing.where,
                 told={f"{scratch}{os.sep}": "", str(scratch): ""},
                 cache_first=listing.resolve is None,
-                explain=lambda stderr: explained(python.not_built(stderr), target, listing.where),
+                explain=lambda stderr: explained(stderr, target, listing.where) if python.not_built(stderr) else None,
             )
         self._check_same(plan, target)
         return _settled(result.stdout, plan, listing)
@@ -221,9 +227,16 @@ class Installations:
         if not requirements.names(text):
             return ()
         with self._cache.scratch() as scratch:
-            own = self._own_cache(plan)
-            pip = Pip(uv=self._uv, target=target, project=project, scratch=scratch, cache=own)
-            built, site = pip.install(text), pip.site
+            installer = Installer(
+                uv=self._uv,
+                target=target,
+                project=project,
+                interpreter=self._interpreter(target),
+                scratch=scratch,
+                cache=self._own_cache(plan, target, scratch),
+                warn=self._warn,
+            )
+            built, site = installer.install(text), installer.site
             for name in built:
                 _refuse_native(site, name, target, plan.listing.where)
             files = {name: place for name, place in sorted(_installed(site)) if python.ships(name)}
@@ -236,11 +249,17 @@ class Installations:
             with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:
                 return tuple(pool.map(earlier.packed, shipped))
 
-    def _own_cache(self, plan: PythonPlan) -> Path:
+    def _interpreter(self, target: Target) -> Path:
+        """The target's own Python where this machine has it, else ours."""
+        found = self._interpreters.find(f"python{target.version}") if self._interpreters else None
+        return found or Path(sys.executable)
+
+    def _own_cache(self, plan: PythonPlan, target: Target, scratch: Path) -> Path:
         """Uv's cache for what is built from sources; of an archive in the workspace uv does not see that it changed."""
-        archives = {f"archive {path}": file.digest for path, file in plan.listing.archives.items()}
-        by = {"uv": self._uv.version(), "backends": backends.digest()}
-        return self._cache.folder / "tools" / f"uv-{python.key('sources', {**by, **archives})[:16]}"
+        if plan.listing.archives:
+            return scratch / "built"
+        by = {"uv": self._uv.version(), "backends": backends.digest(), "python": str(self._interpreter(target))}
+        return self._cache.uv_of(python.key("sources", by)[:16])
 
 
 def refuse_stale(plan: PythonPlan, root: Path, read: Callable[[Path], lockfile.Packages] | None = None) -> None:
@@ -306,12 +325,7 @@ def _refuse_native(site: Path, name: str, target: Target, where: str) -> None:
     """What was built from sources is for this machine; only without native code is it for the target as well."""
     for note in _wheel_notes(site, name):
         if not python.is_pure(note.read_text(encoding="utf-8")):
-            package = note.parent.name.removesuffix(".dist-info").replace("-", "==", 1)
-            raise BuildFailed(
-                f"{package} has no wheel for {target} ({python.platform_tag(target)}), and its sources are native code",
-                where=where,
-                hint=f"lock a version of {name} that has one, or put a wheel of your own in an index",
-            )
+            raise native(note.parent.name.removesuffix(".dist-info").replace("-", "==", 1), target, where)
 
 
 def _wheel_notes(site: Path, name: str) -> list[Path]:

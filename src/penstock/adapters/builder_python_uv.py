@@ -62,6 +62,8 @@ class Uv:
         if result.status != 0:
             explained = explain(result.stderr)
             text = python.diagnosis(result.stderr)
+            if python.is_unreachable(result.stderr):
+                what = "uv cannot reach the index"
             for ours, theirs in (told or {}).items():
                 text = text.replace(ours, theirs)
             raise explained or BuildFailed(f"{what}:\n{text}", where=where)

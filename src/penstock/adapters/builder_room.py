@@ -26,11 +26,15 @@ NOTED = 600.0
 """Seconds in which a use is noted once: builds in a row cost nothing."""
 _KEPT = IN_USE + 2 * NOTED
 """Seconds since a use was noted. Who remembers that it was may do so at the end of the time in which it need not be."""
+UV = "uv"
+"""uv's caches for packages without a wheel, one for each set of build backends."""
+_UV_KEPT = 30 * 86_400.0
+"""Seconds since one was used. Most builds need none."""
 _ZIPS_OF = ("artifact", "wheel", "installation")
 _NOTES_OF = ("chosen", "export", "types", "wheels")
 """Kinds of notes of which every change of a lock leaves some for each service, and that can be found out again."""
 _NOTES_MAX = 10_000
-"""How many of a kind may be there: some 200 MB of the biggest, and ten changes of the lock of 1,000 services."""
+"""How many of a kind may be there: of the smaller kinds ten changes of the lock of 1,000 services."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,8 @@ def make_room(folder: Path, now: float, *, limit: int = LIMIT, notes: int = _NOT
     The records go first, so that a process that is killed in between leaves a ZIP nobody speaks of, which the next
     call deletes, and never a record without its ZIP. What was used within the last hour stays, whatever the limit.
     """
-    _sweep(folder / "tmp", now)
+    _sweep(folder / "tmp", now, 24 * IN_USE)
+    _sweep(folder / UV, now, _UV_KEPT)
     zips = _zips(folder)
     uses: dict[str, list[_Use]] = {digest: [] for digest in zips}
     for use in _uses(folder, _ZIPS_OF):
@@ -210,9 +215,9 @@ def _uses(folder: Path, kinds: tuple[str, ...]) -> list[_Use]:
     return found
 
 
-def _sweep(folder: Path, now: float) -> None:
-    """Delete what builds that were killed have left behind."""
+def _sweep(folder: Path, now: float, age: float) -> None:
+    """Delete what nobody has touched for so many seconds."""
     for path in folder.glob("*"):
         with contextlib.suppress(OSError):
-            if now - path.stat().st_mtime > 24 * IN_USE:
+            if now - path.stat().st_mtime > age:
                 shutil.rmtree(path, ignore_errors=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import threading
 import tomllib
@@ -43,7 +44,7 @@ class SbomReader:
         self._guard = threading.Lock()
         self._locks: dict[str, Any] = {}
         self._distributions: dict[tuple[str, int, int], Component] = {}
-        self._installed: dict[tuple[object, ...], Component] = {}
+        self._components: dict[tuple[object, ...], Component] = {}
         self._ours: tuple[tuple[str, ...], frozenset[str]] = ((), frozenset())
 
     def text(
@@ -89,7 +90,7 @@ class SbomReader:
             else:
                 wheels = lock["wheels"].get(f"{name} {plain.version}", {})
                 listed = plan.listing.hashes.get(f"{name}=={plain.version}", "")
-                found[name] = self._locked_one(plain, parts["METADATA"], parts.get("WHEEL"), wheels, listed)
+                found[name] = self._locked_component(plain, parts["METADATA"], parts.get("WHEEL"), wheels, listed)
         supplied = (
             sbom.Component(name=name, version=locked, index="pypi", supplied=True)
             for name, locked in lock["supplied"].items()
@@ -104,16 +105,16 @@ class SbomReader:
             self._distributions[key] = sbom.distribution(_text(metadata), index=None)
         return self._distributions[key]
 
-    def _locked_one(
+    def _locked_component(
         self, plain: Component, metadata: Member, wheel: Member | None, wheels: Mapping[str, str], listed: str
     ) -> Component:
         """A locked package with the hash of what was installed; services that share it have it looked up once."""
         key = (metadata.name, metadata.crc, wheel and wheel.crc, tuple(wheels.items()), listed)
-        if key not in self._installed:
+        if key not in self._components:
             tags = sbom.wheel_tags(_text(wheel)) if wheel else frozenset[str]()
             hashes = sbom.wheel_of(tags, wheels) or sbom.only_hash(listed)
-            self._installed[key] = replace(plain, index="pypi", hashes=hashes)
-        return self._installed[key]
+            self._components[key] = replace(plain, index="pypi", hashes=hashes)
+        return self._components[key]
 
     def _lock_facts(self, plan: PythonPlan, target: Target) -> Mapping[str, Any]:
         """`wheels`: file name → hash by `name version`; `supplied`: what the runtime has, with the locked version."""
@@ -124,21 +125,22 @@ class SbomReader:
                 else self._listed_facts(plan, target)
             )
         path = plan.export[0] / "uv.lock"
-        return _facts(self._locked(path), plan)
+        return _facts(self._read_lock(path), plan)
 
-    def _locked(self, path: Path) -> list[_Locked]:
+    def _read_lock(self, path: Path) -> list[_LockedPackage]:
         """The packages of a uv.lock; a big one takes a while, and services that share it have it read once."""
-        digest = self._files.digest(path)
+        content = path.read_bytes()  # not by the digest of a look: it may be another one by now
+        digest = hashlib.sha256(content).hexdigest()
         with self._guard:
             if digest not in self._locks:
                 key = python.key("wheels", {"lock": digest})
                 known = self._cache.note("wheels", key)
                 if known is None:
-                    content = tomllib.loads(path.read_text(encoding="utf-8"))
-                    known = {"packages": list(map(_locked, content.get("package", [])))}
+                    packages = tomllib.loads(content.decode()).get("package", [])
+                    known = {"packages": list(map(_locked_package, packages))}
                     self._cache.keep_note("wheels", key, known)
                 self._locks[digest] = known["packages"]
-            found: list[_Locked] = self._locks[digest]
+            found: list[_LockedPackage] = self._locks[digest]
         return found
 
     def _poetry_facts(self, plan: PythonPlan) -> Mapping[str, Any]:
@@ -194,7 +196,7 @@ class SbomReader:
         return found
 
 
-class _Locked(TypedDict):
+class _LockedPackage(TypedDict):
     """A package of a lock: the names that it asks for, and file name → hash of its wheels."""
 
     name: str
@@ -203,7 +205,7 @@ class _Locked(TypedDict):
     wheels: dict[str, str]
 
 
-def _locked(package: Mapping[str, Any]) -> _Locked:
+def _locked_package(package: Mapping[str, Any]) -> _LockedPackage:
     return {
         "name": package["name"],
         "version": package.get("version", ""),
@@ -212,7 +214,7 @@ def _locked(package: Mapping[str, Any]) -> _Locked:
     }
 
 
-def _facts(packages: Sequence[_Locked], plan: PythonPlan) -> dict[str, Any]:
+def _facts(packages: Sequence[_LockedPackage], plan: PythonPlan) -> dict[str, Any]:
     ours = {plan.service.name, *(part.name for part in plan.packages)} | ({plan.export[1]} if plan.export else set())
     reached = [
         each for each in packages if each["name"] in ours or f"{each['name']} {each['version']}".strip() in plan.locked

@@ -42,6 +42,15 @@ class RealFiles:
         return sorted(path for path in folder.glob(pattern) if path.is_file() and ".terraform" not in path.parts)
 
 
+def keep_out_of_git(folder: Path) -> None:
+    """Make a folder of ours that nobody is to commit, as virtual environments do; done when it is there."""
+    rule = folder / ".gitignore"
+    if not rule.exists():
+        with contextlib.suppress(OSError):  # who cannot write there commits nothing of it
+            folder.mkdir(parents=True, exist_ok=True)
+            _publish(rule, b"*\n")
+
+
 def _publish(path: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

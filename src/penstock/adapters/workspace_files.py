@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import stat
@@ -70,7 +69,7 @@ class _Reader:
         self.listing: set[str] = set()
         self.problems: list[Problem] = []
         self._seen: set[str] = set()
-        self._held = {"": True}
+        self._within = {"": True}
 
     def read(self, path: str) -> None:
         """Take a file's bytes; one byte more than allowed is enough for loading to refuse it.
@@ -115,7 +114,7 @@ class _Reader:
         if folder in self._seen:
             return
         self._seen.add(folder)
-        if not self._holds(folder):
+        if not self._is_within(folder):
             self._refuse(folder, "is a link that leaves the workspace", "put the folder itself here")
             return
         here = self._list(folder)
@@ -129,20 +128,24 @@ class _Reader:
 
     def _list(self, folder: str) -> set[str]:
         """Take the names of all files below a folder, links to folders not followed; the names in the folder itself."""
-        first: set[str] | None = None
+        names: set[str] = set()
         waiting = [folder]
         while waiting:
             here = waiting.pop()
-            found = set()
-            with contextlib.suppress(OSError), os.scandir(self._path(here)) as entries:
-                for entry in entries:
-                    found.add(entry.name)
-                    if not entry.is_dir():
-                        self.listing.add(f"{here}/{entry.name}")
-                    elif entry.name not in _SKIPPED and not entry.is_symlink():
-                        waiting.append(f"{here}/{entry.name}")
-            first = found if first is None else first
-        return first or set()
+            try:
+                with os.scandir(self._path(here)) as entries:
+                    found = list(entries)
+            except OSError as error:
+                if here == folder:  # what it holds may be a service, which must not vanish without a word
+                    self._refuse(folder, f"cannot be listed: {error.strerror}", "make it readable")
+                continue
+            for entry in found:
+                if not _is_folder(entry):
+                    self.listing.add(f"{here}/{entry.name}")
+                elif entry.name not in _SKIPPED and not entry.is_symlink():
+                    waiting.append(f"{here}/{entry.name}")
+            names |= {entry.name for entry in found} if here == folder else set()
+        return names
 
     def list_files(self, paths: object) -> None:
         """List those of the paths that are files of the workspace; loading refuses whatever else stands there."""
@@ -167,13 +170,13 @@ class _Reader:
         """In the file system. Texts, not `Path`: a thousand services' files are looked at for every command."""
         return f"{self.root}/{path}"
 
-    def _holds(self, folder: str) -> bool:
-        """Whether the workspace holds a folder: neither it nor one above is a link that leads out."""
-        if folder not in self._held:
+    def _is_within(self, folder: str) -> bool:
+        """Whether a folder lies within the workspace: neither it nor one above is a link that leads out."""
+        if folder not in self._within:
             full = self._path(folder)
             is_link = os.path.islink(full)  # noqa: PTH114 - a thousand times
-            self._held[folder] = self._inside(full) if is_link else self._holds(folder.rpartition("/")[0])
-        return self._held[folder]
+            self._within[folder] = self._inside(full) if is_link else self._is_within(folder.rpartition("/")[0])
+        return self._within[folder]
 
     def _inside(self, path: str) -> bool:
         real = os.path.realpath(path)
@@ -181,6 +184,14 @@ class _Reader:
 
     def _refuse(self, path: str, what: str, hint: str) -> None:
         self.problems.append(Problem(file=path, what=what, hint=hint))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is one, or a link to one. A link that leads round in circles, or where nobody may look, is none."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def _content(handle: int, size: int) -> bytes:

@@ -2,7 +2,7 @@
 
 Two short files that are safe to delete and shared by all environments of a workspace: digests of the sources that were
 found to be sound, and the documents that their manifests hold. Both depend on the sources' texts, their listing and
-Penstock's own code, and on nothing else.
+the code that reads them, and on nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ class Documents:
         document = self._before.get(key)
         if document is None:
             parsed = parse_toml(file, raw)
-            if isinstance(parsed, tuple):
+            if isinstance(parsed, tuple) and _has_form(parsed[0]):
                 self._now[key] = parsed[0]
             return parsed
         text = decode(file, raw)
@@ -70,10 +71,7 @@ class Documents:
         """Keep those that were asked for, when they are not the ones that were there."""
         if self._now.keys() == self._before.keys():
             return
-        try:
-            text = json.dumps(self._now)
-        except (TypeError, ValueError):  # a date, which no manifest of ours needs, has no form in JSON
-            return
+        text = json.dumps(self._now)
         _write(self._memory, f"{self._seal(text)}\n{text}")
 
     def _read(self) -> dict[str, dict[str, Any]]:
@@ -86,6 +84,15 @@ class Documents:
 
     def _seal(self, text: str) -> str:
         return hashlib.sha256(f"{self._code} {text}".encode()).hexdigest()
+
+
+def _has_form(document: dict[str, Any]) -> bool:
+    """Whether JSON gives it back as it is: it has no form for a date."""
+    try:
+        json.dumps(document)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _known(memory: Path) -> list[str]:
@@ -105,9 +112,9 @@ def _write(memory: Path, text: str) -> None:
 
 
 def _code() -> str:
-    """Size and time of every file of the configuration layer: changed checks make everything unknown again."""
+    """Python's version, and size and time of the configuration layer's files: changed checks make all unknown again."""
     folder = Path(penstock.workspace.__file__).parent
     seen = [
         (path.name, status.st_size, status.st_mtime_ns) for path in folder.rglob("*.py") for status in [path.stat()]
     ]
-    return repr(sorted(seen))
+    return repr((sys.version_info[:3], sorted(seen)))

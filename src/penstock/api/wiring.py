@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.clock import ScaledClock, SystemClock
 from penstock.adapters.commands import RealCommands
-from penstock.adapters.files import RealFiles
+from penstock.adapters.files import RealFiles, keep_out_of_git
 from penstock.operations.world import Origin, World
 
 if TYPE_CHECKING:
@@ -87,6 +87,7 @@ class Wiring:
         from penstock.adapters.builder import Builder  # noqa: PLC0415
         from penstock.adapters.commands_told import ToldCommands  # noqa: PLC0415
 
+        keep_out_of_git(self.root / OWN_FOLDER)
         cache = self.root / OWN_FOLDER / "cache"
         return Builder(
             self.root,

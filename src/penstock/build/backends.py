@@ -2,7 +2,8 @@
 
 `requires = ["hatchling"]` means the newest of the day, so that two machines, or one on two days, would ship other
 bytes. Like cibuildwheel's constraints (https://cibuildwheel.pypa.io/en/stable/options/#dependency-versions), these
-versions hold until a release of Penstock raises them. A backend that is not listed is as new as the day.
+versions hold until a release of Penstock raises them; uv is its own backend, in the version that runs, which recipes
+hold as well. A backend that is not listed is as new as the day.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from penstock.build.requirements import name_of, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from packaging.specifiers import SpecifierSet
 
@@ -70,6 +71,14 @@ def constraints(requires: Sequence[str], uv: str) -> str:
         fitting = () if allowed is None else (one for one in versions if allowed.contains(one))
         lines += [f"{name}=={version}\n" for version in list(fitting)[:1]]
     return "".join(lines)
+
+
+def in_turn(uv: str) -> Iterator[str]:
+    """Constraints for a build whose `[build-system]` nobody has read: the newest listed of each, then those before."""
+    listed = {**VERSIONS, "uv-build": (uv, *VERSIONS["uv-build"])} if uv else VERSIONS
+    for turn in range(max(map(len, listed.values()))):
+        chosen = {name: versions[min(turn, len(versions) - 1)] for name, versions in sorted(listed.items())}
+        yield "".join(f"{name}=={version}\n" for name, version in chosen.items())
 
 
 def _versions(requirement: str) -> SpecifierSet | None:

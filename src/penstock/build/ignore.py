@@ -22,8 +22,9 @@ _FILES = (
 _FOLDERS_AT_ROOT = frozenset({"tests", "test", "__tests__", "events", "coverage"})
 _OUTPUTS = frozenset({"dist", "build"})
 _FILES_AT_ROOT = (
-    "service.toml", "penstock.toml", "uv.lock", "conftest.py", "test_*.py", "*.test.ts", "Makefile", "Dockerfile",
-    "README*", "CHANGELOG*", "CONTRIBUTING*", "eslint.config.*", "vitest.config.*", "jest.config.*",
+    "service.toml", "penstock.toml", "uv.lock", "poetry.lock", "conftest.py", "test_*.py", "*.test.ts",
+    "Makefile", "Dockerfile", "README*", "CHANGELOG*", "CONTRIBUTING*",
+    "eslint.config.*", "vitest.config.*", "jest.config.*",
 )  # fmt: skip
 
 

@@ -56,7 +56,11 @@ _REPRODUCIBLE = {
     "PYTHONHASHSEED": "0",
 }
 _FIRST_ON_AMAZON_LINUX_2023 = 12
-_PER_MACHINE = frozenset({"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_cache.json", "RECORD.jws"})
+_PER_MACHINE = frozenset(
+    {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json", "RECORD.jws"}
+)
+_NO_COMPILER = {"CC": "false", "CXX": "false"}
+"""Native code that is optional is left out on every machine, whether it has a compiler or not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +69,8 @@ class Sources:
 
     built: Path
     """uv's cache of what was built."""
+    interpreter: Path
+    """The Python that runs their backends: the target's own where this machine has it."""
     backends: Path | None
     """Constraints for what builds them."""
 
@@ -165,8 +171,9 @@ def install_command(
     if sources is None:
         argv += ["--only-binary", ":all:"]
     else:
+        argv += ["--python", str(sources.interpreter)]
         argv += ["--build-constraints", str(sources.backends)] if sources.backends else []
-        env["UV_CACHE_DIR"] = str(sources.built)
+        env |= _NO_COMPILER | {"UV_CACHE_DIR": str(sources.built)}
     argv += ["--link-mode", "hardlink", "--no-compile-bytecode"]
     return Command(argv=_network(argv, offline=offline), cwd=project, env=env, timeout=_PATIENCE)
 
@@ -188,7 +195,20 @@ def wheel_command(
 def lacks_backend(stderr: str) -> bool:
     """Whether uv found no version of a build backend that it may take."""
     told = " ".join(stderr.split())  # it wraps its lines
-    return "Failed to resolve requirements from" in told and "No solution found when resolving" in told
+    marks = ("Failed to resolve requirements from", "No solution found when resolving")
+    return all(mark in told for mark in marks) and not is_unreachable(stderr)
+
+
+def is_unreachable(stderr: str) -> bool:
+    """Whether uv could not reach an index."""
+    return "Request failed after" in " ".join(stderr.split())
+
+
+def is_native(stderr: str) -> bool:
+    """Whether sources did not build because they are native code: they want a compiler, or fit this machine only."""
+    told = " ".join(stderr.split())
+    wants_compiler = re.search(r"command '?\S*\bfalse'? failed|\bfalse: |unable to execute '?\S*\bfalse\b", told)
+    return wants_compiler is not None or "is not compatible with the target Python" in told
 
 
 def platform_tag(target: Target) -> str:

@@ -36,6 +36,12 @@ def install(ministack: Ministack, _settings: Settings) -> None:
         "(service, method, path, headers, body, query_params, region, account_id)",
         _around_resource_arn,
     )
+    ministack.wrap(
+        ministack.iam_actions,
+        "s3_service_context",
+        "(iam_action, query_params, path=, headers=)",
+        _around_s3_context,
+    )
 
 
 def is_administrator(access_key_id: str) -> bool:
@@ -65,6 +71,25 @@ def _around_identity(ministack: Ministack, original: Callable[..., Any]) -> Call
         }
 
     return resolve_caller_identity
+
+
+def _around_s3_context(original: Callable[..., Any]) -> Callable[..., Any]:
+    """What a bucket's policy may ask of a write: whether it wants its place to be empty, or as it was read.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
+    """
+
+    def s3_service_context(
+        iam_action: str, query_params: Any, path: str = "", headers: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        found: dict[str, Any] = original(iam_action, query_params, path, headers)
+        if iam_action == "s3:PutObject":
+            given = {name.lower(): value for name, value in (headers or {}).items()}
+            names = ("if-none-match", "if-match")
+            found |= {f"s3:{name}": given[name] for name in names if given.get(name)}
+        return found
+
+    return s3_service_context
 
 
 def _around_resource_arn(original: Callable[..., Any]) -> Callable[..., Any]:

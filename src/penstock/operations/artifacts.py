@@ -6,13 +6,15 @@ import hashlib
 import io
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock import __version__
 from penstock.build.provenance import Envelope, Provenance
+from penstock.model.errors import Refused
 from penstock.operations.build_cache import is_wanting, publish
-from penstock.operations.provenance import FOLDER, sbom_key, sign, statement_key
+from penstock.operations.provenance import FOLDER, check, sbom_key, sign, statement_key
 from penstock.operations.steps import step
 
 if TYPE_CHECKING:
@@ -64,7 +66,8 @@ def _upload(world: World, artifact: Artifact) -> bool:
     if there and (artifact.cached or not is_wanting(world, artifact)):
         return False
     sbom = Path(artifact.sbom).read_bytes() if artifact.sbom else b""
-    envelope = Envelope(payload=_provenance(world, artifact, sbom).payload())
+    about = (_signed_sbom(world, artifact) if there else None) or _digest(sbom)
+    envelope = Envelope(payload=_provenance(world, artifact, about).payload())
     with ThreadPoolExecutor(max_workers=3) as pool:
         signing = pool.submit(sign, world.signer, envelope)
         bodies = [] if there else [pool.submit(_put_bodies, world, artifact, sbom)]
@@ -83,7 +86,18 @@ def _put_bodies(world: World, artifact: Artifact, sbom: bytes) -> None:
     world.objects.upload(artifact_key(artifact.digest), Path(artifact.path))
 
 
-def _provenance(world: World, artifact: Artifact, sbom: bytes) -> Provenance:
+def _signed_sbom(world: World, artifact: Artifact) -> str | None:
+    """The digest of the SBOM that lies beside the artifact already: another version may have written another text."""
+    with suppress(Refused):
+        return check(world, artifact.digest)[0].sbom
+    return None
+
+
+def _digest(sbom: bytes) -> str:
+    return hashlib.sha256(sbom).hexdigest() if sbom else ""
+
+
+def _provenance(world: World, artifact: Artifact, sbom: str) -> Provenance:
     return Provenance(
         workspace=world.workspace.name,
         unit=artifact.unit,
@@ -93,7 +107,7 @@ def _provenance(world: World, artifact: Artifact, sbom: bytes) -> Provenance:
         recipe=artifact.recipe,
         commit=world.origin.commit,
         dirty=world.origin.dirty,
-        sbom=hashlib.sha256(sbom).hexdigest() if sbom else "",
+        sbom=sbom,
         run=world.run,
         version=__version__,
     )

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-UNDELETABLE = "ledger/"
-"""What the bucket's policy denies to delete."""
+HISTORY = "ledger/"
+"""What the bucket's policy denies to delete, and to write to a place that need not be empty."""
 
 
 class FakeObjectStore:
@@ -56,19 +56,21 @@ class FakeObjectStore:
         return None if body is None else StoredObject(body=body[:at_most], etag=_etag(body), age=age)
 
     def put(self, key: str, body: bytes) -> str:
-        """Write, whatever is there; the new ETag."""
-        with self._lock:
-            self._content()[key] = body
-            if self.now is not None:
-                self._written[key] = self.now()
-        return _etag(body)
+        """Write, whatever is there; the new ETag. Raises AccessDenied for the ledger."""
+        if key.startswith(HISTORY):
+            raise AccessDenied("AccessDenied: the bucket's policy denies it", where=self._place(key))
+        return self._put(key, body)
+
+    def tamper(self, key: str, body: bytes) -> None:
+        """Write as who may change the bucket's policy can."""
+        self._put(key, body)
 
     def put_if_absent(self, key: str, body: bytes) -> str:
         """Write only if nothing is there; the new ETag. Raises Conflict when something is."""
         with self._lock:
             if key in self._content():
                 raise Conflict("PreconditionFailed: the object exists", where=self._place(key))
-            return self.put(key, body)
+            return self._put(key, body)
 
     def put_if_match(self, key: str, body: bytes, etag: str) -> str:
         """Write only if the object still has that ETag; the new one. Raises Conflict when it has not."""
@@ -80,7 +82,7 @@ class FakeObjectStore:
 
     def delete(self, key: str) -> None:
         """Delete; done when nothing is there. Raises AccessDenied for the ledger."""
-        if key.startswith(UNDELETABLE):
+        if key.startswith(HISTORY):
             raise AccessDenied("AccessDenied: the bucket's policy denies it", where=self._place(key))
         with self._lock:
             self._content().pop(key, None)
@@ -110,6 +112,13 @@ class FakeObjectStore:
             raise NotFound("NoSuchKey", where=self._place(key))
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(found.body)
+
+    def _put(self, key: str, body: bytes) -> str:
+        with self._lock:
+            self._content()[key] = body
+            if self.now is not None:
+                self._written[key] = self.now()
+        return _etag(body)
 
     def _content(self) -> dict[str, bytes]:
         if not self._created:

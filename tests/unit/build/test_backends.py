@@ -35,6 +35,14 @@ def test_the_uv_that_runs_is_its_own_backend_where_it_may_be() -> None:
     assert chosen("uv_build>=0.9,<0.10", uv="0.99.1") == chosen("uv_build>=0.9,<0.10")
 
 
+def test_where_nobody_has_read_what_is_asked_all_that_are_listed_come_in_turn() -> None:
+    turns = [dict(line.split("==") for line in text.splitlines()) for text in backends.in_turn("0.99.1")]
+    assert turns[0] == chosen(uv="0.99.1")
+    for name, versions in backends.VERSIONS.items():
+        came = list(dict.fromkeys(turn[name] for turn in turns))
+        assert came == [*(["0.99.1"] if name == "uv-build" else []), *versions]
+
+
 def test_the_versions_are_sorted_and_spelled_as_the_index_spells_them() -> None:
     for name, versions in backends.VERSIONS.items():
         assert name == name.lower().replace("_", "-")

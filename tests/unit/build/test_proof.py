@@ -150,6 +150,16 @@ def test_what_a_locked_package_may_do_without_is_no_fault(text: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "is_run"),
+    [("sub_part = 1", True), ("x = 'pre_sub'", True), ("", True), ("sub = 1", False), ("x = (sub2, sub)", False)],
+)
+def test_a_submodule_runs_where_no_word_of_its_package_may_stand_for_it(text: str, *, is_run: bool) -> None:
+    files = {"app.py": "from pkg import sub\n", "pkg/__init__.py": text, "pkg/sub.py": "import nowhere\n"}
+    found = missing(["app"], Modules(files), lambda path: files[path].encode(), {"app.py"}, version="3.13")
+    assert [one.module for one in found] == (["nowhere"] if is_run else [])
+
+
 def test_packages_that_make_up_modules_while_they_run_are_believed() -> None:
     assert (
         look({"app.py": "from six_like.moves import urllib"}, {"six_like.py": "import sys\nsys.modules['x'] = 1"}) == []

@@ -319,3 +319,27 @@ def test_code_over_lambdas_quota_is_refused_with_what_weighs_most() -> None:
 def test_uvs_words_are_passed_on_without_its_progress() -> None:
     assert python.diagnosis("Resolved 3 packages\nerror: No wheel\n  cause: x\n") == "No wheel\n  cause: x"
     assert python.stale_lock("error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.")
+
+
+@pytest.mark.parametrize(
+    ("said", "is_native"),
+    [
+        ("error: command 'false' failed with exit code 1", True),
+        ("error: command '/usr/bin/false' failed with exit code 1", True),
+        (
+            "The built wheel `crcmod-1.7-cp311-cp311-linux_x86_64.whl` is not compatible with\nthe target Python 3.12",
+            True,
+        ),
+        ("error: command 'gcc' was not found", False),
+        ("a test was false", False),
+    ],
+)
+def test_sources_that_want_a_compiler_or_fit_this_machine_only_are_native_code(said: str, *, is_native: bool) -> None:
+    assert python.is_native(said) is is_native
+
+
+def test_an_index_out_of_reach_is_no_lack_of_a_backend() -> None:
+    lacking = "Failed to resolve requirements from `build-system.requires`\n  No solution found when\nresolving: x\n"
+    assert python.lacks_backend(lacking)
+    assert not python.lacks_backend(f"{lacking}Request failed after 3 retries\n")
+    assert python.is_unreachable("Request failed after\n3 retries")

@@ -182,7 +182,7 @@ def test_an_order_is_told_also_when_the_ledger_refused_it_at_first(verbs: Verbs)
     for key in verbs.shop.objects.list(""):
         stored = verbs.shop.objects.get(key)
         assert stored is not None
-        objects.put(key, stored.body)
+        objects.tamper(key, stored.body)
     verbs.shop.objects = objects
     tell(verbs.world(), "promote", why="I know")
     assert objects.stumbles == 0

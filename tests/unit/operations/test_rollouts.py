@@ -64,7 +64,7 @@ def test_the_audit_tells_the_rollout_and_notices_a_ledger_that_somebody_changed(
     key = sorted(verbs.shop.objects.list("ledger/"))[3]
     stored = verbs.shop.objects.get(key)
     assert stored is not None
-    verbs.shop.objects.put(key, stored.body.replace(b"2023-11", b"2022-11"))
+    verbs.shop.objects.tamper(key, stored.body.replace(b"2023-11", b"2022-11"))
     assert [place.number for place in audit(verbs.world()).breaks] == [5]
 
 

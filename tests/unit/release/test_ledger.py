@@ -120,7 +120,7 @@ def test_an_end_that_was_cut_off_is_found_also_when_the_ledger_went_on(length: i
     for name in {HEAD, *whole.list("ledger/")} - gone:
         stored = whole.get(name)
         assert stored is not None
-        objects.put(name, stored.body)
+        objects.tamper(name, stored.body)
     for _ in range(later):
         a_store(objects).append("note", {})
     missing = "missing: 12" if length == 12 else f"missing: {length} to 12"
@@ -133,7 +133,7 @@ def test_an_entry_that_was_written_over_is_found_wherever_it_stands(
 ) -> None:
     objects, ledger = a_closed_ledger(12)
     entry = next(entry for entry in ledger.entries() if entry.number == number)
-    objects.put(key(number), replace(entry, actor="mallory").to_text().encode() if garbage is None else garbage)
+    objects.tamper(key(number), replace(entry, actor="mallory").to_text().encode() if garbage is None else garbage)
     for _ in range(later):
         a_store(objects).append("note", {})
     entries, breaks = a_store(objects).survey()

@@ -11,7 +11,7 @@ import pytest
 
 from penstock.adapters import workspace_memory
 from penstock.adapters.workspace_files import read_source
-from penstock.adapters.workspace_memory import load_remembered
+from penstock.adapters.workspace_memory import Documents, load_remembered
 from penstock.model.errors import UsageError, WorkspaceInvalid
 from penstock.workspace.load import load
 from penstock.workspace.text import parse_toml
@@ -44,6 +44,18 @@ def test_documents_are_parsed_once_whatever_else_changes(tmp_path: Path, monkeyp
     changed = replace(source, files={**source.files, "penstock.toml": f"{text}\n# a remark\n"})
     assert load_remembered(changed, "dev", memory) == expected
     assert parsed == ["penstock.toml"]
+
+
+def test_a_document_with_a_date_is_parsed_each_time_and_keeps_no_other_from_being_remembered(tmp_path: Path) -> None:
+    first = Documents(tmp_path / "documents", "code")
+    texts = {"a.toml": b"since = 2026-01-01\n", "b.toml": b'\xef\xbb\xbfname = "b"\r\n'}
+    parsed = {file: first.parse(file, text) for file, text in texts.items()}
+    first.save()
+    second = Documents(tmp_path / "documents", "code")
+    assert {file: second.parse(file, text) for file, text in texts.items()} == parsed
+    assert parsed["b.toml"] == ({"name": "b"}, 'name = "b"\n')
+    assert "2026" not in (tmp_path / "documents").read_text()
+    assert '"b"' in (tmp_path / "documents").read_text()
 
 
 def test_documents_that_somebody_wrote_over_are_parsed_anew(tmp_path: Path) -> None:

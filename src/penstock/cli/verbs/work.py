@@ -10,6 +10,7 @@ import click
 from penstock.cli.engine import in_workspace
 from penstock.cli.group import Verb
 from penstock.cli.output import put, say, talk
+from penstock.operations.summary import counted
 
 if TYPE_CHECKING:
     from penstock.cli.settings import Settings
@@ -34,8 +35,8 @@ def validate(settings: Settings) -> None:
         put({"event": "valid", "workspace": loaded.name, "environments": list(names), "services": services})
     else:
         talk(
-            f"{loaded.name} is in order: {len(loaded.services)} services, {functions} functions, "
-            f"{len(loaded.packages)} packages, environments {', '.join(names)}"
+            f"{loaded.name} is in order: {counted(len(loaded.services), 'service')}, {counted(functions, 'function')}, "
+            f"{counted(len(loaded.packages), 'package')}, environments {', '.join(names)}"
         )
 
 

@@ -51,6 +51,8 @@ def _service_names(scene: Scene) -> Iterator[Finding]:
         if not _NAME.fullmatch(service.name):
             what = f"the folder's name {shown(service.name)} cannot be a service's name"
             hint = "rename it: a lower-case letter, then at most 47 letters, digits, _ and -"
+            if service.name == ".":
+                hint = 'put penstock.toml one folder above, and name this one: services = ["FOLDER"]'
             yield Finding(service.manifest.file, (), what, hint)
         if service.name in TERRAFORM_MODULES or service.name in resources:
             what = f"{shown(service.name)} is the name of a Terraform module of Penstock's"
