@@ -6,7 +6,7 @@
 # Sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration soak workspace; without any,
 # all of them but calibration and soak, which take long, and builds-beside, which wants SAM=PROGRAM as well.
 # WORKLOADS=FOLDER keeps what builds are measured on.
-# RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs, SOAK=FOLDER the soak's rounds, in parts of
+# RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs, of ABREAST shops at a time, SOAK=FOLDER the soak's rounds, in parts of
 # MINUTES each.
 # Run it on a machine that has nothing else to do. The exit code is 1 when a goal is missed; the numbers are written
 # all the same.
@@ -83,7 +83,8 @@ for section in "$@"; do
     localaws) measure "$section" python benchmarks/localaws.py ;;
     judge) measure "$section" python benchmarks/judge.py ;;
     rollout) measure "$section" python benchmarks/rollout.py --rollouts 10 --requests 20000 ;;
-    calibration) measure "$section" python benchmarks/calibration.py --rollouts "${ROLLOUTS:-30}" ${RESULTS:+--results "$RESULTS"} ;;
+    calibration) measure "$section" python benchmarks/calibration.py --rollouts "${ROLLOUTS:-30}" ${ABREAST:+--abreast "$ABREAST"} \
+      ${RESULTS:+--results "$RESULTS"} ;;
     soak) measure "$section" python benchmarks/soak.py ${SOAK:+--keep "$SOAK" --minutes "${MINUTES:-60}"} ;;
     workspace) measure "$section" python benchmarks/workspace.py ;;
     *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration soak workspace" ;;
