@@ -6,8 +6,8 @@
 # Sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration soak workspace; without any,
 # all of them but calibration and soak, which take long, and builds-beside, which wants SAM=PROGRAM as well.
 # WORKLOADS=FOLDER keeps what builds are measured on.
-# RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs, of ABREAST shops at a time, SOAK=FOLDER the soak's rounds, in parts of
-# MINUTES each.
+# RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs, of ABREAST shops at a time; SOAK=FOLDER the
+# soak's rounds, in parts of MINUTES each.
 # Run it on a machine that has nothing else to do. The exit code is 1 when a goal is missed; the numbers are written
 # all the same.
 set -uo pipefail
