@@ -69,13 +69,15 @@ BACK = 1.0
 ALPHA = 0.01
 WARM = 20
 THREADS = 4
+FEWER = 10
+"""One of so many requests goes through plain ministack as well: it takes five times as long for each."""
 
 
 def main() -> int:
     """Measure, print; 1 when a goal is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rollouts", type=int, default=4, help="releases without a regression (200 for the record)")
-    parser.add_argument("--requests", type=int, default=4000, help="through each server (100,000 for the record)")
+    parser.add_argument("--requests", type=int, default=4000, help="through ours (100,000 for the record)")
     options = parser.parse_args()
     print(f"begun: {machine()}\n", flush=True)
     missed = _product(options.rollouts)
@@ -246,15 +248,16 @@ def _load(requests: int) -> bool:
             _share(ours)
             before = plain.memory(), ours.memory()
             results = []
-            for server in (plain, ours):
+            for server, count in ((plain, requests // FEWER), (ours, requests)):
                 _ask(server, WARM)
-                results.append(_ask(server, requests))
+                results.append(_ask(server, count))
             after = plain.memory(), ours.memory()
         finally:
             plain.stop()
             ours.stop()
     lines = [
-        (f"{requests:,} requests, {THREADS} callers", "ministack", "penstock, a canary of 50 %", "ratio"),
+        (f"{THREADS} callers", "ministack", "penstock, a canary of 50 %", "ratio"),
+        ("requests", f"{requests // FEWER:,}", f"{requests:,}", ""),
         _line("requests a second", results[0].rate, results[1].rate, results[0].rate / results[1].rate),
         _line("p50, ms", results[0].p50, results[1].p50, results[1].p50 / results[0].p50),
         _line("p99, ms", results[0].p99, results[1].p99, results[1].p99 / results[0].p99),

@@ -82,7 +82,7 @@ for section in "$@"; do
     cli) measure "$section" python benchmarks/cli.py ;;
     localaws) measure "$section" python benchmarks/localaws.py ;;
     judge) measure "$section" python benchmarks/judge.py ;;
-    rollout) measure "$section" python benchmarks/rollout.py --rollouts 10 --requests 20000 ;;
+    rollout) measure "$section" python benchmarks/rollout.py --rollouts 4 --requests 100000 ;;
     calibration) measure "$section" python benchmarks/calibration.py --rollouts "${ROLLOUTS:-30}" ${ABREAST:+--abreast "$ABREAST"} \
       ${RESULTS:+--results "$RESULTS"} ;;
     soak) measure "$section" python benchmarks/soak.py ${SOAK:+--keep "$SOAK" --minutes "${MINUTES:-60}"} ;;
