@@ -227,13 +227,14 @@ class Installations:
         if not requirements.names(text):
             return ()
         with self._cache.scratch() as scratch:
+            interpreter = self._interpreter(target)
             installer = Installer(
                 uv=self._uv,
                 target=target,
                 project=project,
-                interpreter=self._interpreter(target),
+                interpreter=interpreter,
                 scratch=scratch,
-                cache=self._own_cache(plan, target, scratch),
+                cache=self._own_cache(plan, interpreter, scratch),
                 warn=self._warn,
             )
             built, site = installer.install(text), installer.site
@@ -254,11 +255,11 @@ class Installations:
         found = self._interpreters.find(f"python{target.version}") if self._interpreters else None
         return found or Path(sys.executable)
 
-    def _own_cache(self, plan: PythonPlan, target: Target, scratch: Path) -> Path:
+    def _own_cache(self, plan: PythonPlan, interpreter: Path, scratch: Path) -> Path:
         """Uv's cache for what is built from sources; of an archive in the workspace uv does not see that it changed."""
         if plan.listing.archives:
             return scratch / "built"
-        by = {"uv": self._uv.version(), "backends": backends.digest(), "python": str(self._interpreter(target))}
+        by = {"uv": self._uv.version(), "backends": backends.digest(), "python": str(interpreter)}
         return self._cache.uv_of(python.key("sources", by)[:16])
 
 

@@ -144,7 +144,8 @@ class _Reader:
                     self.listing.add(f"{here}/{entry.name}")
                 elif entry.name not in _SKIPPED and not entry.is_symlink():
                     waiting.append(f"{here}/{entry.name}")
-            names |= {entry.name for entry in found} if here == folder else set()
+            if here == folder:
+                names = {entry.name for entry in found}
         return names
 
     def list_files(self, paths: object) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import penstock.workspace
 from penstock.workspace.findings import Finding
 from penstock.workspace.load import load
-from penstock.workspace.text import decode, parse_toml
+from penstock.workspace.text import parse_toml, toml_text
 
 if TYPE_CHECKING:
     from penstock.model.workspace import Workspace
@@ -63,9 +63,9 @@ class Documents:
             if isinstance(parsed, tuple) and _has_form(parsed[0]):
                 self._now[key] = parsed[0]
             return parsed
-        text = decode(file, raw)
+        text = toml_text(file, raw)
         self._now[key] = document
-        return text if isinstance(text, Finding) else (document, text.replace("\r\n", "\n"))
+        return text if isinstance(text, Finding) else (document, text)
 
     def save(self) -> None:
         """Keep those that were asked for, when they are not the ones that were there."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from penstock.build.requirements import name_of, normalised
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from packaging.specifiers import SpecifierSet
 
@@ -65,8 +65,7 @@ def constraints(requires: Sequence[str], uv: str) -> str:
         known, further = asked.get(name, SpecifierSet()), _versions(text)
         asked[name] = None if known is None or further is None else known & further
     lines = []
-    for name, listed in sorted(VERSIONS.items()):
-        versions = (uv, *listed) if uv and name == "uv-build" else listed
+    for name, versions in sorted(_listed(uv).items()):
         allowed = asked.get(name, SpecifierSet())
         fitting = () if allowed is None else (one for one in versions if allowed.contains(one))
         lines += [f"{name}=={version}\n" for version in list(fitting)[:1]]
@@ -75,10 +74,15 @@ def constraints(requires: Sequence[str], uv: str) -> str:
 
 def in_turn(uv: str) -> Iterator[str]:
     """Constraints for a build whose `[build-system]` nobody has read: the newest listed of each, then those before."""
-    listed = {**VERSIONS, "uv-build": (uv, *VERSIONS["uv-build"])} if uv else VERSIONS
+    listed = _listed(uv)
     for turn in range(max(map(len, listed.values()))):
         chosen = {name: versions[min(turn, len(versions) - 1)] for name, versions in sorted(listed.items())}
         yield "".join(f"{name}=={version}\n" for name, version in chosen.items())
+
+
+def _listed(uv: str) -> Mapping[str, Sequence[str]]:
+    """The versions, with that of the uv that runs before those listed of its own backend."""
+    return {**VERSIONS, "uv-build": (uv, *VERSIONS["uv-build"])} if uv else VERSIONS
 
 
 def _versions(requirement: str) -> SpecifierSet | None:

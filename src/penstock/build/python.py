@@ -194,19 +194,19 @@ def wheel_command(
 
 def lacks_backend(stderr: str) -> bool:
     """Whether uv found no version of a build backend that it may take."""
-    told = " ".join(stderr.split())  # it wraps its lines
+    told = _unwrapped(stderr)
     marks = ("Failed to resolve requirements from", "No solution found when resolving")
     return all(mark in told for mark in marks) and not is_unreachable(stderr)
 
 
 def is_unreachable(stderr: str) -> bool:
     """Whether uv could not reach an index."""
-    return "Request failed after" in " ".join(stderr.split())
+    return "Request failed after" in _unwrapped(stderr)
 
 
 def is_native(stderr: str) -> bool:
     """Whether sources did not build because they are native code: they want a compiler, or fit this machine only."""
-    told = " ".join(stderr.split())
+    told = _unwrapped(stderr)
     wants_compiler = re.search(r"command '?\S*\bfalse'? failed|\bfalse: |unable to execute '?\S*\bfalse\b", told)
     return wants_compiler is not None or "is not compatible with the target Python" in told
 
@@ -283,7 +283,7 @@ def stale_lock(stderr: str) -> bool:
 
 def without_wheel(stderr: str) -> str | None:
     """The package, as `name==version` or `name`, that uv found no wheel of for the target."""
-    stderr = " ".join(stderr.split())  # it wraps its lines
+    stderr = _unwrapped(stderr)
     match = re.search(r"(\S+==\S+) has no (?:usable )?wheels", stderr)
     match = match or re.search(
         r"[Bb]uilding source distributions (?:for|is disabled, but attempted to build) `([^`]+)`", stderr
@@ -309,6 +309,11 @@ def diagnosis(stderr: str) -> str:
     marks = ("error", "Error", "\N{MULTIPLICATION SIGN}", "Traceback")
     begin = next((index for index, line in enumerate(lines) if line.lstrip().startswith(marks)), 0)
     return "\n".join(lines[begin:]).removeprefix("error: ") or "it said nothing"
+
+
+def _unwrapped(stderr: str) -> str:
+    """What uv said in one line: it wraps its lines."""
+    return " ".join(stderr.split())
 
 
 def _network(argv: list[str], *, offline: bool) -> tuple[str, ...]:

@@ -25,10 +25,9 @@ Parse = Callable[[str, "str | bytes"], "tuple[dict[str, Any], str] | Finding"]
 
 def parse_toml(file: str, raw: str | bytes) -> tuple[dict[str, Any], str] | Finding:
     """The document and its text (LF line ends, no byte order mark), or why there is none."""
-    text = decode(file, raw)
+    text = toml_text(file, raw)
     if isinstance(text, Finding):
         return text
-    text = text.replace("\r\n", "\n")
     for number, line in enumerate(text.split("\n"), 1):
         # tomllib's time grows with the square of a dotted key's length, so such a key must not reach it.
         if line.count(".") > MAX_DEPTH and _STRINGS.sub("", line).partition("#")[0].count(".") > MAX_DEPTH:
@@ -40,6 +39,12 @@ def parse_toml(file: str, raw: str | bytes) -> tuple[dict[str, Any], str] | Find
     except ValueError as error:
         return _syntax(file, text, str(error))
     return _too_deep(file) if _deeper_than(document, MAX_DEPTH) else (document, text)
+
+
+def toml_text(file: str, raw: str | bytes) -> str | Finding:
+    """The text of a TOML document (LF line ends, no byte order mark), or why there is none."""
+    text = decode(file, raw)
+    return text if isinstance(text, Finding) else text.replace("\r\n", "\n")
 
 
 def parse_json(file: str, raw: str | bytes) -> Any | Finding:
