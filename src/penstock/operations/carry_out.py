@@ -20,7 +20,7 @@ from penstock.operations.engine import reach
 from penstock.operations.foretell import foretell_plan
 from penstock.operations.history import read_history
 from penstock.operations.holder import nobody_at_work
-from penstock.operations.pointer import read_pointer
+from penstock.operations.pointer import live_url, read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.recall import recalled
@@ -32,7 +32,7 @@ from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.summary import counted, summary
-from penstock.operations.switch import go_live, live_url, origin_of
+from penstock.operations.switch import go_live, origin_of
 from penstock.operations.terraform import (
     apply_plan,
     contract,
@@ -133,7 +133,7 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
             apply_plan(world, session, planned.saved, sealed=planned.sealed)
             session.forget()
         if is_contracted(world, wanted.shape):
-            remember_applied(world, session, wanted.shape, live_url(world), planned.retained)
+            remember_applied(world, session, wanted.shape, planned.retained)
     session.hold()
     generate_missing(world)
     if request.source is not None:
@@ -166,7 +166,6 @@ def _clean_up(world: World, session: Session, wanted: Wanted, planned: _Planned)
         session,
         wanted.release,
         wanted.shape,
-        live_url(world),
         retained=planned.retained,
         admitted=lambda change: loses_no_data_but(change, planned.plan),
     )

@@ -13,7 +13,7 @@ from penstock.model.events import NothingToDo
 from penstock.model.names import instead_of
 from penstock.operations.history import read_history
 from penstock.operations.holder import in_turn, somebody_is_at_it
-from penstock.operations.pointer import agrees, live_stage, read_pointer
+from penstock.operations.pointer import agrees, live_stage, live_url, read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.terraform import is_current, read_applied
 from penstock.operations.wanted import Deployed, wanted
@@ -105,7 +105,7 @@ def _nothing_to_do(world: World, wanted: Wanted, pointer: Pointer | None) -> Dep
         release=release,
         changed=False,
         live=pointer.live_release == release,
-        url=before.url,
+        url=world.gateway.url(before.api, world.workspace.api_name, "live") if before.api else live_url(world),
     )
 
 

@@ -10,7 +10,7 @@ from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import Pointer
 from penstock.operations.alarms import of_both_sides, ringing
-from penstock.operations.engine import bring_back, reach
+from penstock.operations.engine import bring_back, glance, reach
 from penstock.operations.gates import consult, points
 from penstock.operations.measure import Measured, late_thresholds, measure, with_thresholds
 from penstock.operations.pointer import read_pointer
@@ -21,7 +21,7 @@ from penstock.operations.switch import go_live
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import shares_live, warm
-from penstock.release.reconcile import Applied, Settled
+from penstock.release.reconcile import Applied, Settled, reconcile
 from penstock.release.share import Shared
 from penstock.rollout.advance import advance
 from penstock.rollout.minutes import first_due, old_enough, to_judge
@@ -88,10 +88,8 @@ class Driver:
                 self._seen = replace(seen, checked=self.checked, replies=self.replies)
                 self.pending |= {order.id: order for order in self._seen.orders}
                 rollout, action = advance(rollout, self._seen)
-            if rollout.outcome == "promoted" and not self.is_live:
-                self._finish()
             if rollout.outcome is not None:
-                unmark(self.world, self.session)
+                self._close(rollout)
             self._book(rollout.release)
             self.store.save(rollout, self.session)
             if self._seen is not None:
@@ -136,11 +134,21 @@ class Driver:
         """Whether a visit has lasted so long that a webhook's answer might be too much for it."""
         return not self.waits and self.world.clock.monotonic() - self.began > LAST_QUESTION
 
-    def _finish(self) -> None:
-        """The pointer names the candidate, and the move behind it was not ours, or was refused half-way: end it."""
-        self.session.forget()
-        go_live(self.world, self.session, self.release, self.applied)
-        self.is_live = True
+    def _close(self, rollout: Rollout) -> None:
+        """Make true that it has ended, before that is written down.
+
+        When the pointer names the candidate, and the move behind it was not ours or was refused half-way, the move is
+        ended. What was turned down before it had any traffic waits no more: nobody may switch to it.
+        """
+        if rollout.outcome == "promoted" and not self.is_live:
+            self.session.forget()
+            go_live(self.world, self.session, self.release, self.applied)
+            self.is_live = True
+        pointer = read_pointer(self.world) or Pointer()
+        waits = pointer.candidate is not None and pointer.slot(pointer.candidate).release == rollout.release
+        if rollout.outcome == "reverted" and waits:
+            self.session.execute(reconcile(glance(self.world, ()), Settled(withdrawn=True)))
+        unmark(self.world, self.session)
 
     def _ask(self, rollout: Rollout, seconds: float) -> None:
         """Send requests of our own instead of only waiting; said once by each driver."""

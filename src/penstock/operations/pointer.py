@@ -25,6 +25,12 @@ def live_stage(world: World) -> StageState | None:
     return world.gateway.stage(api, LIVE_STAGE) if api else None
 
 
+def live_url(world: World) -> str | None:
+    """The URL that callers use, or None without an API."""
+    api = world.gateway.find(world.workspace.api_name)
+    return world.gateway.url(api, world.workspace.api_name, LIVE_STAGE) if api else None
+
+
 def agrees(pointer: Pointer, stage: StageState | None, *, shared: bool) -> bool:
     """Whether the stage serves what the pointer says, and shares with a candidate only while a rollout is under way.
 

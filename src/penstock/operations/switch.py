@@ -19,7 +19,7 @@ from penstock.operations.engine import reach
 from penstock.operations.history import History, Move, read_history
 from penstock.operations.holder import in_turn, no_rollout_on_its_way
 from penstock.operations.notices import tell_topics
-from penstock.operations.pointer import read_pointer
+from penstock.operations.pointer import live_url, read_pointer
 from penstock.operations.recall import recall, recalled
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore
@@ -99,7 +99,6 @@ def _contract_to_what_was_admitted(world: World, session: Session, release: Rele
         session,
         release,
         shape,
-        live_url(world),
         retained=read_applied(world).retained,
         admitted=lambda change: change.type not in HOLDS_DATA or change.action not in ("delete", "replace"),
     )
@@ -296,12 +295,6 @@ def _from_rollout(world: World, why: str, lock_timeout: float) -> Moved | None:
         url=live_url(world),
         is_rollback=True,
     )
-
-
-def live_url(world: World) -> str | None:
-    """The URL that callers use, or None without an API."""
-    api = world.gateway.find(world.workspace.api_name)
-    return world.gateway.url(api, world.workspace.api_name, "live") if api else None
 
 
 def _make_ready(world: World, session: Session, target: Release, live: Release, history: History) -> None:

@@ -49,8 +49,8 @@ class Shape:
 
     root: Mapping[str, Any] = field(default_factory=dict)
     fingerprint: str = ""
-    url: str | None = None
-    """Where the API answered after that apply: saves asking when there is nothing to do."""
+    api: str | None = None
+    """Id of the API after that apply: saves asking when there is nothing to do."""
     state: str | None = None
     """ETag of Terraform's state after that apply: another one means that somebody ran Terraform by hand since."""
     retained: str | None = None
@@ -88,14 +88,14 @@ def remember_wanted(session: Session, shape: Shape, release: str) -> None:
     session.rewrite(WANTED, lambda _before: json.dumps(body, sort_keys=True).encode())
 
 
-def remember_applied(world: World, session: Session, shape: Shape, url: str | None, retained: str | None) -> None:
+def remember_applied(world: World, session: Session, shape: Shape, retained: str | None) -> None:
     """Record a finished apply, for the next run to skip. Raises Locked when the lease is lost."""
     body = {
+        "api": world.gateway.find(world.workspace.api_name),
         "fingerprint": shape.fingerprint,
         "retained": retained,
         "root": shape.root,
         "state": state_tag(world),
-        "url": url,
     }
     session.rewrite(APPLIED, lambda _before: json.dumps(body, sort_keys=True).encode())
 
@@ -160,7 +160,6 @@ def contract(
     session: Session,
     release: Release,
     shape: Shape,
-    url: str | None,
     *,
     retained: str | None,
     admitted: Callable[[ResourceChange], bool],
@@ -174,7 +173,6 @@ def contract(
         session: its lease. Raises Locked when it is lost: whoever has it may have gone back to the release before.
         release: which went live.
         shape: what was admitted with it.
-        url: where the API answers.
         retained: the grants that are retained.
         admitted: whether a change of the plan that is made now may be carried out. One that may not leaves all of
             them waiting for the next deploy, which asks the gates about it.
@@ -205,7 +203,7 @@ def contract(
         if plan.changed:
             apply_plan(world, session, plan, inner=True)
         handle.detail = counted(len(changes), "resource")
-    remember_applied(world, session, shape, url, retained)
+    remember_applied(world, session, shape, retained)
 
 
 def make_plan(
@@ -280,7 +278,7 @@ def _read(world: World, key: str) -> Shape | None:
     return Shape(
         root=found["root"],
         fingerprint=found["fingerprint"],
-        url=found.get("url"),
+        api=found.get("api"),
         state=found.get("state"),
         retained=found.get("retained"),
         release=found.get("release"),

@@ -152,6 +152,7 @@ def test_whatever_a_driver_died_of_the_controller_brings_traffic_to_one_release(
         assert weight(verbs) == 0, where
         assert RolloutStore(verbs.shop.objects).under_way() is None, where
         assert verbs.shop.parameters.get("/penstock/shop/dev/rollout") is None, where
+        assert under_way is None or verbs.shop.observe().pointer.candidate is None, where
         assert verbs.shop.schedules.scheduled(CONTROLLER) == {}, where
         assert audit(verbs.world()).breaks == (), where
 

@@ -84,6 +84,8 @@ def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, aga
             verbs.deploy()
             assert verbs.live_code()["users"] == 2, f"killed at {point}"
         assert is_settled(verbs), f"killed at {point}"
+        # A rollback is refused where there is no release before: what waits goes on waiting.
+        assert again == "a rollback" or verbs.shop.observe().pointer.candidate is None, f"killed at {point}"
 
 
 def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) -> None:
@@ -105,6 +107,7 @@ def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) ->
             verbs.deploy()
         assert verbs.live_code()["users"] == 1, f"killed at {point}"
         assert is_settled(verbs), f"killed at {point}"
+        assert verbs.shop.observe().pointer.candidate is None, f"killed at {point}"
 
 
 def test_a_canary_killed_several_times_in_a_row_ends_with_the_next_command(tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ def test_who_turns_a_release_down_before_it_had_traffic_refuses_it(verbs: Verbs)
     with pytest.raises(Refused, match=r"got no traffic: aborted by .*bob: not on a Friday; all of it stays on"):
         verbs.deploy(confirm=yes)
     assert verbs.live_code()["users"] == 1
+    assert verbs.shop.observe().pointer.candidate is None, "neither switch nor Terraform can move traffic to it"
 
 
 @pytest.mark.parametrize("verb", [abort, rollback])
