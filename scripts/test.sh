@@ -74,8 +74,10 @@ example_node() (
 
 python_tests() {
   local status=0
-  # The provider spends a third of its time on collecting garbage of runs that last seconds.
-  export GOGC=${GOGC:-400}
+  # Terraform and its provider spend a third of their time on collecting garbage, in runs that last seconds.
+  export GOGC=${GOGC:-off} GOMEMLIMIT=${GOMEMLIMIT:-1GiB}
+  # Hundreds of commands are started: where bytecode is not to be written, each would compile itself anew.
+  unset PYTHONDONTWRITEBYTECODE
   # Three workers on two processors: a command, the embedded AWS and Terraform's provider wait most of the time.
   pytest --numprocesses "${PENSTOCK_TEST_WORKERS:-3}" --dist worksteal "$@" 2>&1 | tee "$work/pytest" || status=${PIPESTATUS[0]}
   return "$status"

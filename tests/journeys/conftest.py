@@ -4,7 +4,7 @@ Fixtures, for every file in this folder:
 
 - `shop`: the example shop, deployed to dev, as it was right after that first deploy. Every test gets it in this
   state, whatever the tests before it did: the workspace's files are copied back and the embedded AWS restores a
-  snapshot, so that a test costs what it does itself. Use this one.
+  snapshot, so that a test costs what it does itself. One worker deploys it for all. Use this one.
 - `first_deploy`: how that first deploy ended.
 - `callers`: a client that asks all health routes of dev at a steady rate as long as the test runs; the test fails when
   one of its requests did. Ask for it wherever traffic moves, by `pytestmark = pytest.mark.usefixtures("callers")`.
@@ -19,22 +19,20 @@ Everything that is started ends with its fixture, by its process id. See `journe
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 from journeys.canaries import CANARY, FASTER, MAILER, MAILING, MAILS
-from journeys.shop import Ended, Shop, keep, new_shop, well
+from journeys.moments import Moment, moment
+from journeys.shop import Ended, Shop, new_shop, well
 from journeys.traffic import HEALTHY, Client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-SNAPSHOT = "first-deploy"
-EVERYWHERE = "everywhere"
-CANARIES = "canary"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,23 +44,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Baseline:
-    """The shop after its first deploy, and a copy of its files from that moment."""
+    """This worker's shop, and how it was after its first deploy."""
 
     shop: Shop
-    kept: Path
-    ended: Ended
+    first: Moment
 
 
 @pytest.fixture(scope="session")
-def baseline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baseline]:
-    """One workspace for the whole session: built and deployed once."""
+def moments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all workers of a session share."""
+    own = tmp_path_factory.getbasetemp()
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "moments"
+
+
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory, moments: Path) -> Iterator[Baseline]:
+    """One workspace for the whole session: built and deployed once, by one of the workers."""
     folder = tmp_path_factory.mktemp("journeys")
     shop = new_shop(folder)
     try:
-        ended = well(shop.deploy())
-        well(shop.run("local", "snapshot", SNAPSHOT))
-        keep(shop.root, folder / "kept")
-        yield Baseline(shop=shop, kept=folder / "kept", ended=ended)
+        first = moment(shop, moments / "first-deploy", lambda: well(shop.deploy()))
+        yield Baseline(shop=shop, first=first)
     finally:
         shop.stop()
         shutil.rmtree(folder, ignore_errors=True)
@@ -70,14 +72,19 @@ def baseline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Baseline]:
 
 @pytest.fixture(scope="session")
 def first_deploy(baseline: Baseline) -> Ended:
-    return baseline.ended
+    return baseline.first.ended
 
 
 @pytest.fixture
 def shop(baseline: Baseline) -> Shop:
     """The shop as it was after its first deploy to dev."""
-    baseline.shop.restore(baseline.kept, SNAPSHOT)
-    return baseline.shop
+    return restored(baseline.shop, baseline.first)
+
+
+def restored(shop: Shop, at: Moment) -> Shop:
+    """The shop, as it was."""
+    shop.restore(at.files, at.name)
+    return shop
 
 
 @pytest.fixture
@@ -85,27 +92,25 @@ def callers(shop: Shop) -> Iterator[Client]:
     """People who use the shop all the time: whatever the test does, they must not notice."""
     with Client(shop, HEALTHY, rate=2) as client:
         yield client
-    assert client.failed == []
+    assert client.failed == [], client.explained
 
 
 @pytest.fixture(scope="session")
-def kept_everywhere(baseline: Baseline) -> Path:
-    """The files after staging and production were deployed as well."""
-    shop = baseline.shop
-    shop.restore(baseline.kept, SNAPSHOT)
-    well(shop.deploy(environment="staging"))
-    well(shop.deploy("--auto-approve", environment="production"))
-    well(shop.run("local", "snapshot", EVERYWHERE))
-    kept = baseline.kept.with_name("kept-everywhere")
-    keep(shop.root, kept)
-    return kept
+def all_deployed(baseline: Baseline, moments: Path) -> Moment:
+    """When staging and production had been deployed as well."""
+
+    def deploy() -> Ended:
+        shop = restored(baseline.shop, baseline.first)
+        well(shop.deploy(environment="staging"))
+        return well(shop.deploy("--auto-approve", environment="production"))
+
+    return moment(baseline.shop, moments / "everywhere", deploy)
 
 
 @pytest.fixture
-def everywhere(baseline: Baseline, kept_everywhere: Path) -> Shop:
+def everywhere(baseline: Baseline, all_deployed: Moment) -> Shop:
     """The shop as it was when all three environments had just been deployed."""
-    baseline.shop.restore(kept_everywhere, EVERYWHERE)
-    return baseline.shop
+    return restored(baseline.shop, all_deployed)
 
 
 @pytest.fixture
@@ -120,26 +125,24 @@ def empty_shop(tmp_path: Path) -> Iterator[Shop]:
 
 
 @pytest.fixture(scope="session")
-def kept_canary(baseline: Baseline) -> Path:
-    """The files after dev was told to ship by a canary, which takes an access log; with a queue and its consumer."""
-    shop = baseline.shop
-    shop.restore(baseline.kept, SNAPSHOT)
-    shop.append("penstock.toml", CANARY)
-    shop.append("services/notification_service/service.toml", MAILS)
-    (shop.root / MAILER).write_text(MAILING)
-    well(shop.deploy("--strategy", "all-at-once"))
-    well(shop.run("local", "snapshot", CANARIES))
-    kept = baseline.kept.with_name("kept-canary")
-    keep(shop.root, kept)
-    return kept
+def canary_told(baseline: Baseline, moments: Path) -> Moment:
+    """When dev had been told to ship by a canary, which takes an access log; with a queue and its consumer."""
+
+    def deploy() -> Ended:
+        shop = restored(baseline.shop, baseline.first)
+        shop.append("penstock.toml", CANARY)
+        shop.append("services/notification_service/service.toml", MAILS)
+        (shop.root / MAILER).write_text(MAILING)
+        return well(shop.deploy("--strategy", "all-at-once"))
+
+    return moment(baseline.shop, moments / "canary", deploy)
 
 
 @pytest.fixture
-def quick(baseline: Baseline, kept_canary: Path) -> Iterator[Shop]:
+def quick(baseline: Baseline, canary_told: Moment) -> Iterator[Shop]:
     """The shop, whose dev environment ships by a canary, with a CloudWatch that runs faster."""
     shop = baseline.shop
     well(shop.run("local", "stop"))
     well(shop.run("local", "start", env={"PENSTOCK_LOCAL_TIME_SCALE": FASTER}))
-    shop.restore(kept_canary, CANARIES)
-    yield shop
+    yield restored(shop, canary_told)
     well(shop.run("local", "stop"))

@@ -394,6 +394,15 @@ def put_back(kept: Path, root: Path) -> None:
     _copy(kept, root)
 
 
+def link_packages(source: Path, target: Path) -> None:
+    """Install in one workspace what pnpm has installed in another one, where it is not there yet."""
+    for folder in source.rglob("node_modules"):
+        relative = folder.relative_to(source)
+        if {"node_modules", ".penstock"} & set(relative.parts[:-1]) or (target / relative).exists():
+            continue
+        shutil.copytree(folder, target / relative, symlinks=True, copy_function=_link)
+
+
 def _copy(source: Path, target: Path, relative: Path = Path()) -> None:
     target.mkdir(parents=True, exist_ok=True)
     link = relative.is_relative_to(LINKED)

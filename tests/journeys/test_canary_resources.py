@@ -70,7 +70,7 @@ def test_the_slot_of_a_canary_is_warm_before_traffic_comes_and_only_the_live_one
         assert warm(quick) == {"blue": 2, "green": 2}
         assert quick.plan_status() == 0
         assert status(driver) == 0
-    assert customers.failed == []
+    assert customers.failed == [], customers.explained
     assert live(quick) != before
     until(lambda: warm(quick) == {live(quick): 2}, "the slot without traffic is given back", within=10)
     quick.edit(APP, HOOK, HOOK + FAILING.format(share=0.9))
@@ -93,7 +93,7 @@ def test_an_index_that_only_the_release_before_needs_stays_as_long_as_somebody_m
         told = well(quick.run("status", "-e", "dev")).stderr
         assert re.search(r"kept until .* UTC for a rollback: index by_user of table_orders", told), told
         well(quick.run("rollback", "-e", "dev"))
-    assert customers.failed == []
+    assert customers.failed == [], customers.explained
     assert (marked(quick), indexes(quick)) == ("", ["by_user"])
     quick.edit("penstock.toml", 'window = "1h"', 'window = "0s"')
     well(quick.deploy("--strategy", "all-at-once", "--auto-approve"))
@@ -119,6 +119,6 @@ def test_an_alarm_of_the_users_own_that_begins_to_ring_brings_the_release_back(q
         driver = under_way(quick)
         rings(quick, now=True)
         assert status(driver) == CAME_BACK
-    assert customers.failed == []
+    assert customers.failed == [], customers.explained
     assert (weight(quick), marked(quick)) == (0, "")
     assert ALARM in ledger(quick)[-1]["what"]

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from disks import read_only
-from journeys.shop import PENSTOCK, free_port, put_back, well
+from journeys.shop import PENSTOCK, free_port, link_packages, put_back, well
 from journeys.trouble import mark, marked, unsettled
 
 if TYPE_CHECKING:
@@ -336,11 +336,8 @@ def empty_workspace(shop: Shop, baseline: Baseline, tmp_path: Path) -> Iterator[
 def put_all(baseline: Baseline, shop: Shop, other: Shop) -> None:
     """The files of the baseline in another place, with the packages that pnpm installed."""
     other.root.mkdir()
-    put_back(baseline.kept, other.root)
-    for folder in shop.root.rglob("node_modules"):
-        relative = folder.relative_to(shop.root)
-        if not {"node_modules", ".penstock"} & set(relative.parts[:-1]):
-            shutil.copytree(folder, other.root / relative, symlinks=True, copy_function=os.link)
+    put_back(baseline.first.files, other.root)
+    link_packages(shop.root, other.root)
 
 
 def on_a_terminal(shop: Shop, environ: dict[str, str], *arguments: str) -> str:

@@ -25,7 +25,7 @@ def test_no_request_fails_through_deploys_switches_and_rollbacks(shop: Shop) -> 
         shop.shipped()
         well(shop.run("rollback", "-e", "dev", "--to", first))
 
-    assert client.failed == []
+    assert client.failed == [], client.explained
     heard = [json.loads(body)["detail"] for body in client.bodies("/users/nobody") if body]
     assert set(heard) >= {"There is no customer with this id.", "One.", "Two."}, "the client saw every release"
     for route in client.routes:
@@ -44,5 +44,5 @@ def test_no_request_fails_while_terraform_changes_what_runs(shop: Shop) -> None:
         assert shop.wording() == "Three."
         well(shop.run("rollback", "-e", "dev"))
 
-    assert client.failed == []
+    assert client.failed == [], client.explained
     assert any("Three." in body for body in client.bodies("/users/nobody"))

@@ -115,7 +115,7 @@ def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> N
     lost = Client(quick, {"/users/nobody": 404}, rate=5)
     with busy(quick) as customers, lost:
         ended = well(quick.deploy())
-    assert customers.failed == []
+    assert customers.failed == [], customers.explained
     assert lost.failed == [], "who asks for what is not there is told so by both sides, and that is no fault of either"
     assert marked(quick) == "new"
     assert "50 % of the traffic goes to it" in ended.stderr
@@ -157,7 +157,6 @@ def test_one_call_of_twenty_that_fails_is_found_at_a_tenth_of_the_traffic(quick:
     assert 0 < len(customers.failed) < len(customers.asked) / 50
     assert ledger(quick)[-1]["what"].startswith("goes back: order_service: "), "the ledger tells why"
     assert (weight(quick), quick.live_release()) == (0, before)
-    assert quick.plan_status() == 0
 
 
 def test_a_release_that_is_a_third_slower_comes_back_by_itself(quick: Shop) -> None:
@@ -205,7 +204,7 @@ def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_a
         assert "penstock resume" in well(quick.run("status", "-e", "dev")).stderr
         well(quick.run("resume", "-e", "dev", "--why", "it looks well"))
         assert status(driver) == 0
-    assert customers.failed == []
+    assert customers.failed == [], customers.explained
     assert marked(quick) == "new"
 
 
@@ -240,7 +239,6 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     assert set(mailed(quick, "after")) == {"new"}
     assert any(entry["what"].endswith("seen enough") for entry in ledger(quick))
     assert quick.terraform("plan", "-input=false", "-var", "slot=production").status == 0
-    assert quick.plan_status() == 0
 
 
 def test_an_abort_takes_all_services_and_consumers_back_from_the_process_that_drives(quick: Shop) -> None:
@@ -278,7 +276,7 @@ def test_a_canary_whose_driver_was_killed_is_gone_on_with_by_the_same_command(qu
     with busy(quick) as customers:
         ended = well(quick.deploy())
     assert "goes on at 50 %" in ended.stderr
-    assert customers.failed == []
+    assert customers.failed == [], customers.explained
     assert (weight(quick), marked(quick)) == (0, "new")
 
 
@@ -296,7 +294,6 @@ def test_a_canary_whose_driver_was_killed_goes_back_when_something_else_is_wante
     mark(quick, "newer")
     well(quick.run(*command))
     assert (weight(quick), marked(quick)) == (0, answers)
-    assert quick.plan_status() == 0
 
 
 def test_a_rollback_takes_the_traffic_back_from_the_process_that_drives(quick: Shop) -> None:
@@ -391,13 +388,12 @@ def test_a_detached_release_is_promoted_by_the_controller_in_the_account(quick: 
         assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of it"
         followed = well(quick.run("status", "-e", "dev", "--watch"))
     assert "was promoted" in followed.stderr
-    assert customers.failed == []
+    assert customers.failed == [], customers.explained
     assert (weight(quick), marked(quick)) == (0, "new")
     assert [entry["what"] for entry in ledger(quick)][-2] == "passed: all traffic comes next"
     assert ledger(quick)[-1]["what"].startswith("it is live; for 1m an alarm takes it back: ")
     until(lambda: quick.client("scheduler").list_schedules()["Schedules"] == [], "nobody is called any more", within=60)
     assert "promoted" in well(quick.run("audit", "-e", "dev")).stdout.splitlines()[-1]
-    assert quick.plan_status() == 0
 
 
 def test_a_bad_release_whose_driver_was_killed_comes_back_with_nobody_there(quick: Shop) -> None:
@@ -450,7 +446,6 @@ def test_a_metric_of_the_users_own_that_goes_bad_brings_the_release_back_and_the
     assert last["what"].startswith("goes back: declined: ")
     (gate,) = last["evidence"]["gates"]
     assert (gate["name"], gate["verdict"]) == ("declined", "FAIL")
-    assert quick.plan_status() == 0
 
 
 def test_a_webhook_is_asked_by_the_function_in_the_account_which_may_read_its_secret(quick: Shop) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
+from journeys.leaks import log_lines
 from journeys.shop import HEALTH_ROUTES
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from journeys.shop import Shop
 
-RATE = 5.0
+RATE = 3.0
 """Rounds per second; a round asks every route once."""
 HEALTHY: Mapping[str, int] = dict.fromkeys(HEALTH_ROUTES, 200)
 REAL: Mapping[str, int] = {
@@ -74,6 +76,12 @@ class Client:
     def failed(self) -> list[Asked]:
         """Every request that had no good answer."""
         return [asked for asked in self.asked if asked.status != self.routes[asked.route]]
+
+    @property
+    def explained(self) -> str:
+        """What functions have logged of failures, for a test that expected none."""
+        wrong = re.compile(r"error|timed out|exception", re.IGNORECASE)
+        return "\n".join([line for line in log_lines(self.shop, self.environment) if wrong.search(line)][-20:])
 
     def bodies(self, route: str) -> Counter[str]:
         """How often each body came."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from samples import one_in
 from unit.operations.harness import TARGETS, Verbs, yes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
@@ -138,7 +139,7 @@ def test_whatever_a_driver_died_of_the_controller_brings_traffic_to_one_release(
     recorded = Faults()
     deploy(recorded.wrap_fields(a_shop(tmp_path / "recorded").world()), DeployRequest(), TARGETS, yes)
     points = recorded.points()
-    for at, point in enumerate(points[1 :: max(len(points) // 40, 1)]):
+    for at, point in enumerate(one_in(max(len(points) // 20, 1), points)):
         verbs = a_shop(tmp_path / f"{at}")
         with suppress(Killed):
             deploy(Faults(point).wrap_fields(verbs.world()), DeployRequest(), TARGETS, yes)
@@ -160,7 +161,7 @@ def test_whatever_a_driver_died_of_the_controller_brings_traffic_to_one_release(
 def test_whatever_a_visit_died_of_the_next_one_goes_on(tmp_path: Path) -> None:
     recorded = Faults()
     first_visit(a_shop(tmp_path / "recorded"), recorded)
-    for at, point in enumerate(recorded.points()[::2]):
+    for at, point in enumerate(one_in(4, recorded.points())):
         verbs = a_shop(tmp_path / f"{at}")
         with suppress(Killed):
             first_visit(verbs, Faults(point))

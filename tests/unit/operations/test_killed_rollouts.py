@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
+from samples import one_in
 from unit.operations.harness import TARGETS, Verbs, no
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
@@ -62,7 +63,7 @@ def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, aga
     done = verbs.shop.observe().pointer.live_release
     points = faults.points()
     assert len(points) > 40
-    for point in points[:: 1 if again in ("the same command", "an abort") else 4]:
+    for point in one_in(3 if again in ("the same command", "an abort") else 8, points):
         verbs = shop(tmp_path / "killed")
         with suppress(Killed):  # else that effect was refused, and there is no "after" it to die at
             ship(verbs, Faults(point))
@@ -99,7 +100,7 @@ def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) ->
     verbs, faults = bad(tmp_path / "recorded"), Faults()
     with pytest.raises(CameBack):
         ship(verbs, faults)
-    for point in faults.points():
+    for point in one_in(3, faults.points()):
         verbs = bad(tmp_path / "killed")
         with suppress(Killed, CameBack, Inconclusive):
             ship(verbs, Faults(point))
