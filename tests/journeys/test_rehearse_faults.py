@@ -1,0 +1,66 @@
+"""Every fault through a whole rehearsal of production: a soak of half an hour, where PENSTOCK_TEST_ALL is set."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from journeys.trouble import mark
+
+if TYPE_CHECKING:
+    from journeys.shop import Shop
+
+pytestmark = pytest.mark.skipif(
+    not os.environ.get("PENSTOCK_TEST_ALL"), reason="a soak, which PENSTOCK_TEST_ALL asks for"
+)
+ASKED = """
+[synthetic]
+[[synthetic.requests]]
+request = "GET /users?limit=1"
+[[synthetic.requests]]
+request = "GET /users/health"
+[[synthetic.requests]]
+request = "GET /orders/health"
+"""
+"""Callers of which a third needs a table."""
+
+
+WALK = """
+[environments.production.rollout]
+strategy = "canary"
+weights = [50]
+margin = 0.05
+"""
+"""For a production that has none."""
+
+
+@pytest.mark.parametrize(
+    ("fault", "outcomes"),
+    [
+        (None, {"promoted"}),
+        ("errors=0.3", {"rolled-back"}),
+        ("latency=3", {"rolled-back"}),
+        ("throttling=0.5", {"rolled-back"}),
+        ("dependency-denied", {"rolled-back"}),
+        ("init-crash", {"refused"}),
+        ("cold-start=2", {"promoted"}),
+        ("incident=0.5", {"promoted", "undecided"}),
+        ("alarm-ringing", {"promoted"}),
+        ("aws-errors=0.1", {"promoted"}),
+        ("driver-killed", {"promoted"}),
+    ],
+)
+def test_a_rehearsal_of_production_ends_as_the_documents_say(shop: Shop, fault: str | None, outcomes: set[str]) -> None:
+    mark(shop, "candidate")
+    shop.append("penstock.toml", ASKED + WALK)
+    faults = ("--fault", fault) if fault else ()
+    ended = shop.run("rehearse", "-e", "production", "--time-scale", "40", *faults, "--json")
+    report = json.loads(ended.stdout.splitlines()[-1])
+    assert report["outcome"] in outcomes, ended
+    assert report["faults"] == ([fault] if fault else [])
+    if fault is None:
+        assert report["failed"] == 0
+    if "rolled-back" in outcomes:
+        assert report["stable"]["failed"] == 0, "callers were let down by the candidate only"
