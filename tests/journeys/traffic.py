@@ -79,9 +79,11 @@ class Client:
 
     @property
     def explained(self) -> str:
-        """What functions have logged of failures, for a test that expected none."""
+        """What functions and the embedded AWS have logged of failures, for a test that expected none."""
         wrong = re.compile(r"error|timed out|exception", re.IGNORECASE)
-        return "\n".join([line for line in log_lines(self.shop, self.environment) if wrong.search(line)][-20:])
+        told = [line for line in log_lines(self.shop, self.environment) if wrong.search(line)]
+        server = (self.shop.root / ".penstock" / "local.log").read_text().splitlines()
+        return "\n".join((*told[-20:], *server[-40:]))
 
     def bodies(self, route: str) -> Counter[str]:
         """How often each body came."""
