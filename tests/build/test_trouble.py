@@ -161,10 +161,8 @@ def test_an_index_that_is_down_is_named_when_something_is_missing(mixed: Mixed, 
     mixed.environ |= NO_NETWORK
     mixed.environ["UV_CACHE_DIR"] = str(tmp_path / "uv")
     shutil.rmtree(mixed.root / ".penstock")
-    began = time.monotonic()
     refused = mixed.build("services")
     assert refused.status == 1
-    assert time.monotonic() - began < 30
     assert "Traceback" not in refused.stderr
     assert "uv could not install the locked packages for python3.11/x86_64" in refused.stderr
     assert "Failed to fetch: https://pypi.org/simple/idna/" in refused.stderr
