@@ -11,6 +11,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.metadata
+import importlib.util
 import json
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from penstock.localaws.persistence import COPIED
 
 RECORDED = Path(__file__).with_name("ministack_contract.json")
 READ = """
@@ -107,3 +110,20 @@ def test_a_changed_signature_stops_the_server_and_names_the_function() -> None:
 if __name__ == "__main__":
     json.dump(present(), sys.stdout, indent=2, sort_keys=True)
     sys.stdout.write("\n")
+
+
+def test_services_leave_their_state_as_it_is_when_it_is_gathered_without_a_copy() -> None:
+    """All but those that `COPIED` names give what they have, or a new dict of it; read those that come along."""
+    read_by_us = {"dynamodb", "kms", "lambda_svc", "route53", "s3"}
+    spec = importlib.util.find_spec("ministack")
+    assert spec is not None
+    assert spec.origin is not None
+    services = Path(spec.origin).parent / "services"
+    changing = set()
+    for path in services.glob("*.py"):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and node.name == "get_state":
+                told = [line for line in node.body if not isinstance(line, ast.Expr | ast.Import | ast.ImportFrom)]
+                if [type(line) for line in told] != [ast.Return]:
+                    changing.add(path.stem)
+    assert changing == COPIED | read_by_us

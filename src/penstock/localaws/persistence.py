@@ -18,13 +18,12 @@ import os
 import sqlite3
 import threading
 import time
-import types
 from typing import TYPE_CHECKING, Any
 
 from penstock.localaws.objects import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
     from pathlib import Path
 
     from penstock.localaws.ministack_api import Ministack
@@ -36,6 +35,11 @@ _IDLE_INTERVAL = 5.0  # seconds between looks while nobody asks anything; timers
 _PATIENCE = 10.0  # seconds that the event loop may take to gather
 _RESERVE = 8 * 1024 * 1024  # bytes kept free so that the state itself can still be saved
 _SHARE = 10.0  # a service whose gathering took 50 ms is gathered again after 500 ms at the earliest
+
+COPIED = frozenset({"acm", "documentdb", "dsql", "ec2", "ecs", "eks", "elasticache", "mwaa", "rds"})
+"""Modules of services that change the copy of their state before it is encoded."""
+
+_DEEPCOPY = copy.deepcopy
 
 log = logging.getLogger("penstock.localaws")
 
@@ -50,7 +54,7 @@ class Keeper:
         self._touched = time.monotonic()
         self._generation = 0
         self._lock = threading.Lock()
-        self._uncopied = Uncopied((ministack.cloudwatch, ministack.dynamodb, ministack.logs))
+        self._uncopied = Uncopied()
         self._due: dict[str, float] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
@@ -134,17 +138,17 @@ class Keeper:
 
     def _changed(self, *, everything: bool) -> list[tuple[str, str]]:
         """What to commit. A service that takes long to gather is asked less often, so saving never takes over."""
-        persistence = self._ministack.persistence
+        app, persistence = self._ministack.app, self._ministack.persistence
         changed = []
-        with self._uncopied:
-            for name, get_state in self._ministack.app._build_persistence_save_dict().items():
-                began = time.monotonic()
-                if not everything and self._due.get(name, 0.0) > began:
-                    continue
+        for name, get_state in app._build_persistence_save_dict().items():
+            began = time.monotonic()
+            if not everything and self._due.get(name, 0.0) > began:
+                continue
+            with self._uncopied.of(app._state_map[name]):
                 payload = _retried(persistence, get_state)
-                self._due[name] = began + (time.monotonic() - began) * _SHARE
-                if payload is not None and self._saved.get(name) != _digest(payload):
-                    changed.append((name, payload))
+            self._due[name] = began + (time.monotonic() - began) * _SHARE
+            if payload is not None and self._saved.get(name) != _digest(payload):
+                changed.append((name, payload))
         return changed
 
     async def _gather(self) -> tuple[int, list[tuple[str, str]]]:
@@ -209,25 +213,33 @@ def _retried(persistence: Any, get_state: Callable[[], Any]) -> str | None:
 
 
 class Uncopied:
-    """While state is gathered, the services named do not copy it: it is encoded at once, and nothing else runs."""
+    """While state is gathered, services do not copy it: it is encoded at once, and nothing else runs on the event loop.
 
-    def __init__(self, modules: Iterable[Any]) -> None:
-        self._gathering = False
+    Copies took most of the server's time. Of Lambda's functions, whose code is replaced by a reference in the copy, so
+    much is copied as is replaced. Services that take something out of their copies still copy (`COPIED`); a test looks
+    that there are no others.
+    """
+
+    def __init__(self) -> None:
         self._thread = 0
-        for module in modules:
-            module.copy = types.SimpleNamespace(copy=copy.copy, deepcopy=self._deepcopy)
 
     def __enter__(self) -> None:
         self._thread = threading.get_ident()
-        self._gathering = True
+        copy.deepcopy = self._instead  # type: ignore[assignment] # services ask for it each time, under this name
 
     def __exit__(self, *_: object) -> None:
-        self._gathering = False
+        copy.deepcopy = _DEEPCOPY
 
-    def _deepcopy(self, value: Any) -> Any:
-        if self._gathering and threading.get_ident() == self._thread:
-            return value
-        return copy.deepcopy(value)
+    def of(self, module: str) -> contextlib.AbstractContextManager[None]:
+        """The same around one service's module, where that may be."""
+        return contextlib.nullcontext() if module in COPIED else self
+
+    def _instead(self, value: Any, memo: Any = None) -> Any:
+        if threading.get_ident() != self._thread:
+            return _DEEPCOPY(value, memo)
+        if isinstance(value, dict) and "code_zip" in value:
+            return {**value, "versions": {key: dict(one) for key, one in (value.get("versions") or {}).items()}}
+        return value
 
 
 def _digest(payload: str) -> str:
