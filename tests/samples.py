@@ -13,10 +13,10 @@ Thing = TypeVar("Thing")
 
 
 def one_in(every: int, things: Sequence[Thing]) -> Sequence[Thing]:
-    """One in so many, from a random one on; all of them where PENSTOCK_TEST_ALL is set.
+    """One in so many, from a random one on; all of them where PENSTOCK_SOAK is set.
 
     The seed that pytest-randomly prints brings the same part again.
     """
-    if os.environ.get("PENSTOCK_TEST_ALL"):
+    if os.environ.get("PENSTOCK_SOAK"):
         return things
-    return things[random.randrange(every) :: every]  # noqa: S311 - a sample, no secret
+    return things[random.randrange(min(every, len(things) or 1)) :: every]  # noqa: S311 - a sample, no secret

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from build.sites import HANDLER_PY, Heard, Later, Site, Wall, service, workspace
@@ -255,7 +256,13 @@ def test_a_memory_that_is_broken_costs_time_only(settled: Site) -> None:
         memory.write_bytes(broken)
         after = settled.build()
         assert {one.digest for one in after.values()} == {one.digest for one in before.values()}
-    assert memory.read_bytes() == whole, "learnt again"
+    assert remembered(memory.read_bytes()) == remembered(whole), "learnt again"
+
+
+def remembered(memory: bytes) -> dict[str, Any]:
+    """What it says, but for when it is to be noted next that a ZIP is in use."""
+    content: dict[str, Any] = json.loads(memory.partition(b"\n")[2])
+    return {**content, "zips": {recipe: known[:-1] for recipe, known in content["zips"].items()}}
 
 
 def test_a_build_from_nothing_forgets_what_was_seen(settled: Site) -> None:

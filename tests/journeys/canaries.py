@@ -93,7 +93,7 @@ def ledger(shop: Shop, *kinds: str) -> list[dict[str, Any]]:
 def under_way(shop: Shop) -> subprocess.Popen[str]:
     """A canary that has half of the traffic, and the process that drives it."""
     driver = shop.start("deploy", "-e", "dev")
-    until(lambda: weight(shop) == 50 or driver.poll() is not None, "the canary gets its share", within=60)
+    until(lambda: weight(shop) == 50 or driver.poll() is not None, "the canary gets its share", within=180)
     assert driver.poll() is None, driver.communicate()
     return driver
 

@@ -1,4 +1,4 @@
-"""Every fault through a whole rehearsal of production: a soak of half an hour, where PENSTOCK_TEST_ALL is set."""
+"""Every fault through a whole rehearsal of production: a soak of half an hour, where PENSTOCK_SOAK is set."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from journeys.trouble import mark
 if TYPE_CHECKING:
     from journeys.shop import Shop
 
-pytestmark = pytest.mark.skipif(
-    not os.environ.get("PENSTOCK_TEST_ALL"), reason="a soak, which PENSTOCK_TEST_ALL asks for"
-)
+pytestmark = pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="a soak, which PENSTOCK_SOAK asks for")
 ASKED = """
 [synthetic]
 [[synthetic.requests]]

@@ -214,13 +214,13 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     quick.edit(MAILER, '"old"', '"new"')
     before = consumers(quick)
     driver = under_way(quick)
-    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=30)
+    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=120)
     during = consumers(quick)
     assert during["FunctionVersion"] == before["FunctionVersion"]
     (shared,) = during["RoutingConfig"]["AdditionalVersionWeights"].items()
     assert shared[1] == 0.5, "as HTTP does"
     sent(quick, *(f"during {number}" for number in range(30)))
-    until(lambda: set(mailed(quick, "during")) == {"old", "new"}, "both consume the queue", within=30)
+    until(lambda: set(mailed(quick, "during")) == {"old", "new"}, "both consume the queue", within=120)
     assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of a canary"
     by_hand = quick.terraform("plan", "-input=false", "-var", "slot=production")
     assert by_hand.status == 1
@@ -235,7 +235,7 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     after = consumers(quick)
     assert (after["FunctionVersion"], "RoutingConfig" in after) == (shared[0], False)
     sent(quick, *(f"after {number}" for number in range(10)))
-    until(lambda: len(mailed(quick, "after")) >= 10, "the queue is empty", within=30)
+    until(lambda: len(mailed(quick, "after")) >= 10, "the queue is empty", within=120)
     assert set(mailed(quick, "after")) == {"new"}
     assert any(entry["what"].endswith("seen enough") for entry in ledger(quick))
     assert quick.terraform("plan", "-input=false", "-var", "slot=production").status == 0
@@ -248,7 +248,7 @@ def test_an_abort_takes_all_services_and_consumers_back_from_the_process_that_dr
     quick.append(WORKER, "\n# another worker\n")
     before = consumers(quick)["FunctionVersion"]
     driver = under_way(quick)
-    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=30)
+    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=120)
     assert [marks(quick, route) for route in (ROUTE, "/orders/health")] == [{"", "new"}, {"", "new"}]
     well(quick.run("abort", "-e", "dev"))
     assert status(driver) == CAME_BACK
@@ -312,7 +312,7 @@ def test_a_canary_killed_at_any_effect_serves_whole_releases_only_until_it_is_br
     record = tmp_path / "effects.jsonl"
     mark(quick, "recorded")
     driver = quick.start("deploy", "-e", "dev", env={"PENSTOCK_TESTING_RECORD": str(record)})
-    until(lambda: weight(quick) == 50 or driver.poll() is not None, "the canary gets its share", within=60)
+    until(lambda: weight(quick) == 50 or driver.poll() is not None, "the canary gets its share", within=180)
     effects = record.read_text().splitlines()
     well(quick.run("rollback", "-e", "dev"))
     assert status(driver) == CAME_BACK
@@ -328,7 +328,7 @@ def test_a_canary_killed_at_any_effect_serves_whole_releases_only_until_it_is_br
         problems += [f"{point}: {killed}"] if killed.status != -signal.SIGKILL else []
         problems += [f"{point}: {seen}" for seen in set(watch.answers) - {"", f"killed-{number}"}]
         problems += [f"{point}: {failed}" for failed in customers.failed]
-        until(lambda: not held(quick), "a visit of the controller that was under way has ended", within=60)
+        until(lambda: not held(quick), "a visit of the controller that was under way has ended", within=180)
         # Who takes the traffic of somebody's rollout back ends in the ledger as one that came back.
         left = (what for what in unsettled(quick, "") if not what.startswith("the ledger ends"))
         problems += [f"{point}: {what}" for what in left]
@@ -384,7 +384,7 @@ def test_a_detached_release_is_promoted_by_the_controller_in_the_account(quick: 
     with busy(quick) as customers:
         left = well(quick.run("deploy", "-e", "dev", "--detach"))
         assert "on its way, driven in the account" in left.stderr
-        until(lambda: weight(quick) == 50, "the controller gives it its share", within=60)
+        until(lambda: weight(quick) == 50, "the controller gives it its share", within=180)
         assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of it"
         followed = well(quick.run("status", "-e", "dev", "--watch"))
     assert "was promoted" in followed.stderr
@@ -392,7 +392,9 @@ def test_a_detached_release_is_promoted_by_the_controller_in_the_account(quick: 
     assert (weight(quick), marked(quick)) == (0, "new")
     assert [entry["what"] for entry in ledger(quick)][-2] == "passed: all traffic comes next"
     assert ledger(quick)[-1]["what"].startswith("it is live; for 1m an alarm takes it back: ")
-    until(lambda: quick.client("scheduler").list_schedules()["Schedules"] == [], "nobody is called any more", within=60)
+    until(
+        lambda: quick.client("scheduler").list_schedules()["Schedules"] == [], "nobody is called any more", within=180
+    )
     assert "promoted" in well(quick.run("audit", "-e", "dev")).stdout.splitlines()[-1]
 
 
@@ -453,7 +455,7 @@ def test_a_webhook_is_asked_by_the_function_in_the_account_which_may_read_its_se
         quick.append("penstock.toml", ASKED.format(url=url))
         mark(quick, "new")
         well(quick.run("deploy", "-e", "dev", "--detach"))
-        until(lambda: weight(quick) == 50, "it has said yes", within=60)
+        until(lambda: weight(quick) == 50, "it has said yes", within=180)
         well(quick.run("promote", "-e", "dev"))
     secret = value_of(quick)
     assert len(asked) >= 2, "not yet, and then yes"

@@ -133,6 +133,11 @@ class Pointer:
         """Id of the release that traffic goes to."""
         return self.slot(self.live).release
 
+    @property
+    def waiting(self) -> str | None:
+        """Id of the release that may be switched to, None when none may."""
+        return None if self.candidate is None else self.slot(self.candidate).release
+
     def to_text(self) -> str:
         """Canonical JSON, keys sorted: byte for byte what Terraform's `jsonencode` makes of the same value."""
         return json.dumps(

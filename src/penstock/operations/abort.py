@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
 from penstock.operations.engine import reach
 from penstock.operations.history import read_history
 from penstock.operations.holder import in_turn
-from penstock.operations.orders import is_driven, tell, told_of_the_order
+from penstock.operations.orders import is_driven, order, told_of_the_order
 from penstock.operations.pointer import read_pointer
 from penstock.operations.recall import recall
 from penstock.operations.rollout import undo
@@ -67,13 +65,9 @@ def end_rollout(world: World, rollout: Rollout, *, why: str, lock_timeout: float
     """
     if is_driven(world):
         recall(world, rollout.release, why=why)  # it may have all traffic already, and be tested
-        # Its driver has let go meanwhile, and we took it back: as was asked.
-        with suppress(CameBack, Inconclusive, Refused):
-            if tell(world, "abort", why=why, lock_timeout=lock_timeout).outcome == "promoted":
-                return None
-        return _ended(rollout)
-    store = RolloutStore(world.objects)
-    store.order(rollout, "abort", by=world.identity.caller(), why=why, at=world.clock.now())
+    taken = order(world, rollout, "abort", why=why)
+    if taken is not None:
+        return None if taken.outcome == "promoted" else _ended(rollout)
     with told_of_the_order("abort"):
         return in_turn(world, lock_timeout, lambda: _without_a_driver(world, rollout, why), beside=False)
 

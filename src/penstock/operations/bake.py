@@ -40,8 +40,8 @@ LOOK = 5.0
 PATIENCE = 600.0
 """Seconds after the end for which a look that AWS refuses is repeated: ten minutes, as long as a rollback waits."""
 
-Place = Literal["here", "going back", "gone"]
-"""Where traffic is: as the move left it, on its way back from the release, or with another one."""
+Place = Literal["here", "going back", "rolled back", "gone"]
+"""Where traffic is: as the move left it, on its way back from the release, back, or with another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,13 +195,22 @@ def is_quiet(world: World, baking: Baking) -> bool:
     return not rings
 
 
-def look_once(world: World, session: Session, baking: Baking) -> None:
-    """One look, by who holds the environment. Raises CameBack when an alarm rings and traffic is back."""
+def look_once(world: World, session: Session, baking: Baking) -> bool:
+    """One look, by who holds the environment; whether there is to be another one.
+
+    Raises CameBack when an alarm rings and traffic is back, or when a way back that AWS had refused half-way is ended.
+    """
+    place = _where(world, baking)
+    if place == "going back":
+        _take_back(world, session, baking, _why(()))
+    if place != "here" or world.traffic_clock.now() > baking.until:
+        return False
     rings, problem = read_alarms(world, baking.alarms)
     if problem:
         warn(world, problem)
-    if rings and _place(world, baking) == "here":
+    if rings:
         _take_back(world, session, baking, _why(rings))
+    return True
 
 
 def _bring_back(world: World, baking: Baking, why: str) -> str:
@@ -238,20 +247,27 @@ def _take_back(world: World, session: Session, baking: Baking, why: str) -> NoRe
 
 def _place(world: World, baking: Baking) -> Place:
     """Where traffic is. Raises CameBack when somebody rolled the release back."""
-    pointer, name = read_pointer(world) or Pointer(), world.workspace.environment.name
+    place, name = _where(world, baking), world.workspace.environment.name
+    if place == "rolled back":
+        live = (read_pointer(world) or Pointer()).live_release
+        raise CameBack(
+            f"release {baking.release} was rolled back; all traffic is on {live}",
+            where=name,
+            hint=f"penstock audit -e {name} tells why",
+        )
+    return place
+
+
+def _where(world: World, baking: Baking) -> Place:
+    pointer = read_pointer(world) or Pointer()
     if _is_as_left(pointer, baking):
         return "here"
     history = read_history(world.objects)
     back = Move(origin=baking.release, target=baking.previous, rollback=True)
     if pointer.live_release == baking.previous and history.move == back:
         return "going back"
-    if pointer.live_release != baking.release and baking.release in history.bad():
-        raise CameBack(
-            f"release {baking.release} was rolled back; all traffic is on {pointer.live_release}",
-            where=name,
-            hint=f"penstock audit -e {name} tells why",
-        )
-    return "gone"
+    is_bad = pointer.live_release != baking.release and baking.release in history.bad()
+    return "rolled back" if is_bad else "gone"
 
 
 def _is_as_left(pointer: Pointer, baking: Baking) -> bool:

@@ -94,7 +94,7 @@ def _nothing_to_do(world: World, wanted: Wanted, pointer: Pointer | None) -> Dep
     release = wanted.release.id
     if pointer.live_release == release and pointer.candidate is None:
         reason = f"release {release} is live and no input of it changed"
-    elif pointer.candidate and pointer.slot(pointer.candidate).release == release and _waits(wanted):
+    elif pointer.waiting == release and _waits(wanted):
         name = world.workspace.environment.name
         reason = f"release {release} waits in slot {pointer.candidate}; to move traffic: penstock switch -e {name}"
     else:
@@ -105,7 +105,7 @@ def _nothing_to_do(world: World, wanted: Wanted, pointer: Pointer | None) -> Dep
         release=release,
         changed=False,
         live=pointer.live_release == release,
-        url=world.gateway.url(before.api, world.workspace.api_name, "live") if before.api else live_url(world),
+        url=live_url(world, before.api),
     )
 
 

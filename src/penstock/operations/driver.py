@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from penstock.model.errors import RemoteFault, VerificationFailed
+from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import Pointer
 from penstock.operations.alarms import of_both_sides, ringing
-from penstock.operations.engine import bring_back, glance, reach
+from penstock.operations.engine import bring_back, reach
 from penstock.operations.gates import consult, points
+from penstock.operations.history import Move, read_history
 from penstock.operations.measure import Measured, late_thresholds, measure, with_thresholds
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import tell_news
 from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.steps import step, warn
-from penstock.operations.switch import go_live
+from penstock.operations.switch import go_live, take_back
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import shares_live, warm
-from penstock.release.reconcile import Applied, Settled, reconcile
+from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared
 from penstock.rollout.advance import advance
 from penstock.rollout.minutes import first_due, old_enough, to_judge
@@ -72,6 +73,8 @@ class Driver:
     asks: bool = False
     is_live: bool = False
     """Whether this driver has moved all traffic, and looked."""
+    promotes: bool = False
+    """Whether it has begun to move all traffic."""
     pending: dict[str, Order] = field(default_factory=dict)
     """Orders that were read and are not in the ledger yet, by their ids."""
     began: float = 0.0
@@ -82,15 +85,17 @@ class Driver:
         """Observe, ask, write down, tell, act; the rollout as it is then. Raises RemoteFault after many refusals."""
         try:
             self.session.hold()  # a machine that slept past its lease must not act on what it knew before
+            if self.promotes and self._is_going_back(rollout):
+                self._go_back(rollout, "its way back was cut short")
             action: Action = Finished()
             if rollout.outcome is None:
                 seen = _look(self.world, self.store, self.looks, rollout, measures)
                 self._seen = replace(seen, checked=self.checked, replies=self.replies)
                 self.pending |= {order.id: order for order in self._seen.orders}
                 rollout, action = advance(rollout, self._seen)
+            self._book(rollout.release)
             if rollout.outcome is not None:
                 self._close(rollout)
-            self._book(rollout.release)
             self.store.save(rollout, self.session)
             if self._seen is not None:
                 tell_news(self.world, self.session, self.told, rollout, self._seen)
@@ -118,6 +123,7 @@ class Driver:
     def _do(self, action: Action, rollout: Rollout) -> tuple[int, str] | None:
         if not isinstance(action, Wait):
             self.looks.moved()
+        self.promotes = self.promotes or isinstance(action, Promote)
         grows = isinstance(action, Promote) or (isinstance(action, Shift) and action.percent > 0)
         if grows and not self.waits and not warm(self.world, self.session, waits=False):
             self.rests = True  # Lambda takes minutes, and a visit has no more than five
@@ -138,17 +144,41 @@ class Driver:
         """Make true that it has ended, before that is written down.
 
         When the pointer names the candidate, and the move behind it was not ours or was refused half-way, the move is
-        ended. What was turned down before it had any traffic waits no more: nobody may switch to it.
+        ended, or taken back when somebody has ordered that meanwhile. What was turned down before it had any traffic
+        waits no more: nobody may switch to it.
         """
         if rollout.outcome == "promoted" and not self.is_live:
+            self.promotes = True
+            if rollout.reverting is not None and self._can_go_back():
+                self.store.save(rollout.going(), self.session)
+                self._go_back(rollout, rollout.reverting)
             self.session.forget()
             go_live(self.world, self.session, self.release, self.applied)
             self.is_live = True
-        pointer = read_pointer(self.world) or Pointer()
-        waits = pointer.candidate is not None and pointer.slot(pointer.candidate).release == rollout.release
-        if rollout.outcome == "reverted" and waits:
-            self.session.execute(reconcile(glance(self.world, ()), Settled(withdrawn=True)))
+        if rollout.outcome == "reverted":
+            # Why, first: whoever finds this cut short has no orders to read any more.
+            self.store.save(rollout.going(), self.session)
+            bring_back(self.world, self.session, ())
         unmark(self.world, self.session)
+
+    def _can_go_back(self) -> bool:
+        """Whether all traffic has moved, and nobody has found yet that the release is well there."""
+        pointer = read_pointer(self.world) or Pointer()
+        return read_history(self.world.objects).cut_short(pointer) is not None
+
+    def _is_going_back(self, rollout: Rollout) -> bool:
+        """Whether all traffic was on its way back from the release when AWS refused something."""
+        back = Move(origin=rollout.release, target=rollout.stable, rollback=True)
+        return read_history(self.world.objects).move == back
+
+    def _go_back(self, rollout: Rollout, why: str) -> NoReturn:
+        self.session.forget()
+        take_back(self.world, self.session, self.release, rollout.stable, why)
+        raise CameBack(
+            f"release {rollout.release} went back: {why}; all traffic is on {rollout.stable}",
+            where=rollout.environment,
+            hint="mend the code and deploy again",
+        )
 
     def _ask(self, rollout: Rollout, seconds: float) -> None:
         """Send requests of our own instead of only waiting; said once by each driver."""

@@ -66,11 +66,9 @@ def tell(world: World, verb: Verb, *, why: str = "", lock_timeout: float = 0.0) 
     if verb != "abort":
         store.require_known(rollout)
     _refuse_to_pass_over(world, rollout, verb)
-    order = store.order(rollout, verb, by=world.identity.caller(), why=why, at=world.clock.now())
-    while is_driven(world):
-        taken = _taken(world, store, rollout, order.id, until_ended=verb in ("promote", "abort"))
-        if taken is not None:
-            return _told(taken, verb)
+    taken = order(world, rollout, verb, why=why)
+    if taken is not None:
+        return _told(taken, verb)
     if verb in ("pause", "approve") or (verb == "resume" and rollout.detached):
         return _told(rollout, verb)  # nobody moves it; whoever goes on with it finds the order
     with told_of_the_order(verb):
@@ -78,6 +76,20 @@ def tell(world: World, verb: Verb, *, why: str = "", lock_timeout: float = 0.0) 
     if baking is not None:
         bake(world, baking)
     return _told(_this(store, rollout) or rollout, verb)
+
+
+def order(world: World, rollout: Rollout, verb: Verb, *, why: str) -> Rollout | None:
+    """Write it down, and wait as long as somebody drives who can take it up; the rollout then, None when nobody does.
+
+    What ends a rollout is waited for until it has. Raises RemoteFault if a driver never takes it up.
+    """
+    store = RolloutStore(world.objects)
+    given = store.order(rollout, verb, by=world.identity.caller(), why=why, at=world.clock.now())
+    while is_driven(world):
+        taken = _taken(world, store, rollout, given.id, until_ended=verb in ("promote", "abort"))
+        if taken is not None:
+            return taken
+    return None
 
 
 def _go_on(world: World, store: RolloutStore, rollout: Rollout, verb: Verb) -> Baking | None:

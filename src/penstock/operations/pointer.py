@@ -25,9 +25,9 @@ def live_stage(world: World) -> StageState | None:
     return world.gateway.stage(api, LIVE_STAGE) if api else None
 
 
-def live_url(world: World) -> str | None:
-    """The URL that callers use, or None without an API."""
-    api = world.gateway.find(world.workspace.api_name)
+def live_url(world: World, api: str | None = None) -> str | None:
+    """The URL that callers use, or None without an API; AWS is asked for the API's id where it is not given."""
+    api = api or world.gateway.find(world.workspace.api_name)
     return world.gateway.url(api, world.workspace.api_name, LIVE_STAGE) if api else None
 
 

@@ -31,7 +31,7 @@ from penstock.release.reconcile import Applied
 from penstock.rollout.gates import gates_of
 from penstock.rollout.judge import JudgePolicy, accumulate
 from penstock.rollout.state import Revert, Rollout, Rules
-from penstock.rollout.strategies import is_weighted
+from penstock.rollout.strategies import ALL, is_weighted
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -184,8 +184,9 @@ def drive(
         )
         while not driver.has_ended and not driver.rests:
             rollout = driver.turn(rollout, measures)
-    except CameBack:
-        _gone_back(world, session, store, store.saved or rollout)
+    except CameBack as back:  # from all traffic
+        known, why = store.saved or rollout, back.what.partition("\n")[0]
+        _gone_back(world, session, store, replace(known, weight=ALL, reverting=known.reverting or why))
         raise
     except KeyboardInterrupt:  # in the middle of a turn, of which only the store knows how far it came
         _interrupted(world, session, store, store.saved or rollout, release)

@@ -86,10 +86,14 @@ class RolloutStore:
         """
         if rollout == self._saved:
             return
+        if rollout.outcome == "reverted" and rollout.weight:  # first: what has ended is not looked at again
+            session.book(lambda history: history.returned(rollout.release))
         session.rewrite(KEY, lambda _before: json.dumps(rollout.to_json(), sort_keys=True).encode())
         self._saved = rollout
-        if rollout.outcome == "reverted" and rollout.weight:
-            session.book(lambda history: history.returned(rollout.release))
+
+    def is_called_off(self, rollout: Rollout) -> bool:
+        """Whether somebody has ordered it to go back, and nobody has taken that up yet."""
+        return any(order.verb == "abort" for order in self.orders(rollout))
 
     @staticmethod
     def require_known(rollout: Rollout) -> None:

@@ -21,6 +21,7 @@ from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_looked_after, unmark
 from penstock.operations.steps import timestamp
 from penstock.operations.store import ReleaseStore
+from penstock.operations.warmth import follow
 from penstock.release.lease import describe
 from penstock.release.reconcile import Settled, distrusted, left, reconcile
 
@@ -177,7 +178,9 @@ def exclusive(
             left = describe(held.over, now=world.clock.now())
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
             world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
-        repair(world, session, resuming=resuming, why=withdraws, returns=returns)
+        # Who goes on with what somebody wants back does not move it forward first.
+        is_called_off = rollout is not None and RolloutStore(world.objects).is_called_off(rollout)
+        repair(world, session, resuming=resuming, why=withdraws, returns=returns or is_called_off)
         try:
             yield session
         except PenstockError as error:
@@ -255,7 +258,7 @@ def repair(
     """
     rollouts = RolloutStore(world.objects)
     rollout = rollouts.under_way()
-    observed = _trusted(world, session)
+    observed = _trusted(world, session, rollout)
     if returns and booked.read_history(world.objects).cut_short(observed.pointer):
         _book_arrival(world, session, observed.pointer)
         return
@@ -273,6 +276,8 @@ def repair(
         world.events.emit(Recovered(what=f"{told}: {done}"))
     if not goes_on:
         unmark(world, session)
+    if effects or (rollout is not None and not goes_on):
+        follow(world, session)
     if rollout is not None and not goes_on:
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
@@ -287,12 +292,18 @@ def _book_arrival(world: World, session: Session, pointer: Pointer) -> None:
         session.book(lambda history: history.arrived(live, at=at, by=session.actor, run=run))
 
 
-def _trusted(world: World, session: Session) -> Observed:
-    """What is there, with a pointer that names a whole release."""
-    names = frozenset(function.physical for function in world.workspace.functions)
+def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observed:
+    """What is there, with a pointer that names a whole release.
+
+    A rollout is of its own functions and those that were live, whatever is checked out here.
+    """
+    releases = ReleaseStore(world.objects)
+    names = {function.physical for function in world.workspace.functions}
+    for one in (rollout.release, rollout.stable) if rollout is not None else ():
+        names |= {function.physical for function in found.functions.values()} if (found := releases.get(one)) else set()
     observed = session.observe(names)
     serving, live = left(observed), observed.pointer.live_release
-    release = ReleaseStore(world.objects).get(live) if serving and live else None
+    release = releases.get(live) if serving and live else None
     if serving is None or release is None:
         return observed
     whole = session.observe(names | {function.physical for function in release.functions.values()})
@@ -308,5 +319,4 @@ def _can_go_on(rollout: Rollout, pointer: Pointer) -> bool:
 
     One that was withdrawn was written down by a driver that had slept past its lease.
     """
-    waits = pointer.candidate is not None and pointer.slot(pointer.candidate).release == rollout.release
-    return waits or pointer.live_release == rollout.release or rollout.reverting is not None
+    return rollout.release in (pointer.waiting, pointer.live_release) or rollout.reverting is not None

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, Inconclusive, Locked, Refused
-from penstock.model.release import Pointer
 from penstock.operations.bake import baking_of, begin_behind, is_quiet, look_once
 from penstock.operations.orders import is_driven
 from penstock.operations.rollout import drive
@@ -77,11 +76,7 @@ def _watched(ended: Rollout) -> str:
 def _bakes(world: World, session: Session, ended: Rollout) -> bool:
     """Whether it may still be taken back after all traffic has moved. Raises CameBack when an alarm has done that."""
     baking = baking_of(world, ended)
-    live = (session.pointer() or Pointer()).live_release
-    if baking is None or live != ended.release or world.traffic_clock.now() > baking.until:
-        return False
-    look_once(world, session, baking)
-    return True
+    return baking is not None and look_once(world, session, baking)
 
 
 def _under_way(world: World) -> str | None:

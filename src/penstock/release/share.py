@@ -45,6 +45,8 @@ def weight(observed: Observed, release: str, callers: Iterable[str]) -> int:
     found: set[int] = set()
     if observed.live is not None and observed.live.stage is not None:
         canary = observed.live.stage.canary
+        if observed.live.stage.slot == slot:  # its way back was cut short behind the pointer
+            return UNEVEN
         found.add(canary.percent if canary is not None and canary.slot == slot else 0)
     found |= {share for _, _, share in _callers(observed, slot, callers)}
     return found.pop() if len(found) == 1 else (UNEVEN if found else 0)

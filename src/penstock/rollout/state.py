@@ -190,6 +190,10 @@ class Rollout:
         """The rollout when traffic is where it was to go, at that moment."""
         return replace(self, outcome=outcome, ended_at=at)
 
+    def going(self) -> Rollout:
+        """The same, as long as traffic is not there yet."""
+        return replace(self, outcome=None, ended_at=0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
