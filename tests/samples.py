@@ -6,10 +6,16 @@ import os
 import random
 from typing import TYPE_CHECKING, TypeVar
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 Thing = TypeVar("Thing")
+
+SOAKS = bool(os.environ.get("PENSTOCK_SOAK"))
+soak = pytest.mark.skipif(not SOAKS, reason="a soak, which PENSTOCK_SOAK asks for: a sibling of it always runs")
+"""For what takes minutes and has a sibling that shows nearly the same."""
 
 
 def one_in(every: int, things: Sequence[Thing]) -> Sequence[Thing]:
@@ -17,6 +23,6 @@ def one_in(every: int, things: Sequence[Thing]) -> Sequence[Thing]:
 
     The seed that pytest-randomly prints brings the same part again.
     """
-    if os.environ.get("PENSTOCK_SOAK"):
+    if SOAKS:
         return things
     return things[random.randrange(min(every, len(things) or 1)) :: every]  # noqa: S311 - a sample, no secret

@@ -26,7 +26,7 @@ weights = [50]
 bake = "1m"
 delay = "5s"
 margin = 0.05
-{LENIENT}deadline = "30m"
+{LENIENT}deadline = "90m"
 """
 WORKER = "services/notification_service/src/notifications/worker.py"
 MAILER = "services/notification_service/src/notifications/mailer.py"

@@ -81,7 +81,7 @@ def test_the_slot_of_a_canary_is_warm_before_traffic_comes_and_only_the_live_one
 
 
 def test_an_index_that_only_the_release_before_needs_stays_as_long_as_somebody_may_go_back_to_it(quick: Shop) -> None:
-    quick.edit("penstock.toml", 'deadline = "30m"', 'deadline = "30m"\nwindow = "1h"')
+    quick.edit("penstock.toml", 'deadline = "90m"', 'deadline = "90m"\nwindow = "1h"')
     quick.edit(ORDERS, 'indexes = { by_user = { user_id = "S", placed_at = "S" } }', "# no index")
     mark(quick, "new")
     with busy(quick) as customers:
@@ -102,7 +102,7 @@ def test_an_index_that_only_the_release_before_needs_stays_as_long_as_somebody_m
 
 
 def test_an_alarm_that_rings_already_does_not_keep_the_fix_from_going_out(quick: Shop) -> None:
-    quick.edit("penstock.toml", 'deadline = "30m"', f'deadline = "30m"\nalarms = ["{ALARM}"]')
+    quick.edit("penstock.toml", 'deadline = "90m"', f'deadline = "90m"\nalarms = ["{ALARM}"]')
     rings(quick, now=True)
     mark(quick, "fixed")
     with busy(quick):
@@ -112,7 +112,7 @@ def test_an_alarm_that_rings_already_does_not_keep_the_fix_from_going_out(quick:
 
 
 def test_an_alarm_of_the_users_own_that_begins_to_ring_brings_the_release_back(quick: Shop) -> None:
-    quick.edit("penstock.toml", 'deadline = "30m"', f'deadline = "30m"\nalarms = ["{ALARM}"]')
+    quick.edit("penstock.toml", 'deadline = "90m"', f'deadline = "90m"\nalarms = ["{ALARM}"]')
     rings(quick, now=False)
     mark(quick, "new")
     with busy(quick) as customers:

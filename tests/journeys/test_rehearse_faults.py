@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 from journeys.trouble import mark
+from samples import soak
 
 if TYPE_CHECKING:
     from journeys.shop import Shop
 
-pytestmark = pytest.mark.skipif(not os.environ.get("PENSTOCK_SOAK"), reason="a soak, which PENSTOCK_SOAK asks for")
+pytestmark = soak
 ASKED = """
 [synthetic]
 [[synthetic.requests]]

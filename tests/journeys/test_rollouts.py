@@ -38,6 +38,7 @@ from journeys.shop import until, well
 from journeys.test_secrets import value_of
 from journeys.traffic import Client
 from journeys.trouble import APP, HEADER, ROUTE, Watch, mark, marked, marks, unsettled
+from samples import soak
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,13 +52,13 @@ strategy = "custom"
 steps = [
   { weight = 50 },
   { bake = "1m" },
-  { pause = "look at the dashboard", deadline = "20m" },
+  { pause = "look at the dashboard", deadline = "80m" },
   { verify = true },
 ]
 delay = "5s"
 margin = 0.05
 latency_margin = 0.5
-deadline = "30m"
+deadline = "90m"
 """
 GATED = """
 [[environments.dev.rollout.metrics]]
@@ -124,7 +125,7 @@ def test_a_healthy_release_is_promoted_by_what_its_callers_saw(quick: Shop) -> N
     assert quick.plan_status() == 0
 
 
-@pytest.mark.parametrize("share", [0.25, 0.9])
+@pytest.mark.parametrize("share", [0.25, pytest.param(0.9, marks=soak)])
 def test_a_release_that_fails_comes_back_by_itself_and_the_ledger_says_why(quick: Shop, share: float) -> None:
     before = quick.live_release()
     quick.edit(APP, HOOK, HOOK + FAILING.format(share=share))
@@ -195,7 +196,7 @@ def test_a_walk_that_the_configuration_spells_out_waits_for_a_person_and_looks_a
     quick.edit("penstock.toml", CANARY, SPELLED_OUT)
     mark(quick, "new")
     planned = well(quick.run("plan", "-e", "dev"))
-    walk = "verify → 50 % → bake 1m → pause: look at the dashboard (within 20m) → verify → 100 % after 2m"
+    walk = "verify → 50 % → bake 1m → pause: look at the dashboard (within 80m) → verify → 100 % after 2m"
     assert f"traffic: {walk}" in planned.stdout
     with busy(quick) as customers:
         driver = quick.start("deploy", "-e", "dev")
@@ -282,7 +283,10 @@ def test_a_canary_whose_driver_was_killed_is_gone_on_with_by_the_same_command(qu
 
 @pytest.mark.parametrize(
     ("command", "answers"),
-    [(("rollback", "-e", "dev"), ""), (("deploy", "-e", "dev", "--strategy", "all-at-once"), "newer")],
+    [
+        pytest.param(("rollback", "-e", "dev"), "", marks=soak),
+        (("deploy", "-e", "dev", "--strategy", "all-at-once"), "newer"),
+    ],
 )
 def test_a_canary_whose_driver_was_killed_goes_back_when_something_else_is_wanted(
     quick: Shop, command: tuple[str, ...], answers: str
@@ -359,7 +363,7 @@ def test_a_driver_that_stood_still_past_its_lease_moves_nothing_when_it_wakes_up
 
 
 def test_a_sleeping_environment_is_never_taken_for_a_healthy_one(quick: Shop) -> None:
-    quick.edit("penstock.toml", 'deadline = "30m"', 'deadline = "6m"')
+    quick.edit("penstock.toml", 'deadline = "90m"', 'deadline = "6m"')
     mark(quick, "new")
     ended = quick.deploy()
     assert ended.status == INCONCLUSIVE, ended
@@ -368,8 +372,9 @@ def test_a_sleeping_environment_is_never_taken_for_a_healthy_one(quick: Shop) ->
     assert (weight(quick), marked(quick)) == (0, "")
 
 
+@soak
 def test_a_sleeping_environment_can_be_asked_by_requests_of_our_own(quick: Shop) -> None:
-    quick.edit("penstock.toml", 'deadline = "30m"', 'deadline = "60m"\non_inconclusive = "synthetic"')
+    quick.edit("penstock.toml", 'deadline = "90m"', 'deadline = "90m"\non_inconclusive = "synthetic"')
     quick.append(
         "penstock.toml", '\n[synthetic]\nrate = 120\n[[synthetic.requests]]\nrequest = "GET /users/health?by=us"\n'
     )

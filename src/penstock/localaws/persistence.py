@@ -56,6 +56,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._uncopied = Uncopied()
         self._due: dict[str, float] = {}
+        self._database: sqlite3.Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="penstock-keeper", daemon=True)
@@ -95,6 +96,8 @@ class Keeper:
         if self._thread.is_alive():
             self._thread.join()
         self.save()
+        if self._database is not None:
+            self._database.close()
 
     def save(self) -> None:
         """Commit every service whose state changed since the last commit.
@@ -110,7 +113,9 @@ class Keeper:
         if not changed:
             return
         try:
-            with contextlib.closing(self._open()) as database, database:
+            # Kept open: closing it writes the log into the database, which is to happen once in many commits.
+            self._database = self._database or self._open()
+            with self._database as database:
                 database.executemany("insert or replace into service(name, payload) values (?, ?)", changed)
         except sqlite3.Error as error:
             raise StorageError(f"could not save the state: {error}") from error
@@ -155,7 +160,9 @@ class Keeper:
         return self._generation, self._changed(everything=False)
 
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(f"file:{self._settings.database}", timeout=10, uri=True)
+        # Whoever commits holds the lock, be it the keeper's thread or the one that answers control requests.
+        path = f"file:{self._settings.database}"
+        database = sqlite3.connect(path, timeout=10, uri=True, check_same_thread=False)
         database.execute("pragma journal_mode = wal")
         database.execute("pragma synchronous = full")
         database.execute("create table if not exists service (name text primary key, payload text not null)")

@@ -22,6 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from penstock.localaws.deadlines import Deadline
 from penstock.localaws.interpreters import NoInterpreterError
 from penstock.localaws.unpacking import unpacked
 
@@ -175,7 +176,7 @@ class FunctionProcess:
             "handler": self.config.get("Handler", ""),
             "task_root": str(root),
         }
-        answer = self._exchange(start, time.monotonic() + seconds, outcome)
+        answer = self._exchange(start, Deadline(seconds, self._process.pid), outcome)
         outcome.init_ms = (time.monotonic() - began) * 1000
         if answer is None:
             outcome.failure = self._ended_or_late(call, seconds)
@@ -192,7 +193,7 @@ class FunctionProcess:
             "request_id": call.request_id,
             "trace_id": call.trace_id,
         }
-        answer = self._exchange(command, time.monotonic() + call.timeout, outcome)
+        answer = self._exchange(command, Deadline(call.timeout, self._process.pid if self._process else 0), outcome)
         if answer is None:
             outcome.failure = self._ended_or_late(call, call.timeout)
             outcome.lines.append(Line(at=_now(), text=f"{_iso()} {call.request_id} {_short(outcome.failure)}"))
@@ -205,7 +206,7 @@ class FunctionProcess:
         else:
             outcome.result = answer.get("result")
 
-    def _exchange(self, message: Any, deadline: float, outcome: Outcome) -> dict[str, Any] | None:
+    def _exchange(self, message: Any, deadline: Deadline, outcome: Outcome) -> dict[str, Any] | None:
         """Send one line, wait for one line; gather the log meanwhile. None: the process ended or is late."""
         waiting = select.poll()
         waiting.register(self._answers, select.POLLIN)
@@ -220,7 +221,7 @@ class FunctionProcess:
         received = b""
         ended = False
         while not received.endswith(b"\n"):
-            left = deadline - time.monotonic()
+            left = deadline.left()
             if left <= 0 or ended:
                 self._gather(outcome)
                 return None
