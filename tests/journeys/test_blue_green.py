@@ -25,18 +25,12 @@ def waiting(shop: Shop) -> Shop:
     return shop
 
 
-def test_a_release_that_waits_shows_itself_to_signed_callers_only(waiting: Shop) -> None:
+def test_a_release_that_waits_shows_itself_to_signed_callers_only_and_leaves_nothing_to_do(waiting: Shop) -> None:
     assert waiting.wording() == OLD
     assert waiting.preview("/users/nobody").json["detail"] == NEW
     assert waiting.preview("/users/nobody", signed=False).status == 403
     assert sorted(waiting.releases().values()) == ["live", "waiting"]
-
-
-def test_terraform_by_hand_finds_nothing_to_do_while_a_release_waits(waiting: Shop) -> None:
-    assert waiting.plans_nothing()
-
-
-def test_deploying_again_what_waits_already_does_nothing_and_says_how_to_go_on(waiting: Shop) -> None:
+    assert waiting.plans_nothing(), "by hand, with Terraform"
     before = state(waiting)
     ended = waiting.shipped("--strategy", "blue-green")
     assert "nothing to do: release" in ended.stderr

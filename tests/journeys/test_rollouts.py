@@ -300,6 +300,7 @@ def test_a_canary_whose_driver_was_killed_goes_back_when_something_else_is_wante
     assert (weight(quick), marked(quick)) == (0, answers)
 
 
+@soak
 def test_a_rollback_takes_the_traffic_back_from_the_process_that_drives(quick: Shop) -> None:
     before = quick.live_release()
     mark(quick, "new")
