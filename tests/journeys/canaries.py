@@ -28,6 +28,8 @@ delay = "5s"
 margin = 0.05
 {LENIENT}deadline = "90m"
 """
+BRIEFLY = ('bake = "1m"', 'bake = "1s"')
+"""For a deploy by a clock that runs no faster, which watches alarms for so long when all traffic has moved."""
 WORKER = "services/notification_service/src/notifications/worker.py"
 MAILER = "services/notification_service/src/notifications/mailer.py"
 MAILS = """

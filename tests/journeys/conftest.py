@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from journeys.canaries import CANARY, FASTER, MAILER, MAILING, MAILS
+from journeys.canaries import BRIEFLY, CANARY, FASTER, MAILER, MAILING, MAILS
 from journeys.moments import Moment, moment
 from journeys.shop import Ended, Shop, new_shop, well
 from journeys.traffic import HEALTHY, Client
@@ -130,10 +130,12 @@ def canary_told(baseline: Baseline, moments: Path) -> Moment:
 
     def deploy() -> Ended:
         shop = restored(baseline.shop, baseline.first)
-        shop.append("penstock.toml", CANARY)
+        shop.append("penstock.toml", CANARY.replace(*BRIEFLY))
         shop.append("services/notification_service/service.toml", MAILS)
         (shop.root / MAILER).write_text(MAILING)
-        return well(shop.deploy("--strategy", "all-at-once"))
+        ended = well(shop.deploy("--strategy", "all-at-once"))
+        shop.edit("penstock.toml", *reversed(BRIEFLY))
+        return ended
 
     return moment(baseline.shop, moments / "canary", deploy)
 
