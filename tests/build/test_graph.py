@@ -14,6 +14,7 @@ from build.sites import Site, service, workspace
 from disks import read_only
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import SOAKS
 
 from penstock.build.changes import InputChange, between
 from penstock.model.errors import BuildFailed
@@ -25,7 +26,7 @@ GRAPHS = st.fixed_dictionaries(
     # Packages reach only those after them, so that there is no cycle.
     | {name: st.frozensets(st.sampled_from(PACKAGES[at + 1 :])) for at, name in enumerate(PACKAGES[:-1])}
 )
-ROUNDS = 100 if os.environ.get("PENSTOCK_SOAK") else 8
+ROUNDS = 100 if SOAKS else 8
 SOURCE = "packages/{0}/src/{0}/__init__.py"
 
 

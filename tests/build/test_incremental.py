@@ -6,7 +6,6 @@ of the uv workspace, two list what they need in a requirements.txt.
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from build.sites import Site, service, workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from samples import SOAKS
 
 from penstock.model.errors import BuildsFailed
 from penstock.model.workspace import BuildOptions
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from penstock.model.workspace import Workspace
 
-SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 LOCKED, LISTED, PACKAGES = ("u0", "u1"), ("r0", "r1"), ("p0", "p1", "p2")
 SERVICES = (*LOCKED, *LISTED)
 GRAPHS = st.fixed_dictionaries(
@@ -203,7 +202,7 @@ def outcome(site: Site) -> dict[str, tuple[str, ...]]:
     return failures | {one.unit: (one.recipe, one.digest) for one in made}
 
 
-@settings(max_examples=60 if SOAK else 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60 if SOAKS else 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     graph=GRAPHS,
     built=st.frozensets(st.sampled_from((*PACKAGES, *LOCKED))),

@@ -15,6 +15,7 @@ import pytest
 from build.sites import HANDLER_PY, Heard, Later, Site, Wall, service, workspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import SOAKS
 
 from penstock.adapters import (
     builder_node_aliases,
@@ -40,7 +41,7 @@ from penstock.model.workspace import Package
 if TYPE_CHECKING:
     from types import ModuleType
 
-ROUNDS = 300 if os.environ.get("PENSTOCK_SOAK") else 40
+ROUNDS = 300 if SOAKS else 40
 TICK = 0.011
 """Seconds after which a file system gives another time, at 100 ticks a second."""
 LOCK = 'version = 1\n[[package]]\nname = "py"\nversion = "{}"\nsource = {{ virtual = "services/py" }}\n'

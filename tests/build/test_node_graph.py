@@ -15,6 +15,7 @@ import pytest
 from build.sites import Site, service, workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from samples import SOAKS
 
 from penstock.model.workspace import BuildOptions, Package
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
     from penstock.model.workspace import Service
 
-SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 SERVICES, PACKAGES = ("s0", "s1", "s2"), ("p0", "p1", "p2")
 BARE = {
     "services/bare/src/app.ts": (
@@ -159,7 +159,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site.cache / "v1/tools"
 
 
-@settings(max_examples=60 if SOAK else 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60 if SOAKS else 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graph=GRAPHS, kinds=KINDS_OF, edited=st.sampled_from(PACKAGES), value=st.integers(2, 9))
 def test_an_edit_of_a_shared_package_gives_other_bytes_to_exactly_those_who_reach_it(
     tools: Path, graph: dict[str, frozenset[str]], kinds: dict[str, str], edited: str, value: int
@@ -181,7 +181,7 @@ def test_an_edit_of_a_shared_package_gives_other_bytes_to_exactly_those_who_reac
         assert fresh(site) == set()
 
 
-@settings(max_examples=60 if SOAK else 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60 if SOAKS else 4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graph=GRAPHS, kinds=KINDS_OF, rounds=st.lists(EDITS, min_size=2, max_size=3))
 def test_an_incremental_build_of_typescript_equals_a_clean_one(
     tools: Path, graph: dict[str, frozenset[str]], kinds: dict[str, str], rounds: list[list[tuple[str, str, int]]]

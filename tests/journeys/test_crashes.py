@@ -16,23 +16,23 @@ from typing import TYPE_CHECKING
 
 from journeys.shop import until, well
 from journeys.trouble import Watch, embedded_aws, mark, unsettled
+from samples import SOAKS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from journeys.shop import Ended, Shop
 
-SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 DEPLOY_POINTS, ROLLBACK_POINTS = 6, 3
 """How many of the places one run of the suite takes."""
-FIRST_POINTS = 12 if SOAK else 0
+FIRST_POINTS = 12 if SOAKS else 0
 """Of a first deploy, which takes a minute: beside the one that dies in the middle of Terraform's work."""
 KEPT_RELEASES = 12
 """After so many releases a deploy collects old ones as well, which is an effect too."""
 
 
 def test_a_deploy_killed_at_any_effect_is_finished_by_the_same_command(shop: Shop) -> None:
-    for number in range(KEPT_RELEASES if SOAK else 1):
+    for number in range(KEPT_RELEASES if SOAKS else 1):
         mark(shop, f"before-{number}")
         well(shop.deploy())
     mark(shop, "recorded")
@@ -114,7 +114,7 @@ def test_an_embedded_aws_that_is_killed_in_the_middle_of_a_deploy_comes_back_and
     record.unlink(missing_ok=True)
     well(shop.deploy(env={"PENSTOCK_TESTING_RECORD": str(record)}))
     total = lines(record)
-    for number, at in enumerate(sorted(random.sample(range(2, total), total - 2 if SOAK else 2))):
+    for number, at in enumerate(sorted(random.sample(range(2, total), total - 2 if SOAKS else 2))):
         tell(f"killed at effect {at} of {total}")
         now = f"aws-killed-{number}"
         mark(shop, now)
@@ -171,7 +171,7 @@ def sample(effects: int, size: int, *, last: bool = True) -> list[str]:
     """Places to die at, of so many effects: some, or all; with the one after the last effect or without."""
     assert effects > 10, "an implausibly short list"
     possible = places(effects)[: None if last else -1]
-    chosen = possible if SOAK else random.sample(possible, size)
+    chosen = possible if SOAKS else random.sample(possible, size)
     tell(f"dies at {', '.join(chosen)} of {effects} effects")
     return chosen
 

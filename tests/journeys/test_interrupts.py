@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import pytest
 from journeys.shop import PENSTOCK, until, well
 from journeys.trouble import Watch, mark, unsettled
+from samples import SOAKS
 
 if TYPE_CHECKING:
     from journeys.shop import Shop
 
 MOMENTS = ("upload artifacts", "publish shop-dev-user_service", "verify slot", "move traffic", "check the live release")
-SOAK = bool(os.environ.get("PENSTOCK_SOAK"))
 """All moments, not a sample that differs with the seed."""
 SETTINGS = "services/user_service/service.toml"
 
@@ -32,7 +32,7 @@ def test_ctrl_c_at_any_step_of_a_deploy_is_finished_by_the_same_command(shop: Sh
     mark(shop, "before")
     well(shop.deploy())
     was = "before"
-    for number, moment in enumerate(MOMENTS if SOAK else random.sample(MOMENTS, 3)):
+    for number, moment in enumerate(MOMENTS if SOAKS else random.sample(MOMENTS, 3)):
         now = f"interrupted-{number}"
         mark(shop, now)
         with Watch(shop) as watch:
@@ -63,7 +63,7 @@ def test_ctrl_c_during_a_build_leaves_nothing_half_built(shop: Shop) -> None:
     assert shop.get("/catalog/health").status == 200
 
 
-@pytest.mark.parametrize("times", [1, 2] if SOAK else [1])
+@pytest.mark.parametrize("times", [1, 2] if SOAKS else [1])
 def test_ctrl_c_while_terraform_applies_stops_it_in_good_order(shop: Shop, times: int) -> None:
     shop.write(SETTINGS, f"memory = 320\n{(shop.root / SETTINGS).read_text()}")
     ended = interrupted(shop, "terraform apply", times=times, at_once=True)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.localaws.objects import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from penstock.localaws.ministack_api import Ministack
@@ -54,7 +54,6 @@ class Keeper:
         self._touched = time.monotonic()
         self._generation = 0
         self._lock = threading.Lock()
-        self._uncopied = Uncopied()
         self._due: dict[str, float] = {}
         self._database: sqlite3.Connection | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -149,7 +148,7 @@ class Keeper:
             began = time.monotonic()
             if not everything and self._due.get(name, 0.0) > began:
                 continue
-            with self._uncopied.of(app._state_map[name]):
+            with uncopied(app._state_map[name]):
                 payload = _retried(persistence, get_state)
             self._due[name] = began + (time.monotonic() - began) * _SHARE
             if payload is not None and self._saved.get(name) != _digest(payload):
@@ -219,34 +218,31 @@ def _retried(persistence: Any, get_state: Callable[[], Any]) -> str | None:
     return _encoded(persistence, get_state())
 
 
-class Uncopied:
-    """While state is gathered, services do not copy it: it is encoded at once, and nothing else runs on the event loop.
+@contextlib.contextmanager
+def uncopied(module: str) -> Iterator[None]:
+    """While its state is gathered, a service does not copy it: it is encoded at once, and nothing else runs meanwhile.
 
     Copies took most of the server's time. Of Lambda's functions, whose code is replaced by a reference in the copy, so
     much is copied as is replaced. Services that take something out of their copies still copy (`COPIED`); a test looks
     that there are no others.
     """
+    if module in COPIED:
+        yield
+        return
+    here = threading.get_ident()
 
-    def __init__(self) -> None:
-        self._thread = 0
-
-    def __enter__(self) -> None:
-        self._thread = threading.get_ident()
-        copy.deepcopy = self._instead  # type: ignore[assignment] # services ask for it each time, under this name
-
-    def __exit__(self, *_: object) -> None:
-        copy.deepcopy = _DEEPCOPY
-
-    def of(self, module: str) -> contextlib.AbstractContextManager[None]:
-        """The same around one service's module, where that may be."""
-        return contextlib.nullcontext() if module in COPIED else self
-
-    def _instead(self, value: Any, memo: Any = None) -> Any:
-        if threading.get_ident() != self._thread:
+    def instead(value: Any, memo: Any = None) -> Any:
+        if threading.get_ident() != here:
             return _DEEPCOPY(value, memo)
         if isinstance(value, dict) and "code_zip" in value:
             return {**value, "versions": {key: dict(one) for key, one in (value.get("versions") or {}).items()}}
         return value
+
+    copy.deepcopy = instead  # type: ignore[assignment] # services ask for it each time, under this name
+    try:
+        yield
+    finally:
+        copy.deepcopy = _DEEPCOPY
 
 
 def _digest(payload: str) -> str:

@@ -176,7 +176,7 @@ class FunctionProcess:
             "handler": self.config.get("Handler", ""),
             "task_root": str(root),
         }
-        answer = self._exchange(start, Deadline(seconds, self._process.pid), outcome)
+        answer = self._exchange(start, seconds, outcome)
         outcome.init_ms = (time.monotonic() - began) * 1000
         if answer is None:
             outcome.failure = self._ended_or_late(call, seconds)
@@ -193,7 +193,7 @@ class FunctionProcess:
             "request_id": call.request_id,
             "trace_id": call.trace_id,
         }
-        answer = self._exchange(command, Deadline(call.timeout, self._process.pid if self._process else 0), outcome)
+        answer = self._exchange(command, call.timeout, outcome)
         if answer is None:
             outcome.failure = self._ended_or_late(call, call.timeout)
             outcome.lines.append(Line(at=_now(), text=f"{_iso()} {call.request_id} {_short(outcome.failure)}"))
@@ -206,8 +206,9 @@ class FunctionProcess:
         else:
             outcome.result = answer.get("result")
 
-    def _exchange(self, message: Any, deadline: Deadline, outcome: Outcome) -> dict[str, Any] | None:
+    def _exchange(self, message: Any, seconds: float, outcome: Outcome) -> dict[str, Any] | None:
         """Send one line, wait for one line; gather the log meanwhile. None: the process ended or is late."""
+        deadline = Deadline(seconds, self._process.pid if self._process else 0)
         waiting = select.poll()
         waiting.register(self._answers, select.POLLIN)
         waiting.register(self._log, select.POLLIN)

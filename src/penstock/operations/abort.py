@@ -84,7 +84,7 @@ def _abort(world: World, why: str) -> Aborted:
         if pointer.candidate is None:
             world.events.emit(NothingToDo(reason=f"no release waits beside {pointer.live_release}"))
             return Aborted(environment=name, release=None, live=pointer.live_release, changed=False)
-        waited = pointer.slot(pointer.candidate).release
+        waited = pointer.waiting
         session.record("aborting", {"release": waited, "slot": pointer.candidate, "why": why})
         reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
         follow(world, session)

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Literal, NoReturn
 from penstock.model.errors import CameBack, Locked, Refused, RemoteFault
 from penstock.model.release import Pointer
 from penstock.operations.alarms import read_alarms
-from penstock.operations.history import Move, read_history
+from penstock.operations.history import read_history
 from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.switch import take_back
+from penstock.operations.switch import go_back
 from penstock.rollout.strategies import ALL, duration
 
 if TYPE_CHECKING:
@@ -237,12 +237,7 @@ def _take_back(world: World, session: Session, baking: Baking, why: str) -> NoRe
     except Refused as refused:
         raise Refused(f"{why}, and {refused.what}", where=refused.where, hint=refused.hint) from refused
     session.record("rolling-back", {"from": release.id, "to": good.id, "why": why})
-    take_back(world, session, release, good.id, why)
-    raise CameBack(
-        f"release {release.id} went back: {why}; all traffic is on {good.id}",
-        where=world.workspace.environment.name,
-        hint="mend the code and deploy again",
-    )
+    go_back(world, session, release, good.id, why)
 
 
 def _place(world: World, baking: Baking) -> Place:
@@ -263,8 +258,7 @@ def _where(world: World, baking: Baking) -> Place:
     if _is_as_left(pointer, baking):
         return "here"
     history = read_history(world.objects)
-    back = Move(origin=baking.release, target=baking.previous, rollback=True)
-    if pointer.live_release == baking.previous and history.move == back:
+    if pointer.live_release == baking.previous and history.is_taking_back(baking.release, baking.previous):
         return "going back"
     is_bad = pointer.live_release != baking.release and baking.release in history.bad()
     return "rolled back" if is_bad else "gone"

@@ -16,7 +16,7 @@ from penstock.operations.alarms import quiet_alarms
 from penstock.operations.artifacts import prepare_store, upload
 from penstock.operations.assemble import only_services
 from penstock.operations.bake import bake, bake_under_way, begin_bake, begin_behind, behind
-from penstock.operations.engine import reach
+from penstock.operations.engine import names_of, reach
 from penstock.operations.foretell import foretell_plan
 from penstock.operations.history import read_history
 from penstock.operations.holder import nobody_at_work
@@ -143,7 +143,7 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
         upload(world, wanted.artifacts)
         ReleaseStore(world.objects).save(release)
         loaded = Loaded(release=release, applied=Applied.of(wanted.whole), offered=False)
-        effects = reach(session, loaded, _names(world, release))
+        effects = reach(session, loaded, names_of(world, release))
         handle.detail = counted(sum(isinstance(effect, EnsureVersion) for effect in effects), "new version")
     authors = plans.authors_of(world, planned.plan)
     promoted, baking = _walk(world, session, release, wanted, live, detach=request.detach, authors=authors)
@@ -201,7 +201,7 @@ def _walk(
                 if pointer is not None and not already:
                     with step(world, f"verify slot {pointer.idle}"):
                         verify_release(world, session, release.id, pointer.idle, _changed(world, release, live))
-                reach(session, Loaded(release=release, applied=applied), _names(world, release))
+                reach(session, Loaded(release=release, applied=applied), names_of(world, release))
             case AwaitSwitch():
                 if not already:
                     name = world.workspace.environment.name
@@ -378,13 +378,6 @@ def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
 
 
 # ------------------------------------------------------------------------------------------ small things
-
-
-def _names(world: World, release: Release) -> set[str]:
-    """Physical names of every function that matters: the workspace's and the release's."""
-    return {function.physical for function in world.workspace.functions} | {
-        function.physical for function in release.functions.values()
-    }
 
 
 def _changed(world: World, release: Release, live: Release | None) -> list[Function]:

@@ -6,19 +6,19 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn
 
-from penstock.model.errors import CameBack, RemoteFault, VerificationFailed
+from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import Pointer
 from penstock.operations.alarms import of_both_sides, ringing
-from penstock.operations.engine import bring_back, reach
+from penstock.operations.engine import bring_back, names_of, reach
 from penstock.operations.gates import consult, points
-from penstock.operations.history import Move, read_history
+from penstock.operations.history import read_history
 from penstock.operations.measure import Measured, late_thresholds, measure, with_thresholds
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import tell_news
 from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.steps import step, warn
-from penstock.operations.switch import go_live, take_back
+from penstock.operations.switch import go_back, go_live
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import shares_live, warm
@@ -85,7 +85,7 @@ class Driver:
         """Observe, ask, write down, tell, act; the rollout as it is then. Raises RemoteFault after many refusals."""
         try:
             self.session.hold()  # a machine that slept past its lease must not act on what it knew before
-            if self.promotes and self._is_going_back(rollout):
+            if self.promotes and read_history(self.world.objects).is_taking_back(rollout.release, rollout.stable):
                 self._go_back(rollout, "its way back was cut short")
             action: Action = Finished()
             if rollout.outcome is None:
@@ -166,19 +166,9 @@ class Driver:
         pointer = read_pointer(self.world) or Pointer()
         return read_history(self.world.objects).cut_short(pointer) is not None
 
-    def _is_going_back(self, rollout: Rollout) -> bool:
-        """Whether all traffic was on its way back from the release when AWS refused something."""
-        back = Move(origin=rollout.release, target=rollout.stable, rollback=True)
-        return read_history(self.world.objects).move == back
-
     def _go_back(self, rollout: Rollout, why: str) -> NoReturn:
         self.session.forget()
-        take_back(self.world, self.session, self.release, rollout.stable, why)
-        raise CameBack(
-            f"release {rollout.release} went back: {why}; all traffic is on {rollout.stable}",
-            where=rollout.environment,
-            hint="mend the code and deploy again",
-        )
+        go_back(self.world, self.session, self.release, rollout.stable, why)
 
     def _ask(self, rollout: Rollout, seconds: float) -> None:
         """Send requests of our own instead of only waiting; said once by each driver."""
@@ -209,7 +199,7 @@ def act(  # noqa: PLR0917 - what is to be done, and all that it takes
     world: World, session: Session, action: Action, rollout: Rollout, release: Release, applied: Applied
 ) -> tuple[int, str] | None:
     """Do it; what came of a check: the index of its step, and what was wrong."""
-    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    names = names_of(world, release)
     session.forget()
     match action:
         case Wait(seconds=seconds):

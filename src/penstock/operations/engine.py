@@ -22,6 +22,7 @@ from penstock.release.reconcile import Settled, reconcile
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from penstock.model.release import Release
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.release.effects import Effect
@@ -89,6 +90,12 @@ def bring_back(world: World, session: Session, callers: Iterable[str]) -> None:
     for at in range(0, len(names), AT_ONCE):
         few = names[at : at + AT_ONCE]
         session.execute(reconcile(glance(world, few, session.pace), Settled(withdrawn=True)))
+
+
+def names_of(world: World, *releases: Release) -> frozenset[str]:
+    """Physical names of every function that matters: the workspace's and the releases'."""
+    of_releases = (function.physical for release in releases for function in release.functions.values())
+    return frozenset(function.physical for function in world.workspace.functions).union(of_releases)
 
 
 def reach(session: Session, desired: Desired, functions: Iterable[str]) -> tuple[Effect, ...]:

@@ -109,6 +109,10 @@ class History:
             return None
         return move if pointer.slot(pointer.idle).release == move.origin else None
 
+    def is_taking_back(self, release: str, previous: str) -> bool:
+        """Whether all traffic is on its way back from the release to the one before, or AWS refused a part of that."""
+        return self.move == Move(origin=release, target=previous, rollback=True)
+
     def was_well(self, release: str) -> bool:
         """Whether the release was promoted, and not rolled back since."""
         return any(p.release == release for p in self.promotions) and release not in self.bad()

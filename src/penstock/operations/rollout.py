@@ -15,6 +15,7 @@ from penstock.model.release import Pointer, other
 from penstock.operations.alarms import quiet_alarms
 from penstock.operations.bake import baking_of
 from penstock.operations.driver import Driver, act
+from penstock.operations.engine import names_of
 from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.looks import Looks
 from penstock.operations.measure import history, watched
@@ -147,7 +148,7 @@ def set_out(
     has begun it.
     """
     store.require_known(rollout)
-    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    names = names_of(world, release)
     observed = session.observe(names)
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed), rollout.slow)
     if rollout.slow is None:

@@ -13,7 +13,7 @@ from penstock.model.events import Recovered
 from penstock.model.release import Pointer
 from penstock.operations import execute as interpreter
 from penstock.operations import history as booked
-from penstock.operations.engine import observe
+from penstock.operations.engine import names_of, observe
 from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pace import READ_BURST, Pace
@@ -178,9 +178,7 @@ def exclusive(
             left = describe(held.over, now=world.clock.now())
             session.record("took-over", {"from": held.over.run, "purpose": held.over.purpose})
             world.events.emit(Recovered(what=f"the lease of a run that ended without giving it back: {left}"))
-        # Who goes on with what somebody wants back does not move it forward first.
-        is_called_off = rollout is not None and RolloutStore(world.objects).is_called_off(rollout)
-        repair(world, session, resuming=resuming, why=withdraws, returns=returns or is_called_off)
+        repair(world, session, resuming=resuming, why=withdraws, returns=returns)
         try:
             yield session
         except PenstockError as error:
@@ -254,11 +252,13 @@ def repair(
     """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases.
 
     A rollout that nobody goes on with goes back: `why`, or because its driver is gone. Where the command `returns`, a
-    promotion that was cut short is not finished first: what has cut it short may still be there.
+    promotion that was cut short is not finished first: what has cut it short may still be there. Nor is one whose
+    release somebody wants back: who goes on with it does not move it forward first.
     """
     rollouts = RolloutStore(world.objects)
     rollout = rollouts.under_way()
     observed = _trusted(world, session, rollout)
+    returns = returns or (rollout is not None and rollouts.is_called_off(rollout))
     if returns and booked.read_history(world.objects).cut_short(observed.pointer):
         _book_arrival(world, session, observed.pointer)
         return
@@ -298,9 +298,8 @@ def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observe
     A rollout is of its own functions and those that were live, whatever is checked out here.
     """
     releases = ReleaseStore(world.objects)
-    names = {function.physical for function in world.workspace.functions}
-    for one in (rollout.release, rollout.stable) if rollout is not None else ():
-        names |= {function.physical for function in found.functions.values()} if (found := releases.get(one)) else set()
+    both = (rollout.release, rollout.stable) if rollout is not None else ()
+    names = names_of(world, *filter(None, map(releases.get, both)))
     observed = session.observe(names)
     serving, live = left(observed), observed.pointer.live_release
     release = releases.get(live) if serving and live else None

@@ -7,7 +7,7 @@ live routes are asked for their health; when they are not well, traffic goes bac
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from penstock.model.errors import Busy, CameBack, Conflict, PenstockError, Refused, RemoteFault, UsageError
 from penstock.model.events import NothingToDo, TrafficMoved
@@ -15,7 +15,7 @@ from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
 from penstock.operations.alarms import quiet_alarms
 from penstock.operations.assemble import services_from
-from penstock.operations.engine import reach
+from penstock.operations.engine import names_of, reach
 from penstock.operations.history import History, Move, read_history
 from penstock.operations.holder import in_turn, no_rollout_on_its_way
 from penstock.operations.notices import tell_topics
@@ -72,8 +72,8 @@ def _switch(world: World, why: str) -> Moved:
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
             return _nothing_waits(world, pointer)
-        session.record("switching", {"release": pointer.slot(pointer.candidate).release, "why": why})
-        release = ReleaseStore(world.objects).require(pointer.slot(pointer.candidate).release)
+        session.record("switching", {"release": pointer.waiting, "why": why})
+        release = ReleaseStore(world.objects).require(pointer.waiting)
         alarms = quiet_alarms(world) if world.workspace.environment.rollout.bake_after else ()
         go_live(world, session, release, Applied())
         baking = begin_bake(world, session, release.id, pointer.live_release, alarms)
@@ -203,7 +203,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     move = Move(origin=previous, target=release.id, rollback=is_rollback)
     if previous != release.id and history.move != move:
         session.book(lambda history: history.beginning(move))
-    names = {f.physical for f in world.workspace.functions} | {f.physical for f in release.functions.values()}
+    names = names_of(world, release)
     if not is_rollback and pointer.slot(pointer.idle).release == release.id:
         warm(world, session)  # a rollback does not wait
     goal = Live(release=release, applied=applied, returns=is_rollback)
@@ -350,6 +350,16 @@ def take_back(world: World, session: Session, bad: Release, previous: str, why: 
     follow(world, session)
     what = f"release {bad.id} has no traffic: {why}; all of it is back on {previous}"
     tell_topics(world, "came-back", release=bad.id, previous=previous, what=what)
+
+
+def go_back(world: World, session: Session, bad: Release, previous: str, why: str) -> NoReturn:
+    """The same, and the end of who does it: raises CameBack."""
+    take_back(world, session, bad, previous, why)
+    raise CameBack(
+        f"release {bad.id} went back: {why}; all traffic is on {previous}",
+        where=world.workspace.environment.name,
+        hint="mend the code and deploy again",
+    )
 
 
 def _tell(world: World, session: Session, previous: str | None, why: str) -> None:

@@ -38,7 +38,7 @@ def _nowhere(world: World, live: Release, history: History) -> Refused:
     bad = [one for one in dict.fromkeys(p.release for p in reversed(history.promotions)) if one in history.bad()]
     others = [f"{release} was rolled back" for release in bad[:NAMED] if release != live.id]
     pointer = read_pointer(world) or Pointer()
-    waits = pointer.slot(pointer.candidate).release if pointer.candidate else None
+    waits = pointer.waiting
     if waits:
         others.append(f"{waits} waits and never had traffic")
     hints = [f"to take {bad[0]} nevertheless: penstock rollback -e {name} --to {bad[0]}"] if others and bad else []

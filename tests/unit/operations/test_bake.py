@@ -296,10 +296,10 @@ def detached(verbs: Verbs) -> str:
     return rollout.id
 
 
-def visit(verbs: Verbs, rollout: str) -> str:
-    """What the controller says a minute later."""
+def visit(verbs: Verbs, rollout: str, **ports: Any) -> str:
+    """What the controller says a minute later, with these ports."""
     verbs.shop.clock.sleep(60.0)
-    return tick(replace(verbs.world(), host="in the account"), rollout)
+    return tick(replace(verbs.world(), host="in the account", **ports), rollout)
 
 
 def test_the_controller_watches_on_behind_a_rollout_that_it_has_ended(verbs: Verbs) -> None:

@@ -177,15 +177,8 @@ def names_the_other(verbs: Troubled) -> Callable[..., bool]:
     return lambda name, text: name.endswith("/pointer") and live not in text
 
 
-@pytest.mark.parametrize(("verb", "walked"), [(rollback, False), (rollback, True), (abort, True)])
-def test_who_asks_to_go_back_is_not_taken_forward_first_by_what_is_refused(
-    verbs: Troubled, verb: Callable[..., object], walked: bool
-) -> None:
-    """The command that moved traffic died after it had moved the pointer, and the rest of the move is refused."""
-    if walked:
-        with_canary(verbs)
-        verbs.workspace = kept_warm(verbs.workspace, "orders", 1, on=True)
-    before, slot = live_version(verbs, "orders"), verbs.live_slot()
+def dies_in_the_move(verbs: Troubled) -> None:
+    """The command dies when the pointer names the new release, and nobody's traffic has moved yet."""
     switched = names_the_other(verbs)
 
     class Dies(Refusing):
@@ -202,6 +195,18 @@ def test_who_asks_to_go_back_is_not_taken_forward_first_by_what_is_refused(
     verbs.trouble = lambda world: replace(world, parameters=Dies(verbs.shop.parameters, "-", 0))
     with pytest.raises(Killed):
         verbs.deploy(confirm=yes)
+
+
+@pytest.mark.parametrize(("verb", "walked"), [(rollback, False), (rollback, True), (abort, True)])
+def test_who_asks_to_go_back_is_not_taken_forward_first_by_what_is_refused(
+    verbs: Troubled, verb: Callable[..., object], walked: bool
+) -> None:
+    """The command that moved traffic died after it had moved the pointer, and the rest of the move is refused."""
+    if walked:
+        with_canary(verbs)
+        verbs.workspace = kept_warm(verbs.workspace, "orders", 1, on=True)
+    before, slot = live_version(verbs, "orders"), verbs.live_slot()
+    dies_in_the_move(verbs)
     assert verbs.shop.observe().pointer.live != slot
     refusing = refusing_orders(verbs, AccessDenied)
     stages: list[str] = []

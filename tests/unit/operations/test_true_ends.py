@@ -10,7 +10,7 @@ import pytest
 from samples import one_in
 from unit.operations.harness import TARGETS, Verbs, no, yes
 from unit.operations.test_bake import promoted_by_the_controller, set_mine, visit
-from unit.operations.test_busy_aws import Refusing, Seen, Troubled, live_version, names_the_other, with_canary
+from unit.operations.test_busy_aws import Refusing, Seen, Troubled, dies_in_the_move, live_version, with_canary
 from unit.operations.test_controller import GivesBack
 from unit.operations.test_controller import minutes as controlled
 from unit.operations.test_killed_verbs import answer
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from penstock.operations.world import World
     from penstock.rollout.state import Rollout
 
 BOB = "arn:aws:iam::111111111111:user/bob"
@@ -106,9 +105,8 @@ def test_the_controller_ends_a_way_back_that_was_refused_behind_the_bake(tmp_pat
     slot = verbs.live_slot()
     set_mine(verbs, rings=True)
     refusing = Refusing(verbs.shop.gateway, "set_stage", 1, fault=AccessDenied)
-    clock.sleep(60.0)
     with pytest.raises(AccessDenied):
-        visit_with(verbs, rollout, gateway=refusing)
+        visit(verbs, rollout, gateway=refusing)
     assert verbs.live_slot() == slot
     assert "went back" in visit(verbs, rollout)
     assert verbs.live_code()["users"] == 1
@@ -118,31 +116,10 @@ def test_the_controller_ends_a_way_back_that_was_refused_behind_the_bake(tmp_pat
     assert visit(verbs, rollout) == "it has ended"
 
 
-def visit_with(verbs: Verbs, rollout: str, **ports: Any) -> str:
-    from penstock.operations.tick import tick  # noqa: PLC0415 - beside what it is called for
-
-    return tick(replace(verbs.world(), host="in the account", **ports), rollout)
-
-
 def dies_in_the_promotion(verbs: Troubled) -> list[str]:
     """The driver dies when the pointer names the candidate and no caller has moved; where the stage is sent since."""
     moves_orders_at_the_end(verbs)
-    switched = names_the_other(verbs)
-
-    class Dies(Refusing):
-        def __getattr__(self, name: str) -> Any:
-            found = super().__getattr__(name)
-
-            def call(*args: Any, **kwargs: Any) -> Any:
-                found(*args, **kwargs)
-                if switched(*args):
-                    raise Killed
-
-            return call if name == "put" else found
-
-    verbs.trouble = lambda world: replace(world, parameters=Dies(verbs.shop.parameters, "-", 0))
-    with pytest.raises(Killed):
-        verbs.deploy(confirm=yes)
+    dies_in_the_move(verbs)
     stages: list[str] = []
     verbs.trouble = lambda world: replace(world, gateway=Seen(verbs.shop.gateway, stages))
     return stages
@@ -229,9 +206,7 @@ def test_what_a_dead_driver_kept_warm_is_given_back_by_whoever_comes_next(verbs:
     verbs.deploy(confirm=yes, strategy="all-at-once")
     verbs.code["users"] = 3
     recorded = Faults()
-    world: World = recorded.wrap_fields(verbs.world())
-    with suppress(Killed):
-        deploy(world, DeployRequest(), TARGETS, no)
+    deploy(recorded.wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
     verbs.code["users"] = 4
     (first, *_) = [call.effect for call in recorded.effects() if call.method == "set_canary"]
     faults = Faults(Fault(effect=first or 0, when="after"))
