@@ -40,7 +40,7 @@ class Sam:
     sizes: Mapping[str, int]
     """Of the ZIP that `sam package` would upload, by service."""
     peak: float
-    """Of the cold build: the most memory that one process held, SAM's own or one that it started."""
+    """Of the cold build: the most memory that SAM and all that it starts held together."""
 
 
 def build_all(load: Workload, sam: str) -> Sam:
@@ -52,7 +52,7 @@ def build_all(load: Workload, sam: str) -> Sam:
     # It looks for esbuild on the path.
     environ = {**os.environ, "PATH": f"{load.root / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}"}
     build = partial(_build, sam, root, environ)
-    cold, idle = build(), build().seconds
+    cold, idle = build(watched=True), build().seconds
     sizes = {name: _zipped(root / ".aws-sam/build" / name) for name in load.services}
     source = root / load.python[0] / "app.py"
     source.write_text(source.read_text() + "# edit\n")
@@ -98,10 +98,9 @@ def _function(name: str, runtime: str, handler: str) -> dict[str, object]:
     return {"Type": "AWS::Serverless::Function", "Properties": properties}
 
 
-def _build(sam: str, root: Path, environ: Mapping[str, str]) -> Ran:
-    return run_with_its_own(
-        [sam, "build", "--cached", "--parallel", "--template", "template.json"], cwd=root, env=environ
-    )
+def _build(sam: str, root: Path, environ: Mapping[str, str], *, watched: bool = False) -> Ran:
+    argv = [sam, "build", "--cached", "--parallel", "--template", "template.json"]
+    return run_with_its_own(argv, cwd=root, env=environ, watched=watched)
 
 
 def _zipped(folder: Path) -> int:

@@ -17,18 +17,14 @@ ASKED = """
 [synthetic]
 [[synthetic.requests]]
 request = "GET /users?limit=1"
-[[synthetic.requests]]
-request = "GET /users/health"
-[[synthetic.requests]]
-request = "GET /orders/health"
 """
-"""Callers of which a third needs a table."""
-
+"""One request in four needs a table: the other functions are asked for their health."""
 
 WALK = """
 [environments.production.rollout]
 strategy = "canary"
 weights = [50]
+bake = "5m"
 margin = 0.05
 """
 """For a production that has none."""
@@ -43,7 +39,7 @@ margin = 0.05
         ("throttling=0.5", {"rolled-back"}),
         ("dependency-denied", {"rolled-back"}),
         ("init-crash", {"refused"}),
-        ("cold-start=2", {"promoted"}),
+        ("cold-start=2", {"promoted", "undecided"}),
         ("incident=0.5", {"promoted", "undecided"}),
         ("alarm-ringing", {"promoted"}),
         ("aws-errors=0.1", {"promoted"}),
@@ -56,7 +52,7 @@ def test_a_rehearsal_of_production_ends_as_the_documents_say(shop: Shop, fault: 
     faults = ("--fault", fault) if fault else ()
     ended = shop.run("rehearse", "-e", "production", "--time-scale", "40", *faults, "--json")
     report = json.loads(ended.stdout.splitlines()[-1])
-    assert report["outcome"] in outcomes, ended
+    assert report.get("outcome") in outcomes, ended
     assert report["faults"] == ([fault] if fault else [])
     if fault is None:
         assert report["failed"] == 0

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from penstock.rehearsal.faults import Fault
     from penstock.rehearsal.report import Seen
     from penstock.release.retain import Prunable
-    from penstock.rollout.state import Verb
+    from penstock.rollout.state import GoingOn
 
 
 def nobody(plan: Plan, objections: Sequence[Objection]) -> bool:  # noqa: ARG001 - the Confirm protocol
@@ -178,7 +178,7 @@ class Penstock(Wiring):
 
         return switch(self.world, why=why, lock_timeout=lock_timeout)
 
-    def tell(self, verb: Verb, *, why: str = "") -> Told:
+    def tell(self, verb: GoingOn, *, why: str = "") -> Told:
         """Say something to the rollout under way: pause, resume, promote."""
         from penstock.operations.orders import tell  # noqa: PLC0415
 
@@ -233,7 +233,8 @@ class Penstock(Wiring):
 
         Args:
             faults: what goes wrong.
-            requests: what callers ask; none for what `[synthetic]` says, or else the health routes.
+            requests: what callers ask; none for what `[synthetic]` says. Functions that nobody reaches by it are asked
+                for their health.
             rate: requests per second.
             scale: how much faster CloudWatch's clock runs.
             before: minutes of CloudWatch's with callers before the candidate comes.
@@ -244,7 +245,7 @@ class Penstock(Wiring):
         from penstock.adapters.load import Load  # noqa: PLC0415
         from penstock.adapters.rehearsal import scene  # noqa: PLC0415
         from penstock.operations.rehearse import Rehearsing, rehearse  # noqa: PLC0415
-        from penstock.rehearsal.requests import healths  # noqa: PLC0415
+        from penstock.rehearsal.requests import unasked  # noqa: PLC0415
         from penstock.rollout.strategies import STRATEGIES, is_weighted  # noqa: PLC0415
 
         policy = self.workspace.environment.rollout
@@ -252,9 +253,13 @@ class Penstock(Wiring):
         if not is_weighted(STRATEGIES[own](policy)):
             tell(f"the environment's strategy, {own}, moves all traffic at once: a canary is rehearsed instead")
             own = "canary"
+        said = tuple(requests) or self.workspace.environment.synthetic.requests
+        others = unasked(self.workspace, said)
+        if said and others:
+            tell(f"nobody asks {', '.join(others)}: their health routes are asked as well, or nobody could judge them")
         wanted = Rehearsing(
             faults=tuple(faults),
-            requests=tuple(requests) or self.workspace.environment.synthetic.requests or healths(self.workspace),
+            requests=(*said, *others.values()),
             rate=rate,
             scale=scale,
             before=before,

@@ -1,7 +1,8 @@
-"""What people say to a rollout: pause, resume, approve, promote, abort; also while another process drives it.
+"""What people say to a rollout: pause, resume, approve, promote; also while another process drives it.
 
 Whoever drives takes orders up from the bucket at its next look. When nobody does (its process is gone, or a second
-Ctrl-C left the rollout where it was), the command that gives the order takes the lease and goes on itself.
+Ctrl-C left the rollout where it was), the command that gives the order takes the lease and goes on itself. An abort is
+written down here as well, and goes back instead: see `abort`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     from penstock.operations.bake import Baking
     from penstock.operations.world import World
-    from penstock.rollout.state import Outcome, Rollout, Verb
+    from penstock.rollout.state import GoingOn, Outcome, Rollout, Verb
 
 PATIENCE = 1800.0
 """Seconds that a living driver has to take an order up. It looks every few seconds, but not while it keeps a slot warm
@@ -43,12 +44,12 @@ class Told:
 
     environment: str
     release: str
-    verb: Verb
+    verb: GoingOn
     weight: int
     outcome: Outcome | None
 
 
-def tell(world: World, verb: Verb, *, why: str = "", lock_timeout: float = 0.0) -> Told:
+def tell(world: World, verb: GoingOn, *, why: str = "", lock_timeout: float = 0.0) -> Told:
     """Ask something of the rollout under way, and wait until it is taken up.
 
     A driver that is gone may have calls under way, which are waited for `lock_timeout` seconds.
@@ -63,8 +64,7 @@ def tell(world: World, verb: Verb, *, why: str = "", lock_timeout: float = 0.0) 
     if rollout is None:
         name = world.workspace.environment.name
         raise UsageError(f"no rollout is under way in {name}", hint=f"penstock status -e {name}")
-    if verb != "abort":
-        store.require_known(rollout)
+    store.require_known(rollout)
     _refuse_to_pass_over(world, rollout, verb)
     taken = order(world, rollout, verb, why=why)
     if taken is not None:
@@ -92,7 +92,7 @@ def order(world: World, rollout: Rollout, verb: Verb, *, why: str) -> Rollout | 
     return None
 
 
-def _go_on(world: World, store: RolloutStore, rollout: Rollout, verb: Verb) -> Baking | None:
+def _go_on(world: World, store: RolloutStore, rollout: Rollout, verb: GoingOn) -> Baking | None:
     """Drive it to its end, unless somebody has done that meanwhile; what is to be watched behind it."""
     if _going(store, rollout) is None:
         return None
@@ -116,7 +116,7 @@ def _going(store: RolloutStore, rollout: Rollout) -> Rollout | None:
     return now if now is not None and now.outcome is None else None
 
 
-def _refuse_to_pass_over(world: World, rollout: Rollout, verb: Verb) -> None:
+def _refuse_to_pass_over(world: World, rollout: Rollout, verb: GoingOn) -> None:
     caller = world.identity.caller()
     if verb == "promote" and passes_over_others(rollout, caller):
         raise Refused(
@@ -171,8 +171,8 @@ def _taken(world: World, store: RolloutStore, rollout: Rollout, order: str, *, u
     )
 
 
-def _told(rollout: Rollout, verb: Verb) -> Told:
-    if rollout.outcome == "reverted" and verb != "abort":
+def _told(rollout: Rollout, verb: GoingOn) -> Told:
+    if rollout.outcome == "reverted":
         raise ended_badly(rollout)
     return Told(
         environment=rollout.environment,

@@ -1,4 +1,4 @@
-"""What callers ask during a rehearsal: the health routes, or what an access log says that they asked before."""
+"""What callers ask during a rehearsal: what they are said to ask, or have asked, and health routes of all others."""
 
 from __future__ import annotations
 
@@ -10,17 +10,42 @@ from penstock.model.errors import UsageError
 from penstock.model.rollouts import Request
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
-    from penstock.model.workspace import Workspace
+    from penstock.model.workspace import Route, Workspace
 
 _COMMON = re.compile(r'"(?P<method>[A-Z]+) (?P<path>/\S*) HTTP/[\d.]+"')
 """The request in the Common Log Format (https://httpd.apache.org/docs/current/logs.html#common)."""
 
 
-def healths(workspace: Workspace) -> tuple[Request, ...]:
-    """The health route of every function that has one."""
-    return tuple(Request("GET", function.health.path) for function in workspace.functions if function.health)
+def unasked(workspace: Workspace, requests: Collection[Request]) -> dict[str, Request]:
+    """The health route, where there is one, of each function that none of the requests reaches, by its key.
+
+    A candidate's function that nobody calls cannot be judged, so that the candidate could not be promoted.
+    """
+    return {
+        function.key: Request("GET", function.health.path)
+        for function in workspace.functions
+        if function.health and not any(_reaches(request, function.routes) for request in requests)
+    }
+
+
+def _reaches(request: Request, routes: Iterable[Route]) -> bool:
+    """Whether API Gateway may send the request to one of the routes."""
+    asked = _segments(request.path.partition("?")[0])
+    return any(route.method in ("ANY", request.method) and _fits(_segments(route.path), asked) for route in routes)
+
+
+def _fits(route: list[str], asked: list[str]) -> bool:
+    if route and route[-1].endswith("+}"):  # takes all segments that follow, at least one
+        return len(asked) >= len(route) and _fits(route[:-1], asked[: len(route) - 1])
+    return len(route) == len(asked) and all(
+        mine == other or mine.startswith("{") for mine, other in zip(route, asked, strict=True)
+    )
+
+
+def _segments(path: str) -> list[str]:
+    return [segment for segment in path.split("/") if segment]
 
 
 def from_log(lines: Iterable[str], where: str) -> tuple[Request, ...]:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 OnInconclusive = Literal["extend", "raise", "synthetic", "ask"]
 Outcome = Literal["promoted", "reverted"]
-Verb = Literal["pause", "resume", "approve", "promote", "abort"]
+GoingOn = Literal["pause", "resume", "approve", "promote"]
+"""What a rollout can be asked and still go on."""
+Verb = GoingOn | Literal["abort"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,16 @@
-"""What an access log says that callers asked."""
+"""What callers ask: what an access log says that they asked, and the health of whom nobody asks."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from unit.infra.zoo import function, service, workspace
 
 from penstock.model.errors import UsageError
 from penstock.model.rollouts import Request
-from penstock.rehearsal.requests import from_log
+from penstock.model.workspace import Route
+from penstock.rehearsal.requests import from_log, unasked
 
 LINES = [
     '{"method": "GET", "path": "/live/users?limit=1", "stage": "live", "status": 200}',
@@ -33,3 +37,26 @@ def test_a_log_without_one_is_refused_with_what_a_line_looks_like() -> None:
         from_log(LINES[3:], "access.log")
     assert refused.value.where == "access.log"
     assert '"path": "/users"' in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("route", "request_", "reaches"),
+    [
+        ("GET /users", "GET /users?limit=1", True),
+        ("GET /users", "POST /users", False),
+        ("ANY /users", "POST /users", True),
+        ("GET /users/{id}", "GET /users/7", True),
+        ("GET /users/{id}", "GET /users/7/orders", False),
+        ("GET /users/{id}", "GET /users", False),
+        ("GET /users/{proxy+}", "GET /users/7/orders", True),
+        ("GET /users/{proxy+}", "GET /users", False),
+        ("GET /{proxy+}", "GET /", False),
+        ("GET /", "GET /", True),
+    ],
+)
+def test_a_function_that_no_request_reaches_is_asked_for_its_health(route: str, request_: str, reaches: bool) -> None:
+    users = replace(function(routes=(Route(*route.split()),)), health=Route("GET", "/users/health"))
+    silent = function("worker")
+    method, path = request_.split()
+    found = unasked(workspace(service("users", users, silent)), [Request(method, path)])
+    assert found == ({} if reaches else {"users": Request("GET", "/users/health")})

@@ -38,7 +38,7 @@ SCALE, RATE, BEFORE = 20.0, 120.0, 10.0
 @click.option(
     "--log",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="An access log whose GET requests are asked again; else `[synthetic]` or the health routes.",
+    help="An access log whose GET requests are asked again; else `[synthetic]`, or the health routes.",
 )
 @click.option(
     "--rate", type=click.FloatRange(0.1, 10_000), default=RATE, show_default=True, help="Requests per second."
