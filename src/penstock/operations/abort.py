@@ -22,7 +22,6 @@ from penstock.operations.warmth import follow
 from penstock.release.reconcile import Settled
 
 if TYPE_CHECKING:
-    from penstock.operations.history import History
     from penstock.operations.world import World
     from penstock.rollout.state import Rollout
 
@@ -76,7 +75,7 @@ def _abort(world: World, why: str) -> Aborted:
     name, said = world.workspace.environment.name, _said(world, why)
     with exclusive(world, "abort", withdraws=said, returns=True) as session:
         pointer = session.pointer() or Pointer()
-        if (begun := _begun(read_history(world.objects), pointer)) is not None:
+        if (begun := read_history(world.objects).way_back(pointer)) is not None:
             bad, good = begun
             session.record("aborting", {"release": bad, "why": why})
             take_back(world, session, ReleaseStore(world.objects).require(bad), good, said)
@@ -91,18 +90,6 @@ def _abort(world: World, why: str) -> Aborted:
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)
 
 
-def _begun(history: History, pointer: Pointer) -> tuple[str, str] | None:
-    """What a crash left with all traffic before it was found well, or on its way back, and what that goes back to."""
-    promotion = history.cut_short(pointer)
-    if promotion is not None and promotion.origin is not None:
-        return promotion.target, promotion.origin
-    move = history.move
-    goes_back = move is not None and move.rollback and pointer.slot(pointer.idle).release == move.target
-    if move is not None and goes_back and move.origin is not None and move.origin == pointer.live_release:
-        return move.origin, move.target
-    return None
-
-
 def _without_a_driver(world: World, rollout: Rollout, why: str) -> Aborted | None:
     """It goes back as the lease is taken, unless its promotion had begun already."""
     now = RolloutStore(world.objects).read()
@@ -113,7 +100,7 @@ def _without_a_driver(world: World, rollout: Rollout, why: str) -> Aborted | Non
     with exclusive(world, "abort", withdraws=said, returns=True) as session:
         pointer = session.pointer() or Pointer()
         is_live = pointer.live_release == rollout.release
-        if is_live and read_history(world.objects).cut_short(pointer) is None:
+        if is_live and read_history(world.objects).way_back(pointer) is None:
             return None
         session.record("aborting", {"release": rollout.release, "why": why})
         if is_live:

@@ -189,6 +189,8 @@ def is_quiet(world: World, baking: Baking) -> bool:
     pointer = read_pointer(world) or Pointer()
     if not _is_as_left(pointer, baking) or not agrees(pointer, live_stage(world), shared=False) or is_marked(world):
         return False
+    if read_history(world.objects).is_taking_back(baking.release, baking.previous):
+        return False
     rings, problem = read_alarms(world, baking.alarms)
     if problem:
         warn(world, problem)
@@ -255,11 +257,13 @@ def _place(world: World, baking: Baking) -> Place:
 
 def _where(world: World, baking: Baking) -> Place:
     pointer = read_pointer(world) or Pointer()
-    if _is_as_left(pointer, baking):
-        return "here"
-    history = read_history(world.objects)
-    if pointer.live_release == baking.previous and history.is_taking_back(baking.release, baking.previous):
+    history, is_as_left = read_history(world.objects), _is_as_left(pointer, baking)
+    if history.is_taking_back(baking.release, baking.previous) and (
+        is_as_left or pointer.live_release == baking.previous
+    ):
         return "going back"
+    if is_as_left:
+        return "here"
     is_bad = pointer.live_release != baking.release and baking.release in history.bad()
     return "rolled back" if is_bad else "gone"
 

@@ -74,7 +74,7 @@ class Driver:
     is_live: bool = False
     """Whether this driver has moved all traffic, and looked."""
     promotes: bool = False
-    """Whether it has begun to move all traffic."""
+    """Whether it, or a driver before it, has begun to move all traffic, so that a way back may be under way."""
     pending: dict[str, Order] = field(default_factory=dict)
     """Orders that were read and are not in the ledger yet, by their ids."""
     began: float = 0.0
@@ -86,7 +86,7 @@ class Driver:
         try:
             self.session.hold()  # a machine that slept past its lease must not act on what it knew before
             if self.promotes and read_history(self.world.objects).is_taking_back(rollout.release, rollout.stable):
-                self._go_back(rollout, "its way back was cut short")
+                self._go_back(rollout, rollout.reverting or "its way back was cut short")
             action: Action = Finished()
             if rollout.outcome is None:
                 seen = _look(self.world, self.store, self.looks, rollout, measures)
@@ -162,9 +162,9 @@ class Driver:
         unmark(self.world, self.session)
 
     def _can_go_back(self) -> bool:
-        """Whether all traffic has moved, and nobody has found yet that the release is well there."""
+        """Whether all traffic has moved, and nobody has found that the release is well there, or it is to go back."""
         pointer = read_pointer(self.world) or Pointer()
-        return read_history(self.world.objects).cut_short(pointer) is not None
+        return read_history(self.world.objects).way_back(pointer) is not None
 
     def _go_back(self, rollout: Rollout, why: str) -> NoReturn:
         self.session.forget()

@@ -109,6 +109,20 @@ class History:
             return None
         return move if pointer.slot(pointer.idle).release == move.origin else None
 
+    def going_back(self, pointer: Pointer) -> Move | None:
+        """The way back that was decided and has not moved the pointer yet, if traffic can still go it."""
+        move = self.move
+        if move is None or not move.rollback or move.origin is None or move.origin != pointer.live_release:
+            return None
+        return move if pointer.slot(pointer.idle).release == move.target else None
+
+    def way_back(self, pointer: Pointer) -> tuple[str, str] | None:
+        """What a crash, or AWS, left with all traffic before it was found well, or on its way back; and where to."""
+        promotion, decided = self.cut_short(pointer), self.going_back(pointer)
+        if promotion is not None and promotion.origin is not None:
+            return promotion.target, promotion.origin
+        return (decided.origin, decided.target) if decided is not None and decided.origin is not None else None
+
     def is_taking_back(self, release: str, previous: str) -> bool:
         """Whether all traffic is on its way back from the release to the one before, or AWS refused a part of that."""
         return self.move == Move(origin=release, target=previous, rollback=True)

@@ -17,6 +17,7 @@ from penstock.operations.bake import baking_of
 from penstock.operations.driver import Driver, act
 from penstock.operations.engine import names_of
 from penstock.operations.foretell import foretell, tell_unjudged
+from penstock.operations.history import read_history
 from penstock.operations.looks import Looks
 from penstock.operations.measure import history, watched
 from penstock.operations.notices import tell_topics
@@ -172,6 +173,7 @@ def drive(
         rollout, measures = set_out(world, session, store, rollout, release)
         if waits:
             watch_over(world, session, rollout)
+        back = read_history(world.objects).is_taking_back(release.id, rollout.stable)
         driver = Driver(
             world=world,
             session=session,
@@ -181,6 +183,7 @@ def drive(
             looks=Looks(world),
             told=rollout,
             waits=waits,
+            promotes=back,
             began=world.clock.monotonic(),
         )
         while not driver.has_ended and not driver.rests:

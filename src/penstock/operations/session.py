@@ -24,6 +24,7 @@ from penstock.operations.store import ReleaseStore
 from penstock.operations.warmth import follow
 from penstock.release.lease import describe
 from penstock.release.reconcile import Settled, distrusted, left, reconcile
+from penstock.rollout.strategies import ALL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -251,18 +252,21 @@ def repair(
 ) -> None:
     """Finish what a crash left between two effects: the pointer wins over stages and `live` aliases.
 
-    A rollout that nobody goes on with goes back: `why`, or because its driver is gone. Where the command `returns`, a
-    promotion that was cut short is not finished first: what has cut it short may still be there. Nor is one whose
-    release somebody wants back: who goes on with it does not move it forward first.
+    A rollout that nobody goes on with goes back: `why`, or because its driver is gone. Traffic that was to go back, and
+    could not, does so. A promotion that was cut short is finished, unless somebody wants its release back: what has cut
+    it short may still be there. A command that `returns` is left to take back what is to go, and so is who goes on.
     """
     rollouts = RolloutStore(world.objects)
     rollout = rollouts.under_way()
     observed = _trusted(world, session, rollout)
-    returns = returns or (rollout is not None and rollouts.is_called_off(rollout))
-    if returns and booked.read_history(world.objects).cut_short(observed.pointer):
-        _book_arrival(world, session, observed.pointer)
-        return
     goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
+    back = _way_back(world, rollout, observed.pointer, returns=returns)
+    if back is not None:
+        _book_arrival(world, session, observed.pointer)
+        if not returns and not goes_on:
+            _take_back(world, session, rollout, back, why)
+            repair(world, session, resuming=resuming, why=why)
+        return
     effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
     is_live = rollout is not None and observed.pointer.live_release == rollout.release
     if rollout is not None and not goes_on:
@@ -282,6 +286,35 @@ def repair(
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
     _book_arrival(world, session, observed.pointer)
+
+
+def _way_back(world: World, rollout: Rollout | None, pointer: Pointer, *, returns: bool) -> tuple[str, str] | None:
+    """The release with all traffic that is to go, and where to: that was decided, or is by the order or by the command.
+
+    Only as long as it was not found well.
+    """
+    history = booked.read_history(world.objects)
+    way = history.way_back(pointer)
+    if way is None or returns or history.going_back(pointer) is not None:
+        return way
+    is_unwanted = rollout is not None and (
+        rollout.reverting is not None or RolloutStore(world.objects).is_called_off(rollout)
+    )
+    return way if is_unwanted else None
+
+
+def _take_back(world: World, session: Session, rollout: Rollout | None, way: tuple[str, str], why: str) -> None:
+    """End a way back that nobody else is about to end, and the rollout with it."""
+    from penstock.operations.switch import take_back  # noqa: PLC0415 - it takes the lease itself, by `exclusive`
+
+    bad, good = way
+    said = why or (rollout.reverting if rollout is not None else None) or "its way back was cut short"
+    take_back(world, session, ReleaseStore(world.objects).require(bad), good, said)
+    world.events.emit(Recovered(what=f"an earlier run was unfinished: all traffic is back on release {good}"))
+    if rollout is not None and rollout.release == bad:
+        unmark(world, session)
+        ended = replace(rollout, weight=ALL, reverting=said).ended("reverted", at=world.traffic_clock.now())
+        RolloutStore(world.objects).save(ended, session)
 
 
 def _book_arrival(world: World, session: Session, pointer: Pointer) -> None:

@@ -162,11 +162,11 @@ def _rollback(world: World, to: str | None, services: Collection[str], why: str)
         pointer = session.pointer() or Pointer()
         live = ReleaseStore(world.objects).require(pointer.live_release)
         history = read_history(world.objects)
-        begun = history.cut_short(pointer) if latest else None
-        if begun is not None and begun.origin is not None:
-            session.record("rolling-back", {"from": live.id, "to": begun.origin, "why": why})
-            take_back(world, session, live, begun.origin, f"rollback: {why}" if why else "rollback")
-            return _moved(world, ReleaseStore(world.objects).require(begun.origin), pointer, is_rollback=True)
+        begun = history.way_back(pointer) if latest else None
+        if begun is not None:
+            session.record("rolling-back", {"from": live.id, "to": begun[1], "why": why})
+            take_back(world, session, live, begun[1], f"rollback: {why}" if why else "rollback")
+            return _moved(world, ReleaseStore(world.objects).require(begun[1]), pointer, is_rollback=True)
         unfinished = _is_unfinished(history, live, session.succeeds)
         target = live if unfinished and to is None else target_of(world, live, to, history)
         if to is None and not unfinished:
