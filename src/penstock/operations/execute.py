@@ -16,6 +16,7 @@ from penstock.model.errors import Busy, Conflict, NotFound, RemoteFault
 from penstock.model.events import VersionPublished
 from penstock.model.release import Pointer, SlotState
 from penstock.operations.artifacts import artifact_key
+from penstock.operations.decided import decide
 from penstock.operations.pace import Pace
 from penstock.operations.provenance import check_all
 from penstock.operations.steps import step
@@ -249,12 +250,15 @@ class _Doing:
 
     def _write_pointer(self, effect: WritePointer) -> dict[str, Any]:
         pointer = effect.pointer
-        text = Pointer(
+        resolved = Pointer(
             live=pointer.live,
             candidate=pointer.candidate,
             blue=self._resolved(pointer.blue),
             green=self._resolved(pointer.green),
-        ).to_text()
+        )
+        decide(self._world, self._lease, resolved)
+        self._lease.check()
+        text = resolved.to_text()
         self._world.parameters.put(effect.name, text)
         return {"name": effect.name, "pointer": text}
 

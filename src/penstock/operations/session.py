@@ -8,20 +8,22 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.errors import Conflict, Locked, PenstockError, RemoteFault, UsageError
+from penstock.model.errors import Locked, PenstockError, RemoteFault, UsageError
 from penstock.model.events import Recovered
 from penstock.model.release import Pointer
 from penstock.operations import execute as interpreter
 from penstock.operations import history as booked
+from penstock.operations.decided import read_decided, settle
 from penstock.operations.engine import names_of, observe
 from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pace import READ_BURST, Pace
-from penstock.operations.pointer import read_pointer
+from penstock.operations.pointer import pointer_name, read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_looked_after, unmark
 from penstock.operations.steps import timestamp
-from penstock.operations.store import ReleaseStore
+from penstock.operations.store import ReleaseStore, rewrite
 from penstock.operations.warmth import follow
+from penstock.release.effects import WritePointer
 from penstock.release.lease import describe
 from penstock.release.reconcile import Settled, distrusted, left, reconcile
 from penstock.rollout.strategies import ALL
@@ -43,9 +45,6 @@ TICK = "look after the rollout of release "
 """How the purpose of the controller's visits begins, which take seconds."""
 VISIT, VISIT_LOOK = 30.0, 0.5
 """Seconds that a command waits for the end of such a visit, and between two looks."""
-
-REWRITES = 5
-"""Attempts to replace an object that changes at the same moment: by a late write of who held the lease before."""
 
 FRESH = 2.0
 """Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease."""
@@ -108,32 +107,16 @@ class Session:
         self._lease.keep()
 
     def rewrite(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
-        """Replace an object of the bucket by what `change` makes of it (None: nothing is there), while it is ours.
-
-        The lease is looked at between the read and the conditional write: who took it meanwhile and wrote there is
-        not written over, however long this process stood still. Raises Locked when the lease is lost.
-        """
-        objects = self._world.objects
-        for attempt in range(1, REWRITES + 1):
-            stored = objects.get(key)
-            body = change(stored.body if stored else None)
-            self.hold()  # also where nothing is to be written: it may be somebody else who has done that
-            if stored is not None and stored.body == body:
-                return
-            try:
-                if stored is None:
-                    objects.put_if_absent(key, body)
-                else:
-                    objects.put_if_match(key, body, stored.etag)
-            except Conflict:  # a late write of somebody's, or our own whose answer was lost
-                if attempt == REWRITES:
-                    raise
-            else:
-                return
+        """Replace an object of the bucket by what `change` makes of it, as `store.rewrite` does."""
+        rewrite(self._world.objects, self._lease, key, change)
 
     def book(self, change: Callable[[History], History]) -> None:
         """Change the history of what was promoted and rolled back. Raises Locked when the lease is lost."""
         self.rewrite(booked.KEY, lambda body: booked.to_body(change(booked.from_body(body))))
+
+    def undecide(self, pointer: Pointer) -> None:
+        """Note that the pointer says this, and that nobody is about to write another one."""
+        settle(self._world, self._lease, pointer)
 
     def record(self, kind: str, data: Mapping[str, Any]) -> None:
         """Append an event to the ledger."""
@@ -333,6 +316,7 @@ def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observe
     releases = ReleaseStore(world.objects)
     both = (rollout.release, rollout.stable) if rollout is not None else ()
     names = names_of(world, *filter(None, map(releases.get, both)))
+    _refuse_what_nobody_decided(world, session)
     observed = session.observe(names)
     serving, live = left(observed), observed.pointer.live_release
     release = releases.get(live) if serving and live else None
@@ -344,6 +328,23 @@ def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observe
         world.events.emit(Recovered(what=f"slot {whole.pointer.live} does not hold release {live}: it gets no traffic"))
         session.execute([late])
     return session.observe(names)
+
+
+def _refuse_what_nobody_decided(world: World, session: Session) -> None:
+    """Put the pointer back where it is another one than was decided: a late write of who slept past his lease.
+
+    A decision that its run did not live to carry out is none any more, so that it cannot be carried out late either.
+    """
+    pointer, decided = read_pointer(world) or Pointer(), read_decided(world)
+    if decided is None:
+        return
+    if not decided.allows(pointer):
+        what = f"somebody without the lease had the pointer name release {pointer.live_release}: it is put back"
+        world.events.emit(Recovered(what=what))
+        session.record("repaired", {"what": what, "pointer": pointer.to_text()})
+        session.execute([WritePointer(name=pointer_name(world), pointer=decided.after)])
+    elif pointer == decided.before != decided.after:
+        session.undecide(pointer)
 
 
 def _can_go_on(rollout: Rollout, pointer: Pointer) -> bool:

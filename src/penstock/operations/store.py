@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 LEASE = "lease.json"
 TRIES = 3
 """Attempts to take a lease that changes while we look."""
+REWRITES = 5
+"""Attempts to replace an object that changes at the same moment: by a late write of who held the lease before."""
 
 
 # ------------------------------------------------------------------------------------------ releases
@@ -237,6 +239,30 @@ class HeldLease:
 
 
 # ------------------------------------------------------------------------------------------ small things
+
+
+def rewrite(objects: ObjectStore, lease: HeldLease, key: str, change: Callable[[bytes | None], bytes]) -> None:
+    """Replace an object of the bucket by what `change` makes of it (None: nothing is there), while the lease is ours.
+
+    The lease is looked at between the read and the conditional write: who took it meanwhile and wrote there is not
+    written over, however long this process stood still. Raises Locked when the lease is lost.
+    """
+    for attempt in range(1, REWRITES + 1):
+        stored = objects.get(key)
+        body = change(stored.body if stored else None)
+        lease.check()  # also where nothing is to be written: it may be somebody else who has done that
+        if stored is not None and stored.body == body:
+            return
+        try:
+            if stored is None:
+                objects.put_if_absent(key, body)
+            else:
+                objects.put_if_match(key, body, stored.etag)
+        except Conflict:  # a late write of somebody's, or our own whose answer was lost
+            if attempt == REWRITES:
+                raise
+        else:
+            return
 
 
 def _release_key(release: str) -> str:

@@ -3,6 +3,7 @@ than the call that it had begun, and whoever comes next puts that right."""
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import suppress
 from dataclasses import replace
@@ -244,3 +245,29 @@ def test_a_prune_does_not_ask_whose_the_lease_is_before_each_of_its_deletions(tm
         return sum(call.method == "get" and call.subject.startswith("lease.json") for call in recorded.calls)
 
     assert asked(7) == asked(4)
+
+
+@pytest.mark.parametrize("mended_by", ["the controller's last visit", "prune", "a deploy of something else"])
+def test_a_promotion_that_lands_late_moves_nothing_by_whoever_comes_next(tmp_path: Path, mended_by: str) -> None:
+    """The pointer is a parameter, which knows no conditional writes: what it says must have been decided."""
+    verbs, recorded = shop(tmp_path / "recorded"), Faults()
+    ship(verbs, recorded)
+    written = [call.effect for call in recorded.effects() if call.method == "put" and "pointer" in call.subject]
+    assert written[-1] is not None
+    verbs = shop(tmp_path / "paused")
+    paused(verbs, Fault(effect=written[-1], when="before"), another_machine_aborts)
+    assert verbs.shop.observe().pointer.live != verbs.live_slot(), "the late call has landed"
+    assert not status(verbs.world()).ok
+    if mended_by == "prune":
+        prune(verbs.world())
+    elif mended_by == "a deploy of something else":
+        verbs.code["users"] = 3
+        verbs.deploy(strategy="all-at-once")
+        rollback(verbs.world())
+    else:
+        assert minutes(verbs) == ["it has ended"]
+    assert verbs.live_code()["users"] == 1
+    assert verbs.shop.observe().pointer.live == verbs.live_slot()
+    assert status(verbs.world()).ok
+    ledger = [json.loads(verbs.shop.objects.get(key).body) for key in verbs.shop.objects.list("ledger/")]  # type: ignore[union-attr]
+    assert any("somebody without the lease" in str(entry["data"].get("what")) for entry in ledger)
