@@ -16,6 +16,7 @@ from penstock.model.errors import CameBack, Locked, Refused, RemoteFault
 from penstock.model.release import Pointer
 from penstock.operations.alarms import read_alarms
 from penstock.operations.history import read_history
+from penstock.operations.late import somebody_late
 from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore, is_marked
@@ -189,7 +190,7 @@ def is_quiet(world: World, baking: Baking) -> bool:
     pointer = read_pointer(world) or Pointer()
     if not _is_as_left(pointer, baking) or not agrees(pointer, live_stage(world), shared=False) or is_marked(world):
         return False
-    if read_history(world.objects).is_taking_back(baking.release, baking.previous):
+    if read_history(world.objects).is_taking_back(baking.release, baking.previous) or somebody_late(world):
         return False
     rings, problem = read_alarms(world, baking.alarms)
     if problem:

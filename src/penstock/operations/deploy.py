@@ -13,6 +13,7 @@ from penstock.model.events import NothingToDo
 from penstock.model.names import instead_of
 from penstock.operations.history import read_history
 from penstock.operations.holder import in_turn, somebody_is_at_it
+from penstock.operations.late import somebody_late
 from penstock.operations.pointer import agrees, live_stage, live_url, read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.terraform import is_current, read_applied
@@ -115,7 +116,7 @@ def _is_at_rest(world: World, pointer: Pointer) -> bool:
         return False
     if read_history(world.objects).move is not None:
         return False  # interrupted after traffic had moved: whether the live release is well is still to be asked
-    return agrees(pointer, live_stage(world), shared=False)
+    return somebody_late(world) is None and agrees(pointer, live_stage(world), shared=False)
 
 
 def _waits(wanted: Wanted) -> bool:

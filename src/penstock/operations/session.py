@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from penstock.model.errors import Locked, PenstockError, RemoteFault, UsageError
+from penstock.model.errors import LeaseLost, Locked, PenstockError, RemoteFault, UsageError
 from penstock.model.events import Recovered
 from penstock.model.release import Pointer
 from penstock.operations import execute as interpreter
@@ -16,6 +16,7 @@ from penstock.operations import history as booked
 from penstock.operations.decided import read_decided, settle
 from penstock.operations.engine import names_of, observe
 from penstock.operations.holder import leases_of
+from penstock.operations.late import looked_after, note_late, somebody_late
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pace import READ_BURST, Pace
 from penstock.operations.pointer import pointer_name, read_pointer
@@ -45,6 +46,8 @@ TICK = "look after the rollout of release "
 """How the purpose of the controller's visits begins, which take seconds."""
 VISIT, VISIT_LOOK = 30.0, 0.5
 """Seconds that a command waits for the end of such a visit, and between two looks."""
+
+SETTLING = "settle what a command may have done after its lease was lost"
 
 FRESH = 2.0
 """Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease."""
@@ -142,7 +145,7 @@ def exclusive(
     part of the run of that id, and nothing when nothing is done.
     """
     actor = world.identity.caller()
-    held = _acquire(world, actor, purpose)
+    held, was_late = _acquire(world, actor, purpose), False
     ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=story or world.run)
     ended = threading.Event()
     threading.Thread(target=heartbeat, args=(held, ended), daemon=True, name="lease").start()
@@ -172,6 +175,11 @@ def exclusive(
             raise
         if story is None:
             session.record("ended", {"purpose": purpose})
+    except LeaseLost:
+        was_late = True
+        with suppress(RemoteFault):
+            note_late(world, purpose)
+        raise
     finally:
         ended.set()
         # A bucket that cannot be reached must not hide why the body ended; the lease expires by itself.
@@ -179,6 +187,16 @@ def exclusive(
             ledger.close()
         with suppress(RemoteFault):
             held.give_back()
+        if was_late and purpose != SETTLING:
+            with suppress(PenstockError):
+                _settle(world)
+
+
+def _settle(world: World) -> None:
+    """Look after what our own last call may have moved, if nobody is at work: whoever is does it, or is told."""
+    if RolloutStore(world.objects).under_way() is None:
+        with exclusive(world, SETTLING):
+            pass
 
 
 def heartbeat(held: HeldLease, ended: threading.Event) -> None:
@@ -239,7 +257,7 @@ def repair(
     could not, does so. A promotion that was cut short is finished, unless somebody wants its release back: what has cut
     it short may still be there. A command that `returns` is left to take back what is to go, and so is who goes on.
     """
-    rollouts = RolloutStore(world.objects)
+    rollouts, late = RolloutStore(world.objects), somebody_late(world)
     rollout = rollouts.under_way()
     observed = _trusted(world, session, rollout)
     goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
@@ -263,12 +281,13 @@ def repair(
         world.events.emit(Recovered(what=f"{told}: {done}"))
     if not goes_on:
         unmark(world, session)
-    if effects or (rollout is not None and not goes_on):
+    if effects or late or (rollout is not None and not goes_on):
         follow(world, session)
     if rollout is not None and not goes_on:
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
     _book_arrival(world, session, observed.pointer)
+    looked_after(world, late)
 
 
 def _way_back(world: World, rollout: Rollout | None, pointer: Pointer, *, returns: bool) -> tuple[str, str] | None:

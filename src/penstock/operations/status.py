@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.model.release import SLOTS, Pointer
 from penstock.operations.history import read_history
 from penstock.operations.holder import holder, last_failure
+from penstock.operations.late import somebody_late
 from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.store import ReleaseStore
@@ -93,9 +94,9 @@ class Status:
     deployed: bool
     slots: tuple[SlotStatus, ...] = ()
     agrees: bool = True
-    """Whether the live stage serves what the pointer says, and nothing else without a rollout.
+    """Whether the live stage serves what the pointer says, and nothing else without a rollout; nobody came late.
 
-    False only after a crash or a change by hand: the next deploy puts it right.
+    False only after a crash, a change by hand or a driver that slept past its lease: the next deploy puts it right.
     """
     routes: tuple[RouteStatus, ...] = ()
     functions: Mapping[str, FunctionHealth] = field(default_factory=dict)
@@ -159,7 +160,7 @@ def status(world: World) -> Status:
         url=url,
         deployed=True,
         slots=tuple(_slot(pointer, slot, releases, failed) for slot in SLOTS),
-        agrees=agrees(pointer, live_stage(world), shared=rollout is not None),
+        agrees=agrees(pointer, live_stage(world), shared=rollout is not None) and somebody_late(world) is None,
         routes=tuple(routes),
         functions=world.health.functions(functions, WINDOW),
         tables=world.health.tables(tables, WINDOW),

@@ -30,7 +30,7 @@ locals {
       {
         Sid      = "WriteWhatHappened"
         Action   = ["s3:PutObject"]
-        Resource = [for key in ["ledger-head.json", "ledger/*", "lease.json", "releases/history.json", "rollout.json", "rollout/pointer.json", "warm.json"] : "${local.bucket}/${key}"]
+        Resource = [for key in ["ledger-head.json", "ledger/*", "lease.json", "releases/history.json", "rollout.json", "rollout/late.json", "rollout/pointer.json", "warm.json"] : "${local.bucket}/${key}"]
       },
       {
         Sid      = "ThePointer"
