@@ -163,10 +163,12 @@ def ends_well(verbs: Verbs, where: str) -> None:
 
 def late_and_dies(verbs: Verbs, effect: int, taken_over: Callable[[Verbs], None]) -> None:
     """The driver that was paused there does the one call that it had begun when it wakes, and dies of it."""
-    late = Faults(
-        Fault(effect=effect, when="before"),
-        meanwhile=lambda: (FakeClock.sleep(verbs.shop.clock, LONG), taken_over(verbs)),
-    )
+
+    def meanwhile() -> None:
+        FakeClock.sleep(verbs.shop.clock, LONG)
+        taken_over(verbs)
+
+    late = Faults(Fault(effect=effect, when="before"), meanwhile=meanwhile)
     world = Faults(Fault(effect=effect, when="after")).wrap_fields(late.wrap_fields(verbs.world()))
     with pytest.raises(Killed):
         deploy(world, DeployRequest(), TARGETS, yes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations import test_bake as baking
-from unit.operations.test_busy_aws import BusyClock, Refusing, Seen, Troubled, refusing_orders
+from unit.operations.test_busy_aws import Refusing, Seen, Troubled, refusing_orders
 from unit.operations.test_controller import LONG, minutes
 from unit.operations.test_interrupted_rollouts import ship as ship_with_ctrl_c
 from unit.operations.test_killed_rollouts import is_settled, ship, shop
@@ -110,7 +110,7 @@ def test_an_abort_that_aws_refuses_is_ended_by_whoever_comes_next(tmp_path: Path
 
 def test_a_deploy_whose_way_back_is_refused_is_not_finished_by_a_housekeeping_verb(tmp_path: Path) -> None:
     verbs = Troubled(root=tmp_path)
-    verbs.shop.clock = BusyClock()
+    verbs.shop.clock = Busy()
     verbs.workspace = kept_warm(verbs.workspace, "orders", None, on=True)
     verbs.deploy()
     verbs.code |= {"users": 2, "orders": 2}
