@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def moves_at_once(function: Function) -> bool:
     """Whether the alias `live` of the function is kept warm, so that it can have no weights."""
-    return function.concurrency.provisioned is not None and _hears_events_only(function)
+    return function.concurrency.provisioned is not None and bool(function.on) and not function.routes
 
 
 def shares_live(function: Function) -> bool:
@@ -44,13 +44,9 @@ def judged(functions: Collection[Function], live: Release | None) -> frozenset[s
     return frozenset(
         function.service
         for function in functions
-        if not moves_at_once(function) and not (function.physical in new and _hears_events_only(function))
+        if not moves_at_once(function) and (function.routes or function.physical not in new)
     )
 
 
 def _is_called_by_live(function: Function) -> bool:
     return bool(function.on) or not function.routes
-
-
-def _hears_events_only(function: Function) -> bool:
-    return bool(function.on) and not function.routes

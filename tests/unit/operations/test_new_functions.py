@@ -92,6 +92,17 @@ def watched(verbs: Verbs) -> set[int | None]:
     return met
 
 
+def test_one_that_only_its_callers_know_is_waited_for_by_nobody(verbs: Verbs) -> None:
+    services = tuple(
+        replace(one, functions=(replace(one.functions[0], on=()),)) if one.name == "worker" else one
+        for one in verbs.workspace.services
+    )
+    verbs.workspace = replace(verbs.workspace, services=services)
+    met = watched(verbs)
+    assert verbs.deploy(confirm=yes).live
+    assert met == {1}
+
+
 def test_its_events_never_meet_what_terraform_made_it_from_once_callers_share(verbs: Verbs) -> None:
     met = watched(verbs)
     assert verbs.deploy(confirm=yes).live
