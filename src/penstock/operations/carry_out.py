@@ -16,17 +16,18 @@ from penstock.operations.alarms import quiet_alarms
 from penstock.operations.artifacts import prepare_store, upload
 from penstock.operations.assemble import only_services
 from penstock.operations.bake import bake, bake_under_way, begin_bake, begin_behind, behind
+from penstock.operations.callers import judged
 from penstock.operations.engine import names_of, reach
-from penstock.operations.foretell import foretell_plan
 from penstock.operations.history import read_history
 from penstock.operations.holder import nobody_at_work
+from penstock.operations.planned_walk import arriving, changed_functions, forecast_of, traffic_of, walks_of
 from penstock.operations.pointer import live_url, read_pointer
 from penstock.operations.promote import copy_artifacts
 from penstock.operations.prune import collect
 from penstock.operations.recall import recalled
 from penstock.operations.retained import as_variables, retain, to_retain
-from penstock.operations.rollout import begin, drive, judge_policy, leave, rules_of, slowest
-from penstock.operations.rollout_store import RolloutStore
+from penstock.operations.rollout import begin, drive, leave
+from penstock.operations.rollout_store import RolloutStore, mark
 from penstock.operations.secrets import generate_missing
 from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
@@ -51,31 +52,23 @@ from penstock.operations.terraform import (
 )
 from penstock.operations.verify import verify_release
 from penstock.operations.wanted import Deployed, live_release
-from penstock.operations.warmth import follow, judged, moves_at_once
+from penstock.operations.warmth import follow
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
 from penstock.rollout.strategies import (
-    STRATEGIES,
     AwaitSwitch,
     Bake,
-    Consult,
     Verify,
-    duration,
     is_walked,
     is_weighted,
-    unshared,
-    walk,
 )
-from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from penstock.model.plan import Plan, ResourceChange
     from penstock.model.release import Release
-    from penstock.model.rollouts import RolloutPolicy
-    from penstock.model.workspace import Function
     from penstock.operations.bake import Baking
     from penstock.operations.session import Session
     from penstock.operations.wanted import DeployRequest, Wanted
@@ -193,15 +186,19 @@ def _walk(
     """Take the strategy's steps; whether the release went live, and what is to be watched then."""
     pointer = session.pointer()
     already = pointer is not None and pointer.live_release == release.id
-    applied = Applied.of(wanted.whole)
-    steps = STRATEGIES[wanted.strategy](world.workspace.environment.rollout)
-    for current in steps:
+    applied, changed = Applied.of(wanted.whole), changed_functions(world, release, live)
+    whole, steps = walks_of(world, wanted.strategy, changed, live)
+    walks = not already and is_walked(steps)
+    for current in whole:
         match current:
             case Verify():
                 if pointer is not None and not already:
                     with step(world, f"verify slot {pointer.idle}"):
-                        verify_release(world, session, release.id, pointer.idle, _changed(world, release, live))
-                reach(session, Loaded(release=release, applied=applied), names_of(world, release))
+                        verify_release(world, session, release.id, pointer.idle, changed)
+                if live is not None and walks:  # Terraform must not switch to what is offered only to be walked
+                    mark(world, session, release.id)
+                loaded = Loaded(release=release, applied=applied, new=arriving(world, release, live))
+                reach(session, loaded, names_of(world, release))
             case AwaitSwitch():
                 if not already:
                     name = world.workspace.environment.name
@@ -214,14 +211,11 @@ def _walk(
                     return False, None
             case _:
                 break
-    changed = _changed(world, release, live)
-    if not judged(changed):
-        steps = unshared(steps)
-    steps = _with_gates(world, steps, live)
-    if live is None or already or not is_walked(steps):
+    _say_who_is_not_asked(world, steps, live)
+    if live is None or not walks:
         return True, _move_all(world, session, release, live, applied)
     _say_what_is_not_there(world, steps)
-    rollout = begin(world, release, live.id, steps=steps, changed=judged(changed), authors=authors)
+    rollout = begin(world, release, live.id, steps=steps, changed=judged(changed, live), authors=authors)
     if detach:
         _detach(world, session, rollout, release)
         return False, None
@@ -260,15 +254,14 @@ def _say_what_is_not_there(world: World, steps: Sequence[Step]) -> None:
     )
 
 
-def _with_gates(world: World, steps: tuple[Step, ...], live: Release | None) -> tuple[Step, ...]:
-    """The walk with whoever is to be asked on it. A gate that nobody will ask is told, and not skipped silently."""
+def _say_who_is_not_asked(world: World, steps: tuple[Step, ...], live: Release | None) -> None:
+    """A gate that nobody will ask on this walk is told, and not skipped silently."""
     policy = world.workspace.environment.rollout
     if policy.webhooks and live is None:
         note(world, "this is the first release: there is no traffic that webhooks could keep from it")
     if policy.metrics and live is not None and not is_weighted(steps):
         names = ", ".join(metric.name for metric in policy.metrics)
         warn(world, f"nobody looks at {names}: this release shares no traffic with the one before")
-    return asking(steps, policy.webhooks)
 
 
 def _detach(world: World, session: Session, rollout: Rollout, release: Release) -> None:
@@ -318,7 +311,7 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
     else:
         with step(world, "terraform") as handle:
             handle.skip("its inputs are those of the last apply")
-    traffic, policy = _traffic(world, wanted, live)
+    traffic, policy = traffic_of(world, wanted, live)
     plan = plans.make(
         wanted.release,
         live,
@@ -330,60 +323,14 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         walk=traffic,
         rollout=policy,
     )
-    forecast = _forecast(world, wanted, live) if only and plan.walk and not plan.is_empty else None
+    forecast = forecast_of(world, wanted, live) if only and plan.walk and not plan.is_empty else None
     text = summary(plan, forecast or "")
     plans.save(world, plan, text)
     world.events.emit(PlanReady(plan={**plan.to_json(), "forecast": forecast}, summary=text))
     return _Planned(plan=plan, saved=saved, sealed=seal(world, saved) if saved else None, retained=retained)
 
 
-def _traffic(world: World, wanted: Wanted, live: Release | None) -> tuple[str, RolloutPolicy | None]:
-    """How traffic will move, in words, and who judges it; nothing where it moves at once, as to the first release."""
-    policy = world.workspace.environment.rollout
-    changed = _changed(world, wanted.release, live)
-    steps = STRATEGIES[wanted.strategy](policy)
-    at_once = sorted(function.key for function in changed if moves_at_once(function)) if is_weighted(steps) else []
-    if not judged(changed):
-        steps = unshared(steps)
-    steps = asking(steps, policy.webhooks)
-    baking = policy.bake_after
-    bake_after = f"alarms can take it back for {duration(baking)} after all traffic has moved" if baking else ""
-    rest = f"callers of {', '.join(at_once)} move at the end: live is kept warm" if at_once else ""
-    policy = _asked(policy, steps)
-    rest = "; ".join(part for part in (rest, bake_after) if part)
-    if live is None or not is_walked(steps):
-        return (rest, policy) if live is not None and rest else ("", None)
-    said = walk(steps, policy.delay + slowest(world, judged(changed), live))
-    gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if policy.metrics else ""
-    return "; ".join(part for part in (said, gates, rest) if part), policy
-
-
-def _asked(policy: RolloutPolicy, steps: tuple[Step, ...]) -> RolloutPolicy:
-    """The policy without gates that this walk asks nothing."""
-    names = {step.webhook for step in steps if isinstance(step, Consult)}
-    return replace(
-        policy,
-        metrics=policy.metrics if is_weighted(steps) else (),
-        webhooks=tuple(hook for hook in policy.webhooks if hook.name in names),
-    )
-
-
-def _forecast(world: World, wanted: Wanted, live: Release | None) -> str | None:
-    policy = world.workspace.environment.rollout
-    steps = STRATEGIES[wanted.strategy](policy)
-    if not is_weighted(steps):
-        return None
-    changed = judged(_changed(world, wanted.release, live))
-    return foretell_plan(world, changed, steps, rules_of(world, changed, live), judge_policy(policy))
-
-
 # ------------------------------------------------------------------------------------------ small things
-
-
-def _changed(world: World, release: Release, live: Release | None) -> list[Function]:
-    """The functions whose code, configuration or routes are not those of the live release."""
-    moved = release.changed_from(live)
-    return [f for f in world.workspace.functions if f.key in moved]
 
 
 def _result(world: World, wanted: Wanted, *, changed: bool, live: bool, plan: Plan | None) -> Deployed:

@@ -10,6 +10,7 @@ from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import Pointer
 from penstock.operations.alarms import of_both_sides, ringing
+from penstock.operations.callers import shares_live
 from penstock.operations.engine import bring_back, names_of, reach
 from penstock.operations.gates import consult, points
 from penstock.operations.history import read_history
@@ -21,7 +22,7 @@ from penstock.operations.steps import step, warn
 from penstock.operations.switch import go_back, go_live
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
-from penstock.operations.warmth import shares_live, warm
+from penstock.operations.warmth import warm
 from penstock.release.reconcile import Applied, Settled
 from penstock.release.share import Shared
 from penstock.rollout.advance import advance

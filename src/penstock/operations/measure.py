@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.access_log import access_log_group, fits_filters, logged_routes
 from penstock.model.release import LIVE_ALIAS, other
-from penstock.operations.warmth import shares_live
+from penstock.operations.callers import shares_live
 from penstock.rollout.minutes import MINUTE
 from penstock.rollout.signals import (
     RouteWatch,

@@ -154,8 +154,8 @@ def set_out(
     measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed), rollout.slow)
     if rollout.slow is None:
         rollout = replace(_informed(world, rollout, measures), slow=measures.slow)
-    store.save(rollout, session)  # first, so that a mark without a rollout is never left behind
-    mark(world, session, release.id)
+    store.save(rollout, session)
+    mark(world, session, release.id)  # again: who slept past its lease may have taken it away when it woke
     return rollout, measures
 
 

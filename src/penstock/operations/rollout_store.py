@@ -47,7 +47,7 @@ def unmark(world: World, session: Session) -> None:
 def is_marked(world: World) -> bool:
     """Whether Terraform is told that a rollout is under way.
 
-    Without one, a driver that slept past its lease has set the mark when it woke.
+    Without one, a driver has died before its first turn, or slept past its lease and set the mark when it woke.
     """
     return world.parameters.get(_mark(world)) is not None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import RemoteFault
 from penstock.model.release import LIVE_ALIAS, Pointer
+from penstock.operations.callers import moves_at_once
 from penstock.operations.pointer import read_pointer
 from penstock.operations.steps import step, warn
 from penstock.operations.summary import counted
@@ -23,7 +24,6 @@ from penstock.operations.summary import counted
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from penstock.model.workspace import Function
     from penstock.operations.session import Session
     from penstock.operations.world import World
 
@@ -36,25 +36,6 @@ SHORTEST = 0.1
 
 Warm = tuple[str, str]
 """A function's physical name and an alias."""
-
-
-def moves_at_once(function: Function) -> bool:
-    """Whether the alias `live` of the function is kept warm, so that it can have no weights."""
-    return function.concurrency.provisioned is not None and bool(function.on) and not function.routes
-
-
-def shares_live(function: Function) -> bool:
-    """Whether the candidate gets its share of those who call the alias `live`: event sources, and direct callers.
-
-    HTTP callers go to a slot and peers to that of their own, so a function with routes and without events has nobody
-    who must call `live`; who does all the same moves at the end.
-    """
-    return (bool(function.on) or not function.routes) and not moves_at_once(function)
-
-
-def judged(functions: Iterable[Function]) -> frozenset[str]:
-    """The services among whose changed functions some share their traffic, so that they can be judged."""
-    return frozenset(function.service for function in functions if not moves_at_once(function))
 
 
 def warm(world: World, session: Session, *, waits: bool = True) -> bool:

@@ -6,7 +6,8 @@ was killed anywhere is finished by reading back and reconciling again, and a sta
 The order of the effects is the order in which stopping between any two of them is harmless:
 
 - **Load** (`Loaded`): versions, which nobody calls; the note that the idle slot holds nothing certain; its aliases;
-  deployments; the preview stage; the note of what the slot now holds. Traffic is on the other slot all the time.
+  deployments; the preview stage; the note of what the slot now holds. Traffic is on the other slot all the time. Before
+  that note offers it, callers of the functions that are new go to it: nobody else could answer them.
 - **Switch** (`Live`): the pointer, which is the decision; the stage, which moves all HTTP traffic in one action; the
   `live` aliases; the preview stage. From the pointer's write on, every command finishes the switch.
 - **Repair** (`Settled`): the pointer wins over stage and aliases.
@@ -28,7 +29,7 @@ from penstock.release.effects import (
     SetStage,
     WritePointer,
 )
-from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE, UNPUBLISHED, ApiSeen, Observed, after
+from penstock.release.observed import LIVE_STAGE, PREVIEW_STAGE, UNPUBLISHED, ApiSeen, FunctionSeen, Observed, after
 from penstock.release.share import Shared, share, unshared
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ class Loaded:
     """The release is complete in the idle slot (or already live, and then nothing is loaded).
 
     `offered` makes it the candidate, which `terraform apply -var slot=production` would switch to: offer it when it
-    is verified.
+    is verified. Before that, callers of what is `new` go to it: functions, by physical name, that the live release does
+    not have, so that nobody else's code could answer them.
     """
 
     release: Release
     applied: Applied
     offered: bool = True
+    new: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,10 +144,19 @@ def _load(observed: Observed, desired: Loaded) -> Iterator[Effect]:
     settling = tuple(_settle(observed, withdrawn=False))
     yield from settling
     observed = after(observed, settling)
-    yield from _fill(observed, desired.release, desired.applied, observed.pointer.idle, offered=desired.offered)
+    idle, new = observed.pointer.idle, desired.new if desired.offered else frozenset()
+    yield from _fill(observed, desired.release, desired.applied, idle, offered=desired.offered, new=new)
 
 
-def _fill(observed: Observed, release: Release, applied: Applied, slot: Slot, *, offered: bool) -> Iterator[Effect]:
+def _fill(
+    observed: Observed,
+    release: Release,
+    applied: Applied,
+    slot: Slot,
+    *,
+    offered: bool,
+    new: frozenset[str] = frozenset(),
+) -> Iterator[Effect]:
     publishing = tuple(_publish(observed, release, applied))
     freezing = tuple(_freeze(observed, publishing, slot))
     yield from (*freezing, *publishing)
@@ -161,6 +173,7 @@ def _fill(observed: Observed, release: Release, applied: Applied, slot: Slot, *,
         yield from made
     if slot == note.idle and observed.preview is not None:
         yield from _show(observed.preview, release, applied, slot)
+    yield from _arrive(after(observed, moving), slot, new)
     candidate = slot if offered and slot == note.idle else None
     wanted = _noted(note, slot, SlotState(release=release.id, deployment=deployment), candidate=candidate)
     cleared = bool(moving) and slot == note.idle and note.slot(slot) != SlotState()
@@ -218,13 +231,20 @@ def _move_aliases(observed: Observed, release: Release, slot: Slot) -> Iterator[
         seen = observed.functions[function.physical]
         version = seen.find(function, preferred=slot)
         if version is not None and seen.at(slot) != version:
-            found = seen.aliases.get(slot)
-            yield SetAlias(
-                function=function.physical,
-                alias=slot,
-                version=version,
-                revision=(found.revision or None) if found else None,
-            )
+            yield _point(function.physical, seen, slot, version)
+
+
+def _arrive(observed: Observed, slot: Slot, new: Iterable[str]) -> Iterator[SetAlias]:
+    """Callers of new functions go to the slot's version, and so does the live slot, which says where `live` belongs.
+
+    So whoever repairs, or takes a rollout back, leaves them there and needs not know which functions were new.
+    """
+    for alias in (observed.pointer.live, LIVE_ALIAS):
+        for name in sorted(new):
+            seen = observed.functions[name]
+            version = seen.at(slot)
+            if version is not None and seen.at(alias) != version:
+                yield _point(name, seen, alias, version)
 
 
 def _deployment(
@@ -310,12 +330,8 @@ def _send_callers(observed: Observed, live: Slot) -> Iterator[SetAlias]:
     """Queues, streams, schedules and direct callers follow the live slot, function by function."""
     for name, seen in sorted(observed.functions.items()):
         version = seen.at(live)
-        if version is None or version == UNPUBLISHED or seen.at(LIVE_ALIAS) == version:
-            continue
-        found = seen.aliases.get(LIVE_ALIAS)
-        yield SetAlias(
-            function=name, alias=LIVE_ALIAS, version=version, revision=(found.revision or None) if found else None
-        )
+        if version is not None and version != UNPUBLISHED and seen.at(LIVE_ALIAS) != version:
+            yield _point(name, seen, LIVE_ALIAS, version)
 
 
 def _serve(api: ApiSeen, stage: str, deployment: str, slot: Slot) -> Iterator[SetStage]:
@@ -347,6 +363,13 @@ def _preview_deployment(observed: Observed, preview: ApiSeen) -> str:
 
 
 # ------------------------------------------------------------------------------------------ small things
+
+
+def _point(function: str, seen: FunctionSeen, alias: str, version: str) -> SetAlias:
+    found = seen.aliases.get(alias)
+    return SetAlias(
+        function=function, alias=alias, version=version, revision=(found.revision or None) if found else None
+    )
 
 
 def _turn(observed: Observed) -> WritePointer:

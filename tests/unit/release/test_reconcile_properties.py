@@ -159,6 +159,40 @@ def test_loading_never_touches_what_traffic_reaches(first: Release, second: Rele
             assert loaded.functions[name].at(alias) == observed.functions[name].at(alias)
 
 
+@given(releases, releases, releases, stops, st.booleans())
+def test_callers_of_a_new_function_go_to_what_is_offered_and_whoever_repairs_leaves_them_there(
+    first: Release, second: Release, third: Release, stop: int | None, returns: bool
+) -> None:
+    new = "shop-dev-worker"
+    first = replace(first, functions={key: one for key, one in first.functions.items() if key != "worker"})
+    observed = after(fresh(), reconcile(fresh(), Live(release=first, applied=Applied.of(first))))
+    for release in (second, third):
+        loaded = Loaded(release=release, applied=Applied.of(release), offered=False)
+        before = observed.functions[new].at("live")
+        observed = after(observed, reconcile(observed, loaded))
+        assert observed.functions[new].at("live") == (f"@frozen:{new}" if before == "$LATEST" else before)
+        goal = replace(loaded, offered=True, new=frozenset({new}))
+        for effect in reconcile(observed, goal)[:stop]:
+            observed = after(observed, [effect])
+            offered = observed.pointer.candidate is not None
+            assert not offered or observed.functions[new].at("live") == observed.functions[new].at(
+                observed.pointer.idle
+            )
+        assert observed.pointer.live_release == first.id
+        observed = after(observed, reconcile(observed, Settled()))
+        observed = after(observed, reconcile(observed, goal))
+        assert reconcile(observed, goal) == ()
+        number = observed.functions[new].find(release.functions["worker"])
+        for repaired in (Settled(), Settled(shared=True), Settled(withdrawn=True)):
+            assert after(observed, reconcile(observed, repaired)).functions[new].at("live") == number
+        switched = after(observed, reconcile(observed, Live(release=release)))
+        assert switched.functions[new].at("live") == number
+        back = after(switched, reconcile(switched, Live(release=first, returns=returns)))
+        assert back.functions[new].at("live") == number
+        assert back.pointer.live_release == first.id
+        observed = after(observed, reconcile(observed, Settled(withdrawn=True)))
+
+
 @given(releases, releases, stops)
 def test_the_pointer_never_claims_that_a_slot_holds_what_it_does_not(
     first: Release, second: Release, stop: int | None
