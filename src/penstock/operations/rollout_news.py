@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.release.share import UNEVEN
-from penstock.rollout.advance import judgement_of
+from penstock.rollout.advance import judgement_of, open_sentence
 from penstock.rollout.gates import finding
 from penstock.rollout.strategies import Approve, Bake, Consult, Pause
 from penstock.rollout.traffic import findings
@@ -81,13 +81,20 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
     for gate in now.gates:
         if gate.fault and gate.fault != faults.get(gate.metric.name):
             found.append(f"metric {finding(gate).sentence}")
-    rings = [name for name in now.shared_alarms if name not in before.shared_alarms]
-    if rings:
-        found.append(f"alarm {', '.join(rings)} rings, and the stable release fails as well: no reason to go back")
+    found += _alarms(before, now)
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:
         found.append(f"goes back: {now.reverting}")
+    return found
+
+
+def _alarms(before: Rollout, now: Rollout) -> list[str]:
+    found = []
+    if rings := [name for name in now.shared_alarms if name not in before.shared_alarms]:
+        found.append(f"alarm {', '.join(rings)} rings, and the stable release fails as well: no reason to go back")
+    if waits := [name for name in now.open_alarms if name not in before.open_alarms]:
+        found.append(f"{open_sentence(waits)}: it waits for them")
     return found
 
 
