@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,12 +35,14 @@ def test_what_was_put_is_got(place: Place, name: str) -> None:
     assert place.objects.has(f"{name}/a")
 
 
-def test_an_object_has_an_age_by_the_clock_of_the_store(place: Place, name: str) -> None:
+def test_an_object_has_an_age_and_an_answer_its_time_by_the_clock_of_the_store(place: Place, name: str) -> None:
     place.objects.put(f"{name}/a", b"one")
     found = place.objects.get(f"{name}/a")
     assert found is not None
     assert found.age is not None
     assert 0 <= found.age < 3600
+    assert found.at is not None
+    assert abs(time.time() - found.at) < 3600
 
 
 def test_what_is_not_there_is_none_and_deleting_it_is_fine(place: Place, name: str) -> None:

@@ -220,16 +220,18 @@ class Wiring:
         from penstock.adapters.modules import shipped_modules  # noqa: PLC0415
         from penstock.adapters.processes import is_alive, this_machine  # noqa: PLC0415
         from penstock.adapters.webhooks import HttpWebhooks  # noqa: PLC0415
+        from penstock.operations.store_clock import StoreClock  # noqa: PLC0415
 
         workspace = self.workspace
         environment = workspace.environment
         clock: Clock = SystemClock()
-        traffic_clock = clock
+        faster: Clock | None = None
         if environment.is_local:
             started = self.local_aws.start()
-            if started.time_scale != 1:
-                traffic_clock = ScaledClock(scale=started.time_scale, origin=started.time_origin)
+            if started.time_scale != 1:  # and by this very machine
+                faster = ScaledClock(scale=started.time_scale, origin=started.time_origin)
         session = self._session
+        traffic_clock = faster or StoreClock(clock, self._objects, self._events)
         commands = RealCommands()
         commit, branch, dirty = commit_and_branch(commands, self.root, self._environ)
         world = World(

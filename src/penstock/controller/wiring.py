@@ -29,6 +29,7 @@ from penstock.adapters.local_caller import LocalCaller
 from penstock.adapters.processes import is_alive, this_machine
 from penstock.adapters.webhooks import HttpWebhooks
 from penstock.model.errors import NotFound, PenstockError
+from penstock.operations.store_clock import StoreClock
 from penstock.operations.watchdog import read_brief
 from penstock.operations.world import Origin, World
 
@@ -66,7 +67,9 @@ def _standing(asked: str, _key: str) -> World:
         raise NotFound("the controller has no brief", where=event["bucket"], hint="penstock deploy --detach writes it")
     workspace = brief.workspace
     clock: Clock = SystemClock()
-    traffic_clock = _emulators_clock(endpoint) if endpoint and workspace.environment.is_local else clock
+    events = LogEvents()
+    faster = _emulators_clock(endpoint) if endpoint and workspace.environment.is_local else None
+    traffic_clock = faster or StoreClock(clock, objects, events)
     absent: Any = Absent()
     return World(
         root=ROOT,
@@ -77,7 +80,7 @@ def _standing(asked: str, _key: str) -> World:
         host=this_machine() if endpoint else os.environ["AWS_LAMBDA_LOG_STREAM_NAME"],
         clock=clock,
         traffic_clock=traffic_clock,
-        events=LogEvents(),
+        events=events,
         files=BriefFiles({ROOT / path: text.encode() for path, text in brief.events.items()}),
         commands=absent,
         interpreters=absent,
@@ -147,9 +150,9 @@ def _role(endpoint: str | None) -> LocalCaller | None:
     )
 
 
-def _emulators_clock(endpoint: str) -> Clock:
-    """The clock of the embedded AWS's CloudWatch, which may have been told to run faster."""
+def _emulators_clock(endpoint: str) -> Clock | None:
+    """The clock of the embedded AWS's CloudWatch, where it was told to run faster."""
     with urlopen(f"{endpoint}/_penstock/health", timeout=HEALTH_TIMEOUT) as answer:  # noqa: S310 - our own emulator's
         told = json.loads(answer.read())["clock"]
     scale, origin = float(told["scale"]), float(told["origin"])
-    return SystemClock() if scale == 1 else ScaledClock(scale=scale, origin=origin)
+    return None if scale == 1 else ScaledClock(scale=scale, origin=origin)

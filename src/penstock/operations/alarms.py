@@ -10,15 +10,17 @@ from penstock.model.errors import RemoteFault
 from penstock.model.release import LIVE_ALIAS, SLOTS, Pointer, other
 from penstock.operations.pointer import read_pointer
 from penstock.operations.steps import warn
-from penstock.rollout.incidents import LOOK_BACK, fails_beside
+from penstock.rollout.incidents import beside, look_back
 from penstock.rollout.signals import alarm_name, alarm_prefix, queries, slot_watch, strata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from penstock.operations.measure import Measures
     from penstock.operations.world import World
+    from penstock.rollout.incidents import Beside
     from penstock.rollout.signals import RouteWatch, Watch
+    from penstock.rollout.state import Rollout, Rules
 
 
 def quiet_alarms(world: World, *, arrived: bool = False) -> tuple[str, ...]:
@@ -65,39 +67,48 @@ def read_alarms(world: World, alarms: Sequence[str]) -> tuple[tuple[str, ...], s
     return rings, f"there is no alarm {', '.join(gone)} any more" if gone else ""
 
 
-def of_both_sides(world: World, measures: Measures, rings: Iterable[str]) -> frozenset[str]:
-    """Alarms of ours among those that ring whose calls fail on the stable side as well.
+def beside_alarms(world: World, rollout: Rollout, measures: Measures, rings: Iterable[str]) -> Mapping[str, Beside]:
+    """How the stable side is, by the alarms of ours among those that ring.
 
-    One of the user's own is a hard stop, whatever else fails. So is one of ours while nobody can tell.
+    One of the user's own is a hard stop, whatever else fails, and lacks. So does one of ours while nobody can tell.
     """
     prefix, by_hand = alarm_prefix(world.workspace.prefix), world.workspace.environment.rollout.alarms
     ours = [name for name in rings if name.startswith(prefix) and name not in by_hand]
     if not ours:
-        return frozenset()
+        return {}
     now = world.traffic_clock.now()
     try:
-        return frozenset(name for name in ours if _fails_beside(world, measures, name, now))
+        return {name: _stable_side(world, rollout, measures, name, now) for name in ours}
     except RemoteFault as fault:
         warn(world, f"whether the stable release fails as well cannot be read: {fault.what}")
-        return frozenset()
+        return {}
 
 
-def _fails_beside(world: World, measures: Measures, alarm: str, now: float) -> bool:
-    watches, routes = _beside(world, measures, alarm)
-    values = world.metrics.minutes(queries(watches, routes), start=now - LOOK_BACK, end=now)
-    return fails_beside(strata(values, watches, routes))
+def _stable_side(world: World, rollout: Rollout, measures: Measures, alarm: str, now: float) -> Beside:
+    rules = rollout.rules
+    watches, routes, timeout = _beside(world, measures, alarm, rules)
+    values = world.metrics.minutes(queries(watches, routes), start=now - look_back(timeout, rules.delay), end=now)
+    found = strata(values, watches, routes)
+    return beside(found, percent=rollout.weight, now=now, timeout=timeout, delay=rules.delay)
 
 
-def _beside(world: World, measures: Measures, alarm: str) -> tuple[Sequence[Watch], Sequence[RouteWatch]]:
-    """What tells the stable side of an alarm: its own function's, or all that is watched where it has none."""
+def _beside(
+    world: World, measures: Measures, alarm: str, rules: Rules
+) -> tuple[Sequence[Watch], Sequence[RouteWatch], float]:
+    """What tells the stable side of an alarm, and how many seconds a call to it may last.
+
+    That is its own function's, or all that is watched where it has none.
+    """
     for function in world.workspace.functions:
         name, physical = function.key, function.physical
+        timeout = rules.timeouts.get(function.service, rules.slowest)
         for slot in SLOTS:
             if alarm == alarm_name(world.workspace.prefix, name, slot):
-                return [slot_watch(physical, physical, stable=other(slot), canary=slot)], ()
+                return [slot_watch(physical, physical, stable=other(slot), canary=slot)], (), timeout
         if alarm == alarm_name(world.workspace.prefix, name, LIVE_ALIAS):
             own = [watch for watch in measures.watches if watch.function == physical and watch.is_of_versions]
             if own:
-                return [replace(watch, service=physical, slow=None) for watch in own], ()
+                return [replace(watch, service=physical, slow=None) for watch in own], (), timeout
     each = [replace(watch, service=watch.stable.name, slow=None) for watch in measures.watches]
-    return each, measures.routes if fits_filters(world.workspace) else ()
+    slowest = max((rules.slowest, *rules.timeouts.values()))
+    return each, measures.routes if fits_filters(world.workspace) else (), slowest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NoReturn
 from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import Pointer
-from penstock.operations.alarms import of_both_sides, ringing
+from penstock.operations.alarms import beside_alarms, ringing
 from penstock.operations.callers import shares_live
 from penstock.operations.engine import bring_back, names_of, reach
 from penstock.operations.gates import consult, points
@@ -249,7 +249,7 @@ def _look(world: World, store: RolloutStore, looks: Looks, rollout: Rollout, mea
         except RemoteFault as fault:
             warn(world, f"the measurements cannot be read: {fault.what}")
     rings = ringing(world, rollout.alarms)
-    shared = of_both_sides(world, measures, rings or ())
+    beside = beside_alarms(world, rollout, measures, rings or ())
     return Observation(
         now=now,
         weight=percent,
@@ -257,8 +257,9 @@ def _look(world: World, store: RolloutStore, looks: Looks, rollout: Rollout, mea
         shares=found.shares,
         until=until,
         slow=late,
-        alarms=None if rings is None else tuple(name for name in rings if name not in shared),
-        shared_alarms=tuple(sorted(shared)),
+        alarms=None if rings is None else tuple(name for name in rings if beside.get(name, "well") == "well"),
+        shared_alarms=tuple(name for name, side in beside.items() if side == "fails"),
+        open_alarms=tuple(name for name, side in beside.items() if side == "silent"),
         orders=store.orders(rollout),
         points=points(world, rollout, now),
     )

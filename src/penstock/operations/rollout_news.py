@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.operations.bypass import callers
 from penstock.release.share import UNEVEN
-from penstock.rollout.advance import judgement_of
+from penstock.rollout.advance import judgement_of, open_sentence
 from penstock.rollout.gates import finding
 from penstock.rollout.strategies import Approve, Bake, Consult, Pause
 from penstock.rollout.traffic import findings
@@ -33,7 +34,7 @@ def tell_news(world: World, session: Session, before: Rollout, now: Rollout, see
                 evidence=judgement.to_json(),
             )
         )
-    for what in (*_astray(before, now, seen), *_news(before, now)):
+    for what in (*_astray(before, now, seen), *_news(before, now), *_traffic(world, before, now)):
         world.events.emit(RolloutMoved(release=now.release, weight=now.weight, what=what))
         session.record(
             "rollout", {"release": now.release, "weight": now.weight, "what": what, "evidence": judgement.to_json()}
@@ -68,9 +69,6 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
         hooks = any(isinstance(step, Consult) for step in now.steps[now.at :])
         next_one = "people come" if asks else "webhooks come" if hooks else "all traffic comes"
         found.append(f"passed: {next_one} next")
-    known = {(one.function, one.kind) for one in findings(before.traffic)}
-    new = (one for one in findings(now.traffic) if (one.function, one.kind) not in known)
-    found += [f"traffic check: {one.sentence}" for one in new]
     if now.slow and before.slow is not None and now.slow != before.slow:
         new_limits = {side: slow for side, slow in now.slow.items() if side not in before.slow}
         told = ", ".join(f"{side} above {slow:,.0f} ms" for side, slow in sorted(new_limits.items()))
@@ -81,13 +79,30 @@ def _news(before: Rollout, now: Rollout) -> list[str]:
     for gate in now.gates:
         if gate.fault and gate.fault != faults.get(gate.metric.name):
             found.append(f"metric {finding(gate).sentence}")
-    rings = [name for name in now.shared_alarms if name not in before.shared_alarms]
-    if rings:
-        found.append(f"alarm {', '.join(rings)} rings, and the stable release fails as well: no reason to go back")
+    found += _alarms(before, now)
     if now.promoted_by and not before.promoted_by:
         found.append(f"promoted by {now.promoted_by}")
     if now.reverting and not before.reverting:
         found.append(f"goes back: {now.reverting}")
+    return found
+
+
+def _traffic(world: World, before: Rollout, now: Rollout) -> list[str]:
+    """What the traffic check finds anew."""
+    known = {(one.function, one.kind) for one in findings(before.traffic)}
+    new = [one for one in findings(now.traffic) if (one.function, one.kind) not in known]
+    if not new:
+        return []
+    told = {(one.function, one.kind): one.sentence for one in findings(now.traffic, callers(world.workspace))}
+    return [f"traffic check: {told[one.function, one.kind]}" for one in new]
+
+
+def _alarms(before: Rollout, now: Rollout) -> list[str]:
+    found = []
+    if rings := [name for name in now.shared_alarms if name not in before.shared_alarms]:
+        found.append(f"alarm {', '.join(rings)} rings, and the stable release fails as well: no reason to go back")
+    if waits := [name for name in now.open_alarms if name not in before.open_alarms]:
+        found.append(f"{open_sentence(waits)}: it waits for them")
     return found
 
 

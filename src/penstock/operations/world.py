@@ -94,7 +94,7 @@ class World:
     notices: Notices
     webhooks: Webhooks
     traffic_clock: Clock
-    """The clock that metrics bear the time of. It is `clock`, unless the embedded AWS was told to run faster."""
+    """The clock that metrics bear the time of: a `StoreClock`, unless the embedded AWS was told to run faster."""
     terraform: Terraform
     builds: Callable[[], Builds]
     """Asked for only when something is built: a rollback must not wait for builders to be loaded."""

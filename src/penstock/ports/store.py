@@ -15,12 +15,13 @@ class StoredObject:
     """An object's bytes and its ETag, the token of conditional writes.
 
     `age` is how long ago it was written, in whole seconds by the store's own clock, which is nobody's who asks; None
-    where the store does not tell.
+    where the store does not tell. `at` is when it answered, in seconds since the epoch by the same clock.
     """
 
     body: bytes
     etag: str
     age: float | None = field(default=None, compare=False)
+    at: float | None = field(default=None, compare=False)
 
 
 @runtime_checkable

@@ -71,9 +71,10 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
     if _is_asked(rollout) and _may_leave(rollout, judgement):
         rollout = replace(rollout, held=None)
     rollout = _rested(rollout, seen)
-    if _is_astray(rollout, seen) and (seen.alarms is not None or rollout.weight < (seen.weight or 0)):
+    doubts = seen.alarms is None or bool(rollout.open_alarms)
+    if _is_astray(rollout, seen) and (not doubts or rollout.weight < (seen.weight or 0)):
         return rollout, Shift(rollout.weight)
-    if rollout.held is not None or seen.weight is None or seen.alarms is None:
+    if rollout.held is not None or seen.weight is None or doubts:
         return rollout, _look(rollout, seen)
     return _step(rollout, seen, judgement)
 
@@ -93,6 +94,11 @@ def deadline(rollout: Rollout) -> float:
 def passes_over_others(rollout: Rollout, by: str) -> bool:
     """Whether an end that this person orders would go past a yes that is not theirs to give."""
     return by in rollout.authors and any(isinstance(step, Approve) for step in rollout.steps[rollout.at :])
+
+
+def open_sentence(alarms: Iterable[str]) -> str:
+    """What is said of alarms that neither stop it nor let it go on."""
+    return f"alarm {', '.join(alarms)} rings, and calls to the stable release that would tell why have not ended"
 
 
 def step_of(rollout: Rollout) -> Step | None:
@@ -147,6 +153,7 @@ def _learn(rollout: Rollout, seen: Observation) -> Rollout:
         slow=rollout.slow if not seen.slow else {**seen.slow, **(rollout.slow or {})},
         judged=max(rollout.judged, seen.until),
         shared_alarms=rollout.shared_alarms if seen.alarms is None else seen.shared_alarms,
+        open_alarms=rollout.open_alarms if seen.alarms is None else seen.open_alarms,
         gates=_looked(rollout, seen),
         replies=webhooks.learned(rollout.replies, seen.replies),
     )
@@ -213,7 +220,8 @@ def _late(rollout: Rollout, seen: Observation, judgement: Judgement) -> str | No
     now, step = seen.now, step_of(rollout)
     reply = webhooks.reply_of(rollout.replies, rollout.at, step.webhook) if isinstance(step, Consult) else None
     told = reply.sentence if reply else judgement.sentence
-    why = rollout.held or (told if seen.alarms is not None else "its alarms cannot be read")
+    told = told if seen.alarms is not None else "its alarms cannot be read"
+    why = rollout.held or (open_sentence(rollout.open_alarms) if rollout.open_alarms else told)
     if now >= deadline(rollout):
         return f"not decided within {duration(rollout.rules.deadline)}: {why}"
     if step is not None and step.deadline is not None and now >= rollout.entered + step.deadline:

@@ -2,12 +2,19 @@
 
 Alarms of ours ring when every other call fails. What fails on both sides is an incident of what both of them use, and
 no reason to go back to the side that fails as well; how the sides compare is the judge's question.
+
+A side that hangs is silent before it fails: Lambda counts an invocation when it has ended, and dates it at its
+beginning (https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics.html). A candidate that gives up sooner,
+because its timeout is shorter, fails first. So who is silent where its share of the calls should be counted is waited
+for, as long as a call may last.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from penstock.rollout.minutes import MINUTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +28,39 @@ SHARE = 0.25
 which side is above it."""
 ENOUGH = 20
 """Calls that tell a share, as many as our alarms need."""
+RINGS = 0.5
+"""Share of bad calls in a minute of the candidate at which our alarms ring."""
+HEARD = 0.75
+"""Of the calls that the stable side should have had by the weight, at least, unless it hangs: of a minute in which an
+incident made an alarm ring it lacks half and more."""
+WHOLE = 100
+
+Beside = Literal["fails", "silent", "well"]
+"""The stable side while the candidate fails: `silent` as long as calls to it may be counted that have not ended yet."""
+
+
+def beside(strata: Iterable[Stratum], *, percent: int, now: float, timeout: float, delay: float) -> Beside:
+    """How the stable side is, where an alarm rings.
+
+    Args:
+        strata: of the last minutes, `look_back(timeout, delay)` seconds of them.
+        percent: the candidate's weight. One that was lower in some of the minutes only has it wait less.
+        now: seconds since the epoch.
+        timeout: seconds that a call of the stable side may last.
+        delay: seconds that numbers may come late.
+    """
+    known = tuple(strata)
+    if fails_beside(one for one in known if one.minute >= now - LOOK_BACK):
+        return "fails"
+    found = {_beside(one, percent, now - timeout - delay) for one in known if _rings(one)}
+    if not found or "well" in found:
+        return "well"
+    return "fails" if "fails" in found or fails_beside(known) else "silent"
+
+
+def look_back(timeout: float, delay: float) -> float:
+    """Seconds before now of which `beside` is to know: what fails on a side that hangs is known so much later."""
+    return LOOK_BACK + timeout + delay
 
 
 def fails_beside(strata: Iterable[Stratum]) -> bool:
@@ -37,3 +77,17 @@ def fails_beside(strata: Iterable[Stratum]) -> bool:
                 minutes[one.service, one.signal, at] += one.stable.calls
                 bad[one.service, one.signal, at] += one.stable.bad
     return any(calls >= ENOUGH and bad[key] >= SHARE * calls for key, calls in minutes.items())
+
+
+def _rings(one: Stratum) -> bool:
+    calls, bad = one.canary.calls, one.canary.bad
+    return one.signal in {"errors", "5xx"} and calls >= ENOUGH and bad >= RINGS * calls
+
+
+def _beside(one: Stratum, percent: int, complete: float) -> Beside:
+    calls, bad = one.stable.calls, one.stable.bad
+    if calls >= ENOUGH and bad >= SHARE * calls:
+        return "fails"
+    expected = one.canary.calls * (WHOLE - percent) / percent if percent else 0.0
+    is_complete = one.minute + MINUTE <= complete
+    return "silent" if not is_complete and expected >= ENOUGH and calls < HEARD * expected else "well"

@@ -78,6 +78,8 @@ class Rollout:
     """CloudWatch alarms that stop it when they ring: those that were quiet when it began."""
     shared_alarms: tuple[str, ...] = ()
     """Those of ours that ring while the stable side fails as well: they are told and stop nothing."""
+    open_alarms: tuple[str, ...] = ()
+    """Those of ours that ring while calls to the stable side have not ended: nothing goes on, and nothing back."""
     slow: Mapping[str, float] | None = None
     """From when on a call is slow, in milliseconds, by the name of its stable side; None before that was asked.
 
@@ -133,6 +135,7 @@ class Rollout:
             "changed": list(self.changed),
             "alarms": list(self.alarms),
             "shared_alarms": list(self.shared_alarms),
+            "open_alarms": list(self.open_alarms),
             "approved_by": list(self.approved_by),
             "authors": list(self.authors),
             "orders": list(self.orders),
@@ -155,6 +158,7 @@ class Rollout:
                 "changed": tuple(data["changed"]),
                 "alarms": tuple(data["alarms"]),
                 "shared_alarms": tuple(data.get("shared_alarms", ())),
+                "open_alarms": tuple(data.get("open_alarms", ())),
                 "approved_by": tuple(data.get("approved_by", ())),
                 "authors": tuple(data.get("authors", ())),
                 "orders": tuple(data["orders"]),
@@ -205,8 +209,8 @@ class Observation:
     `strata` and `shares` are the minutes that became old enough to be judged since the last time, `until` the first
     second of the first minute that is not, of a changed service; `slow` the thresholds of slowness that became known
     before them. `alarms` ring now and were quiet when the rollout began, None when they could not be read;
-    `shared_alarms` are of ours, ring too, and tell of an incident on both sides. `checked` is what came of the last
-    `Check`: the index of its step, and what was wrong (empty: nothing).
+    `shared_alarms` are of ours, ring too, and tell of an incident on both sides; of `open_alarms` nobody can tell yet.
+    `checked` is what came of the last `Check`: the index of its step, and what was wrong (empty: nothing).
     `points` are of the gates that were to be looked at, `replies` what webhooks said since the last time.
     """
 
@@ -218,6 +222,7 @@ class Observation:
     slow: Mapping[str, float] = field(default_factory=dict)
     alarms: tuple[str, ...] | None = ()
     shared_alarms: tuple[str, ...] = ()
+    open_alarms: tuple[str, ...] = ()
     orders: tuple[Order, ...] = ()
     checked: tuple[int, str] | None = None
     points: tuple[Points, ...] = ()

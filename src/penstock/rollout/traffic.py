@@ -64,6 +64,18 @@ class Finding:
     sentence: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callers:
+    """Services that may call a function, by name.
+
+    `users` have it in their `uses.services`, which allows them its aliases and nothing else; `others` may call it by
+    its name or a version by a statement of their own.
+    """
+
+    users: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+
 def tally(before: Mapping[str, Tally], shares: Iterable[Share], percent: int) -> Mapping[str, Tally]:
     """The tallies with some more minutes, in which the canary had this percent."""
     found = dict(before)
@@ -83,17 +95,21 @@ def tally(before: Mapping[str, Tally], shares: Iterable[Share], percent: int) ->
     return found
 
 
-def findings(tallies: Mapping[str, Tally]) -> tuple[Finding, ...]:
-    """What does not fit, by function."""
+def findings(tallies: Mapping[str, Tally], callers: Mapping[str, Callers] | None = None) -> tuple[Finding, ...]:
+    """What does not fit, by function, with those among the `callers` that it may be."""
+    found = callers or {}
     return tuple(
         finding
         for function, counted in sorted(tallies.items())
-        for finding in (_share(function, counted), _around(function, counted))
+        for finding in (
+            _share(function, counted, found.get(function)),
+            _around(function, counted, found.get(function)),
+        )
         if finding is not None
     )
 
 
-def _share(function: str, counted: Tally) -> Finding | None:
+def _share(function: str, counted: Tally, callers: Callers | None) -> Finding | None:
     away = counted.canary - counted.expected
     if min(counted.expected, counted.calls - counted.expected) < LEAST:
         return None
@@ -106,15 +122,23 @@ def _share(function: str, counted: Tally) -> Finding | None:
         else "some of its callers reach the candidate without being drawn"
     )
     told = f"{share:.1f} % of {counted.calls:,} calls reached the candidate instead of {meant:.1f} %"
-    return Finding(function=function, kind="share", sentence=f"{function}: {told}: {why}")
+    likely = "" if callers is None else _likely((*callers.users, *callers.others))
+    sentence = f"{function}: {told}: {why}{likely}"
+    return Finding(function=function, kind="share", sentence=sentence)
 
 
-def _around(function: str, counted: Tally) -> Finding | None:
+def _around(function: str, counted: Tally, callers: Callers | None) -> Finding | None:
     if counted.known < ENOUGH or counted.around < AROUND * counted.known:
         return None
+    likely = "" if callers is None else _likely(callers.others)
     sentence = (
         f"{function}: {counted.around:,} of {counted.known:,} calls went around its aliases: their callers name the "
         f"function alone, or a version, and neither follow a rollout nor come back with it; let them call "
-        f"{function}:live"
+        f"{function}:live{likely}"
     )
     return Finding(function=function, kind="around", sentence=sentence)
+
+
+def _likely(services: Iterable[str]) -> str:
+    names = ", ".join(sorted(set(services)))
+    return f"; likely {names}" if names else "; no service of the workspace says that it may"

@@ -23,7 +23,7 @@ class FakeObjectStore:
     Args:
         name: the bucket's; the fake Functions takes code from it.
         created: whether the bucket is there to begin with.
-        now: the bucket's own clock, in seconds; None has it tell no ages.
+        now: the bucket's own clock, in seconds; None has it tell no time.
     """
 
     def __init__(
@@ -52,8 +52,9 @@ class FakeObjectStore:
         """The object, or None; no more than `at_most` bytes of it."""
         with self._lock:
             body = self._content().get(key)
-            age = None if self.now is None else max(self.now() - self._written.get(key, self.now()), 0.0)
-        return None if body is None else StoredObject(body=body[:at_most], etag=_etag(body), age=age)
+            at = None if self.now is None else self.now()
+            age = None if at is None else max(at - self._written.get(key, at), 0.0)
+        return None if body is None else StoredObject(body=body[:at_most], etag=_etag(body), age=age, at=at)
 
     def put(self, key: str, body: bytes) -> str:
         """Write, whatever is there; the new ETag. Raises AccessDenied for the ledger."""

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.test_rollouts import with_timeout
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
-from penstock.model.errors import CameBack
+from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
 from penstock.ports import AlarmState
@@ -89,6 +90,70 @@ def test_one_of_ours_that_the_user_names_is_the_users_own(verbs: Verbs, clock: B
     an_incident(verbs, clock, OURS[0])
     with pytest.raises(CameBack, match=f"alarm {OURS[0]} rings"):
         verbs.deploy(confirm=yes)
+
+
+def everything_hangs(verbs: Verbs, clock: Busy, *, minutes: int) -> None:
+    """A fix has a timeout of 10 s instead of 900. From its fifth minute on all calls hang for these minutes.
+
+    Its alarm rings as long as its calls fail, a minute late.
+    """
+    with_timeout(verbs, 900)
+    verbs.code["users"] = 3
+    verbs.deploy(confirm=yes, strategy="all-at-once")
+    with_timeout(verbs, 10)
+    verbs.code["users"] = 4
+    traffic, began = clock.traffic, clock.now() // 60 * 60
+    assert traffic is not None
+    traffic.hangs = (began + 300, began + 300 + 60 * minutes)
+    traffic.patience = 900
+    alarm = f"shop-dev-rollout-users-{live_slot(verbs, other=True)}"
+    set_alarm(verbs, alarm, rings=False)
+
+    def go_on() -> None:
+        assert traffic is not None
+        assert traffic.hangs is not None
+        set_alarm(verbs, alarm, rings=traffic.hangs[0] + 120 <= clock.now() < traffic.hangs[1] + 120)
+
+    traffic.meanwhile = go_on
+
+
+def live_slot(verbs: Verbs, *, other: bool) -> str:
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    assert stage is not None
+    slot = stage.variables["slot"]
+    return {"blue": "green", "green": "blue"}[slot] if other else slot
+
+
+@pytest.mark.parametrize("minutes", [3, 20])
+def test_a_shorter_timeout_is_not_taken_back_while_the_stable_side_hangs(
+    verbs: Verbs, clock: Busy, minutes: int
+) -> None:
+    everything_hangs(verbs, clock, minutes=minutes)
+    verbs.workspace = with_rollout(verbs, replace(verbs.workspace.environment.rollout, deadline=14_400.0))
+    assert verbs.deploy(confirm=yes).live
+    told = [moved.what for moved in verbs.shop.events.of(RolloutMoved) if moved.what.startswith("alarm")]
+    assert "calls to the stable release that would tell why have not ended" in told[0]
+    assert any(told[0] in line for line in ledger(verbs))
+
+
+def test_no_weight_grows_while_that_is_open_and_a_deadline_ends_it(verbs: Verbs, clock: Busy) -> None:
+    everything_hangs(verbs, clock, minutes=60)
+    verbs.workspace = with_rollout(verbs, replace(verbs.workspace.environment.rollout, deadline=900.0))
+    with pytest.raises(Inconclusive, match="rings, and calls to the stable release that would tell why have not ended"):
+        verbs.deploy(confirm=yes)
+    assert verbs.live_code()["users"] == 3
+
+
+def test_a_shorter_timeout_excuses_nobody_whose_stable_side_answers(verbs: Verbs, clock: Busy) -> None:
+    everything_hangs(verbs, clock, minutes=20)
+    assert clock.traffic is not None
+    (begin, end), clock.traffic.hangs, began = clock.traffic.hangs or (0.0, 0.0), None, clock.now()
+    clock.traffic.bad = {"users": 1.0}
+    alarm = f"shop-dev-rollout-users-{live_slot(verbs, other=True)}"
+    clock.traffic.meanwhile = lambda: set_alarm(verbs, alarm, rings=begin + 120 <= clock.now() < end)
+    with pytest.raises(CameBack, match=f"alarm {alarm} rings"):
+        verbs.deploy(confirm=yes)
+    assert clock.now() < began + 600
 
 
 def ledger(verbs: Verbs) -> list[str]:

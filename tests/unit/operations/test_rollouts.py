@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.test_callers import with_uses
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
+from penstock.model.workspace import Uses
 from penstock.operations.audit import audit
 from penstock.operations.history import read_history
 from penstock.operations.rollout_news import tell_news
@@ -121,6 +123,7 @@ def test_callers_around_the_stage_are_told_in_the_status_and_the_ledger_and_stop
     verbs.code["users"] = 2
     assert clock.traffic is not None
     clock.traffic.per_minute, clock.traffic.loyal = 6000, 0.6
+    verbs.workspace = with_uses(verbs.workspace, "orders", Uses(services=("users",)))
     seen: list[str] = []
 
     def look() -> None:
@@ -131,7 +134,9 @@ def test_callers_around_the_stage_are_told_in_the_status_and_the_ledger_and_stop
     assert verbs.deploy(confirm=yes).live
     assert "shop-dev-users: 4.0 % of 6,000 calls reached the candidate instead of 10.0 %" in "\n".join(seen)
     told = [moved.what for moved in verbs.shop.events.of(RolloutMoved) if moved.what.startswith("traffic check")]
-    assert len([what for what in told if "shop-dev-users" in what]) == 1
+    (users,) = (what for what in told if "shop-dev-users" in what)
+    assert users.endswith("; likely orders")
+    assert users.removeprefix("traffic check: ") in seen
     bodies = [verbs.shop.objects.get(key) for key in verbs.shop.objects.list("ledger/")]
     assert any(b"traffic check: shop-dev-users" in stored.body for stored in bodies if stored)
 

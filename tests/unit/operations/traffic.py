@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from unit.release.shop import NAMES
@@ -45,13 +46,21 @@ class Traffic:
     """Share of callers that name the live slot's alias themselves."""
     quiet: set[str] = field(default_factory=set)
     """Functions that nobody calls."""
+    hangs: tuple[float, float] | None = None
+    """Between these moments all calls hang: the candidate's fail at once, the stable side's are counted as failed …"""
+    patience: float = 0.0
+    """… so many seconds after they began."""
     meanwhile: Callable[[], object] = bool
     """What else happens while time goes by."""
+    _hanging: list[tuple[float, Callable[[], None]]] = field(default_factory=list)
 
     def between(self, begin: float, end: float) -> None:
         """Record the minutes that have ended between two moments."""
         for minute in range(int(begin // 60), int(end // 60)):
             self._minute(minute * 60)
+        for due in [due for due in self._hanging if due[0] <= end]:
+            self._hanging.remove(due)
+            due[1]()
         self.meanwhile()
 
     def _minute(self, at: int) -> None:
@@ -65,7 +74,13 @@ class Traffic:
                 calls = round(self.per_minute * (share if canary else 1 - share))
                 wrong = self.everywhere + (self.bad.get(name, 0.0) if canary else 0.0)
                 slower = self.slower.get(name, 0.0) if canary else 0.0
-                self._calls((f"shop-dev-{name}", slot), calls, round(calls * wrong), 20.0 + slower, at)
+                hang = self.hangs is not None and self.hangs[0] <= at < self.hangs[1]
+                bad = calls if hang else round(calls * wrong)
+                count = partial(self._calls, (f"shop-dev-{name}", slot), calls, bad, 20.0 + slower, at)
+                if hang and not canary:
+                    self._hanging.append((at + self.patience, count))
+                else:
+                    count()
                 if self.logged and stage.canary:
                     self._answers(name, canary, calls, at)
 

@@ -109,7 +109,9 @@ class World:
         """What webhooks reply."""
         self.replies: tuple[Reply, ...] = ()
 
-    def turn(self, *orders: Order, alarms: tuple[str, ...] | None = (), blind: bool = False) -> Action:
+    def turn(
+        self, *orders: Order, alarms: tuple[str, ...] | None = (), opened: tuple[str, ...] = (), blind: bool = False
+    ) -> Action:
         minutes = to_judge(self.rollout, self.now)
         strata = traffic(minutes, calls=self.calls, bad=self.bad, weight=self.weight)
         if self.unlogged:
@@ -121,6 +123,7 @@ class World:
             strata=strata,
             until=max(self.rollout.judged, old_enough(self.rollout, self.now) if minutes else 0.0),
             alarms=alarms,
+            open_alarms=opened,
             orders=orders,
             checked=self.checked,
             points=tuple(self.points()),
@@ -365,6 +368,20 @@ def test_somebody_elses_weight_is_not_raised_while_alarms_cannot_be_read_but_low
     assert isinstance(world.turn(alarms=None), Wait)
     world.weight = 90
     assert world.turn(alarms=None) == Shift(10)
+
+
+def test_nothing_grows_and_nothing_goes_back_while_an_alarm_is_open_until_its_deadline() -> None:
+    world = World(a_rollout(deadline=3600.0), calls=2000, bad=0)
+    while world.weight == 0:
+        world.turn()
+    while world.rollout.outcome is None and not world.rollout.reverting:
+        assert isinstance(world.turn(opened=("ours",)), Wait | Revert)
+        assert world.weight in {0, 10}
+    assert "alarm ours rings, and calls to the stable release" in str(world.rollout.reverting)
+    world = baking()
+    world.weight = 0
+    assert isinstance(world.turn(opened=("ours",)), Wait)
+    assert world.turn() == Shift(10)
 
 
 def test_no_weight_grows_after_somebody_said_pause_though_the_move_had_begun() -> None:

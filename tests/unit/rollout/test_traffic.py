@@ -12,7 +12,7 @@ from penstock.rollout.advance import advance
 from penstock.rollout.minutes import to_judge
 from penstock.rollout.signals import queries, shares, slot_watch, whole_queries
 from penstock.rollout.state import Observation, Rollout
-from penstock.rollout.traffic import Share, Tally, findings, tally
+from penstock.rollout.traffic import Callers, Share, Tally, findings, tally
 
 
 def counted(*minutes: tuple[int, int, int | None], percent: int = 10) -> dict[str, Tally]:
@@ -50,6 +50,16 @@ def test_calls_around_all_aliases_are_told_with_what_to_call_instead() -> None:
     assert finding.kind == "around"
     assert "250 of 1,250 calls went around its aliases" in finding.sentence
     assert finding.sentence.endswith("let them call users:live")
+
+
+def test_services_that_may_be_these_callers_are_named() -> None:
+    callers = {"users": Callers(users=("orders", "mail"), others=("batch",))}
+    (shared,) = findings(counted((970, 30, 1000), (970, 30, 1000)), callers)
+    assert shared.sentence.endswith("stay on the stable release; likely batch, mail, orders")
+    (around,) = findings(counted((900, 100, 1250)), callers)
+    assert around.sentence.endswith("let them call users:live; likely batch"), "the others' grants allow aliases only"
+    (nobody,) = findings(counted((900, 100, 1250)), {"users": Callers(users=("orders",))})
+    assert nobody.sentence.endswith("; no service of the workspace says that it may")
 
 
 def test_a_total_that_is_not_complete_yet_or_not_known_tells_nothing() -> None:

@@ -38,11 +38,20 @@ def age(headers: Mapping[str, str]) -> float | None:
     Args:
         headers: the answer's, with names in lower case.
     """
+    written, answered = _moment(headers, "last-modified"), answered_at(headers)
+    return None if written is None or answered is None else max(answered - written, 0.0)
+
+
+def answered_at(headers: Mapping[str, str]) -> float | None:
+    """When S3 gave this answer, in seconds since the epoch by its own clock; None without a date."""
+    return _moment(headers, "date")
+
+
+def _moment(headers: Mapping[str, str], name: str) -> float | None:
     try:
-        written, answered = parsedate_to_datetime(headers["last-modified"]), parsedate_to_datetime(headers["date"])
+        return parsedate_to_datetime(headers[name]).timestamp()
     except (KeyError, ValueError):
         return None
-    return max((answered - written).total_seconds(), 0.0)
 
 
 class Unclear(Exception):
@@ -78,7 +87,7 @@ class LightAws:
         path = quote(f"/{bucket}/{key}", safe="/" + UNRESERVED)
         status, headers, body = self._exchange("GET", path, "s3", {}, b"", at_most=at_most)
         if status == OK:
-            return StoredObject(body=body, etag=headers["etag"], age=age(headers))
+            return StoredObject(body=body, etag=headers["etag"], age=age(headers), at=answered_at(headers))
         if status == NOT_FOUND and b"<Code>NoSuchKey</Code>" in body:
             return None
         raise Unclear(status)

@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from penstock.adapters.aws.faults import calling, error_code
-from penstock.adapters.aws.light import Unclear, age
+from penstock.adapters.aws.light import Unclear, age, answered_at
 from penstock.model.errors import AccessDenied, Conflict, NotFound, RemoteFault
 from penstock.ports import StoredObject
 
@@ -90,7 +90,9 @@ class AwsObjectStore:
                 answer = self._client.get_object(Bucket=self._bucket, Key=key)
                 with closing(answer["Body"]) as body:
                     headers = answer["ResponseMetadata"]["HTTPHeaders"]
-                    return StoredObject(body=body.read(at_most), etag=answer["ETag"], age=age(headers))
+                    return StoredObject(
+                        body=body.read(at_most), etag=answer["ETag"], age=age(headers), at=answered_at(headers)
+                    )
         except NotFound:
             return None
 
