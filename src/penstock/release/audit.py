@@ -67,7 +67,7 @@ def runs(entries: Iterable[LedgerEntry]) -> tuple[Run, ...]:
     for entry in ordered:  # the controller goes on telling a command's story when others have spoken in between
         found.setdefault(entry.run, []).append(entry)
     aborted = {str(entry.data["release"]): entry.number for entry in ordered if entry.kind == "aborting"}
-    return tuple(_run(group, aborted) for group in found.values())
+    return tuple(_run(group, ordered, aborted) for group in found.values())
 
 
 def figures(entries: Iterable[LedgerEntry]) -> Figures:
@@ -108,7 +108,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
     )
 
 
-def _run(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
+def _run(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
     first, last = entries[0], entries[-1]
     moves = [entry for entry in entries if entry.kind == "traffic-moved"]
     judged = [entry for entry in entries if entry.kind == "rollout" and "evidence" in entry.data]
@@ -129,7 +129,7 @@ def _run(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
         seconds=round(_seconds(last.at) - _seconds(first.at), 1),
         evidence=evidence or (str(failures[-1].data["what"]) if failures else ""),
         orders=tuple(_ordered(entry) for entry in orders if entry.kind == "order" or entry.data.get("why")),
-        back=_back(entries),
+        back=_back(entries, ordered),
     )
 
 
@@ -149,13 +149,19 @@ def _is_back(entry: LedgerEntry) -> bool:
     return entry.kind == "effect" or (entry.kind == "failed" and entry.data["error"] in CAME_BACK)
 
 
-def _back(entries: Sequence[LedgerEntry]) -> float | None:
-    """Seconds from the decision to go back until the last call that took traffic back."""
-    begun = next((n for n, entry in enumerate(entries) if _goes_back(entry) or entry.kind == "rolling-back"), None)
+def _back(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry]) -> float | None:
+    """Seconds from the decision to go back until the last call that took traffic back.
+
+    Where the process died in between, that is a call of the next one that made any.
+    """
+    begun = next((entry for entry in entries if _goes_back(entry) or entry.kind == "rolling-back"), None)
     if begun is None:
         return None
-    done = [_seconds(entry.at) for entry in entries[begun:] if entry.kind in {"effect", "traffic-moved"}]
-    return round(done[-1] - _seconds(entries[begun].at), 1) if done else None
+    calls = [entry for entry in ordered if entry.number > begun.number and entry.kind in {"effect", "traffic-moved"}]
+    done = [entry for entry in calls if entry.run == begun.run]
+    if not done and entries[-1].kind not in {"ended", "failed"}:
+        done = [entry for entry in calls if entry.run == calls[0].run]
+    return round(_seconds(done[-1].at) - _seconds(begun.at), 1) if done else None
 
 
 def _outcome(
