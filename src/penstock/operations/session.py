@@ -13,13 +13,13 @@ from penstock.model.events import Recovered
 from penstock.model.release import Pointer
 from penstock.operations import execute as interpreter
 from penstock.operations import history as booked
+from penstock.operations.arrivals import book_arrival
 from penstock.operations.engine import names_of, observe
 from penstock.operations.holder import leases_of
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pace import READ_BURST, Pace
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_looked_after, unmark
-from penstock.operations.steps import timestamp
 from penstock.operations.store import ReleaseStore
 from penstock.operations.warmth import follow
 from penstock.release.lease import describe
@@ -54,7 +54,7 @@ class Session:
     """An environment that is ours to change.
 
     `actor` is the STS caller's ARN; `pace` that of calls to Lambda that move traffic; `succeeds` is the run that died
-    holding the lease before us, None when none did.
+    holding the lease before us, and `succeeds_holder` whose it was; None when none did.
     """
 
     def __init__(self, world: World, *, actor: str, lease: HeldLease, ledger: LedgerStore) -> None:
@@ -65,6 +65,7 @@ class Session:
         self.pace = Pace(world.clock)
         self._reading = Pace(world.clock, burst=READ_BURST)
         self.succeeds = lease.over.run if lease.over else None
+        self.succeeds_holder = lease.over.holder if lease.over else None
         self._seen: tuple[float, frozenset[str], Observed] | None = None
 
     def observe(self, functions: Iterable[str]) -> Observed:
@@ -260,7 +261,7 @@ def repair(
     observed = _trusted(world, session, rollout)
     returns = returns or (rollout is not None and rollouts.is_called_off(rollout))
     if returns and booked.read_history(world.objects).cut_short(observed.pointer):
-        _book_arrival(world, session, observed.pointer)
+        book_arrival(world, session, observed.pointer)
         return
     goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
     effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
@@ -281,15 +282,7 @@ def repair(
     if rollout is not None and not goes_on:
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
-    _book_arrival(world, session, observed.pointer)
-
-
-def _book_arrival(world: World, session: Session, pointer: Pointer) -> None:
-    live = pointer.live_release
-    latest = booked.read_history(world.objects).latest
-    if live is not None and (latest is None or latest.release != live):
-        at, run = timestamp(world), session.succeeds or ""
-        session.book(lambda history: history.arrived(live, at=at, by=session.actor, run=run))
+    book_arrival(world, session, observed.pointer)
 
 
 def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observed:

@@ -13,7 +13,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from penstock.model.ledger import LedgerEntry
 
@@ -21,12 +21,15 @@ DAY = 86_400.0
 CAME_BACK = ("CameBack", "Inconclusive")
 ORDERS = {"order": "", "aborting": "abort", "switching": "switch", "rolling-back": "rollback"}
 """What people say, by the kind of entry that tells it, and what it is called."""
-PROMOTION = "promotion"
+PROMOTION, ROLLBACK = "promotion", "rollback"
+"""Why traffic has moved; any other reason is one for which it was taken back."""
+BY_HAND = "by hand"
+"""Who has moved traffic where no command of ours had begun that, but Terraform say; who it was AWS alone knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One command that held the environment. Times are ISO 8601, UTC; `seconds` is how long it held it.
+    """One command that held the environment, or a move of traffic that was none of a command's. Times are ISO 8601, UTC; `seconds` is how long it held it.
 
     `release` got traffic, or was to; `previous` had it before. `orders` are what people said to its rollout, and what
     they gave as the reason for a switch or a rollback. `back` is how long it took from the decision to go back until
@@ -65,7 +68,7 @@ def runs(entries: Iterable[LedgerEntry]) -> tuple[Run, ...]:
     ordered = sorted(entries, key=lambda entry: entry.number)
     found: dict[str, list[LedgerEntry]] = {}
     for entry in ordered:  # the controller goes on telling a command's story when others have spoken in between
-        found.setdefault(entry.run, []).append(entry)
+        found.setdefault(_story(entry, found), []).append(entry)
     aborted = {str(entry.data["release"]): entry.number for entry in ordered if entry.kind == "aborting"}
     return tuple(_run(group, ordered, aborted) for group in found.values())
 
@@ -76,18 +79,19 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
     had: dict[str, float] = {}
     promoted = went_back = 0
     restored: list[float] = []
-    leaving = ""
+    leaving = has_all = ""
     for entry in ordered:
         at = _seconds(entry.at)
         if entry.kind == "traffic-moved":
             release, previous = str(entry.data["release"]), str(entry.data.get("previous") or "")
             if entry.data.get("why") == PROMOTION:
                 leaving = ""
-                promoted += 1
+                promoted += release != has_all  # a crash may have it told twice
                 had.setdefault(release, at)
             elif previous in had:
                 went_back += 1
                 restored.append(at - had.pop(previous))
+            has_all = release
         elif entry.kind == "rollout" and "of the traffic" in str(entry.data["what"]):
             had.setdefault(str(entry.data["release"]), at)
             leaving = ""
@@ -108,8 +112,21 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
     )
 
 
+def _story(entry: LedgerEntry, known: Collection[str]) -> str:
+    """The run that this is told of: a move that somebody else has found is that of who had begun it."""
+    if _is_by_hand(entry):
+        return f"{entry.run} {entry.number}"
+    begun = str(entry.data.get("begun_by", ""))
+    return begun if begun in known else entry.run
+
+
+def _is_by_hand(entry: LedgerEntry) -> bool:
+    return bool(entry.data.get("by_hand"))
+
+
 def _run(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
-    first, last = entries[0], entries[-1]
+    first = entries[0]
+    last = [entry for entry in entries if entry.run == first.run][-1]
     moves = [entry for entry in entries if entry.kind == "traffic-moved"]
     judged = [entry for entry in entries if entry.kind == "rollout" and "evidence" in entry.data]
     failures = [entry for entry in entries if entry.kind == "failed"]
@@ -120,8 +137,8 @@ def _run(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry], aborted
     yes = {str(entry.data["by"]) for entry in orders if entry.data.get("verb") == "approve"}
     return Run(
         at=first.at,
-        by=first.actor,
-        what=what,
+        by=BY_HAND if _is_by_hand(first) else first.actor,
+        what="traffic moved" if _is_by_hand(first) else what,
         release=str(moves[-1].data["release"] if moves else judged[-1].data["release"] if judged else ""),
         previous=str(moves[-1].data.get("previous") or "") if moves else "",
         approved_by=tuple(sorted(yes | {str(by) for entry in approvals for by in entry.data["by"]})),
@@ -171,7 +188,7 @@ def _outcome(
         return "came back" if failures[-1].data["error"] in CAME_BACK else "failed"
     if detached is not None and not moves:
         return detached
-    if last.kind != "ended":
+    if last.kind != "ended" and not _is_by_hand(last):
         return "unfinished"
     if not moves:
         return "done"
