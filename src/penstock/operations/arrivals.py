@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from penstock.operations.world import World
 
 
-def tell_arrival(  # noqa: PLR0917 - a line of the ledger
+def tell_arrival(
     world: World, session: Session, pointer: Pointer, previous: str | None, why: str, **more: str | bool
 ) -> None:
     """All traffic goes to the release that the pointer names; `more` is for the ledger alone."""

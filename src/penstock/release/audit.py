@@ -29,7 +29,9 @@ BY_HAND = "by hand"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One command that held the environment, or a move of traffic that was none of a command's. Times are ISO 8601, UTC; `seconds` is how long it held it.
+    """One command that held the environment, or a move of traffic that was none of a command's.
+
+    Times are ISO 8601, UTC; `seconds` is how long it held it.
 
     `release` got traffic, or was to; `previous` had it before. `orders` are what people said to its rollout, and what
     they gave as the reason for a switch or a rollback. `back` is how long it took from the decision to go back until
