@@ -104,7 +104,7 @@ class Session:
         self._lease.check()
 
     def keep(self) -> None:
-        """The same as far as our clock can tell: for each of many calls in a row. Raises Locked."""
+        """The same for each of many calls in a row: it is looked at every few seconds. Raises Locked."""
         self._lease.keep()
 
     def rewrite(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
