@@ -213,8 +213,10 @@ def _interrupted(world: World, session: Session, store: RolloutStore, rollout: R
 def undo(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
     """Traffic goes back, from the middle of the promotion as well, for the reason that the rollout is `reverting`.
 
-    That it does is written down first, for whoever finds this cut short.
+    That it does is told and written down first, for whoever finds this cut short.
     """
+    what = f"goes back: {rollout.reverting}"
+    session.record("rollout", {"release": release.id, "weight": rollout.weight, "what": what})
     store.save(rollout, session)
     if (read_pointer(world) or Pointer()).live_release == release.id:  # in the middle of the promotion
         session.forget()

@@ -101,7 +101,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
             leaving = str(entry.data["release"])
         elif leaving in had and _is_back(entry):
             went_back += 1
-            promoted += 1  # it was put before users, if only before some
+            promoted += leaving != has_all  # it was put before users, if only before some
             restored.append(at - had.pop(leaving))
             leaving = ""
     span = (_seconds(ordered[-1].at) - _seconds(ordered[0].at)) / DAY if ordered else 0.0

@@ -139,6 +139,19 @@ def test_a_release_that_went_back_and_is_promoted_later_counts_once_for_each() -
     assert (found.promotions, found.failed_share) == (2, 0.5)
 
 
+def test_a_promotion_that_is_told_twice_and_taken_back_counts_once() -> None:
+    """A crash has it told twice; then an abort takes it back, by calls of which the ledger tells as of a share's."""
+    twice: tuple[Said, ...] = (
+        *BACK[:2],
+        ("11:00", "3", "traffic-moved", moved("two", "one", "promotion")),
+        ("12:00", "3", "rollout", {"release": "two", "what": "goes back: aborted", "weight": 50}),
+        ("12:01", "3", "effect", {"intent": 1, "done": 1, "outcomes": []}),
+        ("12:02", "3", "traffic-moved", moved("one", "two", "aborted")),
+    )
+    found = figures(chain(*SHIPPED, *twice))
+    assert (found.promotions, found.failed_share, found.restore_seconds) == (2, 0.5, 119.0)
+
+
 def test_an_empty_ledger_has_no_figures() -> None:
     found = figures([])
     assert (found.promotions, found.failed_share, found.restore_seconds) == (0, None, None)

@@ -315,10 +315,10 @@ def test_a_bucket_that_does_not_answer_a_look_stops_nobody_whose_time_is_not_ove
     class Deaf(FakeObjectStore):
         is_deaf = False
 
-        def get(self, key: str) -> StoredObject | None:
+        def get(self, key: str, *, at_most: int | None = None) -> StoredObject | None:
             if self.is_deaf:
                 raise Busy("503 Slow Down", where=key)
-            return super().get(key)
+            return super().get(key, at_most=at_most)
 
     machine = Machine()
     machine.objects = bucket = Deaf()
