@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from penstock.model.events import TrafficMoved
 from penstock.operations.history import read_history
 from penstock.operations.steps import timestamp
-from penstock.release.audit import BY_HAND, PROMOTION, ROLLBACK
+from penstock.release.ledger import BY_HAND, PROMOTION, ROLLBACK
 
 if TYPE_CHECKING:
     from penstock.model.release import Pointer

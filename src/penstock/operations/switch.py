@@ -33,7 +33,7 @@ from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_release
 from penstock.operations.warmth import follow, warm
 from penstock.policy.destruction import HOLDS_DATA
-from penstock.release.audit import PROMOTION, ROLLBACK
+from penstock.release.ledger import PROMOTION, ROLLBACK
 from penstock.release.reconcile import Applied, Live, Loaded
 
 if TYPE_CHECKING:

@@ -12,6 +12,8 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
+from penstock.release.ledger import BY_HAND, PROMOTION
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
@@ -21,10 +23,6 @@ DAY = 86_400.0
 CAME_BACK = ("CameBack", "Inconclusive")
 ORDERS = {"order": "", "aborting": "abort", "switching": "switch", "rolling-back": "rollback"}
 """What people say, by the kind of entry that tells it, and what it is called."""
-PROMOTION, ROLLBACK = "promotion", "rollback"
-"""Why traffic has moved; any other reason is one for which it was taken back."""
-BY_HAND = "by hand"
-"""Who has moved traffic where no command of ours had begun that, but Terraform say; who it was AWS alone knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

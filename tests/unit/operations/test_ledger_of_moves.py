@@ -13,7 +13,7 @@ from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
 from penstock.operations.switch import rollback, switch
 from penstock.operations.wanted import DeployRequest
-from penstock.release.audit import BY_HAND
+from penstock.release.ledger import BY_HAND
 from penstock.testing import FakeIdentity, Faults, Killed
 
 if TYPE_CHECKING:
