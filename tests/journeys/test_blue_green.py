@@ -110,6 +110,9 @@ def test_the_next_command_after_a_switch_by_hand_takes_direct_callers_along(shop
     ended = well(shop.run("rollback", "-e", "dev"))
 
     assert "by hand" in ended.stderr
+    told = [line for line in well(shop.run("audit", "-e", "dev")).stdout.splitlines() if "by hand" in line]
+    assert len(told) == 1, "who moved traffic was no command of ours"
+    assert "promoted" in told[0]
     assert shop.wording() == OLD
     assert _version(shop, "live") == old
     assert shop.plans_nothing()

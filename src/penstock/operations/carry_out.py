@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.infra.expand import expanded
+from penstock.model.errors import Refused
 from penstock.model.events import PlanReady
 from penstock.operations import plans
 from penstock.operations.alarms import quiet_alarms
@@ -102,7 +103,7 @@ def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Con
                     return replace(_result(world, wanted, changed=True, live=False, plan=None), detached=True)
                 walked = drive(world, session, unfinished, release, Applied.of(wanted.whole))
             shipped = _ship(world, session, wanted, request, confirm, walked)
-        if shipped.baking is not None and bake(world, shipped.baking):
+        if shipped.baking is not None and bake(world, shipped.baking) and shipped.planned is not None:
             with behind(world, shipped.baking) as held:
                 if held is not None and _is_wanted(world, shipped.wanted):
                     _clean_up(world, held, shipped.wanted, shipped.planned)
@@ -113,11 +114,21 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
     world: World, session: Session, wanted: Wanted, request: DeployRequest, confirm: Confirm, walked: Rollout | None
 ) -> _Shipped:
     live = live_release(world, session.pointer())
+    # Before anybody is asked anything: it is live, and that it is watched does not hang on their answer.
+    watched = begin_behind(world, session, walked) if walked is not None else None
     if request.services:
         # Once more, on what is live now that nobody else can change it.
         wanted = replace(wanted, release=only_services(wanted.whole, live, request.services))
     planned = _plan(world, wanted, live, request.allow_destroy, only=False)
-    approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
+    try:
+        approvals = plans.admit(world, planned.plan, auto_approve=request.auto_approve, confirm=confirm)
+    except Refused as refused:
+        if walked is None:
+            raise
+        left = "; ".join(refused.what.splitlines())
+        note(world, f"what else there is to do is left to the next penstock deploy -e {walked.environment}: {left}")
+        reached = _result(world, wanted, changed=True, live=True, plan=planned.plan)
+        return _Shipped(reached=reached, wanted=wanted, planned=None, baking=watched)
     session.record("approved", {"plan": planned.plan.id, "by": [approval.by for approval in approvals]})
     remember_wanted(session, wanted.shape, wanted.release.id)
     retain(world, session, planned.retained)
@@ -141,7 +152,7 @@ def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
     authors = plans.authors_of(world, planned.plan)
     promoted, baking = _walk(world, session, release, wanted, live, detach=request.detach, authors=authors)
     if walked is not None:
-        baking = begin_behind(world, session, walked)
+        baking = watched
     if promoted and baking is None:
         _clean_up(world, session, wanted, planned)
     reached = _result(world, wanted, changed=True, live=promoted, plan=planned.plan)
@@ -289,7 +300,8 @@ class _Shipped:
     reached: Deployed
     wanted: Wanted
     """With `--service` its release has what is live now of the others."""
-    planned: _Planned
+    planned: _Planned | None
+    """None where it waits for a yes, behind a rollout that was resumed and has promoted the release."""
     baking: Baking | None
 
 

@@ -114,8 +114,9 @@ def _is_at_rest(world: World, pointer: Pointer) -> bool:
     """Whether nobody is at work, and nothing is left by a crash or by a driver that woke up past its lease."""
     if somebody_is_at_it(world) or RolloutStore(world.objects).under_way() is not None or is_marked(world):
         return False
-    if read_history(world.objects).move is not None:
-        return False  # interrupted after traffic had moved: whether the live release is well is still to be asked
+    history = read_history(world.objects)
+    if history.move is not None or not history.has_booked(pointer.live_release):
+        return False  # interrupted after traffic had moved, or moved by hand: whether it is well is still to be asked
     return somebody_late(world) is None and agrees(pointer, live_stage(world), shared=False)
 
 

@@ -94,13 +94,10 @@ class Driver:
                 self._seen = replace(seen, checked=self.checked, replies=self.replies)
                 self.pending |= {order.id: order for order in self._seen.orders}
                 rollout, action = advance(rollout, self._seen)
-            self._book(rollout.release)
+            self._tell(rollout)
             if rollout.outcome is not None:
                 self._close(rollout)
             self.store.save(rollout, self.session)
-            if self._seen is not None:
-                tell_news(self.world, self.session, self.told, rollout, self._seen)
-            self.told = rollout
             self.has_ended = rollout.outcome is not None
             if isinstance(action, Wait) and action.synthetic:
                 self._ask(rollout, action.seconds if self.waits else VISIT)
@@ -130,6 +127,14 @@ class Driver:
             self.rests = True  # Lambda takes minutes, and a visit has no more than five
             return None
         return act(self.world, self.session, action, rollout, self.release, self.applied)
+
+    def _tell(self, rollout: Rollout) -> None:
+        """Before it is written down: what the next driver finds written it takes for told, and twice is not lost."""
+        self.session.hold()  # a look may take minutes, and nobody tells of a rollout that is somebody else's
+        self._book(rollout.release)
+        if self._seen is not None:
+            tell_news(self.world, self.session, self.told, rollout, self._seen)
+        self.told = rollout
 
     def _book(self, release: str) -> None:
         """Who ordered what and why, in the ledger before it is obeyed: an order that is taken up is not read again."""

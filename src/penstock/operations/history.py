@@ -56,6 +56,10 @@ class History:
         """The last promotion, rolled back or not."""
         return self.promotions[-1] if self.promotions else None
 
+    def has_booked(self, live: str | None) -> bool:
+        """Whether the arrival of traffic at this release, None before the first, is booked."""
+        return live == (self.latest.release if self.latest else None)
+
     def beginning(self, move: Move) -> History:
         """The history just before traffic moves."""
         return replace(self, move=move)
@@ -66,7 +70,7 @@ class History:
 
     def arrived(self, live: str, *, at: str, by: str, run: str = "") -> History:
         """The history now that this release is live; itself when that is booked already."""
-        if self.latest and self.latest.release == live:
+        if self.has_booked(live):
             return self
         move = self.move
         by_rollback = bool(move and move.rollback and move.target == live)

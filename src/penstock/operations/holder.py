@@ -147,7 +147,9 @@ def somebody_is_at_it(world: World) -> bool:
 
 
 def unlock(world: World, *, force: bool = False) -> str:
-    """Free the lease of a process that is gone; what was done, in words.
+    """Free the lease of a process that is gone, and tell the ledger whose it was; what was done, in words.
+
+    A holder that lives after all stops at its next look at the lease.
 
     Args:
         world: the environment.
@@ -170,5 +172,11 @@ def unlock(world: World, *, force: bool = False) -> str:
             where="lease.json",
             hint=f"look on {host_name(stored.lease.host)}; if it is gone: penstock unlock --force",
         )
+    ledger = LedgerStore(world.objects, clock=world.clock, actor=world.identity.caller(), run=world.run)
+    purpose = "unlock --force" if force else "unlock"
+    # Before it is done: who is robbed may be in the middle of its work, and what comes of that has to be explained.
+    ledger.append("unlocking", {"purpose": f"{purpose}: {who}", "from": stored.lease.run, "force": force})
     leases.free(stored)
+    ledger.append("ended", {"purpose": purpose})
+    ledger.close()
     return f"freed: {who}"

@@ -216,9 +216,11 @@ def _interrupted(world: World, session: Session, store: RolloutStore, rollout: R
 def undo(world: World, session: Session, store: RolloutStore, rollout: Rollout, release: Release) -> None:
     """Traffic goes back, from the middle of the promotion as well, for the reason that the rollout is `reverting`.
 
-    That it does is written down first, for whoever finds this cut short.
+    That it does is written down first, for whoever finds this cut short: a second Ctrl-C may be on its way.
     """
     store.save(rollout, session)
+    what = f"goes back: {rollout.reverting}"
+    session.record("rollout", {"release": release.id, "weight": rollout.weight, "what": what})
     if (read_pointer(world) or Pointer()).live_release == release.id:  # in the middle of the promotion
         session.forget()
         take_back(world, session, release, rollout.stable, rollout.reverting or "")

@@ -13,6 +13,7 @@ from penstock.model.events import Recovered
 from penstock.model.release import Pointer
 from penstock.operations import execute as interpreter
 from penstock.operations import history as booked
+from penstock.operations.arrivals import book_arrival
 from penstock.operations.decided import read_decided, settle
 from penstock.operations.engine import names_of, observe
 from penstock.operations.holder import leases_of
@@ -21,7 +22,6 @@ from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pace import READ_BURST, Pace
 from penstock.operations.pointer import pointer_name, read_pointer
 from penstock.operations.rollout_store import RolloutStore, is_looked_after, unmark
-from penstock.operations.steps import timestamp
 from penstock.operations.store import ReleaseStore, rewrite
 from penstock.operations.warmth import follow
 from penstock.release.effects import WritePointer
@@ -57,7 +57,7 @@ class Session:
     """An environment that is ours to change.
 
     `actor` is the STS caller's ARN; `pace` that of calls to Lambda that move traffic; `succeeds` is the run that died
-    holding the lease before us, None when none did.
+    holding the lease before us, and `succeeds_holder` whose it was; None when none did.
     """
 
     def __init__(self, world: World, *, actor: str, lease: HeldLease, ledger: LedgerStore) -> None:
@@ -68,6 +68,7 @@ class Session:
         self.pace = Pace(world.clock)
         self._reading = Pace(world.clock, burst=READ_BURST)
         self.succeeds = lease.over.run if lease.over else None
+        self.succeeds_holder = lease.over.holder if lease.over else None
         self._seen: tuple[float, frozenset[str], Observed] | None = None
 
     def observe(self, functions: Iterable[str]) -> Observed:
@@ -106,7 +107,7 @@ class Session:
         self._lease.check()
 
     def keep(self) -> None:
-        """The same as far as our clock can tell: for each of many calls in a row. Raises Locked."""
+        """The same for each of many calls in a row: it is looked at every few seconds. Raises Locked."""
         self._lease.keep()
 
     def rewrite(self, key: str, change: Callable[[bytes | None], bytes]) -> None:
@@ -263,7 +264,7 @@ def repair(
     goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
     back = _way_back(world, rollout, observed.pointer, returns=returns)
     if back is not None:
-        _book_arrival(world, session, observed.pointer)
+        book_arrival(world, session, observed.pointer)
         if not returns and not goes_on:
             _take_back(world, session, rollout, back, why)
             repair(world, session, resuming=resuming, why=why)
@@ -286,7 +287,8 @@ def repair(
     if rollout is not None and not goes_on:
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
-    _book_arrival(world, session, observed.pointer)
+    book_arrival(world, session, observed.pointer)
+    book_arrival(world, session, observed.pointer)
     looked_after(world, late)
 
 
@@ -317,14 +319,6 @@ def _take_back(world: World, session: Session, rollout: Rollout | None, way: tup
         unmark(world, session)
         ended = replace(rollout, weight=ALL, reverting=said).ended("reverted", at=world.traffic_clock.now())
         RolloutStore(world.objects).save(ended, session)
-
-
-def _book_arrival(world: World, session: Session, pointer: Pointer) -> None:
-    live = pointer.live_release
-    latest = booked.read_history(world.objects).latest
-    if live is not None and (latest is None or latest.release != live):
-        at, run = timestamp(world), session.succeeds or ""
-        session.book(lambda history: history.arrived(live, at=at, by=session.actor, run=run))
 
 
 def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observed:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.errors import Conflict, LeaseLost, Locked, NotFound
+from penstock.model.errors import Conflict, LeaseLost, Locked, NotFound, RemoteFault
 from penstock.model.ledger import Lease
 from penstock.model.release import Release
 from penstock.release.lease import TTL, Asking, Held, Take, decide, describe, needs_renewal, overdue, released, renewed
@@ -28,6 +28,8 @@ TRIES = 3
 """Attempts to take a lease that changes while we look."""
 REWRITES = 5
 """Attempts to replace an object that changes at the same moment: by a late write of who held the lease before."""
+LOOK = 2.0
+"""Seconds of calls in a row between two looks whether the lease is still ours: somebody may have freed it by force."""
 
 
 # ------------------------------------------------------------------------------------------ releases
@@ -172,6 +174,8 @@ class LeaseStore:
 class HeldLease:
     """A lease that is ours; safe to share between threads. `keep` it before every call that changes something.
 
+    Who frees it by force stops whoever holds it within `LOOK` seconds, however many calls that one has still to make.
+
     `over` is the lease of a dead holder that this one replaced: what it had begun must be read back and repaired.
     """
 
@@ -180,14 +184,20 @@ class HeldLease:
         self._etag = etag
         self._lock = threading.RLock()
         self._given_back = False
+        self._looked = store.now()
         self.lease = lease
         self.over = over
 
     def keep(self) -> None:
-        """Renew when half of the time is gone. Raises LeaseLost when somebody else has it by now."""
+        """Renew when half of the time is gone, and look every few seconds. Raises LeaseLost when it is not ours."""
         with self._lock:
-            if not self._given_back and needs_renewal(self.lease, now=self._store.now()):
+            if self._given_back:
+                return
+            if needs_renewal(self.lease, now=self._store.now()):
                 self._renew()
+            elif abs(self._store.now() - self._looked) >= LOOK:
+                with suppress(RemoteFault):  # the time that we have is not over, as far as anybody can tell
+                    self._look()
 
     def check(self) -> None:
         """Look whether it is still ours, and renew it when it is time. Raises LeaseLost when it is not ours.
@@ -195,10 +205,15 @@ class HeldLease:
         `keep` believes its own clock; somebody may have freed the lease by force, or has another clock.
         """
         with self._lock:
-            stored = None if self._given_back else self._store.read()
-            if stored is not None and not self._is_ours(stored.lease):
-                raise self._lost(stored)
+            if not self._given_back:
+                self._look()
         self.keep()
+
+    def _look(self) -> None:
+        stored = self._store.read()
+        if stored is not None and not (stored.is_held and self._is_ours(stored.lease)):
+            raise self._lost(stored)
+        self._looked = self._store.now()
 
     def _lost(self, stored: StoredLease | None) -> LeaseLost:
         who = describe(stored.lease, now=self._store.now()) if stored and stored.is_held else "nobody holds it"
@@ -215,6 +230,7 @@ class HeldLease:
         except Conflict as conflict:
             raise self._lost(self._store.read()) from conflict
         self.lease = longer
+        self._looked = self._store.now()
 
     def _replace(self, lease: Lease) -> None:
         """Write over our own. Raises Conflict when it is somebody else's, or was freed by somebody else."""

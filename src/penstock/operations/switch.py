@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from penstock.model.errors import Busy, CameBack, Conflict, PenstockError, Refused, RemoteFault, UsageError
-from penstock.model.events import NothingToDo, TrafficMoved
+from penstock.model.events import NothingToDo
 from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
 from penstock.operations.alarms import quiet_alarms
+from penstock.operations.arrivals import tell_arrival
 from penstock.operations.assemble import services_from
 from penstock.operations.engine import names_of, reach
 from penstock.operations.history import History, Move, read_history
@@ -32,6 +33,7 @@ from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import check_live, verify_release
 from penstock.operations.warmth import follow, warm
 from penstock.policy.destruction import HOLDS_DATA
+from penstock.release.ledger import PROMOTION, ROLLBACK
 from penstock.release.reconcile import Applied, Live, Loaded
 
 if TYPE_CHECKING:
@@ -208,10 +210,10 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         warm(world, session)  # a rollback does not wait
     goal = Live(release=release, applied=applied, returns=is_rollback)
     _move(world, session, goal, names, origin=None if is_rollback or previous == release.id else previous)
+    if previous != release.id and not history.has_booked(release.id):
+        _tell(world, session, previous, ROLLBACK if is_rollback else PROMOTION)
     at = timestamp(world)
     session.book(lambda history: history.arrived(release.id, at=at, by=session.actor, run=world.run))
-    if previous != release.id:
-        _tell(world, session, previous, "rollback" if is_rollback else "promotion")
     follow(world, session)
     with step(world, "check the live release"):
         failures = check_live(world, _of(world, release))
@@ -344,9 +346,9 @@ def take_back(world: World, session: Session, bad: Release, previous: str, why: 
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
         reach(session, Live(release=good, applied=Applied(), returns=True), names)
+    _tell(world, session, bad.id, why)
     at = timestamp(world)
     session.book(lambda history: history.arrived(previous, at=at, by=session.actor, run=world.run).settled())
-    _tell(world, session, bad.id, why)
     follow(world, session)
     what = f"release {bad.id} has no traffic: {why}; all of it is back on {previous}"
     tell_topics(world, "came-back", release=bad.id, previous=previous, what=what)
@@ -363,16 +365,7 @@ def go_back(world: World, session: Session, bad: Release, previous: str, why: st
 
 
 def _tell(world: World, session: Session, previous: str | None, why: str) -> None:
-    now = session.pointer() or Pointer()
-    moved = TrafficMoved(
-        environment=world.workspace.environment.name,
-        slot=now.live,
-        release=now.live_release or "",
-        previous=previous,
-        why=why,
-    )
-    world.events.emit(moved)
-    session.record("traffic-moved", {key: value for key, value in moved.to_json().items() if key != "event"})
+    tell_arrival(world, session, session.pointer() or Pointer(), previous, why)
 
 
 def _knows(live: Release, services: Collection[str]) -> None:

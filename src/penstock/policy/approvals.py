@@ -19,23 +19,25 @@ def approvals(question: Question) -> Iterable[Objection]:
     """Count the different people who approved this plan's hash, without its author where the policy says so.
 
     A yes that is older than the policy allows does not count any more: what it was given for may have changed around
-    the plan.
+    the plan. A plan that takes another way than the configured one is to have the yes that it would have met there.
     """
-    policy = question.environment.approvals
-    if policy.required == 0 or question.plan.is_empty:
+    policy, passed = question.environment.approvals, _passed_over(question)
+    required = max(policy.required, passed)
+    if required == 0 or question.plan.is_empty:
         return
     people = {approval.by for approval in counted(question)}
     expired = {approval.by for approval in _given(question)} - people
-    if len(people) >= policy.required:
+    if len(people) >= required:
         return
     name = question.environment.name
     whose = "" if policy.self_approval else ", and the author's own does not count"
     old = f", and {len(expired)} that expired" if expired else ""
-    yes = "approval" if policy.required == 1 else "approvals"
-    own_will_do = policy.required == 1 and policy.self_approval
+    why = f": {question.plan.strategy} goes past the approval that its own steps ask for" if passed else ""
+    yes = "approval" if required == 1 else "approvals"
+    own_will_do = required == 1 and policy.self_approval
     yield Objection(
         gate="approvals",
-        what=f"{name} needs {policy.required} {yes} of plan {question.plan.id}{whose}; it has {len(people)}{old}",
+        what=f"{name} needs {required} {yes} of plan {question.plan.id}{whose}; it has {len(people)}{old}{why}",
         hint=(
             f"answer yes at the prompt, or give the same command with a yes: penstock deploy -e {name} --auto-approve "
             f"(and its other flags); or have it approved: penstock approve -e {name} {question.plan.id}"
@@ -54,6 +56,15 @@ def counted(question: Question) -> tuple[Approval, ...]:
 def own_counts(question: Question, caller: str) -> bool:
     """Whether a yes of this caller would count at all."""
     return question.environment.approvals.self_approval or caller not in question.authors
+
+
+def _passed_over(question: Question) -> int:
+    """People other than the author whose yes the configured steps wait for, and this plan's strategy does not."""
+    plan, environment = question.plan, question.environment
+    is_walked = plan.base_release not in (None, plan.release) and environment.rollout.strategy == "custom"
+    if environment.approvals.self_approval or plan.strategy == "custom" or not is_walked:
+        return 0
+    return max((step.people for step in environment.rollout.steps if step.kind == "approve"), default=0)
 
 
 def _given(question: Question) -> tuple[Approval, ...]:

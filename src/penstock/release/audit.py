@@ -12,8 +12,10 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
+from penstock.release.ledger import BY_HAND, PROMOTION
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from penstock.model.ledger import LedgerEntry
 
@@ -21,12 +23,13 @@ DAY = 86_400.0
 CAME_BACK = ("CameBack", "Inconclusive")
 ORDERS = {"order": "", "aborting": "abort", "switching": "switch", "rolling-back": "rollback"}
 """What people say, by the kind of entry that tells it, and what it is called."""
-PROMOTION = "promotion"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """One command that held the environment. Times are ISO 8601, UTC; `seconds` is how long it held it.
+    """One command that held the environment, or a move of traffic that was none of a command's.
+
+    Times are ISO 8601, UTC; `seconds` is how long it held it.
 
     `release` got traffic, or was to; `previous` had it before. `orders` are what people said to its rollout, and what
     they gave as the reason for a switch or a rollback. `back` is how long it took from the decision to go back until
@@ -65,9 +68,9 @@ def runs(entries: Iterable[LedgerEntry]) -> tuple[Run, ...]:
     ordered = sorted(entries, key=lambda entry: entry.number)
     found: dict[str, list[LedgerEntry]] = {}
     for entry in ordered:  # the controller goes on telling a command's story when others have spoken in between
-        found.setdefault(entry.run, []).append(entry)
+        found.setdefault(_story(entry, found), []).append(entry)
     aborted = {str(entry.data["release"]): entry.number for entry in ordered if entry.kind == "aborting"}
-    return tuple(_run(group, aborted) for group in found.values())
+    return tuple(_run(group, ordered, aborted) for group in found.values())
 
 
 def figures(entries: Iterable[LedgerEntry]) -> Figures:
@@ -76,18 +79,19 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
     had: dict[str, float] = {}
     promoted = went_back = 0
     restored: list[float] = []
-    leaving = ""
+    leaving = has_all = ""
     for entry in ordered:
         at = _seconds(entry.at)
         if entry.kind == "traffic-moved":
             release, previous = str(entry.data["release"]), str(entry.data.get("previous") or "")
             if entry.data.get("why") == PROMOTION:
                 leaving = ""
-                promoted += 1
+                promoted += release != has_all  # a crash may have it told twice
                 had.setdefault(release, at)
             elif previous in had:
                 went_back += 1
                 restored.append(at - had.pop(previous))
+            has_all = release
         elif entry.kind == "rollout" and "of the traffic" in str(entry.data["what"]):
             had.setdefault(str(entry.data["release"]), at)
             leaving = ""
@@ -95,7 +99,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
             leaving = str(entry.data["release"])
         elif leaving in had and _is_back(entry):
             went_back += 1
-            promoted += 1  # it was put before users, if only before some
+            promoted += leaving != has_all  # it was put before users, if only before some
             restored.append(at - had.pop(leaving))
             leaving = ""
     span = (_seconds(ordered[-1].at) - _seconds(ordered[0].at)) / DAY if ordered else 0.0
@@ -108,8 +112,21 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
     )
 
 
-def _run(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
-    first, last = entries[0], entries[-1]
+def _story(entry: LedgerEntry, known: Collection[str]) -> str:
+    """The run that this is told of: a move that somebody else has found is that of who had begun it."""
+    if _is_by_hand(entry):
+        return f"{entry.run} {entry.number}"
+    begun = str(entry.data.get("begun_by", ""))
+    return begun if begun in known else entry.run
+
+
+def _is_by_hand(entry: LedgerEntry) -> bool:
+    return bool(entry.data.get("by_hand"))
+
+
+def _run(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
+    first = entries[0]
+    last = [entry for entry in entries if entry.run == first.run][-1]
     moves = [entry for entry in entries if entry.kind == "traffic-moved"]
     judged = [entry for entry in entries if entry.kind == "rollout" and "evidence" in entry.data]
     failures = [entry for entry in entries if entry.kind == "failed"]
@@ -120,8 +137,8 @@ def _run(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
     yes = {str(entry.data["by"]) for entry in orders if entry.data.get("verb") == "approve"}
     return Run(
         at=first.at,
-        by=first.actor,
-        what=what,
+        by=BY_HAND if _is_by_hand(first) else first.actor,
+        what="traffic moved" if _is_by_hand(first) else what,
         release=str(moves[-1].data["release"] if moves else judged[-1].data["release"] if judged else ""),
         previous=str(moves[-1].data.get("previous") or "") if moves else "",
         approved_by=tuple(sorted(yes | {str(by) for entry in approvals for by in entry.data["by"]})),
@@ -129,7 +146,7 @@ def _run(entries: Sequence[LedgerEntry], aborted: Mapping[str, int]) -> Run:
         seconds=round(_seconds(last.at) - _seconds(first.at), 1),
         evidence=evidence or (str(failures[-1].data["what"]) if failures else ""),
         orders=tuple(_ordered(entry) for entry in orders if entry.kind == "order" or entry.data.get("why")),
-        back=_back(entries),
+        back=_back(entries, ordered),
     )
 
 
@@ -149,13 +166,19 @@ def _is_back(entry: LedgerEntry) -> bool:
     return entry.kind == "effect" or (entry.kind == "failed" and entry.data["error"] in CAME_BACK)
 
 
-def _back(entries: Sequence[LedgerEntry]) -> float | None:
-    """Seconds from the decision to go back until the last call that took traffic back."""
-    begun = next((n for n, entry in enumerate(entries) if _goes_back(entry) or entry.kind == "rolling-back"), None)
+def _back(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry]) -> float | None:
+    """Seconds from the decision to go back until the last call that took traffic back.
+
+    Where the process died in between, that is a call of the next one that made any.
+    """
+    begun = next((entry for entry in entries if _goes_back(entry) or entry.kind == "rolling-back"), None)
     if begun is None:
         return None
-    done = [_seconds(entry.at) for entry in entries[begun:] if entry.kind in {"effect", "traffic-moved"}]
-    return round(done[-1] - _seconds(entries[begun].at), 1) if done else None
+    calls = [entry for entry in ordered if entry.number > begun.number and entry.kind in {"effect", "traffic-moved"}]
+    done = [entry for entry in calls if entry.run == begun.run]
+    if not done and entries[-1].kind not in {"ended", "failed"}:
+        done = [entry for entry in calls if entry.run == calls[0].run]
+    return round(_seconds(done[-1].at) - _seconds(begun.at), 1) if done else None
 
 
 def _outcome(
@@ -165,7 +188,7 @@ def _outcome(
         return "came back" if failures[-1].data["error"] in CAME_BACK else "failed"
     if detached is not None and not moves:
         return detached
-    if last.kind != "ended":
+    if last.kind != "ended" and not _is_by_hand(last):
         return "unfinished"
     if not moves:
         return "done"

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 PREFIX = "ledger/"
 DIGITS = 8
 """Numbers are padded, so that keys sort as numbers do."""
+PROMOTION, ROLLBACK = "promotion", "rollback"
+"""Why traffic has moved; any other reason is one for which it was taken back."""
+BY_HAND = "by hand"
+"""Who has moved traffic where no command of ours had begun that, but Terraform say; who it was AWS alone knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,14 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from unit.operations.harness import TARGETS, Verbs, yes
+from unit.operations.harness import TARGETS, Verbs, no, yes
 from unit.operations.test_bake import BLUE_GREEN, CANARY, LINEAR, after_the_switch, set_mine, ship, with_traffic
 from unit.operations.test_recall import with_smoke_test
 from unit.operations.test_removals import INDEXED, drops_grant_and_index, uses
 from unit.operations.traffic import Busy, with_rollout
 
-from penstock.model.errors import CameBack
-from penstock.model.workspace import AfterDeploy
+from penstock.model.errors import CameBack, Refused
+from penstock.model.workspace import AfterDeploy, ApprovalPolicy
+from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
 from penstock.operations.switch import rollback
@@ -45,6 +46,12 @@ def verbs(tmp_path: Path, clock: Busy) -> Verbs:
     found.deploy()
     drops_grant_and_index(found)
     return found
+
+
+def dies_at_half(verbs: Verbs) -> None:
+    stage = verbs.shop.gateway.stage(verbs.shop.api, "live")
+    if stage is not None and stage.canary is not None:
+        raise Killed
 
 
 def has_index(verbs: Verbs) -> bool:
@@ -126,3 +133,32 @@ def test_no_alarm_leads_back_to_the_release_that_a_killed_rollback_has_left(verb
     assert verbs.deploy(confirm=yes).live
     assert verbs.live_code()["users"] == 1
     assert clock.now() < began + 600
+
+
+@pytest.mark.parametrize("rings", [False, True])
+def test_a_resumed_deploy_that_nobody_says_yes_to_has_promoted_and_watches_and_leaves_the_rest_to_the_next_one(
+    verbs: Verbs, clock: Busy, rings: bool
+) -> None:
+    environment = replace(verbs.workspace.environment, approvals=ApprovalPolicy(required=1), rollout=LINEAR)
+    verbs.workspace = replace(verbs.workspace, environment=environment)
+    assert clock.traffic is not None
+    clock.traffic.meanwhile = lambda: dies_at_half(verbs)
+    with pytest.raises(Killed):
+        verbs.deploy(confirm=yes)
+    clock.traffic.meanwhile = bool
+    if rings:
+        after_the_switch(verbs, clock, 300, lambda: set_mine(verbs, rings=True))
+        with pytest.raises(CameBack, match="alarm mine rings"):
+            verbs.deploy(confirm=no)
+        return
+
+    shipped = verbs.deploy(confirm=no)
+
+    assert shipped.live
+    assert verbs.live_code()["users"] == 2
+    assert audit(verbs.world()).runs[-1].outcome == "promoted"
+    assert has_index(verbs)
+    with pytest.raises(Refused, match="needs 1 approval"):
+        verbs.deploy(confirm=no)
+    verbs.deploy(confirm=yes)
+    assert not has_index(verbs)

@@ -139,6 +139,16 @@ def test_who_made_the_plan_is_an_author_as_well_as_who_ships_it(verbs: Verbs) ->
     assert asked
 
 
+def test_the_author_does_not_go_past_the_yes_of_somebody_else_by_another_strategy(verbs: Verbs) -> None:
+    with pytest.raises(Refused, match="all-at-once goes past the approval that its own steps ask for"):
+        verbs.deploy(strategy="all-at-once", auto_approve=True)
+    assert verbs.live_code()["users"] == 1
+    (ready,) = verbs.shop.events.of(PlanReady)[-1:]
+    approve(replace(verbs.world(), identity=FakeIdentity(name="user/bob")), ready.plan["id"], why="the shop is down")
+    assert verbs.deploy(strategy="all-at-once", auto_approve=True).live
+    assert verbs.live_code()["users"] == 2
+
+
 def test_a_release_waits_for_the_yes_of_somebody_else(verbs: Verbs) -> None:
     asked: list[str] = []
 

@@ -9,10 +9,11 @@ import pytest
 from unit.operations.harness import TARGETS, Verbs, no, yes
 from unit.release.shop import NAMES
 
-from penstock.model.errors import CameBack, Locked, NotFound, Refused, UsageError, VerificationFailed
+from penstock.model.errors import CameBack, LeaseLost, Locked, NotFound, Refused, UsageError, VerificationFailed
 from penstock.model.events import Note, NothingToDo
 from penstock.model.workspace import ApprovalPolicy, Secret, Table
 from penstock.operations.abort import abort
+from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
 from penstock.operations.holder import somebody_is_at_it, unlock
@@ -26,7 +27,9 @@ from penstock.operations.store import ReleaseStore
 from penstock.operations.switch import rollback, switch
 from penstock.operations.wanted import DeployRequest
 from penstock.ports import HttpAnswer
+from penstock.release.effects import WritePointer
 from penstock.release.ledger import verify
+from penstock.testing import FakeIdentity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -387,6 +390,24 @@ def test_unlock_refuses_while_the_holder_lives(verbs: Verbs) -> None:
             unlock(elsewhere)
         assert unlock(world).startswith("freed")
     assert unlock(world) == "nobody holds the lease"
+
+
+def test_the_ledger_tells_who_freed_whose_lease_and_its_holder_stops_before_the_next_effect(verbs: Verbs) -> None:
+    verbs.deploy()
+    bob = replace(verbs.world(), host="elsewhere", identity=FakeIdentity(name="user/bob"))
+    alice = verbs.world()
+    effect = WritePointer(name=pointer_name(alice), pointer=verbs.shop.observe().pointer)
+    with exclusive(alice, "deploy release x") as session:
+        unlock(bob, force=True)
+        with pytest.raises(LeaseLost, match="nobody holds it"):
+            session.execute([effect])
+    told = audit(verbs.world())
+    (freed,) = [run for run in told.runs if run.what.startswith("unlock --force: ")]
+    assert freed.by.endswith("user/bob")
+    assert freed.outcome == "done"
+    assert "user/alice on" in freed.what
+    assert freed.what.endswith("for: deploy release x")
+    assert told.breaks == ()
 
 
 def test_status_and_releases_tell_what_is_live_and_what_became_of_the_rest(verbs: Verbs) -> None:

@@ -10,6 +10,7 @@ from unit.operations.harness import TARGETS, no
 from unit.operations.test_controller import CONTROLLER, LONG, minutes
 from unit.operations.test_killed_rollouts import is_settled, shop
 
+from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.wanted import DeployRequest
@@ -61,6 +62,18 @@ def test_ctrl_c_anywhere_takes_the_release_back_for_good(tmp_path: Path, *, deta
             last = RolloutStore(verbs.shop.objects).read()
             assert last is not None
             assert (last.outcome, last.reverting) == ("reverted", "interrupted"), where
+
+
+def test_the_ledger_tells_of_a_share_that_ctrl_c_took_back_and_how_long_that_took(tmp_path: Path) -> None:
+    recorded = ship(shop(tmp_path / "recorded"))
+    (shift, *_) = [call.effect for call in recorded.effects() if call.method == "set_canary"]
+    assert shift is not None
+    verbs = shop(tmp_path / "interrupted")
+    with pytest.raises(KeyboardInterrupt):
+        ship(verbs, Fault(effect=shift, when="after"))
+    told = audit(verbs.world())
+    assert told.figures.failed_share == 0.5
+    assert told.runs[-1].back is not None
 
 
 def test_a_second_ctrl_c_leaves_the_release_where_it_is_and_the_controller_takes_it_back(tmp_path: Path) -> None:

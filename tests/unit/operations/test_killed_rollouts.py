@@ -17,12 +17,14 @@ from penstock.operations.abort import abort
 from penstock.operations.audit import audit
 from penstock.operations.deploy import deploy
 from penstock.operations.history import read_history
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.switch import rollback
 from penstock.operations.wanted import DeployRequest
-from penstock.testing import Faults, Killed
+from penstock.testing import Fault, Faults, Killed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -89,14 +91,16 @@ def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, aga
         assert again == "a rollback" or verbs.shop.observe().pointer.candidate is None, f"killed at {point}"
 
 
-def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) -> None:
-    def bad(folder: Path) -> Verbs:
-        verbs = shop(folder)
-        assert isinstance(verbs.shop.clock, Busy)
-        assert verbs.shop.clock.traffic is not None
-        verbs.shop.clock.traffic.bad = {"users": 0.2}
-        return verbs
+def bad(folder: Path) -> Verbs:
+    """The same, with a release two of which every fifth call fails."""
+    verbs = shop(folder)
+    assert isinstance(verbs.shop.clock, Busy)
+    assert verbs.shop.clock.traffic is not None
+    verbs.shop.clock.traffic.bad = {"users": 0.2}
+    return verbs
 
+
+def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) -> None:
     verbs, faults = bad(tmp_path / "recorded"), Faults()
     with pytest.raises(CameBack):
         ship(verbs, faults)
@@ -126,3 +130,38 @@ def test_a_canary_killed_several_times_in_a_row_ends_with_the_next_command(tmp_p
         assert verbs.live_code()["users"] == 2, where
         assert is_settled(verbs), where
         assert audit(verbs.world()).breaks == (), where
+
+
+@pytest.mark.parametrize("make", [shop, bad])
+def test_the_ledger_tells_the_same_of_a_canary_whose_driver_died_around_what_it_wrote_down(
+    tmp_path: Path, make: Callable[[Path], Verbs]
+) -> None:
+    def told(verbs: Verbs) -> list[str]:
+        """What was said of the rollout; twice, where a driver died before it had written down that it has said it."""
+        ledger = LedgerStore(verbs.shop.objects, clock=verbs.shop.clock, actor="", run="")
+        said = (str(one.data["what"]).partition(":")[0] for one in ledger.entries() if one.kind == "rollout")
+        return list(dict.fromkeys(said))
+
+    recorded, faults = make(tmp_path / "recorded"), Faults()
+    with suppress(CameBack):
+        ship(recorded, faults)
+    whole = told(recorded)
+    assert "50 % of the traffic goes to it" in whole
+    assert ("goes back" in whole) is (make is bad)
+    written = [call.effect for call in faults.effects() if call.subject.startswith("rollout.json")]
+    assert len(written) > 3
+    for effect in written:
+        assert effect is not None
+        for when in ("before", "after"):
+            verbs = make(tmp_path / f"{effect} {when}")
+            with suppress(Killed):
+                ship(verbs, Faults(Fault(effect=effect, when=when)))
+            found = RolloutStore(verbs.shop.objects).read()
+            if found is None or found.outcome is None:  # else the same command would try it once more
+                with suppress(CameBack):
+                    verbs.deploy()
+            where = f"killed {when} {effect}"
+            assert told(verbs) == whole, where
+            history = audit(verbs.world())
+            assert history.figures.failed_share == (0.5 if make is bad else 0.0), where
+            assert any(run.back is not None for run in history.runs) is (make is bad), where

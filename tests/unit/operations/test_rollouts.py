@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from unit.operations.harness import Verbs, yes
-from unit.operations.test_callers import with_uses
+from unit.operations.test_bypass import with_uses
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Inconclusive

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from penstock.model.plan import Approval, FunctionMove, Plan, ResourceChange
+from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.model.workspace import ApprovalPolicy, Environment
 from penstock.policy import GATES, objections
 from penstock.policy.question import Question
@@ -61,6 +62,36 @@ def test_different_people_are_counted_and_the_author_only_where_allowed(
 ) -> None:
     question = with_policy(required, self_approval=self_approval, approvals=tuple(approval(who) for who in by))
     assert bool(objections(question)) is refused
+
+
+WALK = RolloutPolicy(
+    strategy="custom", steps=(PlannedStep(kind="weight", percent=20), PlannedStep(kind="approve", people=1))
+)
+
+
+@pytest.mark.parametrize("strategy", ["all-at-once", "linear", "canary", "blue-green"])
+def test_a_strategy_that_goes_past_the_yes_of_somebody_else_needs_it_for_its_plan(strategy: str) -> None:
+    plan = replace(PLAN, strategy=strategy)
+    question = replace(with_policy(0, self_approval=False, approvals=()), plan=plan)
+    question = replace(question, environment=replace(question.environment, rollout=WALK))
+    (objection,) = objections(question)
+    assert objection.gate == "approvals"
+    assert objection.what.endswith(f"it has 0: {strategy} goes past the approval that its own steps ask for")
+    assert "ask a colleague" in objection.hint
+    assert objections(replace(question, approvals=(approval(ALICE, plan.digest),))) == (objection,)
+    assert objections(replace(question, approvals=(approval(BOB, plan.digest),))) == ()
+
+
+def test_nothing_is_gone_past_by_the_walk_itself_nor_by_a_first_release_nor_where_the_authors_yes_would_do() -> None:
+    question = with_policy(0, self_approval=False, approvals=())
+    question = replace(question, environment=replace(question.environment, rollout=WALK))
+    assert len(objections(question)) == 1
+    for plan in (replace(PLAN, strategy="custom"), replace(PLAN, base_release=None), replace(PLAN, base_release="r2")):
+        assert objections(replace(question, plan=plan)) == ()
+    own = ApprovalPolicy(required=0, self_approval=True)
+    assert objections(replace(question, environment=replace(question.environment, approvals=own))) == ()
+    canary = replace(WALK, strategy="canary")
+    assert objections(replace(question, environment=replace(question.environment, rollout=canary))) == ()
 
 
 def test_an_approval_of_another_plan_does_not_count() -> None:

@@ -88,6 +88,20 @@ def test_how_long_going_back_took_is_told_for_the_judge_and_for_people() -> None
     assert back.orders == (f"rollback by {ALICE}: customers call",)
 
 
+def test_how_long_going_back_took_is_told_as_well_where_the_driver_died_and_the_next_command_did_it() -> None:
+    cut_short = JUDGED[:3]
+    told = runs(
+        chain(
+            *cut_short,
+            ("24:00", "5", "began", {"purpose": "deploy release three"}),
+            ("24:01", "5", "effect", {"intent": 1, "done": 1, "outcomes": []}),
+        )
+    )
+    assert [run.back for run in told] == [171.0, None]
+    turned_down = (("20:00", "6", "rollout", {**JUDGED[2][3], "weight": 0}), ("20:01", "6", *JUDGED[4][2:]))
+    assert runs(chain(*turned_down, JUDGED[3]))[0].back is None, "it had no traffic to take back"
+
+
 def test_what_people_said_to_a_rollout_is_told_with_who_and_why_and_a_yes_is_an_approval() -> None:
     bob = "arn:aws:iam::111111111111:user/bob"
     (told,) = runs(
@@ -123,6 +137,19 @@ def test_a_release_that_went_back_and_is_promoted_later_counts_once_for_each() -
     )
     found = figures(chain(*JUDGED, *again))
     assert (found.promotions, found.failed_share) == (2, 0.5)
+
+
+def test_a_promotion_that_is_told_twice_and_taken_back_counts_once() -> None:
+    """A crash has it told twice; then an abort takes it back, by calls of which the ledger tells as of a share's."""
+    twice: tuple[Said, ...] = (
+        *BACK[:2],
+        ("11:00", "3", "traffic-moved", moved("two", "one", "promotion")),
+        ("12:00", "3", "rollout", {"release": "two", "what": "goes back: aborted", "weight": 50}),
+        ("12:01", "3", "effect", {"intent": 1, "done": 1, "outcomes": []}),
+        ("12:02", "3", "traffic-moved", moved("one", "two", "aborted")),
+    )
+    found = figures(chain(*SHIPPED, *twice))
+    assert (found.promotions, found.failed_share, found.restore_seconds) == (2, 0.5, 119.0)
 
 
 def test_an_empty_ledger_has_no_figures() -> None:

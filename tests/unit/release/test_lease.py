@@ -2,15 +2,19 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from penstock.model.errors import Busy, Conflict, Locked
+from penstock.model.errors import Busy, Conflict, LeaseLost, Locked
 from penstock.model.ledger import machine
 from penstock.operations.session import heartbeat
-from penstock.operations.store import HeldLease, LeaseStore
+from penstock.operations.store import LOOK, HeldLease, LeaseStore
 from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL, Asking, Held, Take, decide, released
 from penstock.testing import FakeClock, FakeObjectStore
+
+if TYPE_CHECKING:
+    from penstock.ports import StoredObject
 
 NOW = 1_700_000_000.0
 ALICE = Asking(holder="alice", host="laptop", pid=7, run="a", purpose="deploy release 1", now=NOW)
@@ -280,6 +284,54 @@ def test_freeing_a_lease_that_changed_hands_meanwhile_is_a_conflict() -> None:
     alice.keep()
     with pytest.raises(Conflict):
         machine.store("desk").free(seen)
+
+
+def freed_by_force(machine: Machine) -> None:
+    stored = machine.store("desk").read()
+    assert stored is not None
+    machine.store("desk").free(stored)
+
+
+def test_who_is_robbed_stops_at_the_next_look_though_nobody_has_taken_the_lease_yet() -> None:
+    machine = Machine()
+    alice = machine.alice()
+    freed_by_force(machine)
+    with pytest.raises(LeaseLost, match="nobody holds it"):
+        alice.check()
+
+
+def test_who_is_robbed_in_the_middle_of_many_calls_stops_within_seconds() -> None:
+    machine = Machine()
+    alice = machine.alice()
+    freed_by_force(machine)
+    machine.bob()
+    alice.keep()  # each of many calls is not preceded by a look
+    machine.clock.advance(LOOK)
+    with pytest.raises(LeaseLost, match="bob on desk"):
+        alice.keep()
+
+
+def test_a_bucket_that_does_not_answer_a_look_stops_nobody_whose_time_is_not_over() -> None:
+    class Deaf(FakeObjectStore):
+        is_deaf = False
+
+        def get(self, key: str, *, at_most: int | None = None) -> StoredObject | None:
+            if self.is_deaf:
+                raise Busy("503 Slow Down", where=key)
+            return super().get(key, at_most=at_most)
+
+    machine = Machine()
+    machine.objects = bucket = Deaf()
+    alice = machine.alice()
+    machine.clock.advance(LOOK)
+    bucket.is_deaf = True
+    alice.keep()
+    with pytest.raises(Busy):
+        alice.check()
+    bucket.is_deaf = False
+    freed_by_force(machine)
+    with pytest.raises(LeaseLost):
+        alice.keep()
 
 
 def test_who_has_a_clock_that_is_ahead_takes_no_lease_of_a_command_that_lives() -> None:
