@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_files import SourceFile
     from penstock.build.archive import Member
-    from penstock.build.proof_imports import Missing
+    from penstock.build.proof_imports import Missing, Sound
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
     from penstock.model.workspace import BuildOptions
@@ -35,7 +35,7 @@ class PythonProof:
     def __init__(self, events: EventSink | None) -> None:
         self._events = events
         self._guard = threading.Lock()
-        self._known: dict[str, tuple[threading.Lock, dict[str, tuple[str, ...]]]] = {}
+        self._known: dict[str, tuple[threading.Lock, dict[str, Sound]]] = {}
         self._told: set[str] = set()
 
     def check(
@@ -97,7 +97,7 @@ class PythonProof:
 
     def _shared(
         self, members: Mapping[str, Member], ours: Mapping[str, str]
-    ) -> tuple[threading.Lock, dict[str, tuple[str, ...]]]:
+    ) -> tuple[threading.Lock, dict[str, Sound]]:
         """What is known of the locked packages' files; another version of one is another file."""
         versions = sorted(name for name in members if name.endswith(".dist-info/METADATA") and name not in ours)
         key = " ".join(f"{name} {members[name].crc:x}" for name in versions)
