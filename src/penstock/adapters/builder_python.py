@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -15,9 +14,10 @@ from penstock.adapters.builder_proof import PythonProof, check_shipped, source_o
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_parts import BACKENDS_PYTHON
+from penstock.adapters.builder_python_syntax import PythonSyntax
 from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, backends, metadata, python, requirements
-from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
+from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
-    from penstock.adapters.builder_files import SourceFile, SourceFiles
+    from penstock.adapters.builder_files import SourceFiles
     from penstock.adapters.builder_python_parts import Part, PythonPlan
     from penstock.adapters.builder_python_plan import PythonPlanner
     from penstock.build.archive import Member
@@ -59,16 +59,14 @@ class PythonBuilder:
         events: EventSink | None = None,
     ) -> None:
         self._root = root
-        self._commands = commands
         self._cache = cache
-        self._files = files
         self._plans = plans
-        self._interpreters = interpreters
         self._packer = archive.tools()
         self._uv = Uv(commands, files)
         self._proof = PythonProof(events)
         warn = lambda text: self._proof.tell((text,))  # noqa: E731
         self._installations = Installations(root, cache, self._uv, plans, interpreters, warn)
+        self._syntax = PythonSyntax(commands, files, interpreters)
         self._finish = Finish(commands, cache, files, interpreters)
         self._events = events
 
@@ -115,7 +113,7 @@ class PythonBuilder:
         shipped = frozenset(ours.values())
         for part in parts:
             files = {path: file for path, file in part.files.items() if f"{part.folder}/{path}" in shipped}
-            self.check_syntax(replace(part, files=files), target.version)
+            self._syntax.check(replace(part, files=files), target.version)
             mine = [merged[name] for name, folder in owned if folder == part.folder]
             check_shipped(part.folder, mine, part.files, plan.options)
         sources = {path: merged[path].content() for pair in handlers for path in pair if path in merged}
@@ -137,24 +135,9 @@ class PythonBuilder:
         """Whether the package was built before, just as it is now."""
         return self._cache.get("wheel", self._wheel_key(part)) is not None
 
-    def check_syntax(self, part: Part, version: str | None = None) -> None:
-        """Raise BuildFailed with file and line for the first file that Python `version` (ours: None) cannot compile.
-
-        What our own Python refuses may be newer syntax: then the target's Python is asked, if it is on this machine,
-        and without it the file is let through.
-        """
-        for path, file in part.files.items():
-            if not path.endswith(".py"):
-                continue
-            self._files.known(
-                f"compiles {version}", file, partial(self._check_syntax, part.folder, path, file, version)
-            )
-
-    def _check_syntax(self, folder: str, path: str, file: SourceFile, version: str | None) -> bool:
-        error = python_syntax_error(f"{folder}/{path}", file.read())
-        if error is not None and self._is_wrong(file.path, version):
-            raise error
-        return True
+    def check_syntax(self, part: Part) -> None:
+        """Raise BuildFailed with file and line for the first file that our own Python cannot compile."""
+        self._syntax.check(part)
 
     # ---------------------------------------------------------------- what is made
 
@@ -230,12 +213,6 @@ class PythonBuilder:
             where=f"{part.folder}/pyproject.toml",
             told={str(source): part.folder},
         )
-
-    def _is_wrong(self, path: Path, version: str | None) -> bool:
-        if version is None or tuple(map(int, version.split("."))) <= sys.version_info[:2]:
-            return True
-        interpreter = self._interpreters.find(f"python{version}") if self._interpreters else None
-        return interpreter is not None and self._commands.run(syntax_command(interpreter, path)).status != 0
 
 
 def _check_needs(plan: PythonPlan, target: Target, overlay: Overlay) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from penstock.build import lockfile, python, requirements
-from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error
+from penstock.build.handlers import check_python_handler, python_handler_files, syntax_fault
 from penstock.build.ignore import skips_file, skips_folder
 from penstock.build.limits import check_size
 from penstock.build.pyproject import manifest
@@ -284,10 +285,10 @@ def test_a_handler_module_that_is_not_there_is_refused() -> None:
 
 
 def test_a_syntax_error_is_told_with_file_and_line() -> None:
-    error = python_syntax_error("a/b.py", b"x = 1\ndef f(:\n")
-    assert error is not None
-    assert error.where == "a/b.py:2"
-    assert python_syntax_error("a/b.py", b"x = 1\n") is None
+    fault = syntax_fault(b"x = 1\ndef f(:\n", sys.version_info[:2])
+    assert fault is not None
+    assert fault.error("a/b.py").where == "a/b.py:2"
+    assert syntax_fault(b"x = 1\n", sys.version_info[:2]) is None
 
 
 @pytest.mark.parametrize("folder", [".git", "a/__pycache__", "node_modules", "x.egg-info", "tests", "dist", ".venv"])
