@@ -271,6 +271,26 @@ def test_dot_env_files_stay_at_home(site: Site) -> None:
     assert notes(site) == []
 
 
+def test_what_is_of_one_machine_or_person_stays_at_home_where_files_are_taken_as_they_are(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("p", "app.handler")))
+    at_home = (
+        ".envrc",
+        ".git",
+        ".serverless/state.json",
+        "debug.log",
+        "ruff.toml",
+        "conf/live.auto.tfvars",
+        "a.tfstate",
+    )
+    site.write({f"services/p/{name}": "password = hunter2\n" for name in at_home})
+    site.write({"services/p/app.py": HANDLER_PY, "services/p/requirements.txt": "", "services/p/conf/a.txt": ""})
+    made = site.build()["p"]
+    assert names(made.path) == {"app.py", "conf/a.txt"}
+    assert [note.partition(" stays")[0] for note in notes(site)] == ["p: services/p/.envrc"]
+    site.write({f"services/p/{name}": "password = hunter3\n" for name in at_home})
+    assert site.build()["p"].cached
+
+
 def test_a_service_with_requirements_txt_needs_no_project(tmp_path: Path) -> None:
     site = Site(tmp_path, workspace(service("plain", "app.handler")))
     site.write(

@@ -30,7 +30,7 @@ from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.builder_units import Units
 from penstock.adapters.node_tools import NodeTools
 from penstock.build import archive, changes
-from penstock.build.ignore import left_out_note
+from penstock.build.ignore import ENVIRONMENTS, left_out_note
 from penstock.build.limits import layers_note
 from penstock.build.remedies import remedy
 from penstock.build.units import Unit, select
@@ -323,9 +323,9 @@ class Builder:
         layers = {layer for function in unit.functions for layer in function.layers}
         if note := layers_note(unit.name, entry.unzipped, layers, fresh=not cached):
             self._events.emit(Note(text=note, level="warning"))
-        beside = f"{unit.service.path}/.env"
-        if not cached and self._files.has(beside):
-            self._events.emit(Note(text=left_out_note(unit.name, beside)))
+        for beside in (f"{unit.service.path}/{name}" for name in ENVIRONMENTS if not cached):
+            if self._files.has(beside):
+                self._events.emit(Note(text=left_out_note(unit.name, beside)))
         event = ArtifactReady(
             unit=artifact.unit,
             digest=artifact.digest,

@@ -12,24 +12,33 @@ _FOLDERS = frozenset(
     {
         ".git", ".hg", ".svn", ".venv", "venv", "node_modules", ".pnpm-store", "__pycache__", ".mypy_cache",
         ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".penstock", ".terraform", ".aws-sam",
-        ".idea", ".vscode", "htmlcov", ".turbo", ".cache",
+        ".idea", ".vscode", "htmlcov", ".turbo", ".cache", ".serverless", "cdk.out", ".nx", ".direnv",
+        ".terragrunt-cache", ".eggs", ".ipynb_checkpoints",
     }
 )  # fmt: skip
 _FILES = (
     "*.pyc", "*.pyo", "*.tsbuildinfo", ".DS_Store", "Thumbs.db", ".coverage", ".coverage.*", ".env", ".env.*", "*.swp",
-    "*~", ".gitignore", ".gitattributes", ".dockerignore", ".npmrc", ".editorconfig",
+    "*~", ".gitignore", ".gitattributes", ".gitmodules", ".dockerignore", ".npmrc", ".editorconfig",
+    ".git",  # a file in submodules and worktrees, which names a place of this machine
+    ".envrc", "*.tfvars", "*.tfvars.json", "*.tfstate", "*.tfstate.*", "*.log",
 )  # fmt: skip
 _FOLDERS_AT_ROOT = frozenset({"tests", "test", "__tests__", "events", "coverage"})
 _OUTPUTS = frozenset({"dist", "build"})
 _FILES_AT_ROOT = (
     "service.toml", "penstock.toml", "uv.lock", "poetry.lock", "conftest.py", "test_*.py", "*.test.ts",
     "Makefile", "Dockerfile", "README*", "CHANGELOG*", "CONTRIBUTING*",
-    "eslint.config.*", "vitest.config.*", "jest.config.*",
+    "eslint.config.*", "vitest.config.*", "jest.config.*", "ruff.toml", ".ruff.toml", "mypy.ini", ".mypy.ini",
+    "pytest.ini", "tox.ini", "noxfile.py", ".flake8", ".pylintrc", ".coveragerc", ".pre-commit-config.yaml",
+    ".python-version", ".tool-versions",
 )  # fmt: skip
 
 
 _ANY_FILE = re.compile("|".join(map(translate, _FILES)))
 _ROOT_FILE = re.compile("|".join(map(translate, _FILES_AT_ROOT)))
+
+
+ENVIRONMENTS = (".env", ".envrc")
+"""What people keep variables in, beside the code."""
 
 
 def left_out_note(unit: str, path: str) -> str:

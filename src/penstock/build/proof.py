@@ -23,7 +23,8 @@ _PYTHON_TAG = re.compile(
 _STORED = 0
 _HEAD = 64
 _SECRET_FILES = re.compile(
-    r"(^|/)(\.env(\..*)?|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pypirc|\.npmrc|\.git-credentials)$"
+    r"(^|/)(\.env(\..*)?|\.envrc|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pgpass|\.pypirc|\.npmrc"
+    r"|\.git-credentials|[^/]*\.tfvars(\.json)?|[^/]*\.tfstate(\.[^/]*)?)$"
 )
 _HARMLESS = re.compile(r"(^|/)\.env\.(example|sample|template|dist)$")
 

@@ -291,7 +291,10 @@ def test_a_syntax_error_is_told_with_file_and_line() -> None:
     assert syntax_fault(b"x = 1\n", sys.version_info[:2]) is None
 
 
-@pytest.mark.parametrize("folder", [".git", "a/__pycache__", "node_modules", "x.egg-info", "tests", "dist", ".venv"])
+@pytest.mark.parametrize("folder", [
+    ".git", "a/__pycache__", "node_modules", "x.egg-info", "tests", "dist", ".venv", ".serverless", "a/cdk.out",
+    ".direnv",
+])  # fmt: skip
 def test_folders_that_never_reach_a_function(folder: str) -> None:
     assert skips_folder(folder)
 
@@ -303,7 +306,10 @@ def test_folders_that_may_reach_one(folder: str) -> None:
 
 @pytest.mark.parametrize(("path", "skipped"), [
     (".env", True), ("src/.env.local", True), ("src/a.pyc", True), ("service.toml", True), ("README.md", True),
-    ("src/README.md", False), ("src/a.py", False), ("template.toml", False),
+    ("src/README.md", False), ("src/a.py", False), ("template.toml", False), (".git", True), ("a/.envrc", True),
+    ("a/b.tfvars", True), ("a/b.auto.tfvars.json", True), ("terraform.tfstate.backup", True), ("a/debug.log", True),
+    ("ruff.toml", True), ("src/ruff.toml", False), ("tox.ini", True), ("a/log.py", False),
+    ("terraform.tfvars.md", False),
 ])  # fmt: skip
 def test_files_that_never_reach_a_function(path: str, *, skipped: bool) -> None:
     assert skips_file(path) is skipped
