@@ -351,24 +351,11 @@ def test_examples_and_certificates_are_no_secrets(content: str) -> None:
     assert secret(content.encode()) is None
 
 
-@pytest.mark.parametrize(
-    ("path", "is_one"),
-    [
-        ("config/.env", True),
-        (".env.production", True),
-        ("a/id_rsa", True),
-        (".env.example", False),
-        ("env.py", False),
-        (".envrc", True),
-        ("a/live.auto.tfvars", True),
-        ("terraform.tfvars.json", True),
-        ("terraform.tfvars.md", False),
-        ("terraform.tfstate", True),
-        ("a.tfstate.backup", True),
-        ("tfstate.py", False),
-        ("envrc.py", False),
-    ],  # fmt: skip
-)
+@pytest.mark.parametrize(("path", "is_one"), [
+    ("config/.env", True), (".env.production", True), ("a/id_rsa", True), (".env.example", False), ("env.py", False),
+    (".envrc", True), ("a/live.auto.tfvars", True), ("terraform.tfvars.json", True), ("terraform.tfvars.md", False),
+    ("terraform.tfstate", True), ("a.tfstate.backup", True), ("tfstate.py", False), ("envrc.py", False),
+])  # fmt: skip
 def test_files_that_hold_secrets_by_their_name(path: str, *, is_one: bool) -> None:
     assert proof.secret_file(path) is is_one
 
