@@ -13,10 +13,11 @@ from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
+from penstock.adapters.builder_python_needs import Needs
 from penstock.adapters.builder_python_parts import BACKENDS_PYTHON
 from penstock.adapters.builder_python_syntax import PythonSyntax
 from penstock.adapters.builder_python_uv import Uv
-from penstock.build import archive, backends, metadata, python, requirements
+from penstock.build import archive, backends, python
 from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
@@ -66,6 +67,7 @@ class PythonBuilder:
         self._proof = PythonProof(events)
         warn = lambda text: self._proof.tell((text,))  # noqa: E731
         self._installations = Installations(root, cache, self._uv, plans, interpreters, warn)
+        self._needs = Needs()
         self._syntax = PythonSyntax(commands, files, interpreters)
         self._finish = Finish(commands, cache, files, interpreters)
         self._events = events
@@ -103,8 +105,7 @@ class PythonBuilder:
         overlay.add(LOCKED, self._cache.members(self._installations.entry(plan, target, self.tools())), where=where)
         for part in parts:
             overlay.add(part.folder, own[part.folder], where=where)
-        if plan.export is None:
-            _check_needs(plan, target, overlay)
+        self._needs.check(plan, target, overlay)
         self._proof.tell(f"{unit.name}: {note}" for note in overlay.notes)
         merged = overlay.members
         by_folder = {part.folder: part for part in parts}
@@ -213,24 +214,6 @@ class PythonBuilder:
             where=f"{part.folder}/pyproject.toml",
             told={str(source): part.folder},
         )
-
-
-def _check_needs(plan: PythonPlan, target: Target, overlay: Overlay) -> None:
-    """Raise BuildFailed for a package of ours whose backend says that it needs what nothing lists.
-
-    Only its METADATA knows what `setup.py`, or a pyproject.toml that calls its dependencies dynamic, comes to.
-    """
-    found = metadata.distributions(overlay.members)
-    there = {*found, *python.supplied(plan.options), *map(requirements.normalised, plan.options.provided)}
-    there |= {requirements.normalised(part.manifest.name) for part in plan.packages if part.manifest}
-    for path in found.values():
-        owner = overlay.owners[path]
-        if owner not in {LOCKED, plan.service.folder}:
-            text = overlay.members[path].content().decode(errors="replace")
-            for name in metadata.unmet(text, there, target):
-                raise BuildFailed(
-                    f"{owner} needs {name}, but nothing lists it", where=plan.listing.where, hint=plan.listing.lock_hint
-                )
 
 
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:

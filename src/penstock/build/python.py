@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import penstock
 from penstock.build.proof import secret_file
+from penstock.build.requirements import name_of, normalised
 from penstock.ports import Command
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ SUPPLIED_BY_LAMBDA = ("boto3", "botocore", "s3transfer")
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html, "Runtime-included SDK versions".
 """
+_SOME_DAY = {"boto3": "1.9999", "botocore": "1.9999", "s3transfer": "0.9999"}
+"""Versions that runtimes may come to, which Lambda updates by itself."""
 _PATIENCE = 600.0
 _QUIET = {
     "NO_COLOR": "1",
@@ -83,6 +86,19 @@ def ambient(environ: Mapping[str, str]) -> dict[str, str]:
 def supplied(options: BuildOptions) -> tuple[str, ...]:
     """Packages that stay out of the ZIP because the runtime has them."""
     return () if options.bundle_sdk else SUPPLIED_BY_LAMBDA
+
+
+def holds_sdk(requirement: str) -> bool:
+    """Whether it (PEP 508) asks for one of those packages in versions that the runtime may be beyond some day."""
+    some_day = _SOME_DAY.get(normalised(name_of(requirement)))
+    if some_day is None:
+        return False
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow, and rarely needed
+
+    try:
+        return not Requirement(requirement).specifier.contains(some_day)
+    except InvalidRequirement:
+        return False
 
 
 def export_command(
