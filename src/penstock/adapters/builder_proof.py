@@ -7,7 +7,7 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
-from penstock.build import proof, proof_imports
+from penstock.build import libc, proof, proof_imports
 from penstock.build.ignore import skips_folder
 from penstock.model import credentials
 from penstock.model.errors import BuildFailed
@@ -50,6 +50,9 @@ class PythonProof:
         where = unit.service.path
         proof.check_names(members.values(), where=where)
         proof.check_native(members.values(), target, where=where)
+        for name in ours:
+            if proof.is_native(name):
+                libc.check(name, members[name].content(), target, where=ours[name])
         found = self._missing(unit, target, options, members, ours)
         # A layer brings modules that nobody here can see.
         certain = [one for one in found if one.certain] if not any(f.layers for f in unit.functions) else []

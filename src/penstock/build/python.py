@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import penstock
+from penstock.build import libc
 from penstock.build.proof import secret_file
 from penstock.build.requirements import name_of, normalised
 from penstock.ports import Command
@@ -58,7 +59,6 @@ _REPRODUCIBLE = {
     "LC_ALL": "C.UTF-8",
     "PYTHONHASHSEED": "0",
 }
-_FIRST_ON_AMAZON_LINUX_2023 = 12
 _PER_MACHINE = frozenset(
     {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json", "RECORD.jws"}
 )
@@ -230,13 +230,12 @@ def is_native(stderr: str) -> bool:
 def platform_tag(target: Target) -> str:
     """The target's platform, as uv calls it.
 
-    Lambda's Python 3.12 and later run on Amazon Linux 2023 (glibc 2.34), earlier ones on Amazon Linux 2 (2.26).
+    Amazon Linux 2023 has glibc 2.34, Amazon Linux 2 has 2.26.
     """
     machine = "aarch64" if target.architecture == "arm64" else "x86_64"
     if target.platform == "darwin":
         return f"{machine}-apple-darwin"
-    minor = int(target.version.partition(".")[2])
-    return f"{machine}-manylinux_2_28" if minor >= _FIRST_ON_AMAZON_LINUX_2023 else f"{machine}-manylinux_2_17"
+    return f"{machine}-manylinux_2_{'28' if libc.system(target).endswith('2023') else '17'}"
 
 
 def ships(path: str) -> bool:
