@@ -38,6 +38,8 @@ class Part:
     files: Mapping[str, SourceFile]
     settings: Mapping[str, str] = field(default_factory=dict)
     """Digests of what settings of uv's say in its folder and those above, by the files that hold them."""
+    named: tuple[str, ...] = ()
+    """READMEs, licences and what else metadata, or code of its own for the build, names; by paths from its folder."""
     ships_manifest: bool = False
     """Whether pyproject.toml may be data of the package, so that all of it counts."""
 
@@ -138,8 +140,8 @@ class PythonPlan:
             above = self.export[0].relative_to(root).as_posix()
             files.add(below(above, "pyproject.toml"))
             locks[below(above, "uv.lock")] = part_of_lock(self.locked, self.edges)
-        for part in here:  # READMEs, licences: no folder counts them by itself
-            files.update(below(part.folder, path) for path in (part.manifest.files if part.manifest else ()))
+        for part in here:  # no folder counts them by itself
+            files.update(below(part.folder, path) for path in part.named)
         folders = (*(part.folder for part in here), *self.listing.links)
         return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
 

@@ -63,6 +63,12 @@ def skips_folder(relative: str, *, outputs: bool = False) -> bool:
     )
 
 
+def named_in(text: str) -> list[str]:
+    """Files at the top that are left out by rule, and that a text speaks of: a `setup.py` may read its README."""
+    words = dict.fromkeys(re.findall(r"[\w.-]*\w", text))
+    return [word for word in words if _ROOT_FILE.match(word) and not _ANY_FILE.match(word)]
+
+
 def skips_file(relative: str) -> bool:
     """Whether this file does not count. `relative` is POSIX, below the service or package."""
     name = relative.rpartition("/")[2]
