@@ -60,6 +60,7 @@ class PythonBuilder:
         events: EventSink | None = None,
     ) -> None:
         self._root = root
+        self._commands = commands
         self._cache = cache
         self._plans = plans
         self._packer = archive.tools()
@@ -171,6 +172,8 @@ class PythonBuilder:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
+            if backends.asks_git(part.manifest.backend if part.manifest else (), _code(part)):
+                self._track(part, scratch / "source")
             self._run_backend(part, source, out, scratch / "backends.txt")
             if self._plans.part(part.folder, part.name).ambient() != part.ambient():
                 raise changed_meanwhile(part.folder)  # uv read its settings in the folder itself
@@ -183,6 +186,17 @@ class PythonBuilder:
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
             return _without_manifest(_from_wheel(wheels[0]), part)
+
+    def _track(self, part: Part, top: Path) -> None:
+        """Let git know exactly the copy's files: without it such a backend ships no data, and says nothing."""
+        git = self._commands.find("git")
+        if git is None:
+            what = f"the build backend of {part.name} ships what git tracks, and git is not on this machine"
+            raise BuildFailed(what, where=f"{part.folder}/pyproject.toml", hint="install git")
+        for command in python.track_commands(git, top):
+            result = self._commands.run(command)
+            if result.status != 0:
+                raise BuildFailed(f"git failed: {result.stderr.strip()}", where=f"{part.folder}/pyproject.toml")
 
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
@@ -214,6 +228,12 @@ class PythonBuilder:
             where=f"{part.folder}/pyproject.toml",
             told={str(source): part.folder},
         )
+
+
+def _code(part: Part) -> str:
+    """What setuptools is told besides pyproject.toml."""
+    there = (part.files[name] for name in ("setup.py", "setup.cfg") if name in part.files)
+    return "".join(file.read().decode(errors="replace") for file in there)
 
 
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -206,6 +207,23 @@ def wheel_command(
     argv = [str(uv), "build", "--wheel", "--no-sources", "--python", interpreter, "--out-dir", str(into), str(source)]
     argv += ["--build-constraints", str(backends)] if backends else []
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
+
+
+def track_commands(git: Path, top: Path) -> tuple[Command, ...]:
+    """Make a repository of all files below `top`, the same wherever and whenever; no other one is touched."""
+    place = str(top / ".git")
+    env = {
+        "GIT_DIR": place,  # a hook that runs us has set these to its own
+        "GIT_WORK_TREE": str(top),
+        "GIT_INDEX_FILE": f"{place}/index",
+        "GIT_OBJECT_DIRECTORY": f"{place}/objects",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    for who in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{who}_NAME": "penstock", f"GIT_{who}_EMAIL": "-", f"GIT_{who}_DATE": "315532800 +0000"}
+    words = ("init --quiet --template=", "add --all --force", "commit --quiet --allow-empty --message=sources")
+    return tuple(Command(argv=(str(git), *each.split()), cwd=top, env=env, timeout=_PATIENCE) for each in words)
 
 
 def lacks_backend(stderr: str) -> bool:
