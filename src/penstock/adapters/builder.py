@@ -18,6 +18,7 @@ from penstock.adapters import builder_seen
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_history import History
+from penstock.adapters.builder_links import with_links
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_make import Maker
 from penstock.adapters.builder_node import NodeBuilder
@@ -192,14 +193,14 @@ class Builder:
         reaches, failures, plans = [], {}, {}
         for service in workspace.services:
             try:
+                plan: PythonPlan | NodePlan
                 if service.language == "python":
-                    reaches.append(
-                        self._pythons.plan(service.path, service.build).reach(service.name, self._files.root)
-                    )
+                    plan = self._pythons.plan(service.path, service.build)
+                    reach = plan.reach(service.name, self._files.root)
                 else:
-                    plan = self._nodes.plan(workspace, service.path, service.build)
-                    plans[service.name] = plan
-                    reaches.append(self._nodes.reach(plan, service.name))
+                    plan = plans[service.name] = self._nodes.plan(workspace, service.path, service.build)
+                    reach = self._nodes.reach(plan, service.name)
+                reaches.append(with_links(reach, (plan.service, *plan.packages), self._files.root))
             except PenstockError as error:
                 failures[service.name] = error
         self._files.save()

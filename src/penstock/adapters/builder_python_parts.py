@@ -134,14 +134,14 @@ class PythonPlan:
     def reach(self, service: str, root: Path) -> Reach:
         """The places of the workspace that it depends on."""
         here = (self.service, *self.packages)
-        files = {*self.listing.files, *self.listing.archives, *settings_files(self.service.folder)}
+        files = {*self.listing.files, *self.listing.archives}
         locks = {}
         if self.export is not None:
             above = self.export[0].relative_to(root).as_posix()
             files.add(below(above, "pyproject.toml"))
             locks[below(above, "uv.lock")] = part_of_lock(self.locked, self.edges)
-        for part in here:  # no folder counts them by itself
-            files.update(below(part.folder, path) for path in part.named)
+        for part in here:  # no folder counts these by itself
+            files.update(settings_files(part.folder), (below(part.folder, path) for path in part.named))
         folders = (*(part.folder for part in here), *self.listing.links)
         return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
 

@@ -58,7 +58,9 @@ _SHIP_WHAT_GIT_TRACKS = frozenset({"setuptools-scm", "setuptools-git", "setuptoo
 def asks_git(requires: Sequence[str], code: str) -> bool:
     """Whether a build lets git say what belongs to a package, by `[build-system]` or `code` (setup.py, setup.cfg)."""
     named = {normalised(name_of(text)) for text in requires}
-    return not named.isdisjoint(_SHIP_WHAT_GIT_TRACKS) or re.search(r"setuptools[-_](scm|git)(?![\w-])", code) is not None
+    return (
+        not named.isdisjoint(_SHIP_WHAT_GIT_TRACKS) or re.search(r"setuptools[-_](scm|git)(?![\w-])", code) is not None
+    )
 
 
 def constraints(requires: Sequence[str], uv: str) -> str:
