@@ -89,7 +89,18 @@ class Listing:
 
 
 NOTHING = Listing()
-_OPTIONS = ("groups", "extras", "resolve", "bundle_sdk", "prune", "bytecode", "strip", "provided", "reviewed")
+_OPTIONS = (
+    "groups",
+    "extras",
+    "resolve",
+    "bundle_sdk",
+    "prune",
+    "bytecode",
+    "strip",
+    "provided",
+    "exclude",
+    "reviewed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +154,8 @@ class PythonPlan:
         for part in here:  # no folder counts these by itself
             files.update(settings_files(part.folder), (below(part.folder, path) for path in part.named))
         folders = (*(part.folder for part in here), *self.listing.links)
-        return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
+        exclude = self.options.exclude
+        return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks, exclude=exclude)
 
     def lock_inputs(self) -> dict[str, str]:
         """Those that the installed packages depend on."""

@@ -20,7 +20,7 @@ from penstock.adapters.builder_python_parts import (
     part_of_lock,
 )
 from penstock.build import lockfile, pyproject, python
-from penstock.build.ignore import named_in
+from penstock.build.ignore import excludes, named_in
 from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 
@@ -55,7 +55,12 @@ class PythonPlanner:
         self._lock_read: tuple[str, lockfile.Packages] | None = None
 
     def plan(self, folder: str, options: BuildOptions) -> PythonPlan:
-        """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
+        """Look at a service in that folder. Raises BuildFailed when something is missing."""
+        found = self._plan(folder, options)
+        files = {path: file for path, file in found.service.files.items() if not excludes(options.exclude, path)}
+        return replace(found, service=replace(found.service, files=files))
+
+    def _plan(self, folder: str, options: BuildOptions) -> PythonPlan:
         manifest = self._manifest(folder)
         lock = self._lock(folder, options)
         if lock is not None:

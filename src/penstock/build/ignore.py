@@ -6,7 +6,11 @@ The rules are those that people expect without being told; what a package ships 
 from __future__ import annotations
 
 import re
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _FOLDERS = frozenset(
     {
@@ -73,3 +77,16 @@ def skips_file(relative: str) -> bool:
     """Whether this file does not count. `relative` is POSIX, below the service or package."""
     name = relative.rpartition("/")[2]
     return bool(_ANY_FILE.match(name)) or ("/" not in relative and bool(_ROOT_FILE.match(name)))
+
+
+def excludes(patterns: Collection[str], path: str) -> bool:
+    """Whether one of `[build] exclude` means this file, or a folder that it lies in, by its path below the service.
+
+    A pattern without a slash means a name at whatever depth; `pyproject.toml` at the top says how to build and stays.
+    """
+    if not patterns or path == "pyproject.toml":
+        return False
+    parts = path.split("/")
+    places = [("/".join(parts[:count]), name) for count, name in enumerate(parts, 1)]
+    wanted = [(one.strip("/"), "/" in one.rstrip("/")) for one in patterns]
+    return any(fnmatchcase(place if whole else name, one) for place, name in places for one, whole in wanted)

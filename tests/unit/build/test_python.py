@@ -9,7 +9,7 @@ import pytest
 
 from penstock.build import lockfile, python, requirements
 from penstock.build.handlers import check_python_handler, python_handler_files, syntax_fault
-from penstock.build.ignore import skips_file, skips_folder
+from penstock.build.ignore import excludes, skips_file, skips_folder
 from penstock.build.limits import check_size
 from penstock.build.pyproject import manifest
 from penstock.model.artifact import Target
@@ -313,6 +313,15 @@ def test_folders_that_may_reach_one(folder: str) -> None:
 ])  # fmt: skip
 def test_files_that_never_reach_a_function(path: str, *, skipped: bool) -> None:
     assert skips_file(path) is skipped
+
+
+@pytest.mark.parametrize(("path", "excluded"), [
+    ("a.bak", True), ("deep/b.bak", True), ("data/raw/x.csv", True), ("env/lib/python3.11/site.py", True),
+    ("more/data/raw/x.csv", False), ("data/rawer.csv", False), ("data/x.csv", False), ("env.py", False),
+    ("pyproject.toml", False), ("deep/x.toml", True), ("top.sql", True), ("deep/top.sql", False),
+])  # fmt: skip
+def test_files_that_a_service_excludes_by_name_or_by_path(path: str, *, excluded: bool) -> None:
+    assert excludes(("*.bak", "data/raw", "env/", "*.toml", "/top.sql"), path) is excluded
 
 
 def test_code_over_lambdas_quota_is_refused_with_what_weighs_most() -> None:
