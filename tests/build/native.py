@@ -21,6 +21,7 @@ X86_64, ARM64 = 62, 183
 NODE_API = ("napi_create_string_utf8",)
 _HEADER = 64
 _STRTAB, _RELA, _DYNAMIC, _DYNSYM, _PROGBITS = 3, 4, 6, 11, 1
+_VERNEED = 0x6FFFFFFE
 _DATA_AT = 0x4000
 
 
@@ -31,9 +32,13 @@ def addon(
     exports: tuple[str, ...] = (),
     needs: tuple[str, ...] = ("libc.so.6",),
     node_module: int | None = None,
+    versions: tuple[str, ...] = (),
     note: str = "",
 ) -> bytes:
-    """A shared library with these dynamic symbols, and no code. `note` makes two of them differ."""
+    """A shared library with these dynamic symbols, and no code.
+
+    `versions` are those of the C library's symbols that it needs, `~` before a weak one; `note` makes two differ.
+    """
     strings = bytearray(b"\0")
 
     def named(text: str) -> int:
@@ -44,6 +49,11 @@ def addon(
     for home, names in ((0, imports), (1, exports)):
         symbols += b"".join(struct.pack("<IBBHQQ", named(name), 0x12, 0, home, 0, 0) for name in names)
     dynamic = b"".join(struct.pack("<qQ", 1, named(name)) for name in needs) + bytes(16)
+    wanted = b""
+    for each in versions:
+        flags, further = 2 * each.startswith("~"), 16 if each != versions[-1] else 0
+        wanted += struct.pack("<IHHII", 0, flags, 2, named(each.lstrip("~")), further)
+    wanted = struct.pack("<HHIII", 1, len(versions), 1, 16, 0) + wanted if versions else b""
     named(note)
     data, moved = bytes(16), b""
     if node_module is not None:  # nm_version, nm_flags, then pointers to the file's name, two functions, its own name
@@ -56,6 +66,7 @@ def addon(
         (_DYNAMIC, 3, 0, 1, dynamic),
         (_RELA, 2, 0, 2, moved),
         (_PROGBITS, 3, _DATA_AT, 0, data),
+        (_VERNEED, 2, 0, 1, wanted),
     )
     body, table = b"", b""
     for kind, flags, address, link, content in parts:

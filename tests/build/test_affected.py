@@ -100,6 +100,30 @@ def test_edited_new_moved_and_deleted_files_count_committed_or_not(shop: Path, a
     assert affected("HEAD") == {"users": ["packages/common/src/common/__init__.py"]}
 
 
+def test_files_that_are_reached_by_links_count_where_they_lie(shop: Path, affected: Affected) -> None:
+    write(shop, {"shared/common.py": "A = 1\n", "more/deep/b.py": "B = 1\n", "more/tests/c.py": "C = 1\n"})
+    (shop / "services/orders/common.py").symlink_to("../../shared/common.py")
+    (shop / "packages/common/src/more").symlink_to("../../../more")
+    commit(shop)
+    write(shop, {"shared/common.py": "A = 2\n", "shared/other.py": "nobody's\n"})
+    assert affected("HEAD") == {"orders": ["shared/common.py"]}
+    commit(shop)
+    more = {"more/deep/b.py": "B = 2\n", "more/deep/new.py": "B = 3\n", "more/new.py": "", "more/tests/c.py": "C = 2\n"}
+    write(shop, more)
+    assert affected("HEAD") == {"users": list(more)}
+    commit(shop)
+    (shop / "more/deep/b.py").unlink()
+    assert affected("HEAD") == {"users": ["more/deep/b.py"]}
+
+
+def test_settings_of_uvs_above_a_shared_package_count(shop: Path, affected: Affected) -> None:
+    write(shop, {"packages/uv.toml": "no-binary = false\n"})
+    assert affected("HEAD") == {"users": ["packages/uv.toml"]}
+    commit(shop)
+    (shop / "packages/uv.toml").unlink()
+    assert affected("HEAD") == {"users": ["packages/uv.toml"]}
+
+
 def test_a_deleted_archive_of_a_folder_of_links_and_settings_of_uvs_count(shop: Path, affected: Affected) -> None:
     write(shop, {"services/orders/requirements.txt": "--find-links ../../links\n", "links/x-1-py3-none-any.whl": "x"})
     write(shop, {"uv.toml": "no-binary = false\n"})

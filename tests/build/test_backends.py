@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 import tarfile
 import zipfile
 from typing import TYPE_CHECKING
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 from build.sites import Site, service, workspace
 
+from penstock.adapters.commands import RealCommands
 from penstock.build import backends
+from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
 
 if TYPE_CHECKING:
@@ -83,6 +87,52 @@ def test_settings_of_uv_in_the_workspace_hold_for_backends_as_well(hatched: Site
     (hatched.root / "uv.toml").write_text('index-url = "http://127.0.0.1:9/simple"\n')
     with pytest.raises(Exception, match=r"127\.0\.0\.1:9"):
         hatched.build()
+
+
+def test_data_that_only_git_speaks_of_ships_as_it_does_from_a_clone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path / "w", workspace(service("app", "app.handler")))
+    manifest = (
+        '[project]\nname = "one"\nversion = "1"\n[tool.setuptools.packages.find]\nwhere = ["src"]\n'
+        '[build-system]\nrequires = ["setuptools>=64", "setuptools-scm>=8"]\nbuild-backend = "setuptools.build_meta"\n'
+    )
+    site.write(
+        {
+            "services/app/app.py": "def handler(event, context): ...\n",
+            "services/app/requirements.txt": "-e ../../packages/one\n",
+            "packages/one/pyproject.toml": manifest,
+            "packages/one/src/one/__init__.py": "",
+            "packages/one/src/one/data.json": "{}",
+        }
+    )
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    # As in a hook of git's.
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / ".git/index"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config/git").mkdir(parents=True)
+    (tmp_path / "config/git/ignore").write_text("data.json\n")
+    first = site.build()["app"]
+    with zipfile.ZipFile(first.path) as archive:
+        assert "one/data.json" in archive.namelist()
+    assert not (tmp_path / ".git/index").exists(), "the person's own repository is left alone"
+    shutil.rmtree(site.cache)
+    assert site.build()["app"].digest == first.digest
+
+
+def test_without_git_a_backend_that_asks_it_is_refused(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("app", "app.handler")))
+    manifest = '[project]\nname = "app"\nversion = "1"\n[build-system]\nrequires = ["setuptools-scm"]\n'
+    site.write({"services/app/app.py": "def handler(event, context): ...\n", "services/app/pyproject.toml": manifest})
+    site.commands = WithoutGit()
+    with pytest.raises(BuildFailed, match="ships what git tracks, and git is not on this machine"):
+        site.build()
+
+
+class WithoutGit(RealCommands):
+    def find(self, program: str) -> Path | None:
+        return None if program == "git" else super().find(program)
 
 
 @pytest.fixture

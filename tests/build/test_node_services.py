@@ -306,3 +306,10 @@ def test_of_a_lock_only_the_part_touches_a_service_that_it_reaches(node_site: Si
     assert touched(**{"node_modules/esbuild": {"version": "0.1.0"}}) == {"catalog", "legacy"}
     shared = {**lock["packages"]["packages/plain"], "dependencies": {"zod": "4"}}
     assert touched(**{"packages/plain": shared, "node_modules/zod": {"version": "4.0.0"}}) == {"catalog"}
+
+
+def test_a_source_that_is_reached_by_a_link_touches_whom_it_is_linked_into(node_site: Site) -> None:
+    node_site.write({"shared/shared.ts": "export const a = 1;\n"})
+    (node_site.root / "services/catalog/src/shared.ts").symlink_to("../../../shared/shared.ts")
+    touched = node_site.builder().affected(node_site.workspace, ["shared/shared.ts"], lambda _: None)
+    assert dict(touched) == {"catalog": ("shared/shared.ts",)}

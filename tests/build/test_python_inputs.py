@@ -172,6 +172,44 @@ def test_an_old_package_with_setup_py_is_built_by_it(tmp_path: Path) -> None:
     assert "setup.py" not in names(site)
 
 
+READS = "long_description=open('README.md').read() + open('CHANGELOG.rst').read()"
+
+
+def test_what_a_setup_py_reads_beside_itself_is_there_although_it_is_left_out_by_rule(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/old\n")
+    site.write({"packages/old/setup.py": SETUP.format(name="old", more=READS), "packages/old/old.py": "A = 1\n"})
+    site.write({f"packages/old/{name}": "one\n" for name in ("README.md", "CHANGELOG.rst", "CONTRIBUTING.md", ".env")})
+    assert names(site) == {"app.py", "old.py", "old-1.0.dist-info/METADATA", "old-1.0.dist-info/top_level.txt"}
+    before = site.recipes()["plain"].inputs
+    assert {name for name in before if "package" in name and not name.endswith(".py")} == {
+        "package packages/old: README.md", "package packages/old: CHANGELOG.rst"
+    }  # fmt: skip
+    site.write({"packages/old/CHANGELOG.rst": "two\n"})
+    assert site.recipes()["plain"].inputs != before
+    touched = site.builder().affected(site.workspace, ["packages/old/README.md", "packages/old/.env"], lambda _: None)
+    assert dict(touched) == {"plain": ("packages/old/README.md",)}
+
+
+def test_what_code_says_of_a_readme_where_nothing_is_built_ships_none(tmp_path: Path) -> None:
+    site = plain(tmp_path, "")
+    site.write({"services/plain/build.py": "# see README.md\n", "services/plain/README.md": "of it\n"})
+    assert names(site) == {"app.py", "build.py"}
+
+
+def test_fragments_of_a_readme_are_there_for_the_plugin_that_puts_them_together(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/new\n")
+    manifest = (
+        '[project]\nname = "new"\nversion = "1"\ndynamic = ["readme"]\n'
+        '[build-system]\nrequires = ["hatchling", "hatch-fancy-pypi-readme"]\nbuild-backend = "hatchling.build"\n'
+        '[tool.hatch.metadata.hooks.fancy-pypi-readme]\ncontent-type = "text/markdown"\n'
+        'fragments = [{ path = "README.md" }, { text = "## News" }, { path = "CHANGELOG.md" }]\n'
+    )
+    site.write({"packages/new/pyproject.toml": manifest, "packages/new/src/new/__init__.py": "A = 1\n"})
+    site.write({"packages/new/README.md": "of it\n", "packages/new/CHANGELOG.md": "its news\n"})
+    with zipfile.ZipFile(site.build()["plain"].path) as archive:
+        assert "of it\n## Newsits news" in archive.read("new-1.dist-info/METADATA").decode()
+
+
 def test_what_a_setup_py_says_that_it_needs_has_to_be_listed(tmp_path: Path) -> None:
     site = plain(tmp_path, "-e ../../packages/old\n")
     setup = SETUP.format(name="old", more="install_requires=['idna']")

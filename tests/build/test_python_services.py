@@ -271,6 +271,43 @@ def test_dot_env_files_stay_at_home(site: Site) -> None:
     assert notes(site) == []
 
 
+def test_what_is_of_one_machine_or_person_stays_at_home_where_files_are_taken_as_they_are(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("p", "app.handler")))
+    at_home = (
+        ".envrc",
+        ".git",
+        ".serverless/state.json",
+        "debug.log",
+        "ruff.toml",
+        "conf/live.auto.tfvars",
+        "a.tfstate",
+    )
+    site.write({f"services/p/{name}": "password = hunter2\n" for name in at_home})
+    site.write({"services/p/app.py": HANDLER_PY, "services/p/requirements.txt": "", "services/p/conf/a.txt": ""})
+    made = site.build()["p"]
+    assert names(made.path) == {"app.py", "conf/a.txt"}
+    assert [note.partition(" stays")[0] for note in notes(site)] == ["p: services/p/.envrc"]
+    site.write({f"services/p/{name}": "password = hunter3\n" for name in at_home})
+    assert site.build()["p"].cached
+
+
+def test_what_a_service_excludes_neither_ships_nor_counts(tmp_path: Path) -> None:
+    excluding = BuildOptions(exclude=("env", "data/raw/*.csv"))
+    site = Site(tmp_path, workspace(service("p", "app.handler", build=excluding)))
+    site.write({"services/p/app.py": HANDLER_PY, "services/p/data/kept.csv": "1\n", "services/p/requirements.txt": ""})
+    left_out = ("env/pyvenv.cfg", "env/lib/python3.11/site-packages/x.py", "data/raw/all.csv")
+    site.write({f"services/p/{path}": "AKIAIOSFODNN7EXAMPLF\n" for path in left_out})
+    made = site.build()["p"]
+    assert names(made.path) == {"app.py", "data/kept.csv"}
+    site.write({f"services/p/{path}": "other\n" for path in left_out})
+    assert site.build()["p"].cached
+    changed = [f"services/p/{path}" for path in (*left_out, "data/kept.csv")]
+    touched = site.builder().affected(site.workspace, changed, lambda _: None)
+    assert dict(touched) == {"p": ("services/p/data/kept.csv",)}
+    site.workspace = workspace(service("p", "app.handler"))
+    assert site.recipes()["p"].digest != made.recipe
+
+
 def test_a_service_with_requirements_txt_needs_no_project(tmp_path: Path) -> None:
     site = Site(tmp_path, workspace(service("plain", "app.handler")))
     site.write(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import Site, service, workspace
+from build.native import addon
+from build.sites import HANDLER_PY, Site, service, workspace
 
 from penstock.build import archive, proof
 from penstock.model.artifact import Target
@@ -64,3 +65,28 @@ def test_the_proof_refuses_it_for_every_other_target(artifacts: dict[Target, str
                 BuildFailed, match=f"is made for (Python )?{re.escape(right)}, and the target is {other}"
             ):
                 proof.check_native(members(artifacts[made]), other, where="")
+
+
+def test_a_library_for_a_newer_system_is_refused_be_it_the_services_own_or_a_locked_packages(tmp_path: Path) -> None:
+    site = Site(tmp_path, workspace(service("plain", "app.handler")))
+    site.write({"services/plain/app.py": HANDLER_PY, "services/plain/requirements.txt": ""})
+    own = tmp_path / "services/plain/lib/z.so"
+    own.parent.mkdir()
+    own.write_bytes(addon(versions=("GLIBC_2.17",)))
+    site.build()
+    own.write_bytes(addon(versions=("GLIBC_2.38",)))
+    with pytest.raises(
+        BuildFailed, match=r"lib/z\.so needs glibc 2\.38 or later, and python3\.11/x86_64 has 2\.26"
+    ) as caught:
+        site.build()
+    assert caught.value.where == "services/plain/lib/z.so"
+    own.unlink()
+    site.write({"services/plain/requirements.txt": "--find-links ../../links\nnewer==1.0\n"})
+    (tmp_path / "links").mkdir()
+    with zipfile.ZipFile(tmp_path / "links/newer-1.0-py3-none-linux_x86_64.whl", "w") as wheel:
+        wheel.writestr("newer/_c.abi3.so", addon(versions=("GLIBC_2.38",)))
+        wheel.writestr("newer-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: newer\nVersion: 1.0\n")
+        wheel.writestr("newer-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-linux_x86_64\n")
+        wheel.writestr("newer-1.0.dist-info/RECORD", "")
+    with pytest.raises(BuildFailed, match=r"newer/_c\.abi3\.so needs glibc 2\.38"):
+        site.build()

@@ -18,6 +18,7 @@ from penstock.adapters import builder_seen
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_history import History
+from penstock.adapters.builder_links import with_links
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_make import Maker
 from penstock.adapters.builder_node import NodeBuilder
@@ -30,7 +31,7 @@ from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.builder_units import Units
 from penstock.adapters.node_tools import NodeTools
 from penstock.build import archive, changes
-from penstock.build.ignore import left_out_note
+from penstock.build.ignore import ENVIRONMENTS, left_out_note
 from penstock.build.limits import layers_note
 from penstock.build.remedies import remedy
 from penstock.build.units import Unit, select
@@ -192,14 +193,14 @@ class Builder:
         reaches, failures, plans = [], {}, {}
         for service in workspace.services:
             try:
+                plan: PythonPlan | NodePlan
                 if service.language == "python":
-                    reaches.append(
-                        self._pythons.plan(service.path, service.build).reach(service.name, self._files.root)
-                    )
+                    plan = self._pythons.plan(service.path, service.build)
+                    reach = plan.reach(service.name, self._files.root)
                 else:
-                    plan = self._nodes.plan(workspace, service.path, service.build)
-                    plans[service.name] = plan
-                    reaches.append(self._nodes.reach(plan, service.name))
+                    plan = plans[service.name] = self._nodes.plan(workspace, service.path, service.build)
+                    reach = self._nodes.reach(plan, service.name)
+                reaches.append(with_links(reach, (plan.service, *plan.packages), self._files.root))
             except PenstockError as error:
                 failures[service.name] = error
         self._files.save()
@@ -323,9 +324,9 @@ class Builder:
         layers = {layer for function in unit.functions for layer in function.layers}
         if note := layers_note(unit.name, entry.unzipped, layers, fresh=not cached):
             self._events.emit(Note(text=note, level="warning"))
-        beside = f"{unit.service.path}/.env"
-        if not cached and self._files.has(beside):
-            self._events.emit(Note(text=left_out_note(unit.name, beside)))
+        for beside in (f"{unit.service.path}/{name}" for name in ENVIRONMENTS if not cached):
+            if self._files.has(beside):
+                self._events.emit(Note(text=left_out_note(unit.name, beside)))
         event = ArtifactReady(
             unit=artifact.unit,
             digest=artifact.digest,

@@ -196,6 +196,10 @@ class SourceFiles:
             self._changed = True
         return self._facts[key]
 
+    def knows(self, kind: str, file: SourceFile) -> bool:
+        """Whether `known` would compute nothing."""
+        return f"{kind} {file.digest}" in self._facts
+
     def text_fact(self, kind: str, path: Path, compute: Callable[[str], Any]) -> Any:
         """The same of a file's text. Raises BuildFailed when it is not UTF-8, OSError when it is not there."""
         key = f"{kind} {self.digest(path)}"

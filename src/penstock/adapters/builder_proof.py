@@ -7,7 +7,7 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
-from penstock.build import proof, proof_imports
+from penstock.build import libc, proof, proof_imports
 from penstock.build.ignore import skips_folder
 from penstock.model import credentials
 from penstock.model.errors import BuildFailed
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_files import SourceFile
     from penstock.build.archive import Member
-    from penstock.build.proof_imports import Missing
+    from penstock.build.proof_imports import Missing, Sound
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
     from penstock.model.workspace import BuildOptions
@@ -35,7 +35,7 @@ class PythonProof:
     def __init__(self, events: EventSink | None) -> None:
         self._events = events
         self._guard = threading.Lock()
-        self._known: dict[str, tuple[threading.Lock, dict[str, tuple[str, ...]]]] = {}
+        self._known: dict[str, tuple[threading.Lock, dict[str, Sound]]] = {}
         self._told: set[str] = set()
 
     def check(
@@ -50,6 +50,9 @@ class PythonProof:
         where = unit.service.path
         proof.check_names(members.values(), where=where)
         proof.check_native(members.values(), target, where=where)
+        for name in ours:
+            if proof.is_native(name):
+                libc.check(name, members[name].content(), target, where=ours[name])
         found = self._missing(unit, target, options, members, ours)
         # A layer brings modules that nobody here can see.
         certain = [one for one in found if one.certain] if not any(f.layers for f in unit.functions) else []
@@ -97,7 +100,7 @@ class PythonProof:
 
     def _shared(
         self, members: Mapping[str, Member], ours: Mapping[str, str]
-    ) -> tuple[threading.Lock, dict[str, tuple[str, ...]]]:
+    ) -> tuple[threading.Lock, dict[str, Sound]]:
         """What is known of the locked packages' files; another version of one is another file."""
         versions = sorted(name for name in members if name.endswith(".dist-info/METADATA") and name not in ours)
         key = " ".join(f"{name} {members[name].crc:x}" for name in versions)

@@ -6,7 +6,6 @@ import os
 import re
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,10 +13,12 @@ from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
+from penstock.adapters.builder_python_needs import Needs
 from penstock.adapters.builder_python_parts import BACKENDS_PYTHON
+from penstock.adapters.builder_python_syntax import PythonSyntax
 from penstock.adapters.builder_python_uv import Uv
-from penstock.build import archive, backends, metadata, python, requirements
-from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error, syntax_command
+from penstock.build import archive, backends, python
+from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
-    from penstock.adapters.builder_files import SourceFile, SourceFiles
+    from penstock.adapters.builder_files import SourceFiles
     from penstock.adapters.builder_python_parts import Part, PythonPlan
     from penstock.adapters.builder_python_plan import PythonPlanner
     from penstock.build.archive import Member
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "5"
+BUILDER = "6"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -61,14 +62,14 @@ class PythonBuilder:
         self._root = root
         self._commands = commands
         self._cache = cache
-        self._files = files
         self._plans = plans
-        self._interpreters = interpreters
         self._packer = archive.tools()
         self._uv = Uv(commands, files)
         self._proof = PythonProof(events)
         warn = lambda text: self._proof.tell((text,))  # noqa: E731
         self._installations = Installations(root, cache, self._uv, plans, interpreters, warn)
+        self._needs = Needs()
+        self._syntax = PythonSyntax(commands, files, interpreters)
         self._finish = Finish(commands, cache, files, interpreters)
         self._events = events
 
@@ -105,8 +106,7 @@ class PythonBuilder:
         overlay.add(LOCKED, self._cache.members(self._installations.entry(plan, target, self.tools())), where=where)
         for part in parts:
             overlay.add(part.folder, own[part.folder], where=where)
-        if plan.export is None:
-            _check_needs(plan, target, overlay)
+        self._needs.check(plan, target, overlay)
         self._proof.tell(f"{unit.name}: {note}" for note in overlay.notes)
         merged = overlay.members
         by_folder = {part.folder: part for part in parts}
@@ -115,7 +115,7 @@ class PythonBuilder:
         shipped = frozenset(ours.values())
         for part in parts:
             files = {path: file for path, file in part.files.items() if f"{part.folder}/{path}" in shipped}
-            self.check_syntax(replace(part, files=files), target.version)
+            self._syntax.check(replace(part, files=files), target.version)
             mine = [merged[name] for name, folder in owned if folder == part.folder]
             check_shipped(part.folder, mine, part.files, plan.options)
         sources = {path: merged[path].content() for pair in handlers for path in pair if path in merged}
@@ -137,24 +137,9 @@ class PythonBuilder:
         """Whether the package was built before, just as it is now."""
         return self._cache.get("wheel", self._wheel_key(part)) is not None
 
-    def check_syntax(self, part: Part, version: str | None = None) -> None:
-        """Raise BuildFailed with file and line for the first file that Python `version` (ours: None) cannot compile.
-
-        What our own Python refuses may be newer syntax: then the target's Python is asked, if it is on this machine,
-        and without it the file is let through.
-        """
-        for path, file in part.files.items():
-            if not path.endswith(".py"):
-                continue
-            self._files.known(
-                f"compiles {version}", file, partial(self._check_syntax, part.folder, path, file, version)
-            )
-
-    def _check_syntax(self, folder: str, path: str, file: SourceFile, version: str | None) -> bool:
-        error = python_syntax_error(f"{folder}/{path}", file.read())
-        if error is not None and self._is_wrong(file.path, version):
-            raise error
-        return True
+    def check_syntax(self, part: Part) -> None:
+        """Raise BuildFailed with file and line for the first file that our own Python cannot compile."""
+        self._syntax.check(part)
 
     # ---------------------------------------------------------------- what is made
 
@@ -187,6 +172,8 @@ class PythonBuilder:
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 copy.write_bytes(file.read())
                 copy.chmod(0o755 if file.executable else 0o644)
+            if backends.asks_git(part.manifest.backend if part.manifest else (), _code(part)):
+                self._track(part, scratch / "source")
             self._run_backend(part, source, out, scratch / "backends.txt")
             if self._plans.part(part.folder, part.name).ambient() != part.ambient():
                 raise changed_meanwhile(part.folder)  # uv read its settings in the folder itself
@@ -199,6 +186,17 @@ class PythonBuilder:
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
             return _without_manifest(_from_wheel(wheels[0]), part)
+
+    def _track(self, part: Part, top: Path) -> None:
+        """Let git know exactly the copy's files: without it such a backend ships no data, and says nothing."""
+        git = self._commands.find("git")
+        if git is None:
+            what = f"the build backend of {part.name} ships what git tracks, and git is not on this machine"
+            raise BuildFailed(what, where=f"{part.folder}/pyproject.toml", hint="install git")
+        for command in python.track_commands(git, top):
+            result = self._commands.run(command)
+            if result.status != 0:
+                raise BuildFailed(f"git failed: {result.stderr.strip()}", where=f"{part.folder}/pyproject.toml")
 
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
@@ -231,29 +229,11 @@ class PythonBuilder:
             told={str(source): part.folder},
         )
 
-    def _is_wrong(self, path: Path, version: str | None) -> bool:
-        if version is None or tuple(map(int, version.split("."))) <= sys.version_info[:2]:
-            return True
-        interpreter = self._interpreters.find(f"python{version}") if self._interpreters else None
-        return interpreter is not None and self._commands.run(syntax_command(interpreter, path)).status != 0
 
-
-def _check_needs(plan: PythonPlan, target: Target, overlay: Overlay) -> None:
-    """Raise BuildFailed for a package of ours whose backend says that it needs what nothing lists.
-
-    Only its METADATA knows what `setup.py`, or a pyproject.toml that calls its dependencies dynamic, comes to.
-    """
-    found = metadata.distributions(overlay.members)
-    there = {*found, *python.supplied(plan.options), *map(requirements.normalised, plan.options.provided)}
-    there |= {requirements.normalised(part.manifest.name) for part in plan.packages if part.manifest}
-    for path in found.values():
-        owner = overlay.owners[path]
-        if owner not in {LOCKED, plan.service.folder}:
-            text = overlay.members[path].content().decode(errors="replace")
-            for name in metadata.unmet(text, there, target):
-                raise BuildFailed(
-                    f"{owner} needs {name}, but nothing lists it", where=plan.listing.where, hint=plan.listing.lock_hint
-                )
+def _code(part: Part) -> str:
+    """What setuptools is told besides pyproject.toml."""
+    there = (part.files[name] for name in ("setup.py", "setup.cfg") if name in part.files)
+    return "".join(file.read().decode(errors="replace") for file in there)
 
 
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:

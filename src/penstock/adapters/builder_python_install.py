@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_python_earlier import Earlier
 from penstock.adapters.builder_python_installer import Installer, explained, native
-from penstock.build import backends, lockfile, python, requirements, sbom
+from penstock.build import backends, libc, lockfile, python, requirements, sbom
 from penstock.build.limits import check_size
+from penstock.build.proof import is_native
 from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
@@ -245,6 +246,9 @@ class Installations:
             # Which version of which backend built it is no part of what the package is.
             dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
             shipped = [(name, place) for name, place in files.items() if name in kept and name not in dropped]
+            for name, place in shipped:
+                if is_native(name):  # a wheel of `linux_x86_64`, from an index of one's own, is for whatever glibc
+                    libc.check(name, Path(place).read_bytes(), target, where=plan.service.folder)
             if not plan.options.strip:  # no service could ship that, and to compress it takes long
                 check_size(plan.service.folder, ((name, Path(place).stat().st_size) for name, place in shipped))
             with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:

@@ -38,6 +38,8 @@ class Part:
     files: Mapping[str, SourceFile]
     settings: Mapping[str, str] = field(default_factory=dict)
     """Digests of what settings of uv's say in its folder and those above, by the files that hold them."""
+    named: tuple[str, ...] = ()
+    """READMEs, licences and what else metadata, or code of its own for the build, names; by paths from its folder."""
     ships_manifest: bool = False
     """Whether pyproject.toml may be data of the package, so that all of it counts."""
 
@@ -87,7 +89,18 @@ class Listing:
 
 
 NOTHING = Listing()
-_OPTIONS = ("groups", "extras", "resolve", "bundle_sdk", "prune", "bytecode", "strip", "provided", "reviewed")
+_OPTIONS = (
+    "groups",
+    "extras",
+    "resolve",
+    "bundle_sdk",
+    "prune",
+    "bytecode",
+    "strip",
+    "provided",
+    "exclude",
+    "reviewed",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,16 +145,17 @@ class PythonPlan:
     def reach(self, service: str, root: Path) -> Reach:
         """The places of the workspace that it depends on."""
         here = (self.service, *self.packages)
-        files = {*self.listing.files, *self.listing.archives, *settings_files(self.service.folder)}
+        files = {*self.listing.files, *self.listing.archives}
         locks = {}
         if self.export is not None:
             above = self.export[0].relative_to(root).as_posix()
             files.add(below(above, "pyproject.toml"))
             locks[below(above, "uv.lock")] = part_of_lock(self.locked, self.edges)
-        for part in here:  # READMEs, licences: no folder counts them by itself
-            files.update(below(part.folder, path) for path in (part.manifest.files if part.manifest else ()))
+        for part in here:  # no folder counts these by itself
+            files.update(settings_files(part.folder), (below(part.folder, path) for path in part.named))
         folders = (*(part.folder for part in here), *self.listing.links)
-        return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks)
+        exclude = self.options.exclude
+        return Reach(service=service, folders=folders, files=tuple(sorted(files)), locks=locks, exclude=exclude)
 
     def lock_inputs(self) -> dict[str, str]:
         """Those that the installed packages depend on."""

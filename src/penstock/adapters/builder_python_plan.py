@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import posixpath
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,12 @@ from penstock.adapters.builder_python_parts import (
     part_of_lock,
 )
 from penstock.build import lockfile, pyproject, python
+from penstock.build.ignore import excludes, named_in
 from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
@@ -53,7 +55,12 @@ class PythonPlanner:
         self._lock_read: tuple[str, lockfile.Packages] | None = None
 
     def plan(self, folder: str, options: BuildOptions) -> PythonPlan:
-        """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
+        """Look at a service in that folder. Raises BuildFailed when something is missing."""
+        found = self._plan(folder, options)
+        files = {path: file for path, file in found.service.files.items() if not excludes(options.exclude, path)}
+        return replace(found, service=replace(found.service, files=files))
+
+    def _plan(self, folder: str, options: BuildOptions) -> PythonPlan:
         manifest = self._manifest(folder)
         lock = self._lock(folder, options)
         if lock is not None:
@@ -102,7 +109,7 @@ class PythonPlanner:
         where = f"{folder}/pyproject.toml"
         try:
             fact = self._files.text_fact(
-                "pyproject 5", path, lambda text: pyproject.manifest(text, where=where).to_json()
+                "pyproject 6", path, lambda text: pyproject.manifest(text, where=where).to_json()
             )
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -196,18 +203,7 @@ class PythonPlanner:
         if folder.startswith("..") or not self._files.has_folder(folder):
             raise BuildFailed(f"package {name} is not in the workspace", where=folder, hint="uv lock")
         files = dict(self._files.walk(folder))
-        for named in manifest.files if manifest else ():
-            place = below(folder, named)
-            inner = os.path.relpath(place, folder)
-            if place.startswith(("..", "/")) or self._files.leads_out(place):
-                raise BuildFailed(
-                    f"{named} lies outside of the workspace",
-                    where=f"{folder}/pyproject.toml",
-                    hint="name a file of the workspace, by its path from the package",
-                )
-            if inner not in files and self._files.has(place):
-                files[inner] = SourceFile(str(path / inner), self._files.digest(path / inner), executable=False)
-        return Part(
+        part = Part(
             name=name,
             folder=folder,
             manifest=manifest,
@@ -215,6 +211,29 @@ class PythonPlanner:
             settings=self._settings(folder),
             ships_manifest=manifest is not None and (manifest.names_itself or self._is_named(files)),
         )
+        named = [*(manifest.files if manifest else ()), *(self._read_by_backends(files) if part.buildable else ())]
+        for one in named:
+            place = below(folder, one)
+            inner = os.path.relpath(place, folder)
+            if place.startswith(("..", "/")) or self._files.leads_out(place):
+                raise BuildFailed(
+                    f"{one} lies outside of the workspace",
+                    where=f"{folder}/pyproject.toml",
+                    hint="name a file of the workspace, by its path from the package",
+                )
+            if inner not in files and self._files.has(place):
+                files[inner] = SourceFile(str(path / inner), self._files.digest(path / inner), executable=False)
+        return replace(part, named=tuple(named))
+
+    def _read_by_backends(self, files: Mapping[str, SourceFile]) -> Iterator[str]:
+        """Files that are left out by rule, but spoken of by code that runs when the package is built."""
+
+        def names(file: SourceFile) -> list[str]:
+            return named_in(file.read().decode(errors="replace"))
+
+        for name in (*RUN_BY_BACKENDS, "setup.cfg"):
+            if name in files:
+                yield from self._files.known("names left out", files[name], partial(names, files[name]))
 
     def _is_named(self, files: Mapping[str, SourceFile]) -> bool:
         """Whether one of those that tell a backend what to ship speaks of pyproject.toml."""

@@ -51,6 +51,18 @@ VERSIONS = {
 """The newest first: of an older one somebody asks for `<2`. With what the backends themselves depend on."""
 
 
+_SHIP_WHAT_GIT_TRACKS = frozenset({"setuptools-scm", "setuptools-git", "setuptools-git-ls-files"})
+"""Plugins of setuptools by whose word the files that git tracks are data of the package."""
+
+
+def asks_git(requires: Sequence[str], code: str) -> bool:
+    """Whether a build lets git say what belongs to a package, by `[build-system]` or `code` (setup.py, setup.cfg)."""
+    named = {normalised(name_of(text)) for text in requires}
+    return (
+        not named.isdisjoint(_SHIP_WHAT_GIT_TRACKS) or re.search(r"setuptools[-_](scm|git)(?![\w-])", code) is not None
+    )
+
+
 def constraints(requires: Sequence[str], uv: str) -> str:
     """Constraints (as pip and uv read them) for a build whose `[build-system]` requires that.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from penstock.build.ignore import skips_file, skips_folder
+from penstock.build.ignore import excludes, skips_file, skips_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -56,6 +56,8 @@ class Reach:
     folders: tuple[str, ...]
     files: tuple[str, ...]
     locks: Mapping[str, str]
+    exclude: tuple[str, ...] = ()
+    """Patterns of what counts for nothing in the first of the folders, which is the service's own."""
 
 
 def between(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[InputChange, ...]:
@@ -125,8 +127,10 @@ def _touches(reach: Reach, path: str, lock_before: Callable[[Reach, str], str | 
         return lock_before(reach, path) != reach.locks[path]
     if path in reach.files or path == "penstock.toml":
         return True
-    for folder in reach.folders:
+    for number, folder in enumerate(reach.folders):
         inner = path.removeprefix(f"{folder}/")
+        if number == 0 and excludes(reach.exclude, inner):
+            continue
         if inner != path and (inner == _MANIFEST or counts(inner)):
             return True
     return False

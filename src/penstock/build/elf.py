@@ -1,11 +1,13 @@
-"""Shared libraries: which system one is made for, what it needs, imports and exports, how Node.js registers it.
+"""Shared libraries: for which system and C library one is, what it needs and offers, how Node.js registers it.
 
-Read is ELF only, of 64 bits, little-endian, as Lambda's processors are. Formats: https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html;
+Read is ELF only, of 64 bits, little-endian, as Lambda's processors are. Formats: https://refspecs.linuxfoundation.org/elf/gabi4+/contents.html
+and, for versions of symbols, https://refspecs.linuxfoundation.org/LSB_5.0.0/LSB-Core-generic/LSB-Core-generic/symversion.html;
 `node_module` of Node's src/node.h.
 """
 
 from __future__ import annotations
 
+import re
 import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -21,6 +23,15 @@ _SECTION = struct.Struct("<II4QII2Q")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELOCATION = struct.Struct("<QQq")
 _DYNAMIC = struct.Struct("<qQ")
+_NEEDED_VERSIONS = 0x6FFFFFFE
+_VERSIONS_OF = struct.Struct("<HHIII")
+"""Of one library: format, how many, its name, where the first is, where the next library's are."""
+_VERSION = struct.Struct("<IHHII")
+"""Hash, flags, number, name, where the next is."""
+_WEAK = 2
+_GLIBC = re.compile(r"GLIBC_(\d+)\.(\d+)(?:\.\d+)?")
+_GLIBC_BY_MARK = {"GLIBC_ABI_DT_RELR": (2, 36)}
+"""Source: the release notes of glibc 2.36."""
 _PROGBITS, _RELOCATIONS, _DYNAMICS, _DYNAMIC_SYMBOLS = 1, 4, 6, 11
 _NEEDED = 1
 _WRITABLE = 1
@@ -78,6 +89,37 @@ def library(content: bytes) -> Library | None:
         )
     except (struct.error, IndexError, ValueError):
         return None
+
+
+def glibc(content: bytes) -> tuple[int, int] | None:
+    """The oldest glibc that a library can be loaded with; None when it asks for none, or cannot be read."""
+    try:
+        sections = tuple(_sections(content))
+        names = [name for one in sections if one.kind == _NEEDED_VERSIONS for name in _versions(content, one, sections)]
+    except (struct.error, IndexError, ValueError):
+        return None
+    found = [_GLIBC_BY_MARK[name] for name in names if name in _GLIBC_BY_MARK]
+    found += [(int(match[1]), int(match[2])) for name in names if (match := _GLIBC.fullmatch(name))]
+    return max(found, default=None)
+
+
+def _versions(content: bytes, section: _Section, sections: tuple[_Section, ...]) -> Iterator[str]:
+    """Names of the versions without which the loader gives up."""
+    left = section.size // _VERSION.size  # whatever the numbers in it say
+    at = section.offset
+    while left > 0:
+        _, count, _, first, following = _VERSIONS_OF.unpack_from(content, at)
+        place = at + first
+        for _ in range(min(count, left)):
+            left -= 1
+            _, flags, _, name, further = _VERSION.unpack_from(content, place)
+            if not flags & _WEAK:
+                yield _text(content, sections[section.link], name)
+            place += further
+        if not following:
+            return
+        left -= 1
+        at += following
 
 
 def _sections(content: bytes) -> Iterator[_Section]:

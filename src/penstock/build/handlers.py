@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.build import syntax
@@ -10,7 +13,7 @@ from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 _GIVEN = 2
@@ -20,12 +23,33 @@ _PLAIN = (
     ast.DictComp, ast.GeneratorExp,
 )  # fmt: skip
 _COMPILE = """
-import sys
-try:
-    compile(open(sys.argv[1], "rb").read(), "", "exec")
-except (SyntaxError, ValueError):
-    sys.exit(1)
+import json, sys
+faults = []
+for place, text in enumerate(json.load(sys.stdin)):
+    try:
+        compile(text.encode("latin-1"), "", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        faults.append([place, error.msg, error.lineno or 1, (error.text or "").strip()])
+    except ValueError as error:
+        faults.append([place, str(error), 1, ""])
+    except RecursionError:
+        pass
+json.dump(faults, sys.stdout)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class SyntaxFault:
+    """What a Python has against a source: its words, the line, counted from 1, and that line's text."""
+
+    message: str
+    line: int
+    text: str = ""
+
+    def error(self, path: str, hint: str = "") -> BuildFailed:
+        """The same about the file of that path."""
+        what = f"{self.message}: {self.text}" if self.text else self.message
+        return BuildFailed(what, where=f"{path}:{self.line}", hint=hint)
 
 
 def python_handler_files(handler: str) -> tuple[str, str]:
@@ -61,26 +85,33 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
         )
 
 
-def python_syntax_error(path: str, content: bytes) -> BuildFailed | None:
-    """What this Python has against the file, with its line; None when it compiles.
+def syntax_fault(content: bytes, version: tuple[int, int]) -> SyntaxFault | None:
+    """What this Python has against a source for Python `version`; None when it compiles, or may do so there.
 
     Some of it no parser sees: a `from __future__` that is not the first, a `return` outside of functions.
     """
     try:
-        compile(content, path, "exec", dont_inherit=True)
+        compile(content, "", "exec", dont_inherit=True)
+        newer = syntax.newer_than(version, content) if version < sys.version_info[:2] else None
     except SyntaxError as error:
-        text = (error.text or "").strip()
-        return BuildFailed(f"{error.msg}: {text}" if text else error.msg, where=f"{path}:{error.lineno or 1}")
+        is_newer = version > sys.version_info[:2]
+        return None if is_newer else SyntaxFault(error.msg, error.lineno or 1, (error.text or "").strip())
     except ValueError as error:
-        return BuildFailed(str(error), where=path)
+        return SyntaxFault(str(error), 1)
     except RecursionError:  # deeper than it goes from here, which Python itself may well do
         return None
-    return None
+    return SyntaxFault(*newer) if newer else None
 
 
-def syntax_command(interpreter: Path, file: Path) -> Command:
-    """Ask another Python for its opinion; status 1 when it cannot compile the file either."""
-    return Command(argv=(str(interpreter), "-I", "-S", "-c", _COMPILE, str(file)), timeout=60)
+def syntax_command(interpreter: Path, contents: Sequence[bytes]) -> Command:
+    """Ask another Python what it has against these sources."""
+    told = json.dumps([content.decode("latin-1") for content in contents])
+    return Command(argv=(str(interpreter), "-I", "-S", "-c", _COMPILE), stdin=told, timeout=300)
+
+
+def syntax_faults(stdout: str) -> dict[int, SyntaxFault]:
+    """What it said, by the places of the sources in the question. Raises ValueError when it is no answer."""
+    return {place: SyntaxFault(message, line, text) for place, message, line, text in json.loads(stdout)}
 
 
 def _fault(body: list[ast.stmt], name: str) -> tuple[str, str] | None:

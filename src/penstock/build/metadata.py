@@ -25,14 +25,19 @@ def distributions(paths: Iterable[str]) -> dict[str, str]:
     return {normalised(match["name"]): path for path, match in found if match}
 
 
-def unmet(metadata: str, there: Collection[str], target: Target) -> list[str]:
-    """Names that a package needs on the target and that are not `there`; its extras are not looked at."""
-    head = metadata.partition("\n\n")[0]
-    needed = re.findall(r"^Requires-Dist:\s*(.+?)\s*$", head, re.MULTILINE)
+def listed(metadata: str) -> list[str]:
+    """All that a package needs, as it is written (PEP 508), for whatever target and extra."""
+    return re.findall(r"^Requires-Dist:\s*(.+?)\s*$", metadata.partition("\n\n")[0], re.MULTILINE)
+
+
+def needed(listed: Iterable[str], target: Target) -> list[str]:
+    """Those that hold on the target; extras are not looked at."""
     return [
-        name
-        for text in needed
-        if (name := normalised(name_of(text))) not in there
-        and not re.search(r"\bextra\b", marker := marker_of(text))
-        and applies(marker, target)
+        text for text in listed if not re.search(r"\bextra\b", marker := marker_of(text)) and applies(marker, target)
     ]
+
+
+def unmet(metadata: str, there: Collection[str], target: Target) -> list[str]:
+    """Names that a package needs on the target and that are not `there`."""
+    names = (normalised(name_of(text)) for text in needed(listed(metadata), target))
+    return [name for name in names if name not in there]

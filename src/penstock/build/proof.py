@@ -7,7 +7,7 @@ import unicodedata
 import zlib
 from typing import TYPE_CHECKING
 
-from penstock.build import elf, node_addon
+from penstock.build import elf, libc, node_addon
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ _PYTHON_TAG = re.compile(
 _STORED = 0
 _HEAD = 64
 _SECRET_FILES = re.compile(
-    r"(^|/)(\.env(\..*)?|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pypirc|\.npmrc|\.git-credentials)$"
+    r"(^|/)(\.env(\..*)?|\.envrc|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pgpass|\.pypirc|\.npmrc"
+    r"|\.git-credentials|[^/]*\.tfvars(\.json)?|[^/]*\.tfstate(\.[^/]*)?)$"
 )
 _HARMLESS = re.compile(r"(^|/)\.env\.(example|sample|template|dist)$")
 
@@ -51,8 +52,10 @@ def check_native(members: Collection[Member], target: Target, *, where: str) -> 
     loadable = {stem for member in natives if (stem := _loadable_stem(member.name, target)) is not None}
     for member in natives:
         _check_machine(member, target, where)
-        if target.language == "node" and node_addon.is_addon(member.name):
-            _check_addon(member, target, where)
+        if target.language == "node":  # of Python's it is asked where they are new
+            if node_addon.is_addon(member.name):
+                _check_addon(member, target, where)
+            libc.check(member.name, member.content(), target, where=where)
         match = _PYTHON_TAG.match(member.name)
         if match and match["version"] and target.language == "python" and match["stem"] not in loadable:
             made_for = f"{match['version'][0]}.{match['version'][1:]}" + (
@@ -63,6 +66,11 @@ def check_native(members: Collection[Member], target: Target, *, where: str) -> 
                 where=where,
                 hint="lock wheels for the target, or let uv install them: a vendored folder is not looked into",
             )
+
+
+def is_native(path: str) -> bool:
+    """Whether a file is a native library by its name."""
+    return _NATIVE.search(path) is not None
 
 
 def secret_file(path: str) -> bool:

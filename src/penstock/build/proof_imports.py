@@ -8,7 +8,7 @@ fault; one inside a function is worth a word.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,17 @@ class Missing:
     """Whether importing the handler is sure to fail; else a call may."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """What a file of a locked package reaches, found without anything but locked packages and the runtime.
+
+    `asked` are all names that were looked for: where one of them is a module of the workspace's, it may be otherwise.
+    """
+
+    reached: tuple[str, ...]
+    asked: frozenset[str]
+
+
 class Modules:
     """The modules of an artifact by their dotted names."""
 
@@ -60,6 +71,10 @@ class Modules:
         """Whether a module or a namespace package of that name can be imported."""
         return name in self.files or name in self.folders
 
+    def names(self) -> frozenset[str]:
+        """All that can be imported."""
+        return frozenset((*self.files, *self.folders))
+
     def elsewhere(self, name: str) -> bool:
         """Whether some folder of the ZIP, put on `sys.path`, would have it."""
         return any(one == name or one.endswith(f".{name}") for one in (*self.files, *self.folders))
@@ -73,7 +88,7 @@ def missing(
     *,
     version: str,
     provided: Collection[str] = (),
-    known: dict[str, tuple[str, ...]] | None = None,
+    known: dict[str, Sound] | None = None,
 ) -> tuple[Missing, ...]:
     """What the modules that the `handlers` (dotted names of modules) reach do not find.
 
@@ -81,7 +96,15 @@ def missing(
     is there. `known` remembers what sound files of locked packages reach, from one artifact of the same locked set to
     the next.
     """
-    search = _Search(modules, read, frozenset(ours), version, frozenset(provided), {} if known is None else known)
+    search = _Search(
+        modules,
+        read,
+        frozenset(ours),
+        version,
+        frozenset(provided),
+        {} if known is None else known,
+        Modules(ours).names(),
+    )
     return tuple(sorted(set(search.run(handlers))))[:_SHOWN]
 
 
@@ -89,7 +112,7 @@ def undefined(
     handlers: Collection[str], modules: Modules, read: Callable[[str], bytes], ours: Collection[str], *, version: str
 ) -> tuple[str, ...]:
     """Those of the handlers (`users.app.handler`) whose module does not bind the name, not even by `import *`."""
-    search = _Search(modules, read, frozenset(ours), version, frozenset(), {})
+    search = _Search(modules, read, frozenset(ours), version)
     halves = ((handler, *handler.rpartition(".")[::2]) for handler in handlers)
     return tuple(one for one, module, name in halves if modules.has(module) and search.defines(module, name) is False)
 
@@ -100,8 +123,9 @@ class _Search:
     read: Callable[[str], bytes]
     ours: frozenset[str]
     version: str
-    provided: frozenset[str]
-    known: dict[str, tuple[str, ...]]
+    provided: frozenset[str] = frozenset()
+    known: dict[str, Sound] = field(default_factory=dict)
+    own_names: frozenset[str] = frozenset()
 
     def run(self, handlers: Collection[str]) -> Iterator[Missing]:
         seen: set[str] = set()
@@ -114,16 +138,19 @@ class _Search:
                 if name in visited or path is None or not path.endswith(".py"):
                     continue
                 visited.add(name)
-                if path in self.known:
-                    queue += self.known[path]
+                known = self.known.get(path)
+                if known is not None and self.own_names.isdisjoint(known.asked):
+                    queue += known.reached
                     continue
                 all_reached: list[str] = []
+                asked: set[str] = set()
                 sound = path not in self.ours
                 for statement in self._imports(path):
                     if certain and statement.weight != "always":
                         continue
                     reached, fault = self._follow(name, path, statement)
                     all_reached += reached
+                    asked.update(_names_of(_base(name, path, statement), statement))
                     sound = sound and fault is None
                     if fault and statement.weight != "maybe" and f"{path}:{statement.line}" not in seen:
                         seen.add(f"{path}:{statement.line}")
@@ -138,8 +165,8 @@ class _Search:
                                 certain=certain,
                             )
                 queue += all_reached
-                if sound:
-                    self.known[path] = tuple(dict.fromkeys(all_reached))
+                if sound and self.own_names.isdisjoint(asked) and not any(map(self._is_provided, asked)):
+                    self.known[path] = Sound(tuple(dict.fromkeys(all_reached)), frozenset(asked))
 
     def _imports(self, path: str) -> tuple[Import, ...]:
         if path in self.ours:
@@ -186,6 +213,8 @@ class _Search:
         top = base.split(".", maxsplit=1)[0]
         if is_standard(top, self.version) or top in SUPPLIED or self._is_provided(base):
             return None
+        if top.startswith("_") and path not in self.ours:
+            return None  # a private module of another Python's, most likely
         if path in self.ours and b"sys.path" in self.read(path) and self.modules.elsewhere(base):
             return None
         return base, f"{top} is neither in the ZIP nor part of Python {self.version} or of Lambda's runtime"
@@ -259,6 +288,13 @@ def _base(name: str, path: str, statement: Import) -> str:
     above = name.split(".") if is_package else name.split(".")[:-1]
     above = above[: len(above) - statement.dots + 1]
     return ".".join([*above, statement.module] if statement.module else above) if above else ""
+
+
+def _names_of(base: str, statement: Import) -> Iterator[str]:
+    """All names that an import may lead to."""
+    if base:
+        yield from _with_packages(base)
+        yield from (f"{base}.{one}" for one in statement.names if one != "*")
 
 
 def _with_packages(module: str) -> list[str]:

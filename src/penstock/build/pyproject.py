@@ -153,16 +153,22 @@ def _expected_module(project: dict[str, Any], poetry: dict[str, Any] | None) -> 
 
 
 def _named_files(content: dict[str, Any]) -> tuple[str, ...]:
-    """READMEs and licences that `[project]`, Poetry or setuptools name."""
+    """READMEs and licences that `[project]`, Poetry, setuptools or hatchling's plugins name."""
     project, tools = content.get("project", {}), content.get("tool", {})
     dynamic = tools.get("setuptools", {}).get("dynamic", {})
     values = [project.get("readme"), tools.get("poetry", {}).get("readme"), dynamic.get("readme")]
     values += [project["license"]] if isinstance(project.get("license"), dict) else []  # else an SPDX expression
+    hooks = tools.get("hatch", {}).get("metadata", {}).get("hooks", {})
+    values += [one.get("path") for hook in hooks.values() for one in _tables(hook.get("fragments"))]
     named = []
     for value in values:
         plain = value.get("file") if isinstance(value, dict) else value
         named += [plain] if isinstance(plain, str) else [one for one in plain or () if isinstance(one, str)]
     return tuple(dict.fromkeys(named))
+
+
+def _tables(value: object) -> list[dict[str, Any]]:
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def _digest(value: object) -> str:

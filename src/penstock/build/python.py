@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import penstock
+from penstock.build import libc
 from penstock.build.proof import secret_file
+from penstock.build.requirements import name_of, normalised
 from penstock.ports import Command
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ SUPPLIED_BY_LAMBDA = ("boto3", "botocore", "s3transfer")
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-python.html, "Runtime-included SDK versions".
 """
+_SOME_DAY = {"boto3": "1.9999", "botocore": "1.9999", "s3transfer": "0.9999"}
+"""Versions that runtimes may come to, which Lambda updates by itself."""
 _PATIENCE = 600.0
 _QUIET = {
     "NO_COLOR": "1",
@@ -55,7 +60,6 @@ _REPRODUCIBLE = {
     "LC_ALL": "C.UTF-8",
     "PYTHONHASHSEED": "0",
 }
-_FIRST_ON_AMAZON_LINUX_2023 = 12
 _PER_MACHINE = frozenset(
     {"RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "uv_build.json", "uv_cache.json", "RECORD.jws"}
 )
@@ -83,6 +87,19 @@ def ambient(environ: Mapping[str, str]) -> dict[str, str]:
 def supplied(options: BuildOptions) -> tuple[str, ...]:
     """Packages that stay out of the ZIP because the runtime has them."""
     return () if options.bundle_sdk else SUPPLIED_BY_LAMBDA
+
+
+def holds_sdk(requirement: str) -> bool:
+    """Whether it (PEP 508) asks for one of those packages in versions that the runtime may be beyond some day."""
+    some_day = _SOME_DAY.get(normalised(name_of(requirement)))
+    if some_day is None:
+        return False
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow, and rarely needed
+
+    try:
+        return not Requirement(requirement).specifier.contains(some_day)
+    except InvalidRequirement:
+        return False
 
 
 def export_command(
@@ -192,6 +209,23 @@ def wheel_command(
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
 
 
+def track_commands(git: Path, top: Path) -> tuple[Command, ...]:
+    """Make a repository of all files below `top`, the same wherever and whenever; no other one is touched."""
+    place = str(top / ".git")
+    env = {
+        "GIT_DIR": place,  # a hook that runs us has set these to its own
+        "GIT_WORK_TREE": str(top),
+        "GIT_INDEX_FILE": f"{place}/index",
+        "GIT_OBJECT_DIRECTORY": f"{place}/objects",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+    }
+    for who in ("AUTHOR", "COMMITTER"):
+        env |= {f"GIT_{who}_NAME": "penstock", f"GIT_{who}_EMAIL": "-", f"GIT_{who}_DATE": "315532800 +0000"}
+    words = ("init --quiet --template=", "add --all --force", "commit --quiet --allow-empty --message=sources")
+    return tuple(Command(argv=(str(git), *each.split()), cwd=top, env=env, timeout=_PATIENCE) for each in words)
+
+
 def lacks_backend(stderr: str) -> bool:
     """Whether uv found no version of a build backend that it may take."""
     told = _unwrapped(stderr)
@@ -214,13 +248,12 @@ def is_native(stderr: str) -> bool:
 def platform_tag(target: Target) -> str:
     """The target's platform, as uv calls it.
 
-    Lambda's Python 3.12 and later run on Amazon Linux 2023 (glibc 2.34), earlier ones on Amazon Linux 2 (2.26).
+    Amazon Linux 2023 has glibc 2.34, Amazon Linux 2 has 2.26.
     """
     machine = "aarch64" if target.architecture == "arm64" else "x86_64"
     if target.platform == "darwin":
         return f"{machine}-apple-darwin"
-    minor = int(target.version.partition(".")[2])
-    return f"{machine}-manylinux_2_28" if minor >= _FIRST_ON_AMAZON_LINUX_2023 else f"{machine}-manylinux_2_17"
+    return f"{machine}-manylinux_2_{'28' if libc.system(target).endswith('2023') else '17'}"
 
 
 def ships(path: str) -> bool:

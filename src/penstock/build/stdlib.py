@@ -44,13 +44,11 @@ public base images (public.ecr.aws/lambda/python).
 
 
 def is_standard(name: str, version: str) -> bool:
-    """Whether the top-level module `name` is part of Python `version` (`3.13`). Private ones are not looked at."""
+    """Whether the top-level module `name` is part of Python `version` (`3.13`); private ones are those of ours."""
     minor = int(version.partition(".")[2])
-    if name.startswith("_"):
-        return True
     if any(name in gone for since, gone in _REMOVED.items() if since <= minor):
         return False
     if any(name in new for since, new in _ADDED.items() if since > minor):
         return False
     everything = sys.stdlib_module_names | {one for names in (*_REMOVED.values(), *_ADDED.values()) for one in names}
-    return name in everything
+    return name in everything or name == "__main__"

@@ -257,6 +257,8 @@ class BuildOptions:
     """Check types before bundling, where there is a TypeScript and a tsconfig.json."""
     provided: tuple[str, ...] = ()
     """Modules that something else brings at run time, a layer say; native packages to do without (Node.js)."""
+    exclude: tuple[str, ...] = ()
+    """Names and paths of the service's folder that are no part of it, with wildcards (Python)."""
     reviewed: tuple[str, ...] = ()
     """Files with what looks like a secret that a person has looked at."""
 

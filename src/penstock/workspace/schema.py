@@ -165,6 +165,12 @@ class BuildTable(TypedDict):
     provided: NotRequired[
         Annotated[list[Plain], Field(description="Modules or native packages that something else brings, a layer say.")]
     ]
+    exclude: NotRequired[
+        Annotated[
+            list[Plain],
+            Field(description="Names (`*.bak`) and paths (`data/raw`) of the service's folder to leave out (Python)."),
+        ]
+    ]
     reviewed: NotRequired[
         Annotated[list[RelativePath], Field(description="Files that only look as if they held a secret.")]
     ]

@@ -47,3 +47,20 @@ def test_the_versions_are_sorted_and_spelled_as_the_index_spells_them() -> None:
     for name, versions in backends.VERSIONS.items():
         assert name == name.lower().replace("_", "-")
         assert list(versions) == sorted(versions, key=Version, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("requires", "code", "asks"),
+    [
+        (["setuptools>=64", "setuptools_scm[toml]>=8"], "", True),
+        (["setuptools", "Setuptools.Git"], "", True),
+        (["setuptools"], "setup(use_scm_version=True, setup_requires=['setuptools_scm'])", True),
+        (["setuptools"], "[options]\nsetup_requires = setuptools-git\n", True),
+        (["setuptools", "setuptools-git-versioning"], "", False),
+        ([], "setup_requires=['setuptools-git-versioning']", False),
+        (["hatchling", "hatch-vcs"], "", False),
+        ([], "from setuptools import setup", False),
+    ],
+)
+def test_backends_by_whose_word_git_says_what_ships(requires: list[str], code: str, *, asks: bool) -> None:
+    assert backends.asks_git(requires, code) is asks

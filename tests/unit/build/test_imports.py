@@ -7,7 +7,7 @@ import ast
 import pytest
 
 from penstock.build import imports
-from penstock.build.handlers import check_python_handler, python_syntax_error
+from penstock.build.handlers import check_python_handler, syntax_fault
 
 SUM = "TEXT = " + " + ".join(["'x'"] * 2_000) + "\n"
 
@@ -35,5 +35,5 @@ def test_what_is_deeper_than_this_python_parses_is_left_for_python_to_judge() ->
         ast.parse(deep)
     assert [one.module for one in imports.exact(deep)] == ["json"]
     assert imports.bound(deep) is None
-    assert python_syntax_error("app.py", deep) is None
+    assert syntax_fault(deep, (3, 10)) is None
     check_python_handler("app.handler", {"app.py": deep}, where="service.toml")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
+import struct
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,13 +12,15 @@ from typing import TYPE_CHECKING
 import pytest
 from build.native import ARM64, X86_64, addon, bound
 
-from penstock.build import elf, node_addon, proof
+from penstock.build import elf, libc, node_addon, proof
 from penstock.build.archive import pack
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from penstock.model.workspace import Language
 
 STRUCT = addon(imports=("node_module_register", "_ZN2v86String11NewFromUtf8E"), node_module=115)
 
@@ -100,6 +104,59 @@ def test_what_the_compiler_makes_is_read_as_what_it_is(tmp_path: Path) -> None:
     assert "here" in found.exports
     assert any(name.startswith("libc.") for name in found.needs)
     assert found.node_module == 115
+    needed, there = elf.glibc((tmp_path / "a.node").read_bytes()), platform.libc_ver()
+    assert there[0] != "glibc" or (needed is not None and needed <= tuple(map(int, there[1].split("."))))
+
+
+@pytest.mark.parametrize(
+    ("versions", "oldest"),
+    [
+        (("GLIBC_2.2.5", "GLIBC_2.34", "GLIBC_2.4"), (2, 34)),
+        (("GLIBC_2.17", "~GLIBC_2.38"), (2, 17)),
+        (("GLIBC_2.17", "GLIBC_ABI_DT_RELR"), (2, 36)),
+        (("GLIBC_PRIVATE", "GLIBCXX_3.4.30"), None),
+        ((), None),
+    ],
+)
+def test_the_oldest_c_library_is_that_of_the_newest_symbol_without_which_it_is_not_loaded(
+    versions: tuple[str, ...], oldest: tuple[int, int] | None
+) -> None:
+    library = addon(versions=versions)
+    assert elf.glibc(library) == oldest
+    for end in range(0, len(library), 7):
+        elf.glibc(library[:end])
+
+
+def test_versions_that_lead_in_a_circle_come_to_an_end() -> None:
+    library = addon(versions=("GLIBC_2.17", "GLIBC_2.18"))
+    at = library.index(struct.pack("<HHIII", 1, 2, 1, 16, 0))
+    rounds = struct.pack("<HHIII", 1, 0xFFFF, 1, 16, 2**32 - 1)
+    assert elf.glibc(library[:at] + rounds + library[at + 16 :]) == (2, 18)
+
+
+@pytest.mark.parametrize(("language", "old", "new"), [("python", "3.11", "3.12"), ("node", "18", "20")])
+def test_a_library_for_a_newer_c_library_than_the_targets_is_refused_by_name(
+    language: Language, old: str, new: str
+) -> None:
+    def refusal(glibc: str, version: str) -> str:
+        target = Target(language=language, version=version, architecture="x86_64")
+        try:
+            libc.check("a/b.so", addon(versions=(glibc,)), target, where="s")
+        except BuildFailed as error:
+            return error.what
+        return ""
+
+    assert refusal("GLIBC_2.26", old) == refusal("GLIBC_2.34", new) == ""
+    assert refusal("GLIBC_2.34", old).startswith("a/b.so needs glibc 2.34 or later")
+    assert "has 2.34 (Amazon Linux 2023)" in refusal("GLIBC_2.38", new)
+
+
+@pytest.mark.parametrize("name", ["node_modules/a/build/Release/a.node", "node_modules/a/lib/libz.so.1"])
+def test_the_proof_of_node_looks_at_the_c_library_of_whatever_is_native(name: str) -> None:
+    target = Target(language="node", version="22", architecture="x86_64")
+    proof.check_native([pack(name, addon(versions=("GLIBC_2.34",)))], target, where="s")
+    with pytest.raises(BuildFailed, match=r"needs glibc 2\.38 or later"):
+        proof.check_native([pack(name, addon(versions=("GLIBC_2.38",)))], target, where="s")
 
 
 def test_the_proof_refuses_an_addon_of_another_node() -> None:

@@ -9,7 +9,7 @@ import pytest
 from penstock.build import proof
 from penstock.build.archive import ArchiveError, Member, pack, write
 from penstock.build.handlers import check_python_handler
-from penstock.build.proof_imports import Missing, Modules, missing, undefined
+from penstock.build.proof_imports import Missing, Modules, Sound, missing, undefined
 from penstock.build.stdlib import is_standard
 from penstock.model.artifact import Target
 from penstock.model.credentials import secret
@@ -177,7 +177,64 @@ def test_the_standard_library_is_that_of_the_target() -> None:
     assert is_standard("tomllib", "3.11")
     assert not is_standard("tomllib", "3.10")
     assert not is_standard("requests", "3.13")
-    assert is_standard("_anything", "3.13")
+    assert is_standard("_thread", "3.13")
+    assert not is_standard("_anything", "3.13")
+
+
+def test_a_private_module_of_ours_has_to_be_there_as_any_other() -> None:
+    assert [one.module for one in look({"app.py": "import _shared"})] == ["_shared"]
+    assert [one.module for one in look({"app.py": "from _helpers import x"})] == ["_helpers"]
+    assert (
+        look({"app.py": "import _shared, _thread, __main__\nfrom __future__ import annotations", "_shared.py": ""})
+        == []
+    )
+    assert look({"app.py": "import lib"}, {"lib.py": "import _of_another_python"}) == []
+
+
+def test_what_one_service_is_provided_with_counts_for_no_other() -> None:
+    files = {"app.py": b"import lib", "lib/__init__.py": b"import numpy"}
+    known: dict[str, Sound] = {}
+
+    def lacks(*provided: str) -> list[str]:
+        read = files.__getitem__
+        found = missing(["app"], Modules(files), read, {"app.py"}, version="3.13", provided=provided, known=known)
+        return [one.module for one in found]
+
+    assert lacks("numpy") == []
+    assert lacks() == ["numpy"]
+    assert lacks("numpy") == []
+
+
+@pytest.mark.parametrize("reads", ["import settings", "from settings import A", "from namespace import settings"])
+def test_what_a_module_of_one_service_answers_counts_for_no_other(reads: str) -> None:
+    locked = {"lib.py": reads.encode(), "namespace/other.py": b""}
+    known: dict[str, Sound] = {}
+
+    def lacks(ours: dict[str, bytes]) -> list[str]:
+        files = locked | ours
+        found = missing(["app"], Modules(files), files.__getitem__, ours, version="3.13", known=known)
+        return [one.module for one in found]
+
+    broken = {"app.py": b"import lib", "settings.py": b"import nowhere", "namespace/settings.py": b"import nowhere"}
+    whole = {"app.py": b"import lib", "settings.py": b"A = 1", "namespace/settings.py": b""}
+    bare = {"app.py": b"import lib"}
+    alone = ["settings"] if "namespace" not in reads else []
+    for ours, expected in [(whole, []), (bare, alone), (broken, ["nowhere"]), (bare, alone), (whole, [])]:
+        assert lacks(ours) == expected
+
+
+def test_what_locked_packages_reach_among_themselves_is_read_once_for_all_services() -> None:
+    files = {"app.py": b"import lib", "lib/__init__.py": b"import lib.core\nimport json", "lib/core.py": b""}
+    known: dict[str, Sound] = {}
+    was_read: list[str] = []
+
+    def read(path: str) -> bytes:
+        was_read.append(path)
+        return files[path]
+
+    for _ in range(2):
+        assert missing(["app"], Modules(files), read, {"app.py"}, version="3.13", known=known) == ()
+    assert was_read.count("lib/core.py") == 1
 
 
 def elf(machine: int) -> bytes:
@@ -294,10 +351,11 @@ def test_examples_and_certificates_are_no_secrets(content: str) -> None:
     assert secret(content.encode()) is None
 
 
-@pytest.mark.parametrize(
-    ("path", "is_one"),
-    [("config/.env", True), (".env.production", True), ("a/id_rsa", True), (".env.example", False), ("env.py", False)],
-)
+@pytest.mark.parametrize(("path", "is_one"), [
+    ("config/.env", True), (".env.production", True), ("a/id_rsa", True), (".env.example", False), ("env.py", False),
+    (".envrc", True), ("a/live.auto.tfvars", True), ("terraform.tfvars.json", True), ("terraform.tfvars.md", False),
+    ("terraform.tfstate", True), ("a.tfstate.backup", True), ("tfstate.py", False), ("envrc.py", False),
+])  # fmt: skip
 def test_files_that_hold_secrets_by_their_name(path: str, *, is_one: bool) -> None:
     assert proof.secret_file(path) is is_one
 

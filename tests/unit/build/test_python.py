@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
 from penstock.build import lockfile, python, requirements
-from penstock.build.handlers import check_python_handler, python_handler_files, python_syntax_error
-from penstock.build.ignore import skips_file, skips_folder
+from penstock.build.handlers import check_python_handler, python_handler_files, syntax_fault
+from penstock.build.ignore import excludes, skips_file, skips_folder
 from penstock.build.limits import check_size
 from penstock.build.pyproject import manifest
 from penstock.model.artifact import Target
@@ -284,13 +285,16 @@ def test_a_handler_module_that_is_not_there_is_refused() -> None:
 
 
 def test_a_syntax_error_is_told_with_file_and_line() -> None:
-    error = python_syntax_error("a/b.py", b"x = 1\ndef f(:\n")
-    assert error is not None
-    assert error.where == "a/b.py:2"
-    assert python_syntax_error("a/b.py", b"x = 1\n") is None
+    fault = syntax_fault(b"x = 1\ndef f(:\n", sys.version_info[:2])
+    assert fault is not None
+    assert fault.error("a/b.py").where == "a/b.py:2"
+    assert syntax_fault(b"x = 1\n", sys.version_info[:2]) is None
 
 
-@pytest.mark.parametrize("folder", [".git", "a/__pycache__", "node_modules", "x.egg-info", "tests", "dist", ".venv"])
+@pytest.mark.parametrize("folder", [
+    ".git", "a/__pycache__", "node_modules", "x.egg-info", "tests", "dist", ".venv", ".serverless", "a/cdk.out",
+    ".direnv",
+])  # fmt: skip
 def test_folders_that_never_reach_a_function(folder: str) -> None:
     assert skips_folder(folder)
 
@@ -302,10 +306,22 @@ def test_folders_that_may_reach_one(folder: str) -> None:
 
 @pytest.mark.parametrize(("path", "skipped"), [
     (".env", True), ("src/.env.local", True), ("src/a.pyc", True), ("service.toml", True), ("README.md", True),
-    ("src/README.md", False), ("src/a.py", False), ("template.toml", False),
+    ("src/README.md", False), ("src/a.py", False), ("template.toml", False), (".git", True), ("a/.envrc", True),
+    ("a/b.tfvars", True), ("a/b.auto.tfvars.json", True), ("terraform.tfstate.backup", True), ("a/debug.log", True),
+    ("ruff.toml", True), ("src/ruff.toml", False), ("tox.ini", True), ("a/log.py", False),
+    ("terraform.tfvars.md", False),
 ])  # fmt: skip
 def test_files_that_never_reach_a_function(path: str, *, skipped: bool) -> None:
     assert skips_file(path) is skipped
+
+
+@pytest.mark.parametrize(("path", "excluded"), [
+    ("a.bak", True), ("deep/b.bak", True), ("data/raw/x.csv", True), ("env/lib/python3.11/site.py", True),
+    ("more/data/raw/x.csv", False), ("data/rawer.csv", False), ("data/x.csv", False), ("env.py", False),
+    ("pyproject.toml", False), ("deep/x.toml", True), ("top.sql", True), ("deep/top.sql", False),
+])  # fmt: skip
+def test_files_that_a_service_excludes_by_name_or_by_path(path: str, *, excluded: bool) -> None:
+    assert excludes(("*.bak", "data/raw", "env/", "*.toml", "/top.sql"), path) is excluded
 
 
 def test_code_over_lambdas_quota_is_refused_with_what_weighs_most() -> None:
