@@ -92,6 +92,96 @@ def test_a_package_is_built_once_for_all_services_whatever_their_own_settings(no
     assert built(node_site) == 1, "catalog's tsconfig.json extends one that the package knows nothing of"
 
 
+def made_by_copying(site: Site, into: str = "dist") -> None:
+    """The package's script copies all of its sources; whoever asks gets what lies there, by its name."""
+    manifest = {
+        "name": "@w/made",
+        "version": "1.0.0",
+        "exports": {".": f"./{into}/index.js", "./*": f"./{into}/*"},
+        "scripts": {"build": f"mkdir {into} && cp src/*.js {into} && echo x >> ../../built"},
+    }
+    site.write(
+        {
+            "packages/made/package.json": json.dumps(manifest),
+            "packages/made/src/old.js": "exports.made = 'OLD';\n",
+            "services/catalog/src/app.ts": (
+                'import { made } from "@w/made/old.js";\nexport const handler = async () => made;\n'
+            ),
+        }
+    )
+
+
+def git(site: Site, *words: str) -> None:
+    named = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    result = site.commands.run(Command(argv=("git", *named, *words), cwd=site.root, timeout=60))
+    assert result.status == 0, result.stderr
+
+
+@pytest.mark.parametrize("into", ["dist", "lib"])
+def test_a_result_goes_with_its_source(into: str, node_site: Site) -> None:
+    made_by_copying(node_site, into)
+    node_site.write({".gitignore": "lib/\n"})
+    assert "OLD" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    (node_site.root / "packages/made/src/old.js").unlink()
+    for clean in (False, True):
+        builder = node_site.builder()
+        if clean:
+            builder.forget()
+        with pytest.raises(BuildFailed, match=r"Could not resolve .@w/made/old\.js"):
+            builder.build(node_site.workspace, ("catalog",), node_site.targets)
+        replaced = node_site.root / ".penstock/replaced/packages/made" / into
+        assert {path.name for path in replaced.iterdir()} == ({"index.js"} if clean else {"index.js", "old.js"})
+
+
+@pytest.mark.parametrize("told_by", [".gitignore", "packages/made/tsconfig.build.json"])
+def test_results_are_made_anew_wherever_git_or_tsc_say_that_they_go(told_by: str, node_site: Site) -> None:
+    made_by_copying(node_site, "lib/inner")
+    script = node_site.root / "packages/made/package.json"
+    script.write_text(script.read_text().replace("mkdir", "mkdir -p"))
+    says = {".gitignore": "/packages/*/lib\n", "packages/made/tsconfig.build.json": OUT}
+    node_site.write({told_by: says[told_by]})
+    first = node_site.build("catalog")["catalog"]
+    assert node_site.build("catalog")["catalog"].cached, "what it made is none of what it is made from"
+    node_site.write({"packages/made/src/old.js": "exports.made = 'SECOND';\n"})
+    made = node_site.build("catalog")["catalog"]
+    assert "SECOND" in contents(made.path)["src/app.mjs"]
+    assert made.recipe != first.recipe
+
+
+OUT = '{ "compilerOptions": { "outDir": "lib" } }'
+
+
+def test_a_script_that_fails_leaves_the_results_as_they_were(node_site: Site) -> None:
+    made_by_copying(node_site)
+    node_site.build("catalog")
+    manifest = node_site.root / "packages/made/package.json"
+    manifest.write_text(manifest.read_text().replace("&& echo", "&& echo > dist/half.js && false && echo"))
+    with pytest.raises(BuildFailed, match="its build script failed"):
+        node_site.build("catalog")
+    left = {path.name: path.read_text() for path in (node_site.root / "packages/made/dist").iterdir()}
+    assert left == {"index.js": "exports.made = 'made by its script';\n", "old.js": "exports.made = 'OLD';\n"}
+
+
+def test_what_people_wrote_where_results_go_stays(node_site: Site) -> None:
+    made_by_copying(node_site)
+    script = node_site.root / "packages/made/package.json"
+    script.write_text(script.read_text().replace("mkdir dist", "mkdir -p dist && sh build/check.sh"))
+    node_site.write(
+        {
+            ".gitignore": "node_modules\n.penstock\n",
+            "packages/made/build/check.sh": "test ! -e build/report.txt && echo > build/report.txt\n",
+            "packages/made/dist/kept.js": "exports.made = 'KEPT';\n",
+            "packages/made/dist/.env": "MINE=1\n",
+        }
+    )
+    git(node_site, "init", "--quiet")
+    git(node_site, "add", ".")
+    (node_site.root / "packages/made/build/report.txt").write_text("of an earlier run\n")
+    node_site.build("catalog")
+    left = {path.name for path in (node_site.root / "packages/made/dist").iterdir()}
+    assert left == {".env", "index.js", "kept.js", "old.js"}
+
+
 def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
     node_site.build("catalog")
     shutil.rmtree(node_site.root / "packages/made/dist")
@@ -102,13 +192,13 @@ def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
 
 def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(node_site: Site) -> None:
     manifest = node_site.root / "packages/made/package.json"
-    script = "test -f tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"
+    script = "test -f .cache/tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"
     node_site.write(
         {
             "packages/made/package.json": json.dumps(
                 {**json.loads(manifest.read_text()), "scripts": {"build": script}}
             ),
-            "packages/made/tsconfig.tsbuildinfo": "{}",
+            "packages/made/.cache/tsconfig.tsbuildinfo": "{}",
         }
     )
     node_site.build("catalog")

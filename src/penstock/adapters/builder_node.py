@@ -60,7 +60,7 @@ class NodeBuilder:
         self._files = files
         self._tools = tools
         self._planner = plans
-        self.packages = NodePackages(root, cache, files, tools, plans)
+        self.packages = NodePackages(root, commands, cache, files, tools, plans)
         self._types = TypeCheck(root, commands, cache, tools)
         self._decorators = Decorators(root, files, tools)
         self._natives = NativePackages(root, cache, tools)

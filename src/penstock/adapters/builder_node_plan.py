@@ -18,6 +18,7 @@ from penstock.adapters.builder_node_aliases import (
 from penstock.adapters.builder_node_beside import beside
 from penstock.adapters.builder_node_outside import types_outside
 from penstock.adapters.builder_node_parts import NodePart, NodePlan
+from penstock.adapters.builder_node_results import USUAL, results
 from penstock.adapters.builder_node_scripts import named_by_scripts
 from penstock.build import changes, node, node_lock, package_json
 from penstock.model.errors import BuildFailed
@@ -51,7 +52,8 @@ class NodePlanner:
     def plan(self, workspace: Workspace, folder: str, options: BuildOptions | None = None) -> NodePlan:
         """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
         shared = self.shared(workspace)
-        service = self.part(folder, folder, self.manifest(folder) or NO_MANIFEST)
+        is_shared = any(part.folder == folder for part in shared)
+        service = self.part(folder, folder, self.manifest(folder) or NO_MANIFEST, is_shared=is_shared)
         top, lock_name = self._lock(folder, needed=bool(service.manifest.depends_on))
         by_name = {part.name: part for part in shared}
         names = package_json.reached(service.manifest, {name: part.manifest for name, part in by_name.items()})
@@ -157,13 +159,20 @@ class NodePlanner:
                 found.append(NodePart(name=manifest.name, folder=package.path, manifest=manifest, files={}))
         return found
 
-    def part(self, folder: str, name: str, manifest: PackageJson, compiled: Compiled | None = None) -> NodePart:
-        """A service or package with its files as they are now, without those that `tsc` made of others."""
+    def part(
+        self, folder: str, name: str, manifest: PackageJson, compiled: Compiled | None = None, *, is_shared: bool = True
+    ) -> NodePart:
+        """A service or package with its files as they are now, without those that are made of others.
+
+        Of a service, which is no package that others share, whatever lies there may be what its handlers name.
+        """
         files = self._files.walk(folder, outputs=manifest.build_script is None)
         if compiled is not None:
             files = {path: file for path, file in files.items() if not compiled.makes(path)}
         files = with_asked_for(self._files, folder, files)
-        made: tuple[str, ...] = ("dist/", "build/") if manifest.build_script is not None else ()
+        made: tuple[str, ...] = USUAL if manifest.build_script is not None else ()
+        if made and is_shared:
+            made = results(self._files, folder, manifest, files)
         made += (f"{compiled.out}/",) if compiled is not None else ()
         files = {path: file for path, file in files.items() if not path.startswith(made)} if made else files
         return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
