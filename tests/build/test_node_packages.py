@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from dataclasses import replace
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from build.sites import Site
+
+    from penstock.model.artifact import Artifact
 
 
 def built(site: Site) -> int:
@@ -202,6 +205,59 @@ def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(
         }
     )
     node_site.build("catalog")
+
+
+def inlining(site: Site, word: str) -> None:
+    """The package's script writes a word of the shell into what it makes."""
+    manifest = site.root / "packages/made/package.json"
+    script = f"mkdir -p dist && echo \"exports.made = 'it says {word}';\" > dist/index.js && echo x >> ../../built"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "scripts": {"build": script}}))
+
+
+def test_a_build_script_sees_no_variable_that_is_in_no_recipe(node_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    inlining(node_site, "$API_URL")
+    made: list[Artifact] = []
+    for value in ("https://dev.example", "https://example"):
+        monkeypatch.setenv("API_URL", value)
+        builder = node_site.builder()
+        builder.forget()
+        made += builder.build(node_site.workspace, ("catalog",), node_site.targets)
+    assert made[0].digest == made[1].digest
+    assert "'it says '" in contents(made[0].path)["src/app.mjs"].replace('"', "'")
+
+
+def test_a_variable_that_penstock_toml_names_is_seen_and_counts(
+    node_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inlining(node_site, "$API_URL")
+    node_site.workspace = replace(node_site.workspace, build_env=("API_URL",))
+    for value in ("https://dev.example", "https://example"):
+        monkeypatch.setenv("API_URL", value)
+        made = node_site.build("catalog")["catalog"]
+        assert not made.cached
+        assert f"it says {value}" in contents(made.path)["src/app.mjs"]
+        assert value not in json.dumps(dict(node_site.recipes()["catalog"].inputs)), "it may be a secret"
+    assert "variable API_URL" not in node_site.recipes()["legacy-api"].inputs, "no script makes what it takes"
+
+
+def test_a_script_that_asks_for_the_node_that_runs_it_has_its_version_in_the_recipe(
+    node_site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inlining(node_site, "$(node --version)")
+    other = tmp_path / "bin/node"
+    other.parent.mkdir()
+    for version in ("22.9.0", "24.1.0"):
+        other.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo v{version} || exec {shutil.which("node")} "$@"\n')
+        other.chmod(0o755)
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", f"{other.parent}{os.pathsep}{os.environ['PATH']}")
+            made = node_site.build("catalog")["catalog"]
+            assert not made.cached
+            assert f"it says v{version}" in contents(made.path)["src/app.mjs"]
+            recipes = node_site.recipes()
+        mark = "tool node for build scripts"
+        assert (recipes["catalog"].inputs[mark], mark in recipes["legacy-api"].inputs) == (version[:-2], False)
 
 
 SCRIPTED = {

@@ -21,6 +21,7 @@ from penstock.adapters.builder_history import History
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_make import Maker
 from penstock.adapters.builder_node import NodeBuilder
+from penstock.adapters.builder_node_machine import Machine
 from penstock.adapters.builder_node_parts import NodePlan
 from penstock.adapters.builder_node_plan import NodePlanner
 from penstock.adapters.builder_python import PythonBuilder
@@ -82,7 +83,7 @@ class Builder:
         self._python = PythonBuilder(
             root, commands, self._cache, self._files, self._pythons, interpreters=interpreters, events=events
         )
-        self._nodes = NodePlanner(root, self._files)
+        self._nodes = NodePlanner(root, self._files, Machine(root, commands, self._files))
         tools = NodeTools(root, commands, self._cache, events, clock)
         self._node = NodeBuilder(root, commands, self._cache, self._files, tools, self._nodes)
         planners, kept_in = (self._pythons, self._nodes), self._cache.folder

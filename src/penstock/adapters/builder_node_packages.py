@@ -133,7 +133,8 @@ class NodePackages:
         with self._tools.alone():
             if self._cache.note("package", key) != self._made(part, wanted):  # else another process has just made it
                 with from_nothing(part, self._root, self._commands):
-                    self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name)
+                    passed = plan.workspace.build_env
+                    self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name, passed)
             made = self._made(part, wanted)
         missing = sorted(path for path, digest in made.items() if not digest)
         if missing:
@@ -156,11 +157,15 @@ class NodePackages:
         for inner in below:
             inputs |= inner.inputs(f"{inner.folder}: ", whole=inner.is_made)
         # Its own, not those of the service that happens to ask first.
-        parts, folders = (part, *below), {name: inner.folder for name, inner in by_name.items()}
+        parts = (part, *below)
+        folders = {**self._plans.links(plan.top_folder), **{name: inner.folder for name, inner in by_name.items()}}
         scripted = [part, *(inner for inner in below if inner.is_made)]
         found = self._plans.settings(parts, folders, plan.top, scripted) | self._plans.types(parts, folders)
+        machine = plan.machine or self._plans.of_machine(plan)
         settings = {f"settings {path}": digest for path, digest in found.items() if digest}
-        return python.key("package from nothing", inputs | settings | {"lock": plan.lock, "folder": part.folder})
+        return python.key(
+            "package from nothing", inputs | settings | {"lock": plan.lock, "folder": part.folder, **machine}
+        )
 
     def _is_still(self, part: NodePart, plan: NodePlan, key: str) -> bool:
         """Whether that is the key now: the script read its sources anew."""
