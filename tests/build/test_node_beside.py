@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 from build.bundles import contents, run_from
 from build.native import addon
 from build.test_node_inputs import options
+from build.vendored import archive, lock
 
 from penstock.model.errors import BuildFailed
-from penstock.ports import Command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -105,7 +103,8 @@ def test_the_peers_of_what_lies_beside_a_bundle_lie_there_too_and_are_the_bundle
     optional = {"driver": {"optional": True}, "compiler": {"optional": True}}
     for name, (more, code) in PEERS.items():
         meta = {"peerDependenciesMeta": optional} if more else {}
-        archive(node_site.root / f"vendor/{name}.tgz", {"name": name, "version": "1.0.0", **more, **meta}, code)
+        content = json.dumps({"name": name, "version": "1.0.0", **more, **meta})
+        archive(node_site.root / f"vendor/{name}.tgz", {"package.json": content, "index.js": code})
     known = {name: f"file:../../vendor/{name}.tgz" for name in PEERS}
     development = {"compiler": known.pop("compiler")}
     catalog = {"name": "catalog", "dependencies": known, "devDependencies": development}
@@ -114,21 +113,9 @@ def test_the_peers_of_what_lies_beside_a_bundle_lie_there_too_and_are_the_bundle
         "export const handler = async () => [first, next(), driver];\n"
     )
     node_site.write({"services/catalog/package.json": json.dumps(catalog), "services/catalog/src/app.ts": app})
-    npm = node_site.commands.find("npm")
-    relock = Command(argv=(str(npm), "install", "--package-lock-only", "--no-audit"), cwd=node_site.root, timeout=120)
-    assert node_site.commands.run(relock).status == 0
+    lock(node_site)
     made = options(node_site, unbundled=("orm",), typecheck=False).build("catalog")["catalog"]
     beside = {path.split("/")[1] for path in contents(made.path) if path.startswith("node_modules/")}
     assert beside == {"orm", "meta", "driver"}
     call = "async () => require('./src/app.js').handler()"
     assert run_from(made.path, tmp_path / "task", call) == [1, 2, "driver"]
-
-
-def archive(path: Path, manifest: dict[str, object], code: str) -> None:
-    """A package as npm packs it."""
-    path.parent.mkdir(exist_ok=True)
-    with tarfile.open(path, "w:gz") as file:
-        for name, text in (("package.json", json.dumps(manifest)), ("index.js", code)):
-            about = tarfile.TarInfo(f"package/{name}")
-            about.size = len(text)
-            file.addfile(about, io.BytesIO(text.encode()))

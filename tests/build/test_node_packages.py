@@ -151,6 +151,34 @@ def test_results_are_made_anew_wherever_git_or_tsc_say_that_they_go(told_by: str
     assert made.recipe != first.recipe
 
 
+def test_results_beside_the_sources_are_made_anew_when_git_ignores_them(node_site: Site) -> None:
+    made_by_copying(node_site, "src")
+    script = node_site.root / "packages/made/package.json"
+    script.write_text(
+        script.read_text().replace(
+            "mkdir src && cp src/*.js src", "for f in old used; do cp src/$f.txt src/$f.js; done"
+        )
+    )
+    (node_site.root / "packages/made/src/index.js").unlink()
+    (node_site.root / "packages/made/src/old.js").unlink()
+    node_site.write(
+        {
+            ".gitignore": "/packages/*/src/*.js\n",
+            "packages/made/package.json": script.read_text().replace("./src/index.js", "./src/old.js"),
+            "packages/made/tsconfig.json": '{ "compilerOptions": { "outDir": "src" } }',
+            "packages/made/src/types.ts": "export {};\n",
+            "packages/made/src/old.txt": "exports.made = require('./used').made;\n",
+            "packages/made/src/used.txt": "exports.made = 'FIRST';\n",
+        }
+    )
+    first = node_site.build("catalog")["catalog"]
+    assert "FIRST" in contents(first.path)["src/app.mjs"]
+    assert node_site.recipes()["catalog"].digest == first.recipe
+    node_site.write({"packages/made/src/used.txt": "exports.made = 'SECOND';\n"})
+    assert "SECOND" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    assert (node_site.root / "packages/made/src/types.ts").is_file()
+
+
 OUT = '{ "compilerOptions": { "outDir": "lib" } }'
 
 

@@ -20,7 +20,7 @@ from penstock.model.errors import ToolMissing
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from penstock.adapters.builder_files import SourceFiles
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 USUAL = ("dist/", "build/")
 """Results at the top of a package that has a build script, whatever it is that its entries lead to."""
+_TYPESCRIPT, _TYPES = (".ts", ".tsx", ".mts", ".cts"), (".d.ts", ".d.mts", ".d.cts")
 
 
 def results(files: SourceFiles, folder: str, manifest: PackageJson, names: Collection[str]) -> tuple[str, ...]:
@@ -38,20 +39,34 @@ def results(files: SourceFiles, folder: str, manifest: PackageJson, names: Colle
     Besides the usual ones they are those that an entry leads into (`main: lib/index.js`) and that git ignores, or that
     a tsconfig at the package's top calls its `outDir`. `names` are those of the package's files.
     """
-    texts = {above: files.setting(posixpath.join(above, ".gitignore")) for above in reversed(upwards(folder))}
+    sources = [name for name in names if name.endswith(_TYPESCRIPT) and not name.endswith(_TYPES)]
     tops = (name for name in names if "/" not in name and name.startswith("tsconfig") and name.endswith(".json"))
     outs = {_out(files.setting(f"{folder}/{name}") or "") for name in tops} - {""}
+    outs = {out for out in outs if not any(source.startswith(out) for source in sources)}
     found = set(USUAL)
-    for entry in manifest.entries:
-        path = posixpath.join(folder, entry.replace("*", "_"))
-        if entry.startswith(("..", "dist/", "build/")):
-            continue
-        for above in reversed(upwards(posixpath.dirname(path))):
-            texts.setdefault(above, files.setting(posixpath.join(above, ".gitignore")))
-        ignored = gitignore.ignored(path, ((one, text) for one, text in texts.items() if text), below=folder)
-        found |= {posixpath.relpath(ignored, folder) + "/" * ignored.endswith("/")} if ignored else set()
+    entries = [one.replace("*", "_") for one in manifest.entries if not one.startswith(("..", *USUAL))]
+    for entry in entries:
         found |= {out for out in outs if entry.startswith(out)}
-    return tuple(sorted(found))
+    ignored = _ignored(files, folder, entries)
+    if any(not place.endswith("/") for place in ignored):  # made beside the sources, and so is what it imports
+        ignored |= _ignored(files, folder, names)
+    return tuple(sorted(found | ignored))
+
+
+def _ignored(files: SourceFiles, folder: str, paths: Iterable[str]) -> set[str]:
+    """Those of these paths of a package, or the folders above them (with a slash), that git ignores."""
+    texts: dict[str, str | None] = {}
+    found: set[str] = set()
+    for path in paths:
+        place = posixpath.join(folder, path)
+        above = upwards(posixpath.dirname(place))[::-1]
+        for one in above:
+            if one not in texts:
+                texts[one] = files.setting(posixpath.join(one, ".gitignore"))
+        ignored = gitignore.ignored(place, [(one, texts[one] or "") for one in above], below=folder)
+        if ignored is not None:
+            found.add(posixpath.relpath(ignored, folder) + "/" * ignored.endswith("/"))
+    return found
 
 
 def _out(text: str) -> str:
@@ -98,7 +113,8 @@ def _forget_compiled(folder: Path) -> None:
     """Take away what an earlier tsc remembers of results that are not there any more; it would not make them."""
     for above, folders, names in os.walk(folder):
         if posixpath.basename(above) == "node_modules":
-            folders[:] = [name for name in folders if name.startswith(".")]  # caches, Vite's `.tmp` for example
+            # Caches, Vite's `.tmp` for example.
+            folders[:] = [name for name in folders if name.startswith(".") and name not in {".pnpm", ".store"}]
         for name in names:
             if name.endswith(".tsbuildinfo"):
                 (Path(above) / name).unlink()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import posixpath
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from penstock.ports import Commands
 
 _PATIENCE = 600.0
+_TSCONFIG = re.compile(r"tsconfig.*\.json")
 _SHOWN = 50
 _BUILDS_WITHOUT_OUTPUT = (5, 6)
 """https://www.typescriptlang.org/docs/handbook/release-notes/typescript-5-6.html"""
@@ -115,7 +117,7 @@ def check_extended(root: Path, plan: NodePlan) -> None:
     inner = [f"{part.folder}/{path}" for part in parts for path in part.files]
     known = {*inner, *plan.settings}
     real = Path(os.path.realpath(root))
-    for config in sorted(path for path in known if posixpath.basename(path).startswith("tsconfig")):
+    for config in sorted(path for path in known if _TSCONFIG.fullmatch(posixpath.basename(path))):
         for place, _ in chain_of(root, posixpath.dirname(config), posixpath.basename(config)):
             lies = Path(os.path.realpath(place))
             told = lies.relative_to(real).as_posix() if lies.is_relative_to(real) else ""
