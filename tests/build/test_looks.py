@@ -31,6 +31,7 @@ from penstock.adapters.builder import Builder
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_looks import Looks
+from penstock.adapters.builder_node_machine import Machine
 from penstock.adapters.builder_node_plan import NodePlanner
 from penstock.adapters.builder_python_plan import PythonPlanner
 from penstock.adapters.builder_units import Units
@@ -141,7 +142,8 @@ class Looked:
 
     def units(self, cache: Path) -> Units:
         files = SourceFiles(self.site.root, cache / "files.json", Later())
-        planners = PythonPlanner(self.site.root, files), NodePlanner(self.site.root, files)
+        machine = Machine(self.site.root, self.site.commands, files)
+        planners = PythonPlanner(self.site.root, files), NodePlanner(self.site.root, files, machine)
         looks = Looks(self.site.root, ZipCache(cache, files), Later())
         return Units(files, looks, Later(), planners, lambda *_: {"tool": "1"}, cache)
 

@@ -6,13 +6,16 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from build.bundles import contents
+from build.bundles import contents, run_from
 from build.native import addon
 from build.test_node_inputs import options
+from build.vendored import archive, lock
 
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from build.sites import Site
 
 MADE = "packages/made/package.json"
@@ -80,3 +83,39 @@ def test_a_package_that_the_service_does_not_name_is_refused(node_site: Site) ->
     with pytest.raises(BuildFailed, match=r"packages/plain is in no recipe") as caught:
         options(node_site, unbundled=("@w/plain",), typecheck=False).build("catalog")
     assert "name it in the service's package.json" in caught.value.hint
+
+
+PEERS = {
+    "orm": (
+        {"peerDependencies": {"meta": "^1", "driver": "*", "compiler": "*"}},
+        'exports.first = require("meta").next();\nexports.driver = require("driver").name;\n',
+    ),
+    "meta": ({}, "let count = 0;\nexports.next = () => ++count;\n"),
+    "driver": ({}, 'exports.name = "driver";\n'),
+    "compiler": ({}, "exports.none = 1;\n"),
+}
+"""Packages of which one wants another of whoever takes it, a second if it is there, and a third for development."""
+
+
+def test_the_peers_of_what_lies_beside_a_bundle_lie_there_too_and_are_the_bundles_own(
+    node_site: Site, tmp_path: Path
+) -> None:
+    optional = {"driver": {"optional": True}, "compiler": {"optional": True}}
+    for name, (more, code) in PEERS.items():
+        meta = {"peerDependenciesMeta": optional} if more else {}
+        content = json.dumps({"name": name, "version": "1.0.0", **more, **meta})
+        archive(node_site.root / f"vendor/{name}.tgz", {"package.json": content, "index.js": code})
+    known = {name: f"file:../../vendor/{name}.tgz" for name in PEERS}
+    development = {"compiler": known.pop("compiler")}
+    catalog = {"name": "catalog", "dependencies": known, "devDependencies": development}
+    app = (
+        'import { first, driver } from "orm";\nimport { next } from "meta";\n'
+        "export const handler = async () => [first, next(), driver];\n"
+    )
+    node_site.write({"services/catalog/package.json": json.dumps(catalog), "services/catalog/src/app.ts": app})
+    lock(node_site)
+    made = options(node_site, unbundled=("orm",), typecheck=False).build("catalog")["catalog"]
+    beside = {path.split("/")[1] for path in contents(made.path) if path.startswith("node_modules/")}
+    assert beside == {"orm", "meta", "driver"}
+    call = "async () => require('./src/app.js').handler()"
+    assert run_from(made.path, tmp_path / "task", call) == [1, 2, "driver"]

@@ -45,7 +45,7 @@ KINDS: Mapping[str, Mapping[str, object]] = {
     "own script": {
         "main": "dist/index.js",
         "scripts": {
-            "prebuild": "mkdir -p dist && cp src/*.ts dist && echo 'globalThis.pre = 1;' > dist/pre.js",
+            "prebuild": "mkdir -p dist && cp -r src/. dist && echo 'globalThis.pre = 1;' > dist/pre.js",
             "build": "cat dist/index.ts dist/pre.js > dist/index.js && node ../../tools/tail.cjs >> dist/index.js"
             " && echo 'globalThis.own = 1;' >> dist/index.js",
         },
@@ -64,7 +64,7 @@ NODE = workspace(
 )
 TAIL = "console.log('globalThis.tail = {};');\n"
 EDITED = (
-    "extra.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts", "../events/created.ts",
+    "extra.ts", "extra/index.ts", "../tests/one.test.ts", "../tsconfig.json", "index.ts", "../events/created.ts",
     "build", "prebuild", "description", "handler", "options",
 )  # fmt: skip
 AROUND = ("package.json", "jsconfig.json", "patches/word.patch", "tools/tail.cjs")
@@ -217,10 +217,14 @@ def edit(site: Site, graph: Mapping[str, frozenset[str]], name: str, file: str, 
     contents = {
         "index.ts": code(name, graph.get(name, frozenset()), mark),
         "extra.ts": f"export const extra: number = {mark};\nexport class Field {{ x = {mark}; }}\n",
+        "extra/index.ts": f"export const extra: number = {mark}{mark};\n",
         "../tests/one.test.ts": f"{mark}\n",
         "../tsconfig.json": tsconfig(mark),
         "../events/created.ts": f"export const created = {mark};\n",
     }
+    if file.startswith("extra"):  # whichever was there before
+        (site.root / place(name) / "src/extra.ts").unlink(missing_ok=True)
+        shutil.rmtree(site.root / place(name) / "src/extra", ignore_errors=True)
     path = f"{place(name)}/src/{main if file == 'index.ts' else file}"
     site.write({os.path.normpath(path): contents[file]})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from dataclasses import replace
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from build.sites import Site
+
+    from penstock.model.artifact import Artifact
 
 
 def built(site: Site) -> int:
@@ -92,6 +95,124 @@ def test_a_package_is_built_once_for_all_services_whatever_their_own_settings(no
     assert built(node_site) == 1, "catalog's tsconfig.json extends one that the package knows nothing of"
 
 
+def made_by_copying(site: Site, into: str = "dist") -> None:
+    """The package's script copies all of its sources; whoever asks gets what lies there, by its name."""
+    manifest = {
+        "name": "@w/made",
+        "version": "1.0.0",
+        "exports": {".": f"./{into}/index.js", "./*": f"./{into}/*"},
+        "scripts": {"build": f"mkdir {into} && cp src/*.js {into} && echo x >> ../../built"},
+    }
+    site.write(
+        {
+            "packages/made/package.json": json.dumps(manifest),
+            "packages/made/src/old.js": "exports.made = 'OLD';\n",
+            "services/catalog/src/app.ts": (
+                'import { made } from "@w/made/old.js";\nexport const handler = async () => made;\n'
+            ),
+        }
+    )
+
+
+def git(site: Site, *words: str) -> None:
+    named = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    result = site.commands.run(Command(argv=("git", *named, *words), cwd=site.root, timeout=60))
+    assert result.status == 0, result.stderr
+
+
+@pytest.mark.parametrize("into", ["dist", "lib"])
+def test_a_result_goes_with_its_source(into: str, node_site: Site) -> None:
+    made_by_copying(node_site, into)
+    node_site.write({".gitignore": "lib/\n"})
+    assert "OLD" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    (node_site.root / "packages/made/src/old.js").unlink()
+    for clean in (False, True):
+        builder = node_site.builder()
+        if clean:
+            builder.forget()
+        with pytest.raises(BuildFailed, match=r"Could not resolve .@w/made/old\.js"):
+            builder.build(node_site.workspace, ("catalog",), node_site.targets)
+        replaced = node_site.root / ".penstock/replaced/packages/made" / into
+        assert {path.name for path in replaced.iterdir()} == ({"index.js"} if clean else {"index.js", "old.js"})
+
+
+@pytest.mark.parametrize("told_by", [".gitignore", "packages/made/tsconfig.build.json"])
+def test_results_are_made_anew_wherever_git_or_tsc_say_that_they_go(told_by: str, node_site: Site) -> None:
+    made_by_copying(node_site, "lib/inner")
+    script = node_site.root / "packages/made/package.json"
+    script.write_text(script.read_text().replace("mkdir", "mkdir -p"))
+    says = {".gitignore": "/packages/*/lib\n", "packages/made/tsconfig.build.json": OUT}
+    node_site.write({told_by: says[told_by]})
+    first = node_site.build("catalog")["catalog"]
+    assert node_site.build("catalog")["catalog"].cached, "what it made is none of what it is made from"
+    node_site.write({"packages/made/src/old.js": "exports.made = 'SECOND';\n"})
+    made = node_site.build("catalog")["catalog"]
+    assert "SECOND" in contents(made.path)["src/app.mjs"]
+    assert made.recipe != first.recipe
+
+
+def test_results_beside_the_sources_are_made_anew_when_git_ignores_them(node_site: Site) -> None:
+    made_by_copying(node_site, "src")
+    script = node_site.root / "packages/made/package.json"
+    script.write_text(
+        script.read_text().replace(
+            "mkdir src && cp src/*.js src", "for f in old used; do cp src/$f.txt src/$f.js; done"
+        )
+    )
+    (node_site.root / "packages/made/src/index.js").unlink()
+    (node_site.root / "packages/made/src/old.js").unlink()
+    node_site.write(
+        {
+            ".gitignore": "/packages/*/src/*.js\n",
+            "packages/made/package.json": script.read_text().replace("./src/index.js", "./src/old.js"),
+            "packages/made/tsconfig.json": '{ "compilerOptions": { "outDir": "src" } }',
+            "packages/made/src/types.ts": "export {};\n",
+            "packages/made/src/old.txt": "exports.made = require('./used').made;\n",
+            "packages/made/src/used.txt": "exports.made = 'FIRST';\n",
+        }
+    )
+    first = node_site.build("catalog")["catalog"]
+    assert "FIRST" in contents(first.path)["src/app.mjs"]
+    assert node_site.recipes()["catalog"].digest == first.recipe
+    node_site.write({"packages/made/src/used.txt": "exports.made = 'SECOND';\n"})
+    assert "SECOND" in contents(node_site.build("catalog")["catalog"].path)["src/app.mjs"]
+    assert (node_site.root / "packages/made/src/types.ts").is_file()
+
+
+OUT = '{ "compilerOptions": { "outDir": "lib" } }'
+
+
+def test_a_script_that_fails_leaves_the_results_as_they_were(node_site: Site) -> None:
+    made_by_copying(node_site)
+    node_site.build("catalog")
+    manifest = node_site.root / "packages/made/package.json"
+    manifest.write_text(manifest.read_text().replace("&& echo", "&& echo > dist/half.js && false && echo"))
+    with pytest.raises(BuildFailed, match="its build script failed"):
+        node_site.build("catalog")
+    left = {path.name: path.read_text() for path in (node_site.root / "packages/made/dist").iterdir()}
+    assert left == {"index.js": "exports.made = 'made by its script';\n", "old.js": "exports.made = 'OLD';\n"}
+
+
+def test_what_people_wrote_where_results_go_stays(node_site: Site) -> None:
+    made_by_copying(node_site)
+    script = node_site.root / "packages/made/package.json"
+    script.write_text(script.read_text().replace("mkdir dist", "mkdir -p dist && sh build/check.sh"))
+    node_site.write(
+        {
+            ".gitignore": "node_modules\n.penstock\n",
+            "packages/made/build/check.sh": "test ! -e build/report.txt && echo > build/report.txt\n",
+            "packages/made/dist/kept.js": "exports.made = 'KEPT';\n",
+            "packages/made/dist/.env": "MINE=1\n",
+        }
+    )
+    git(node_site, "init", "--quiet")
+    git(node_site, "add", ".")
+    (node_site.root / "packages/made/build/report.txt").write_text("of an earlier run\n")
+    node_site.build("catalog")
+    left = {path.name for path in (node_site.root / "packages/made/dist").iterdir()}
+    assert left == {".env", "index.js", "kept.js", "old.js"}
+
+
 def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
     node_site.build("catalog")
     shutil.rmtree(node_site.root / "packages/made/dist")
@@ -102,16 +223,69 @@ def test_results_that_somebody_removed_are_made_again(node_site: Site) -> None:
 
 def test_what_an_earlier_tsc_remembers_does_not_keep_a_package_from_being_built(node_site: Site) -> None:
     manifest = node_site.root / "packages/made/package.json"
-    script = "test -f tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"
+    script = "test -f .cache/tsconfig.tsbuildinfo || (mkdir -p dist && cp src/index.js dist/index.js)"
     node_site.write(
         {
             "packages/made/package.json": json.dumps(
                 {**json.loads(manifest.read_text()), "scripts": {"build": script}}
             ),
-            "packages/made/tsconfig.tsbuildinfo": "{}",
+            "packages/made/.cache/tsconfig.tsbuildinfo": "{}",
         }
     )
     node_site.build("catalog")
+
+
+def inlining(site: Site, word: str) -> None:
+    """The package's script writes a word of the shell into what it makes."""
+    manifest = site.root / "packages/made/package.json"
+    script = f"mkdir -p dist && echo \"exports.made = 'it says {word}';\" > dist/index.js && echo x >> ../../built"
+    content = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**content, "scripts": {"build": script}}))
+
+
+def test_a_build_script_sees_no_variable_that_is_in_no_recipe(node_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    inlining(node_site, "$API_URL")
+    made: list[Artifact] = []
+    for value in ("https://dev.example", "https://example"):
+        monkeypatch.setenv("API_URL", value)
+        builder = node_site.builder()
+        builder.forget()
+        made += builder.build(node_site.workspace, ("catalog",), node_site.targets)
+    assert made[0].digest == made[1].digest
+    assert "'it says '" in contents(made[0].path)["src/app.mjs"].replace('"', "'")
+
+
+def test_a_variable_that_penstock_toml_names_is_seen_and_counts(
+    node_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inlining(node_site, "$API_URL")
+    node_site.workspace = replace(node_site.workspace, build_env=("API_URL",))
+    for value in ("https://dev.example", "https://example"):
+        monkeypatch.setenv("API_URL", value)
+        made = node_site.build("catalog")["catalog"]
+        assert not made.cached
+        assert f"it says {value}" in contents(made.path)["src/app.mjs"]
+        assert value not in json.dumps(dict(node_site.recipes()["catalog"].inputs)), "it may be a secret"
+    assert "variable API_URL" not in node_site.recipes()["legacy-api"].inputs, "no script makes what it takes"
+
+
+def test_a_script_that_asks_for_the_node_that_runs_it_has_its_version_in_the_recipe(
+    node_site: Site, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    inlining(node_site, "$(node --version)")
+    other = tmp_path / "bin/node"
+    other.parent.mkdir()
+    for version in ("22.9.0", "24.1.0"):
+        other.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo v{version} || exec {shutil.which("node")} "$@"\n')
+        other.chmod(0o755)
+        with monkeypatch.context() as patch:
+            patch.setenv("PATH", f"{other.parent}{os.pathsep}{os.environ['PATH']}")
+            made = node_site.build("catalog")["catalog"]
+            assert not made.cached
+            assert f"it says v{version}" in contents(made.path)["src/app.mjs"]
+            recipes = node_site.recipes()
+        mark = "tool node for build scripts"
+        assert (recipes["catalog"].inputs[mark], mark in recipes["legacy-api"].inputs) == (version[:-2], False)
 
 
 SCRIPTED = {

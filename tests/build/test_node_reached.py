@@ -181,7 +181,6 @@ STRAY = "const it = require('stray');\nexports.handler = exports.jobs = async ()
 
 def test_a_package_above_the_lock_is_refused_because_nobody_would_notice_its_change(node_site: Site) -> None:
     node_site.write({"node_modules/stray/index.js": "", "services/legacy/app.js": STRAY})
-    assert node_site.build("legacy-api"), "below the lock's folder: an install of the workspace's may have put it there"
     lock = {"name": "legacy", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": {"": {}}}
     manifest = {"name": "w", "private": True, "workspaces": ["services/catalog", "packages/*"]}
     node_site.write({"package.json": json.dumps(manifest), "services/legacy/package-lock.json": json.dumps(lock)})

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from build.bundles import contents, run_from
 from build.sites import Site, alive, eventually, service, workspace
+from build.vendored import vendor
 
 from penstock.model.errors import BuildFailed
 from penstock.model.events import StepFinished
@@ -34,23 +35,21 @@ def test_an_es_module_service_becomes_one_minified_tree_shaken_file_without_the_
 
 
 SDKS = {
-    "node_modules/@aws-sdk/client-s3/package.json": '{ "name": "@aws-sdk/client-s3", "version": "3.1.0" }',
-    "node_modules/@aws-sdk/client-s3/index.js": "exports.S3Client = 'OF VERSION 3';\n",
-    "node_modules/@smithy/core/package.json": '{ "name": "@smithy/core", "version": "3.1.0" }',
-    "node_modules/@smithy/core/index.js": "exports.core = 'SMITHY';\n",
-    "node_modules/aws-sdk/package.json": '{ "name": "aws-sdk", "version": "2.1.0" }',
-    "node_modules/aws-sdk/index.js": "exports.S3 = 'OF VERSION 2';\n",
-    "services/legacy/app.js": (
-        "const { S3Client } = require('@aws-sdk/client-s3'), { core } = require('@smithy/core');\n"
-        "const AWS = require('aws-sdk');\n"
-        "exports.handler = exports.jobs = () => [S3Client, core, AWS.S3];\n"
-    ),
+    "@aws-sdk/client-s3": {"index.js": "exports.S3Client = 'OF VERSION 3';\n"},
+    "@smithy/core": {"index.js": "exports.core = 'SMITHY';\n"},
+    "aws-sdk": {"index.js": "exports.S3 = 'OF VERSION 2';\n"},
 }
+USES_SDKS = (
+    "const { S3Client } = require('@aws-sdk/client-s3'), { core } = require('@smithy/core');\n"
+    "const AWS = require('aws-sdk');\n"
+    "exports.handler = exports.jobs = () => [S3Client, core, AWS.S3];\n"
+)
 
 
 def test_of_the_sdks_only_that_which_the_runtime_has_stays_out(node_site: Site) -> None:
     """Lambda's nodejs18.x and later have version 3, and not version 2 any more."""
-    node_site.write(SDKS)
+    vendor(node_site, SDKS)
+    node_site.write({"services/legacy/app.js": USES_SDKS})
     text = contents(node_site.build("legacy")["legacy-api"].path)["app.js"]
     assert [mark in text for mark in ("OF VERSION 3", "SMITHY", "OF VERSION 2")] == [False, False, True]
     own = (replace(one, build=BuildOptions(bundle_sdk=True)) for one in node_site.workspace.services)
@@ -176,13 +175,12 @@ def test_a_compilers_error_is_told_once_with_file_and_line(node_site: Site) -> N
 def test_what_a_package_can_do_without_may_be_missing(node_site: Site, tmp_path: Path) -> None:
     """NestJS's packages ask for many others when they are there; esbuild alone would refuse all of it."""
     needs = {"peerDependencies": {"absent": "*"}, "peerDependenciesMeta": {"absent": {"optional": True}}}
-    node_site.write(
-        {
-            "node_modules/frame/package.json": json.dumps({"name": "frame", "version": "1.0.0", **needs}),
-            "node_modules/frame/index.js": "exports.find = (load) => load ? require('absent/deep') : 'without';\n",
-            "services/legacy/app.js": "exports.handler = exports.jobs = () => require('frame').find();\n",
-        }
-    )
+    frame = {
+        "package.json": json.dumps({"name": "frame", "version": "1.0.0", **needs}),
+        "index.js": "exports.find = (load) => load ? require('absent/deep') : 'without';\n",
+    }
+    vendor(node_site, {"frame": frame})
+    node_site.write({"services/legacy/app.js": "exports.handler = exports.jobs = () => require('frame').find();\n"})
     built_without = node_site.build("legacy")["legacy-api"]
     assert run_from(built_without.path, tmp_path / "t", "async () => require('./app.js').handler()") == "without"
     node_site.write({"node_modules/frame/package.json": json.dumps({"name": "frame", "version": "1.0.0"})})
@@ -193,11 +191,10 @@ def test_what_a_package_can_do_without_may_be_missing(node_site: Site, tmp_path:
 
 
 def test_a_package_that_looks_for_a_file_of_its_own_lies_beside_the_bundle(node_site: Site, tmp_path: Path) -> None:
+    works = {"index.js": "exports.file = require.resolve('./worker.js');\n", "worker.js": "exports.x = 1;\n"}
+    vendor(node_site, {"works": works})
     node_site.write(
         {
-            "node_modules/works/package.json": json.dumps({"name": "works", "version": "1.0.0"}),
-            "node_modules/works/index.js": "exports.file = require.resolve('./worker.js');\n",
-            "node_modules/works/worker.js": "exports.x = 1;\n",
             "services/legacy/app.js": (
                 "exports.handler = exports.jobs = async () => require('path').basename(require('works').file);\n"
             ),

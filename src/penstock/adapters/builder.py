@@ -22,6 +22,7 @@ from penstock.adapters.builder_links import with_links
 from penstock.adapters.builder_looks import Looks
 from penstock.adapters.builder_make import Maker
 from penstock.adapters.builder_node import NodeBuilder
+from penstock.adapters.builder_node_machine import Machine
 from penstock.adapters.builder_node_parts import NodePlan
 from penstock.adapters.builder_node_plan import NodePlanner
 from penstock.adapters.builder_python import PythonBuilder
@@ -83,7 +84,7 @@ class Builder:
         self._python = PythonBuilder(
             root, commands, self._cache, self._files, self._pythons, interpreters=interpreters, events=events
         )
-        self._nodes = NodePlanner(root, self._files)
+        self._nodes = NodePlanner(root, self._files, Machine(root, commands, self._files))
         tools = NodeTools(root, commands, self._cache, events, clock)
         self._node = NodeBuilder(root, commands, self._cache, self._files, tools, self._nodes)
         planners, kept_in = (self._pythons, self._nodes), self._cache.folder

@@ -13,7 +13,7 @@ from penstock.adapters.builder_node_native import NativePackages
 from penstock.adapters.builder_node_packages import NodePackages
 from penstock.adapters.builder_node_plan import entry
 from penstock.adapters.builder_node_together import Bundled, Together, read_meta
-from penstock.adapters.builder_node_types import TypeCheck
+from penstock.adapters.builder_node_types import TypeCheck, check_extended
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
 from penstock.build import archive, metafile, node, node_handlers, node_lock, package_json, proof, python
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "5"
+BUILDER = "6"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -60,7 +60,7 @@ class NodeBuilder:
         self._files = files
         self._tools = tools
         self._planner = plans
-        self.packages = NodePackages(root, cache, files, tools, plans)
+        self.packages = NodePackages(root, commands, cache, files, tools, plans)
         self._types = TypeCheck(root, commands, cache, tools)
         self._decorators = Decorators(root, files, tools)
         self._natives = NativePackages(root, cache, tools)
@@ -105,6 +105,7 @@ class NodeBuilder:
         brought = self._brought.pop(unit.name, brought)
         for part in (plan.service, *plan.packages):
             check_secrets(part.folder, part.files, plan.options, self._clean)
+        check_extended(self._root, plan)
         if plan.options.typecheck:
             self._types.check(plan, lambda: self._planner.again(plan))
         esbuild = self._tools.esbuild(plan.holders(self._root))
@@ -185,10 +186,12 @@ class NodeBuilder:
             made = made or self._alone(command, one, absent)
             addons = metafile.addons_in(made.meta)
             found = self._natives.found(metafile.packages_in(made.meta)) | metafile.looking_for_files(made.meta)
-            native = found - beside
-            if not native:
+            lying = self._natives.shared({*metafile.asked_of(made.meta, beside), *plan.options.unbundled}, plan)
+            taken = {folder.rpartition("node_modules/")[2] for folder in metafile.packages_in(made.meta)}
+            further = (found | lying & taken) - beside
+            if not further:
                 break
-            beside |= native
+            beside |= further
             made = None
         if addons:
             raise node.stray_addon(addons[0], {part.folder: part.name for part in plan.packages}, where=one.source)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
-import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_proof import check_made
-from penstock.build import metafile, package_json
+from penstock.build import package_json
 from penstock.build.ignore import skips_file
 
 if TYPE_CHECKING:
@@ -18,8 +15,6 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_node_parts import NodePart
     from penstock.model.workspace import BuildOptions
-
-_STORE = re.compile(r"""virtualStoreDir"?:\s*["']?([^"',\n]+)""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,28 +44,3 @@ def beside(packages: Sequence[NodePart], unbundled: Collection[str]) -> frozense
     manifests = {part.name: part.manifest for part in packages}
     named = manifests.keys() & set(unbundled)
     return frozenset(named.union(*(package_json.reached(manifests[name], manifests) for name in named)))
-
-
-def lies_elsewhere(path: str, top: Path, top_folder: str, lock_name: str) -> bool:
-    """Whether a file of node_modules is one of the lock's although it lies outside of the lock's folder.
-
-    pnpm's `virtualStoreDir` may be anywhere, and what a linked folder needs npm locks and installs in that folder.
-    `path` and `top_folder` are relative to the workspace.
-    """
-    place = posixpath.relpath(path, top_folder)
-    if lock_name == "pnpm-lock.yaml":
-        store = _STORE.search(_text(top / "node_modules" / ".modules.yaml"))
-        return store is not None and _real(top / place).is_relative_to(_real(top / "node_modules" / store[1]))
-    folder = metafile.package_folder(place)
-    return f'"{folder}": {{' in _text(top / lock_name)
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return ""

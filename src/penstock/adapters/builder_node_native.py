@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from penstock.adapters.builder_files import is_executable
 from penstock.adapters.builder_node_beside import OwnFiles
 from penstock.adapters.builder_node_foreign import ForeignPackages
-from penstock.build import archive, elf, metafile, node_addon, node_native, node_reach, proof
+from penstock.build import archive, elf, metafile, node, node_addon, node_native, node_reach, proof
 from penstock.build.limits import check_size
 from penstock.build.node_locked import Asker
 from penstock.model.errors import BuildFailed
@@ -133,10 +133,49 @@ class NativePackages:
                 continue
             package = _Placed(name=asked.name, folder=folder, manifest=manifest or {}, optional=asked.optional)
             placed[place] = _pack(package, place, target, own)
-            optional = _kind(manifest, "optional")
-            needed = sorted({*_kind(manifest, ""), *optional})
+            optional = {*_kind(manifest, "optional"), *_optional_peers(package.manifest)}
+            needed = sorted({*_kind(manifest, ""), *_kind(manifest, "optional"), *self._peers(folder, manifest, plan)})
             queue += [_Asked(inner, folder, place, asked.optional or inner in optional) for inner in needed]
         return placed
+
+    def shared(self, wanted: Collection[str], plan: NodePlan) -> frozenset[str]:
+        """Peers of the packages `wanted`, and of what these need: whoever else asks for one means the very same."""
+        found: set[str] = set()
+        queue = [(name, self._root / plan.service.folder) for name in sorted(wanted)]
+        seen: set[Path] = set()
+        while queue:
+            name, asker = queue.pop()
+            folder = self._resolve(name, asker)
+            if folder is None or folder in seen:
+                continue
+            seen.add(folder)
+            manifest = _manifest(folder)
+            peers = self._peers(folder, manifest, plan)
+            found |= peers
+            needed = sorted({*_kind(manifest, ""), *_kind(manifest, "optional"), *peers})
+            queue += [(inner, folder) for inner in needed]
+        return frozenset(found)
+
+    def _peers(self, folder: Path, manifest: Mapping[str, Any] | None, plan: NodePlan) -> set[str]:
+        """The peers of a package that are there; those that it can do without only when somebody of ours wants them.
+
+        Else compilers, which are there for development, would ship.
+        """
+        if not _kind(manifest, "peer"):
+            return set()
+        parts = (_manifest(self._root / part.folder) for part in (plan.service, *plan.packages))
+        ours = {name for one in parts for kind in ("", "optional", "peer") for name in _kind(one, kind)}
+        optional = _optional_peers(manifest or {})
+        supplied = tuple(pattern.removesuffix("*") for pattern in node.supplied(plan.options))
+        elsewhere = {*plan.options.provided, *plan.options.external}
+        return {
+            name
+            for name in _kind(manifest, "peer")
+            if (name not in optional or name in ours)
+            and name not in elsewhere
+            and not name.startswith((*supplied, "@types/"))
+            and self._resolve(name, folder) is not None
+        }
 
     def _asked_by_bundle(self, name: str, files: Collection[str], service: Path) -> _Asked:
         """What a bundle asks for; of several versions there can only be one beside it."""
@@ -304,9 +343,14 @@ def _does_without(manifest: Mapping[str, Any], name: str) -> bool:
     return name in _kind(manifest, "optional") or (name not in _kind(manifest, "") and bool(about.get("optional")))
 
 
-def _kind(manifest: Mapping[str, Any] | None, kind: str) -> Mapping[str, Any]:
-    """What a package.json names under `dependencies`, or with `optional` under `optionalDependencies`."""
-    key = "optionalDependencies" if kind else "dependencies"
+def _optional_peers(manifest: Mapping[str, Any]) -> set[str]:
+    about = manifest.get("peerDependenciesMeta") or {}
+    return {name for name in _kind(manifest, "peer") if (about.get(name) or {}).get("optional")}
+
+
+def _kind(manifest: Mapping[str, Any] | None, kind: Literal["", "optional", "peer"]) -> Mapping[str, Any]:
+    """What a package.json names under `dependencies`, `optionalDependencies`, `peerDependencies`."""
+    key = f"{kind}Dependencies" if kind else "dependencies"
     return (manifest or {}).get(key) or {}
 
 

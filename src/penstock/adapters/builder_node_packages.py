@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters import builder_seen
 from penstock.adapters.builder_files import changed_meanwhile
+from penstock.adapters.builder_node_results import USUAL, from_nothing
 from penstock.build import node, package_json, python
 from penstock.model.errors import BuildFailed
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_node_plan import NodePlanner
     from penstock.adapters.node_tools import NodeTools
     from penstock.model.workspace import Workspace
+    from penstock.ports import Commands
 
 _PASSES = 2
 """Over a plan's packages: one that makes what is needed, and one that finds it all there."""
@@ -31,8 +33,11 @@ _PASSES = 2
 class NodePackages:
     """Installs packages from the lock and runs shared packages' build scripts, when they are not as they were left."""
 
-    def __init__(self, root: Path, cache: ZipCache, files: SourceFiles, tools: NodeTools, plans: NodePlanner) -> None:
+    def __init__(  # noqa: PLR0917 - what it works with
+        self, root: Path, commands: Commands, cache: ZipCache, files: SourceFiles, tools: NodeTools, plans: NodePlanner
+    ) -> None:
         self._root = root
+        self._commands = commands
         self._cache = cache
         self._files = files
         self._tools = tools
@@ -127,10 +132,9 @@ class NodePackages:
             return False
         with self._tools.alone():
             if self._cache.note("package", key) != self._made(part, wanted):  # else another process has just made it
-                # What an earlier tsc remembers of results that are not there any more would keep it from making them.
-                for remembered in (self._root / part.folder).glob("*.tsbuildinfo"):
-                    remembered.unlink()
-                self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name)
+                with from_nothing(part, self._root, self._commands):
+                    passed = plan.workspace.build_env
+                    self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name, passed)
             made = self._made(part, wanted)
         missing = sorted(path for path, digest in made.items() if not digest)
         if missing:
@@ -153,11 +157,15 @@ class NodePackages:
         for inner in below:
             inputs |= inner.inputs(f"{inner.folder}: ", whole=inner.is_made)
         # Its own, not those of the service that happens to ask first.
-        parts, folders = (part, *below), {name: inner.folder for name, inner in by_name.items()}
+        parts = (part, *below)
+        folders = {**self._plans.links(plan.top_folder), **{name: inner.folder for name, inner in by_name.items()}}
         scripted = [part, *(inner for inner in below if inner.is_made)]
         found = self._plans.settings(parts, folders, plan.top, scripted) | self._plans.types(parts, folders)
+        machine = plan.machine or self._plans.of_machine(plan)
         settings = {f"settings {path}": digest for path, digest in found.items() if digest}
-        return python.key("package", inputs | settings | {"lock": plan.lock, "folder": part.folder})
+        return python.key(
+            "package from nothing", inputs | settings | {"lock": plan.lock, "folder": part.folder, **machine}
+        )
 
     def _is_still(self, part: NodePart, plan: NodePlan, key: str) -> bool:
         """Whether that is the key now: the script read its sources anew."""
@@ -173,7 +181,7 @@ class NodePackages:
 
     def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
         """Digests of all that lies in the folders of results; empty for an entry that is not there."""
-        results = part.results or ("dist/", "build/")
+        results = part.results or USUAL
         made: dict[str, str] = {}
         for folder in (path[:-1] for path in results if path.endswith("/")):
             if (self._root / part.folder / folder).is_dir():

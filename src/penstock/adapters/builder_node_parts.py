@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_node_beside import beside, lies_elsewhere
+from penstock.adapters.builder_node_beside import beside
+from penstock.adapters.builder_node_installed import Installed
 from penstock.build import node_reach, package_json
 from penstock.model.workspace import BuildOptions
 
@@ -77,6 +78,15 @@ class NodePlan:
     """Sources, relative to the workspace, by the modules whose place they take."""
     paths: Mapping[str, tuple[str, ...]] | None
     """Where TypeScript is to look for modules, when it is not to look for what nobody makes."""
+    machine: Mapping[str, str]
+    """What of the machine is in what packages' build scripts make; nothing where there are no such packages."""
+    copies: Mapping[str, str | None]
+    """Folders, relative to the workspace, that lie as copies in node_modules, by name; None for one that is elsewhere.
+
+    Their files are among `settings`.
+    """
+    made_at_install: bool
+    """Whether a script of the workspace that names a file of it runs at an install, and may make packages."""
     manifests_read: bool = False
     """Whether a source imports a package.json, for its version for example."""
     options: BuildOptions = _USUAL
@@ -88,7 +98,7 @@ class NodePlan:
         if self.manifests_read:  # else only those keys count that change what is resolved
             files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
             found |= {f"all of {folder}/package.json": file.digest for folder, file in files.items() if file}
-        return found | self._shared_inputs() | self._chosen()
+        return found | self._shared_inputs() | self._chosen() | dict(self.machine)
 
     def holders(self, root: Path) -> tuple[Path, ...]:
         """Folders whose node_modules the lock speaks for, the service's first. Others' packages are in no recipe."""
@@ -102,10 +112,11 @@ class NodePlan:
         return beside(self.packages, self.options.unbundled)
 
     def is_locked(self, path: str) -> bool:
-        """Whether the lock speaks for a file in a node_modules, by its path from the workspace."""
-        above = "" if self.top_folder == "." else f"{self.top_folder}/"
-        inside = path.startswith(above) and not path.startswith("../")
-        return bool(self.lock_name) and (inside or lies_elsewhere(path, self.top, self.top_folder, self.lock_name))
+        """Whether the lock speaks for a file in a node_modules, by its path from the workspace.
+
+        Raises BuildFailed for one of a copy of a folder of which no recipe speaks.
+        """
+        return Installed(self).is_locked(path)
 
     def check_bundle(self, meta: Metafile, source: str) -> None:
         """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
@@ -115,7 +126,7 @@ class NodePlan:
             known -= {f"{part.folder}/package.json" for part in parts}
         made = [f"{part.folder}/{one}" for part in self.packages for one in part.results]
         node_reach.check_inputs(
-            meta, [part.folder for part in parts], known, tuple(made), is_locked=self.is_locked, where=source
+            meta, [part.folder for part in parts], known, tuple(made), is_locked=Installed(self).is_locked, where=source
         )
         node_reach.check_types(meta, {*known, *self.types, *self.settings}, tuple(made), source)
 

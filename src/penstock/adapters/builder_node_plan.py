@@ -18,16 +18,18 @@ from penstock.adapters.builder_node_aliases import (
 from penstock.adapters.builder_node_beside import beside
 from penstock.adapters.builder_node_outside import types_outside
 from penstock.adapters.builder_node_parts import NodePart, NodePlan
+from penstock.adapters.builder_node_results import USUAL, results
 from penstock.adapters.builder_node_scripts import named_by_scripts
-from penstock.build import changes, node, node_lock, package_json
+from penstock.build import changes, node, node_installed, node_lock, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
+    from penstock.adapters.builder_node_machine import Machine
     from penstock.build.node_sources import Compiled
     from penstock.build.package_json import PackageJson
     from penstock.build.units import Unit
@@ -38,11 +40,12 @@ PATCHES = ("patches", ".yarn/patches")
 
 
 class NodePlanner:
-    """Reads manifests, locks and settings of the workspace in `root`, only through `files`; runs nothing."""
+    """Reads manifests, locks and settings of the workspace in `root`, only through `files`; runs nothing itself."""
 
-    def __init__(self, root: Path, files: SourceFiles) -> None:
+    def __init__(self, root: Path, files: SourceFiles, machine: Machine) -> None:
         self._root = root
         self._files = files
+        self._machine = machine
         self._lock_texts: dict[str, node_lock.Lock | None] = {}
         self._manifests: dict[tuple[str, str], PackageJson] = {}
         self._aliases = NodeAliases(files, self.manifest, self.part)
@@ -51,11 +54,13 @@ class NodePlanner:
     def plan(self, workspace: Workspace, folder: str, options: BuildOptions | None = None) -> NodePlan:
         """Look at a service or package in that folder. Raises BuildFailed when something is missing."""
         shared = self.shared(workspace)
-        service = self.part(folder, folder, self.manifest(folder) or NO_MANIFEST)
+        is_shared = any(part.folder == folder for part in shared)
+        service = self.part(folder, folder, self.manifest(folder) or NO_MANIFEST, is_shared=is_shared)
         top, lock_name = self._lock(folder, needed=bool(service.manifest.depends_on))
         by_name = {part.name: part for part in shared}
         names = package_json.reached(service.manifest, {name: part.manifest for name, part in by_name.items()})
-        folders = {part.name: part.folder for part in shared}
+        above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
+        folders = {**self.links(above), **{part.name: part.folder for part in shared}}
         packages = tuple(
             self._aliases.package(by_name[name].folder, name, by_name[name].manifest, folders)
             for name in names
@@ -63,7 +68,6 @@ class NodePlanner:
         )
         lying = beside(packages, options.unbundled) if options else frozenset()
         packages = tuple(self._as_it_lies(part) if part.name in lying else part for part in packages)
-        above, members = top.relative_to(self._root).as_posix(), self._members(workspace, shared)
         packages += self._aliases.folders((service, *packages), above, folders, members)
         parts = (service, *packages)
         settings = self.settings(parts, folders, top, [part for part in packages if part.is_made])
@@ -82,6 +86,9 @@ class NodePlanner:
             types={path: digest for path, digest in types.items() if digest},
             absent=tuple(path for path, digest in (settings | types).items() if not digest),
             instead=instead,
+            machine=self._of_machine(workspace, above, lock_name) if any(one.is_made for one in packages) else {},
+            copies=self._copies(above, [part.folder for part in parts]),
+            made_at_install=self._is_made_at_install(above, [part.folder for part in parts]),
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
             else None,
@@ -157,13 +164,20 @@ class NodePlanner:
                 found.append(NodePart(name=manifest.name, folder=package.path, manifest=manifest, files={}))
         return found
 
-    def part(self, folder: str, name: str, manifest: PackageJson, compiled: Compiled | None = None) -> NodePart:
-        """A service or package with its files as they are now, without those that `tsc` made of others."""
+    def part(
+        self, folder: str, name: str, manifest: PackageJson, compiled: Compiled | None = None, *, is_shared: bool = True
+    ) -> NodePart:
+        """A service or package with its files as they are now, without those that are made of others.
+
+        Of a service, which is no package that others share, whatever lies there may be what its handlers name.
+        """
         files = self._files.walk(folder, outputs=manifest.build_script is None)
         if compiled is not None:
             files = {path: file for path, file in files.items() if not compiled.makes(path)}
         files = with_asked_for(self._files, folder, files)
-        made: tuple[str, ...] = ("dist/", "build/") if manifest.build_script is not None else ()
+        made: tuple[str, ...] = USUAL if manifest.build_script is not None else ()
+        if made and is_shared:
+            made = results(self._files, folder, manifest, files)
         made += (f"{compiled.out}/",) if compiled is not None else ()
         files = {path: file for path, file in files.items() if not path.startswith(made)} if made else files
         return NodePart(name=name, folder=folder, manifest=manifest, files=files, compiled=compiled)
@@ -214,11 +228,36 @@ class NodePlanner:
             if not any(path.startswith(f"{part.folder}/") for part in parts):
                 found[path] = self._files.digest(self._root / path) if is_there else ""
             if is_there:
-                queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
+                text = self._files.setting(path) or ""
+                queue += package_json.extended_by(path, text, folders)
+                for folder in package_json.extended_packages(text, folders):
+                    walked = self._files.walk(folder, outputs=True) if self._files.has_folder(folder) else ()
+                    queue += [f"{folder}/{inner}" for inner in walked if inner.endswith(".json")]
+        return found
+
+    def links(self, top: str) -> dict[str, str]:
+        """Folders of the workspace that lie as links in node_modules, by their packages' names, as the lock says.
+
+        `top` is the folder of the lock, relative to the workspace. Nobody has to list them in penstock.toml.
+        """
+        said: dict[str, str] = self._lock_fact("links", top, node_installed.links)
+        places = {name: posixpath.normpath(posixpath.join(top, place)) for name, place in said.items()}
+        return {name: place for name, place in places.items() if place != "." and not place.startswith(("..", "/"))}
+
+    def _lock_fact(self, kind: str, top: str, compute: Callable[[str, str], dict[str, str]]) -> dict[str, str]:
+        """What `compute` says of the lock in a folder, by its name and text; empty when there is none."""
+        name = next((one for one in node.LOCKS if self._files.has(posixpath.join(top, one))), None)
+        if name is None:
+            return {}
+        found: dict[str, str] = self._files.text_fact(
+            f"{kind} {name}", self._root / top / name, lambda text: compute(name, text)
+        )
         return found
 
     def installing(self, top: str, folders: Sequence[str]) -> dict[str, str]:
-        """Digests of what changes installed packages besides the lock, by path: scripts, files they name, patches.
+        """Digests of what changes installed packages besides the lock, by path.
+
+        They are scripts, files that these name, patches, and folders that are copied into node_modules.
 
         `top` is the folder of the lock, relative to the workspace; `folders` are those whose manifests count besides.
         """
@@ -229,6 +268,10 @@ class NodePlanner:
                 found[posixpath.join(folder, "package.json")] = manifest.scripts
             for word in manifest.called if manifest else ():
                 self._add(found, posixpath.normpath(posixpath.join(folder, word)))
+        for place in self._copies(top, folders).values():
+            if place is not None:
+                walked = self._files.walk(place, outputs=True)
+                found |= {f"{place}/{path}": file.value for path, file in walked.items()}
         setting = self._files.setting(posixpath.join(top, "pnpm-workspace.yaml"))
         for word in package_json.patches(setting or ""):
             self._add(found, posixpath.normpath(posixpath.join(top, word)))
@@ -236,6 +279,41 @@ class NodePlanner:
             if self._files.has_folder(place):
                 found |= {f"{place}/{path}": file.value for path, file in self._files.walk(place).items()}
         return found
+
+    def of_machine(self, plan: NodePlan) -> Mapping[str, str]:
+        """What of the machine counts in what the build script of any of the plan's packages makes."""
+        return self._of_machine(plan.workspace, plan.top_folder, plan.lock_name)
+
+    def _of_machine(self, workspace: Workspace, top: str, lock_name: str) -> dict[str, str]:
+        """What of the machine, and of whom it calls, counts in what build scripts make."""
+        manifest, manager = self.manifest(top), node.LOCKS.get(lock_name)
+        asked = manifest.package_manager if manifest else None
+        found = self._machine.inputs(workspace.build_env)
+        return found | ({f"tool {manager} for build scripts": asked} if manager and asked else {})
+
+    def _copies(self, top: str, folders: Sequence[str]) -> dict[str, str | None]:
+        """Folders of which there are copies in node_modules, by their packages' names; None for one that is elsewhere.
+
+        A lock names them from its own folder, or as whoever asks for them does.
+        """
+        found: dict[str, str | None] = {}
+        for package, place in self._lock_fact("copies", top, node_installed.copies).items():
+            meant = (posixpath.normpath(posixpath.join(folder, place)) for folder in (top, *folders))
+            inside = (one for one in meant if one != "." and not one.startswith(("..", "/")))
+            found[package] = next((one for one in inside if self._files.has(f"{one}/package.json")), None)
+        return found
+
+    def _is_made_at_install(self, top: str, folders: Sequence[str]) -> bool:
+        """Whether a script that runs at an install names a file of the workspace: what that makes it speaks for."""
+        manifests = ((folder, self.manifest(folder or ".")) for folder in dict.fromkeys((top, *folders)))
+        named = (
+            posixpath.normpath(posixpath.join(folder, word))
+            for folder, manifest in manifests
+            if manifest is not None and manifest.scripts
+            for word in manifest.called
+            if not word.endswith((".patch", ".diff"))
+        )
+        return any(not path.startswith(("..", "/")) and self._files.has(path) for path in named)
 
     def _add(self, found: dict[str, str], path: str) -> None:
         if "node_modules" not in path and not path.startswith(("..", "/")):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import posixpath
+import re
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from penstock.ports import Commands
 
 _PATIENCE = 600.0
+_TSCONFIG = re.compile(r"tsconfig.*\.json")
 _SHOWN = 50
 _BUILDS_WITHOUT_OUTPUT = (5, 6)
 """https://www.typescriptlang.org/docs/handbook/release-notes/typescript-5-6.html"""
@@ -105,10 +108,32 @@ class TypeCheck:
         return ("--project", str(scratch / "tsconfig.json"))
 
 
-def chain_of(root: Path, folder: str) -> list[tuple[Path, dict[str, Any]]]:
-    """The tsconfig.json of a folder with all that it extends, also of packages; the strongest first."""
+def check_extended(root: Path, plan: NodePlan) -> None:
+    """Raise BuildFailed when a tsconfig that counts extends a file of the workspace that is in no recipe.
+
+    A link in node_modules may lead anywhere; packages must be there.
+    """
+    parts = (plan.service, *plan.packages)
+    inner = [f"{part.folder}/{path}" for part in parts for path in part.files]
+    known = {*inner, *plan.settings}
+    real = Path(os.path.realpath(root))
+    for config in sorted(path for path in known if _TSCONFIG.fullmatch(posixpath.basename(path))):
+        for place, _ in chain_of(root, posixpath.dirname(config), posixpath.basename(config)):
+            lies = Path(os.path.realpath(place))
+            told = lies.relative_to(real).as_posix() if lies.is_relative_to(real) else ""
+            if told and told not in known and "node_modules" not in lies.parts:
+                raise BuildFailed(
+                    f"it extends {told} by a link in node_modules of which the lock says nothing: nobody would notice "
+                    "when that changes",
+                    where=config,
+                    hint="extend it by a relative path, or name its folder in penstock.toml: packages",
+                )
+
+
+def chain_of(root: Path, folder: str, config: str = "tsconfig.json") -> list[tuple[Path, dict[str, Any]]]:
+    """The tsconfig of a folder with all that it extends, also of packages; the strongest first."""
     found: dict[Path, dict[str, Any]] = {}
-    queue = [root / folder / "tsconfig.json"]
+    queue = [root / folder / config]
     while queue:
         place = queue.pop(0)
         if place in found or not place.is_file():

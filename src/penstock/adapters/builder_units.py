@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node import BUILDER as NODE_BUILDER
+from penstock.adapters.builder_node_machine import variables
 from penstock.adapters.builder_python import BUILDER as PYTHON_BUILDER
 from penstock.adapters.builder_python_parts import PythonPlan
 from penstock.adapters.builder_seen import Seen, is_as_seen, is_sure
@@ -163,7 +165,8 @@ def _scope(workspace: Workspace) -> str:
     """What planners depend on besides files and the unit: shared packages, tools, and whose uv is at hand."""
     packages = [(package.name, package.path, package.language) for package in workspace.packages]
     ours = [python.made_by(builder) for builder in (PYTHON_BUILDER, NODE_BUILDER)]
-    return repr([packages, ours, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()])
+    scripts = [shutil.which("node"), *variables(workspace.build_env).items()]
+    return repr([packages, ours, scripts, *archive.tools().items(), sys.prefix, *python.ambient(os.environ).items()])
 
 
 def _of_manifest(unit: Unit) -> dict[str, str]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -91,7 +92,7 @@ class RealCommands:
                 process = subprocess.Popen(
                     command.argv,
                     cwd=command.cwd,
-                    env={**os.environ, **command.env},
+                    env={**_inherited(command), **command.env},
                     stdin=subprocess.DEVNULL if command.stdin is None else subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
@@ -108,6 +109,14 @@ class RealCommands:
                 raise ToolMissing(f"{_program(command)} cannot be run: {error.strerror}") from error
             self._running.add(process)
         return process
+
+
+def _inherited(command: Command) -> dict[str, str]:
+    """The variables of this process that reach a program."""
+    patterns = command.inherits
+    if patterns is None:
+        return dict(os.environ)
+    return {name: value for name, value in os.environ.items() if any(fnmatchcase(name, each) for each in patterns)}
 
 
 def _communicate(process: subprocess.Popen[str], command: Command) -> tuple[str, str]:

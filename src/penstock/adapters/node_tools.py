@@ -105,16 +105,29 @@ class NodeTools:
                     self._cache.keep_note(kind, requires, self._left(folder, lock_name))
             self._installed.add((folder, requires))
 
-    def run_build_script(self, folder: Path, top: Path, lock_name: str, name: str) -> None:
-        """Run the package's own `build` script. Raises BuildFailed with its output."""
+    def run_build_script(self, folder: Path, top: Path, lock_name: str, name: str, passed: Sequence[str] = ()) -> None:
+        """Run a package's own `build` script, which sees the variables `passed`. Raises BuildFailed with its output."""
         manager = node.LOCKS[lock_name]
         tool = self.tool(manager, top)
         with self.step(f"{manager} run build", name):
-            result = self._run_alone(node.script_command(tool.program, folder, tool.env))
+            variables = {*passed, *self._named_variables(top)}
+            result = self._run_alone(node.script_command(tool.program, folder, tool.env, variables))
             if result.status != 0:
                 raise BuildFailed(
-                    f"its build script failed:\n{said(result)}", where=self._told(folder / "package.json")
+                    f"its build script failed:\n{said(result)}",
+                    where=self._told(folder / "package.json"),
+                    hint="it sees only variables of the machine that penstock.toml names: [workspace] build_env",
                 )
+
+    @staticmethod
+    def _named_variables(top: Path) -> frozenset[str]:
+        """Those without which a package manager might refuse to do anything, for its settings ask for them."""
+        places = [top / name for name in node.SETTINGS] + [Path.home() / name for name in (".npmrc", ".yarnrc.yml")]
+        found: set[str] = set()
+        for place in places:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                found |= node.named_variables(place.read_text(encoding="utf-8"))
+        return frozenset(found)
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:

@@ -47,6 +47,17 @@ _NOTHING_AROUND = {"NODE_PATH": ""}
 """esbuild would bundle what it leads to."""
 _PLAIN = {"CI": "1", "NO_COLOR": "1", "NODE_ENV": ""}
 """With NODE_ENV=production package managers leave out what bundles and compiles, and scripts make other results."""
+_PLAIN_PLACE = {"LC_ALL": "C.UTF-8", "TZ": "UTC"}
+_NEEDED = (
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TMPDIR", "TMP", "TEMP", "XDG_*",
+    "LD_LIBRARY_PATH", "DYLD_*", "NODE_OPTIONS", "NODE_EXTRA_CA_CERTS", "SSL_CERT_*",
+    *(name for proxy in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY") for name in (proxy, proxy.lower())),
+    "npm_config_*", "NPM_CONFIG_*", "COREPACK_*", "YARN_*", "PNPM_HOME",
+    "NVM_*", "FNM_*", "VOLTA_*", "ASDF_*", "MISE_*", "NODENV_*", "N_PREFIX",
+)  # fmt: skip
+"""What compilers and package managers need of a machine. Whatever else a script read would be in its results, and in no
+recipe: https://turborepo.dev/docs/crafting-your-repository/using-environment-variables#strict-mode does the same."""
+_VARIABLE = re.compile(r"\$\{(\w+)")
 NPM_ALL_KINDS = ("--include=dev", "--include=optional", "--include=peer")
 """Whatever `omit`, `production` or `only` say in somebody's settings: no recipe speaks of these.
 
@@ -212,9 +223,22 @@ def install_command(manager: Manager, program: tuple[str, ...], root: Path, env:
     return Command(argv=(*program, *words), cwd=root, env={**_PLAIN, **env}, timeout=_PATIENCE)
 
 
-def script_command(program: tuple[str, ...], folder: Path, env: Mapping[str, str]) -> Command:
-    """Run a package's own build script."""
-    return Command(argv=(*program, "run", "build"), cwd=folder, env={**_PLAIN, **env}, timeout=_PATIENCE)
+def script_command(
+    program: tuple[str, ...], folder: Path, env: Mapping[str, str], passed: Collection[str] = ()
+) -> Command:
+    """Run a package's own build script. Of the user's variables it sees what programs need, and those `passed`."""
+    return Command(
+        argv=(*program, "run", "build"),
+        cwd=folder,
+        env={**_PLAIN, **_PLAIN_PLACE, **env},
+        inherits=(*_NEEDED, *sorted(passed)),
+        timeout=_PATIENCE,
+    )
+
+
+def named_variables(settings: str) -> frozenset[str]:
+    """Variables that a package manager's settings ask for (`${NPM_TOKEN}`); some refuse to do anything without."""
+    return frozenset(_VARIABLE.findall(settings))
 
 
 def binary_package(platform: str, machine: str) -> str:

@@ -77,10 +77,24 @@ def unlocked(path: str, where: str) -> BuildFailed:
     """The refusal of a package, by one of its files, that no lock of the service's has brought."""
     folder = package_folder(path) or path
     name = folder.rpartition("node_modules/")[2]
+    hint = f"name {name} in the service's package.json, and lock it"
+    if name.startswith("."):
+        hint = "let what is generated go into the service or a package of the workspace, not into node_modules"
+        hint += ' (Prisma: output = "../src/generated" in the schema\'s `generator client`)' * (name == ".prisma")
     return BuildFailed(
         f"it takes in {folder}, for which no lock speaks: nobody would notice when that changes",
         where=where,
-        hint=f"name {name} in the service's package.json, and lock it",
+        hint=hint,
+    )
+
+
+def copied(path: str, where: str, why: str) -> BuildFailed:
+    """The refusal of a package, by one of its files, that is a copy of a folder which cannot be told from the lock."""
+    return BuildFailed(
+        f"it takes in {package_folder(path) or path}, a copy of a folder {why}: nobody would notice when it is old",
+        where=where,
+        hint="let it be a link: `workspace:*` without `injected` or `inject-workspace-packages` (pnpm), a member of "
+        "the workspace or `link:` (Yarn), no `install-links` (npm)",
     )
 
 

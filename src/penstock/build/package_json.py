@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import TYPE_CHECKING, Any, Literal
 
-from penstock.build import node_sources
+from penstock.build import node_lock, node_sources
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -141,17 +141,26 @@ def extended_by(path: str, text: str, packages: Mapping[str, str]) -> tuple[str,
     What lies in `node_modules` is left out: the lock speaks for it.
     """
     found = []
-    for match in _EXTENDS.finditer(text):
-        for name in re.findall(r'"([^"]*)"', match[1]):
-            if name.startswith("."):
-                place = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
-            else:
-                owner = next((package for package in packages if name.startswith(f"{package}/")), None)
-                if owner is None:
-                    continue
-                place = posixpath.join(packages[owner], name[len(owner) + 1 :])
-            found.append(place if place.endswith(".json") else f"{place}.json")
+    for name in _extended(text):
+        if name.startswith("."):
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+        else:
+            owner = node_lock.package_of(name)
+            if owner is None or owner not in packages:
+                continue
+            place = posixpath.join(packages[owner], name[len(owner) + 1 :] or "tsconfig")
+        found.append(place if place.endswith(".json") else f"{place}.json")
     return tuple(found)
+
+
+def extended_packages(text: str, packages: Mapping[str, str]) -> tuple[str, ...]:
+    """Folders of internal packages of which a tsconfig extends something; their package.json may say which file."""
+    owners = {node_lock.package_of(name) for name in _extended(text)}
+    return tuple(folder for name, folder in sorted(packages.items()) if name in owners)
+
+
+def _extended(text: str) -> list[str]:
+    return [name for match in _EXTENDS.finditer(text) for name in re.findall(r'"([^"]*)"', match[1])]
 
 
 def patches(text: str) -> tuple[str, ...]:

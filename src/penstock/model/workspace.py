@@ -350,6 +350,8 @@ class Workspace:
     secrets: tuple[Secret, ...] = ()
     parameters: tuple[Parameter, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
+    build_env: tuple[str, ...] = ()
+    """Variables of the machine that build scripts of shared packages see (Node.js); their values count."""
 
     @property
     def functions(self) -> tuple[Function, ...]:

@@ -59,6 +59,8 @@ class Command:
     cwd: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     """Added to, and winning over, the inherited environment."""
+    inherits: tuple[str, ...] | None = None
+    """Patterns (`LC_*`) of the variables that are inherited; None: all of them."""
     timeout: float | None = None
     """Seconds."""
     stdin: str | None = None

@@ -135,6 +135,7 @@ def resolve(
         secrets=_secrets(part, services, names),
         parameters=_parameters(part, services, names),
         tags=merge(table(workspace, "tags"), table(part.environment, "tags")),
+        build_env=tuple(sorted(set(workspace.get("build_env", ())))),
     )
 
 

@@ -376,6 +376,16 @@ class WorkspaceTable(TypedDict):
     name: Annotated[WorkspaceName, Field(description="First part of all physical names.")]
     services: Annotated[list[Text], Field(min_length=1, max_length=100, description="Folders: `services/*`.")]
     packages: NotRequired[Annotated[list[Text], Field(max_length=100, description="Folders of shared code.")]]
+    build_env: NotRequired[
+        Annotated[
+            list[EnvName],
+            Field(
+                max_length=100,
+                description="Variables of the machine that build scripts of shared packages see (Node.js). Their "
+                "values are part of recipes.",
+            ),
+        ]
+    ]
     naming: NotRequired[
         Annotated[
             Naming,
