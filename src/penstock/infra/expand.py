@@ -94,6 +94,13 @@ def _boundary(body: Body, before: Body) -> Body:
     return {**body, "fenced": fenced, "own": sorted({*body["own"], *before["own"]})}
 
 
+def _controller(body: Body, before: Body) -> Body:
+    """Who moves traffic between two releases moves that of a function, and of an API, which only one of them has."""
+    names = list(dict.fromkeys([*body["functions"]["names"], *before["functions"]["names"]]))
+    apis = {key: before[key] for key in ("apis",) if key in before and key not in body}
+    return {**apis, **body, "functions": {**body["functions"], "names": names}}
+
+
 def _union(now: Body, before: Body, both: Callable[[Any, Any], Any] = lambda now, _: now) -> Body:
     return {**before, **{key: both(value, before[key]) if key in before else value for key, value in now.items()}}
 
@@ -104,6 +111,7 @@ def _deep_union(now: Body, before: Body) -> Body:
 
 _MERGES: Mapping[str, Callable[[Body, Body], Body]] = {
     "boundary": _boundary,
+    "controller": _controller,
     "dynamodb_table": _table,
     "lambda_service": _service,
     "queue": _queue,

@@ -92,6 +92,18 @@ def test_what_was_dropped_is_told_in_words() -> None:
     assert "table_users" in dropped(root(api, fed, tables=()), before)
 
 
+def test_the_controller_may_move_traffic_of_what_only_one_release_has() -> None:
+    def watched(*names: str, **more: Any) -> dict[str, Any]:
+        body = {"source": "../../modules/controller", "functions": {"names": list(names), "warm": False}, **more}
+        return {"module": {"controller": body}}
+
+    apis = {"live": "abc", "preview": "def"}
+    together = expanded(watched("users", "new"), watched("old", "users", apis=apis))["module"]["controller"]
+    assert together["functions"]["names"] == ["users", "new", "old"]
+    assert together["apis"] == apis
+    assert expanded(watched("users", "new"), watched("new", "users")) == watched("users", "new")
+
+
 def test_nobody_misses_the_controller() -> None:
     plain = {"module": {"pointer": {"source": "../../modules/pointer"}}}
     watched = {"module": {**plain["module"], "controller": {"source": "../../modules/controller"}}}

@@ -14,6 +14,7 @@ from penstock.model.artifact import Artifact, Recipe, Target
 from penstock.model.workspace import Route
 from penstock.operations.deploy import deploy
 from penstock.operations.rollout_store import KEY as ROLLOUT
+from penstock.operations.terraform import ROOT_FILE
 from penstock.operations.wanted import Deployed, DeployRequest
 from penstock.testing import FakeTerraform
 
@@ -49,14 +50,17 @@ class Verbs:
     code: dict[str, int] = field(default_factory=lambda: dict.fromkeys(NAMES, 1))
     workspace: Workspace = field(default_factory=lambda: with_health(a_workspace()))
     applies: int = 0
+    applied: Mapping[str, Any] = field(default_factory=dict)
+    """The root that Terraform applied last."""
     last_world: World | None = None
 
     def world(self) -> World:
         """A fresh run of the command."""
-        terraform = FakeTerraform(applied=self._applied)
+        ports = self.shop.world()
+        terraform = FakeTerraform(applied=lambda root, _: self._applied(ports.files.read(root / ROOT_FILE)))
         terraform.document = CREATES
         world = replace(
-            self.shop.world(),
+            ports,
             root=self.root,
             workspace=self.workspace,
             terraform=terraform,
@@ -96,8 +100,9 @@ class Verbs:
         assert stage is not None
         return stage.variables["slot"]
 
-    def _applied(self, _root: Path, _document: Mapping[str, Any]) -> None:
+    def _applied(self, root: bytes | None) -> None:
         self.applies += 1
+        self.applied = json.loads(root or b"{}")
         for function in self.workspace.functions:
             self.shop.functions.configure(function.physical, memory=function.memory, timeout=function.timeout)
         if self.workspace.environment.rollout.has_controller:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.role import Role
 from unit.operations.test_busy_aws import FOR_EVER, Refusing
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
@@ -299,7 +300,7 @@ def detached(verbs: Verbs) -> str:
 def visit(verbs: Verbs, rollout: str, **ports: Any) -> str:
     """What the controller says a minute later, with these ports."""
     verbs.shop.clock.sleep(60.0)
-    return tick(replace(verbs.world(), host="in the account", **ports), rollout)
+    return tick(Role(verbs).within(replace(verbs.world(), host="in the account", **ports)), rollout)
 
 
 def test_the_controller_watches_on_behind_a_rollout_that_it_has_ended(verbs: Verbs) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from samples import one_in
 from unit.operations.harness import TARGETS, Verbs, yes
+from unit.operations.role import Role
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import AccessDenied, Locked, UsageError
@@ -59,10 +60,11 @@ def a_shop(root: Path) -> Verbs:
 
 
 def in_the_account(verbs: Verbs, faults: Faults | None = None) -> World:
-    """The ports as the controller has them: the brief instead of the checkout, and another host."""
+    """The ports as the controller has them: the brief instead of the checkout, its role, and another host."""
     brief = read_brief(verbs.shop.objects)
     assert brief is not None
     world = replace(verbs.world(), workspace=brief.workspace, host="in the account")
+    world = Role(verbs).within(world)
     return faults.wrap_fields(world) if faults else world
 
 

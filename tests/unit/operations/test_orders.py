@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import Verbs, write_rollout, yes
+from unit.operations.test_controller import in_the_account
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import Busy as Busy503
@@ -224,7 +225,7 @@ def test_who_ends_a_rollout_without_a_driver_is_named_as_the_reason_and_it_count
     assert rollout is not None
     for _ in range(2):
         verbs.shop.clock.sleep(60.0)
-        tick(verbs.world(), rollout.id)
+        tick(in_the_account(verbs), rollout.id)
     verb(verbs.world(), why="customers call")
     ended = store.read()
     assert ended is not None
@@ -246,7 +247,7 @@ def test_an_abort_that_comes_too_early_to_take_the_lease_is_obeyed_all_the_same(
         abort(replace(verbs.world(), host="a laptop"), why="it is bad")
     assert told.value.hint.startswith("abort is written down, and obeyed by whoever goes on with the rollout")
     verbs.shop.clock.sleep(CALL_TIMEOUT + MARGIN)
-    tick(replace(verbs.world(), host="in the account"), rollout.id)
+    tick(in_the_account(verbs), rollout.id)
     now = RolloutStore(verbs.shop.objects).read()
     assert now is not None
     assert now.outcome == "reverted"
@@ -280,7 +281,7 @@ def test_an_order_that_the_controller_obeys_while_its_giver_waits_is_carried_out
 
     def controller(seconds: float) -> None:
         if seconds >= free and RolloutStore(verbs.shop.objects).under_way() is not None:
-            tick(replace(verbs.world(), host="in the account"), rollout.id)
+            tick(in_the_account(verbs), rollout.id)
 
     world = replace(verbs.world(), host="a laptop", clock=Elsewhere(verbs.shop.clock, controller))
     if verb == "promote":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import Verbs, yes
+from unit.operations.role import Role
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack
@@ -151,7 +152,9 @@ def test_a_visit_of_the_controller_does_not_stay_until_a_slot_is_warm(verbs: Ver
     assert brief is not None
     while calls := verbs.shop.schedules.scheduled("penstock-shop-dev"):
         clock.sleep(60)
-        visit = replace(verbs.world(), workspace=brief.workspace, functions=warming, host="in the account")
+        visit = Role(verbs).within(
+            replace(verbs.world(), workspace=brief.workspace, functions=warming, host="in the account")
+        )
         (rollout,) = [json.loads(one.payload)["rollout"] for one in calls.values()]
         entered = clock.monotonic()
         said.append(tick(visit, rollout))

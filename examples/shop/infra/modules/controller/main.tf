@@ -19,7 +19,7 @@ locals {
       {
         Sid      = "ReadTheEnvironment"
         Action   = ["s3:GetObject"]
-        Resource = [for key in ["ledger-head.json", "ledger/*", "lease.json", "releases/*", "rollout.json", "rollout/*", "warm.json"] : "${local.bucket}/${key}"]
+        Resource = [for key in ["ledger-head.json", "ledger/*", "lease.json", "releases/*", "rollout.json", "rollout/*", "terraform/removals.json", "warm.json"] : "${local.bucket}/${key}"]
       },
       {
         # Without it a missing object is told as a forbidden one.
@@ -30,7 +30,7 @@ locals {
       {
         Sid      = "WriteWhatHappened"
         Action   = ["s3:PutObject"]
-        Resource = [for key in ["ledger-head.json", "ledger/*", "lease.json", "releases/history.json", "rollout.json", "warm.json"] : "${local.bucket}/${key}"]
+        Resource = [for key in ["ledger-head.json", "ledger/*", "lease.json", "releases/history.json", "rollout.json", "rollout/late.json", "rollout/pointer.json", "warm.json"] : "${local.bucket}/${key}"]
       },
       {
         Sid      = "ThePointer"
