@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.events import NothingToDo
 from penstock.model.release import Pointer
-from penstock.operations.engine import reach
+from penstock.operations.engine import names_of, settle_all
 from penstock.operations.history import read_history
 from penstock.operations.holder import in_turn
 from penstock.operations.orders import is_driven, order, told_of_the_order
@@ -85,7 +85,7 @@ def _abort(world: World, why: str) -> Aborted:
             return Aborted(environment=name, release=None, live=pointer.live_release, changed=False)
         waited = pointer.waiting
         session.record("aborting", {"release": waited, "slot": pointer.candidate, "why": why})
-        reach(session, Settled(withdrawn=True), (f.physical for f in world.workspace.functions))
+        settle_all(world, session, names_of(world), Settled(withdrawn=True))
         follow(world, session)
         return Aborted(environment=name, release=waited, live=pointer.live_release, changed=True)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from penstock.model.release import Release
     from penstock.model.workspace import Function
+    from penstock.operations.world import World
 
 
 def moves_at_once(function: Function) -> bool:
@@ -26,6 +27,11 @@ def shares_live(function: Function) -> bool:
     A function with routes and without events has nobody who must call `live`; who does all the same moves at the end.
     """
     return _is_called_by_live(function) and not moves_at_once(function)
+
+
+def callers_of(world: World) -> frozenset[str]:
+    """The workspace's functions whose callers share by `live`, by their physical names."""
+    return frozenset(function.physical for function in world.workspace.functions if shares_live(function))
 
 
 def new_to(live: Release | None, functions: Iterable[Function]) -> frozenset[str]:

@@ -10,8 +10,8 @@ from penstock.model.errors import RemoteFault, VerificationFailed
 from penstock.model.events import RolloutMoved
 from penstock.model.release import Pointer
 from penstock.operations.alarms import beside_alarms, ringing
-from penstock.operations.callers import shares_live
-from penstock.operations.engine import bring_back, names_of, reach
+from penstock.operations.callers import callers_of
+from penstock.operations.engine import bring_back, names_of, settle_all
 from penstock.operations.gates import consult, points
 from penstock.operations.history import read_history
 from penstock.operations.measure import Measured, late_thresholds, measure, with_thresholds
@@ -23,7 +23,7 @@ from penstock.operations.switch import go_back, go_live
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import warm
-from penstock.release.reconcile import Applied, Settled
+from penstock.release.reconcile import Applied, Settled, reconcile
 from penstock.release.share import Shared
 from penstock.rollout.advance import advance
 from penstock.rollout.minutes import first_due, old_enough, to_judge
@@ -213,30 +213,28 @@ def act(  # noqa: PLR0917 - what is to be done, and all that it takes
         case Check():
             return (rollout.at, _check(world, session, rollout))
         case Shift(percent=0):  # before its first share somebody else gave it one
-            reach(session, Settled(), names)
+            settle_all(world, session, names, Settled())
         case Shift(percent=percent):
             warm(world, session)
-            reach(session, Shared(release=release, percent=percent, callers=_callers(world)), names)
+            callers = callers_of(world)
+            goal = Shared(release=release, percent=percent, callers=callers)
+            session.execute(reconcile(session.glance(callers), goal))
         case Promote():
             go_live(world, session, release, applied)
         case Revert():
-            bring_back(world, session, _callers(world))
-            reach(session, Settled(withdrawn=True), names)
+            callers = callers_of(world)
+            bring_back(world, session, callers)
+            settle_all(world, session, names - callers, Settled(withdrawn=True))
         case Finished() | Ask():
             pass
     return None
-
-
-def _callers(world: World) -> frozenset[str]:
-    """Functions that something calls through `live`; HTTP callers and other services go to a slot."""
-    return frozenset(f.physical for f in world.workspace.functions if shares_live(f))
 
 
 def _look(world: World, store: RolloutStore, looks: Looks, rollout: Rollout, measures: Measures) -> Observation:
     """Everything that a decision needs; what cannot be read is left out, and asked for the next time."""
     now = world.traffic_clock.now()
     try:
-        percent: int | None = looks.weight(rollout.release, _callers(world))
+        percent: int | None = looks.weight(rollout.release, callers_of(world))
     except RemoteFault as fault:
         warn(world, f"the weight cannot be read: {fault.what}")
         percent = None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.model.release import Pointer
-from penstock.operations.pace import READ_BURST, Pace
+from penstock.operations.callers import callers_of
+from penstock.operations.pace import AT_ONCE, READ_BURST, Pace
 from penstock.operations.pointer import pointer_name, read_pointer
 from penstock.release.observed import (
     LIVE_STAGE,
@@ -17,21 +19,19 @@ from penstock.release.observed import (
     api_seen,
     function_seen,
 )
-from penstock.release.reconcile import Settled, reconcile
+from penstock.release.reconcile import Settled, reconcile, turned
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from penstock.model.release import Release
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.release.effects import Effect
-    from penstock.release.reconcile import Desired
+    from penstock.release.reconcile import Desired, Live
 
 READERS = 8
 """Calls at a time; how many in a second is told by the pace."""
-AT_ONCE = 25
-"""Aliases that are looked at and brought back together."""
 
 
 def observe(world: World, functions: Iterable[str], pace: Pace | None = None) -> Observed:
@@ -61,17 +61,8 @@ def glance(world: World, functions: Iterable[str], pace: Pace | None = None) -> 
     to Lambda for each function, at this pace if there is one.
     """
     api = world.gateway.find(world.workspace.api_name)
-    aliases = {}
-    for name in sorted(set(functions)):
-        if pace is not None:
-            pace.wait(1)
-        aliases[name] = world.functions.aliases(name)
-    return Observed(
-        pointer_name=pointer_name(world),
-        pointer=read_pointer(world) or Pointer(),
-        functions={name: function_seen((), found) for name, found in aliases.items() if found},
-        live=api_seen(api, world.gateway.stage(api, LIVE_STAGE), {}) if api else None,
-    )
+    seen = _aliases(world, functions, pace)
+    return replace(seen, live=api_seen(api, world.gateway.stage(api, LIVE_STAGE), {}) if api else None)
 
 
 def bring_back(world: World, session: Session, callers: Iterable[str]) -> None:
@@ -85,11 +76,50 @@ def bring_back(world: World, session: Session, callers: Iterable[str]) -> None:
         session: its lease.
         callers: the functions that share by their alias `live`.
     """
-    names = sorted(callers)
     session.execute(reconcile(glance(world, ()), Settled(withdrawn=True)))
+    settle_callers(world, session, callers, Settled(withdrawn=True))
+
+
+def settle_all(world: World, session: Session, functions: Iterable[str], desired: Settled) -> None:
+    """What the pointer says is true of both stages, which takes a handful of calls, and then of all these functions."""
+    reach(session, desired, ())
+    settle_callers(world, session, functions, desired)
+
+
+def settle_callers(world: World, session: Session, functions: Iterable[str], desired: Settled) -> tuple[Effect, ...]:
+    """Let callers of `live` be where the pointer says, a few functions at a time; what was done.
+
+    Those that something calls by it come first. One call to Lambda for each, and one more for each that moves.
+    """
+    callers = callers_of(world)
+    names = sorted(set(functions), key=lambda name: (name not in callers, name))
+    done: tuple[Effect, ...] = ()
     for at in range(0, len(names), AT_ONCE):
-        few = names[at : at + AT_ONCE]
-        session.execute(reconcile(glance(world, few, session.pace), Settled(withdrawn=True)))
+        effects = reconcile(_aliases(world, names[at : at + AT_ONCE], session.pace), desired)
+        session.execute(effects)
+        done += effects
+    return done
+
+
+def are_many(functions: Collection[str]) -> bool:
+    """Whether reading them back takes so long that traffic should not wait for it."""
+    return len(functions) > AT_ONCE
+
+
+def move_all(world: World, session: Session, goal: Live, functions: Collection[str]) -> None:
+    """All traffic to the release.
+
+    It takes two calls to Lambda a function to see that a slot is whole: minutes for 1,000. Where they are many, the
+    pointer's word is taken for a release that it notes in a slot; it says nothing of a slot that is being filled.
+    """
+    turning = turned(session.observe(()), goal.release) if are_many(functions) else None
+    if turning is None:
+        reach(session, goal, functions)
+        return
+    session.execute(turning)
+    if not goal.returns:
+        settle_callers(world, session, functions, Settled(withdrawn=True))
+    settle_all(world, session, functions if goal.returns else (), Settled(withdrawn=True))
 
 
 def names_of(world: World, *releases: Release) -> frozenset[str]:
@@ -103,6 +133,19 @@ def reach(session: Session, desired: Desired, functions: Iterable[str]) -> tuple
     effects = reconcile(session.observe(functions), desired)
     session.execute(effects)
     return effects
+
+
+def _aliases(world: World, functions: Iterable[str], pace: Pace | None) -> Observed:
+    aliases = {}
+    for name in sorted(set(functions)):
+        if pace is not None:
+            pace.wait(1)
+        aliases[name] = world.functions.aliases(name)
+    return Observed(
+        pointer_name=pointer_name(world),
+        pointer=read_pointer(world) or Pointer(),
+        functions={name: function_seen((), found) for name, found in aliases.items() if found},
+    )
 
 
 def _function(world: World, name: str, pace: Pace) -> FunctionSeen | None:

@@ -127,6 +127,10 @@ class History:
             return promotion.target, promotion.origin
         return (decided.origin, decided.target) if decided is not None and decided.origin is not None else None
 
+    def rests_on(self, live: str | None) -> bool:
+        """Whether the last move of traffic has ended, and with this release: no alias is on its way anywhere."""
+        return self.move is None and live is not None and self.has_booked(live)
+
     def is_taking_back(self, release: str, previous: str) -> bool:
         """Whether all traffic is on its way back from the release to the one before, or AWS refused a part of that."""
         return self.move == Move(origin=release, target=previous, rollback=True)

@@ -63,6 +63,13 @@ class Measured:
     shares: tuple[Share, ...] = ()
 
 
+def compared(world: World, changed: frozenset[str]) -> frozenset[str]:
+    """Physical names of the functions whose versions `watched` compares by the alias `live`."""
+    functions = world.workspace.functions
+    is_all = len(functions) <= WATCH_ALL
+    return frozenset(f.physical for f in functions if shares_live(f) and (is_all or f.service in changed))
+
+
 def watched(
     world: World, observed: Observed, slot: Slot, changed: frozenset[str], slow: Mapping[str, float] | None = None
 ) -> Measures:
@@ -70,7 +77,7 @@ def watched(
 
     Args:
         world: the environment.
-        observed: all functions of the workspace, before traffic is shared.
+        observed: the aliases of those that are `compared`.
         slot: where the candidate is.
         changed: the services that changed.
         slow: thresholds of slowness that were fixed before, as `Measures.slow` tells them; None to fix them now.

@@ -14,6 +14,8 @@ BURST = 10
 READ_BURST = 50
 """Calls that reading everything back may begin with: a workspace of 25 functions is read at once, as the SDK can retry
 what Lambda throttles; hundreds are not, whose thousands of retries would be in the way of those that move traffic."""
+AT_ONCE = READ_BURST // 2
+"""Functions that are read back as a whole, two calls each, before anything waits."""
 
 
 class Pace:

@@ -15,11 +15,10 @@ from penstock.model.release import Pointer, other
 from penstock.operations.alarms import quiet_alarms
 from penstock.operations.bake import baking_of
 from penstock.operations.driver import Driver, act
-from penstock.operations.engine import names_of
 from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.history import read_history
 from penstock.operations.looks import Looks
-from penstock.operations.measure import history, watched
+from penstock.operations.measure import compared, history, watched
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly
@@ -149,9 +148,9 @@ def set_out(
     has begun it.
     """
     store.require_known(rollout)
-    names = names_of(world, release)
-    observed = session.observe(names)
-    measures = watched(world, observed, observed.pointer.idle, frozenset(rollout.changed), rollout.slow)
+    changed = frozenset(rollout.changed)
+    observed = session.glance(compared(world, changed))
+    measures = watched(world, observed, observed.pointer.idle, changed, rollout.slow)
     if rollout.slow is None:
         rollout = replace(_informed(world, rollout, measures), slow=measures.slow)
     store.save(rollout, session)

@@ -15,7 +15,7 @@ from penstock.operations import execute as interpreter
 from penstock.operations import history as booked
 from penstock.operations.arrivals import book_arrival
 from penstock.operations.decided import read_decided, settle
-from penstock.operations.engine import names_of, observe
+from penstock.operations.engine import are_many, glance, names_of, observe, settle_callers
 from penstock.operations.holder import leases_of
 from penstock.operations.late import looked_after, note_late, somebody_late
 from penstock.operations.ledger_store import LedgerStore
@@ -43,7 +43,7 @@ HEARTBEAT = 15.0
 """Seconds between two looks at the lease while a step takes long: Terraform, a person at the prompt, a smoke test."""
 
 TICK = "look after the rollout of release "
-"""How the purpose of the controller's visits begins, which take seconds."""
+"""How the purpose of the controller's visits begins, which take seconds; with 1,000 functions minutes."""
 VISIT, VISIT_LOOK = 30.0, 0.5
 """Seconds that a command waits for the end of such a visit, and between two looks."""
 
@@ -76,9 +76,16 @@ class Session:
         names = frozenset(functions)
         found = self._fresh()
         if found is None or found[1] != names:
-            found = (self._world.clock.monotonic(), names, observe(self._world, names, self._reading))
-            self._seen = found
+            seen = observe(self._world, names, self._reading)
+            # Reading many takes minutes, in which nobody but us changes anything.
+            found = self._seen = (self._world.clock.monotonic(), names, seen)
         return found[2]
+
+    def glance(self, functions: Iterable[str]) -> Observed:
+        """The same of nothing but what tells how traffic is shared: one call to Lambda for each function."""
+        names = frozenset(functions)
+        found = self._fresh()
+        return found[2] if found is not None and names <= found[1] else glance(self._world, names, self._reading)
 
     def pointer(self) -> Pointer | None:
         """The environment's pointer, None before the first deploy; read as `observe` reads."""
@@ -269,14 +276,18 @@ def repair(
             _take_back(world, session, rollout, back, why)
             repair(world, session, resuming=resuming, why=why)
         return
-    effects = reconcile(observed, Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on))
+    goal = Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on)
+    effects = reconcile(observed, goal)
     is_live = rollout is not None and observed.pointer.live_release == rollout.release
     if rollout is not None and not goes_on:
         rollout = rollout if is_live else replace(rollout, reverting=why or "its driver was gone")
         what = "its driver was gone; it has all traffic" if is_live else f"goes back: {rollout.reverting}"
         session.record("rollout", {"release": rollout.release, "what": what, "weight": rollout.weight})
+    session.execute(effects)
+    live = observed.pointer.live_release
+    if late or not (goes_on or (rollout is None and booked.read_history(world.objects).rests_on(live))):
+        effects += _settle_callers(world, session, rollout, goal)
     if effects:
-        session.execute(effects)
         done = "; ".join(effect.describe() for effect in effects)
         told = why if rollout is not None and why else "an earlier run or a change by hand was unfinished"
         world.events.emit(Recovered(what=f"{told}: {done}"))
@@ -288,8 +299,22 @@ def repair(
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
     book_arrival(world, session, observed.pointer)
-    book_arrival(world, session, observed.pointer)
     looked_after(world, late)
+
+
+def _settle_callers(world: World, session: Session, rollout: Rollout | None, goal: Settled) -> tuple[Effect, ...]:
+    """What is left when HTTP callers are where they belong.
+
+    Nothing is, unless functions are so many that they were not looked at together with the stages.
+    """
+    names = _concerned(world, rollout)
+    return settle_callers(world, session, names, goal) if are_many(names) else ()
+
+
+def _concerned(world: World, rollout: Rollout | None) -> frozenset[str]:
+    """A rollout is of its own functions and those that were live, whatever is checked out here."""
+    both = (rollout.release, rollout.stable) if rollout is not None else ()
+    return names_of(world, *filter(None, map(ReleaseStore(world.objects).get, both)))
 
 
 def _way_back(world: World, rollout: Rollout | None, pointer: Pointer, *, returns: bool) -> tuple[str, str] | None:
@@ -324,18 +349,18 @@ def _take_back(world: World, session: Session, rollout: Rollout | None, way: tup
 def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observed:
     """What is there, with a pointer that names a whole release.
 
-    A rollout is of its own functions and those that were live, whatever is checked out here.
+    Of many functions only the pointer and the stages: to read them back takes minutes, and a pointer that was decided
+    names a release that was whole.
     """
-    releases = ReleaseStore(world.objects)
-    both = (rollout.release, rollout.stable) if rollout is not None else ()
-    names = names_of(world, *filter(None, map(releases.get, both)))
-    _refuse_what_nobody_decided(world, session)
+    concerned = _concerned(world, rollout)
+    is_decided = _refuse_what_nobody_decided(world, session)
+    names = frozenset[str]() if are_many(concerned) else concerned
     observed = session.observe(names)
     serving, live = left(observed), observed.pointer.live_release
-    release = releases.get(live) if serving and live else None
-    if serving is None or release is None:
+    release = ReleaseStore(world.objects).get(live) if serving and live else None
+    if serving is None or release is None or (is_decided and are_many(concerned)):
         return observed
-    whole = session.observe(names | {function.physical for function in release.functions.values()})
+    whole = session.observe(concerned | {function.physical for function in release.functions.values()})
     late = distrusted(whole, release, serving)
     if late is not None:
         world.events.emit(Recovered(what=f"slot {whole.pointer.live} does not hold release {live}: it gets no traffic"))
@@ -343,14 +368,16 @@ def _trusted(world: World, session: Session, rollout: Rollout | None) -> Observe
     return session.observe(names)
 
 
-def _refuse_what_nobody_decided(world: World, session: Session) -> None:
+def _refuse_what_nobody_decided(world: World, session: Session) -> bool:
     """Put the pointer back where it is another one than was decided: a late write of who slept past his lease.
+
+    False where it cannot be told, because no decision was noted yet.
 
     A decision that its run did not live to carry out is none any more, so that it cannot be carried out late either.
     """
     pointer, decided = read_pointer(world) or Pointer(), read_decided(world)
     if decided is None:
-        return
+        return False
     if not decided.allows(pointer):
         what = f"somebody without the lease had the pointer name release {pointer.live_release}: it is put back"
         world.events.emit(Recovered(what=what))
@@ -358,6 +385,7 @@ def _refuse_what_nobody_decided(world: World, session: Session) -> None:
         session.execute([WritePointer(name=pointer_name(world), pointer=decided.after)])
     elif pointer == decided.before != decided.after:
         session.undecide(pointer)
+    return True
 
 
 def _can_go_on(rollout: Rollout, pointer: Pointer) -> bool:

@@ -16,7 +16,7 @@ from penstock.model.release import Pointer, Release
 from penstock.operations.alarms import quiet_alarms
 from penstock.operations.arrivals import tell_arrival
 from penstock.operations.assemble import services_from
-from penstock.operations.engine import names_of, reach
+from penstock.operations.engine import are_many, move_all, names_of, reach
 from penstock.operations.history import History, Move, read_history
 from penstock.operations.holder import in_turn, no_rollout_on_its_way
 from penstock.operations.notices import tell_topics
@@ -262,10 +262,10 @@ def _move(world: World, session: Session, goal: Live, names: Collection[str], *,
     try:
         with step(world, f"move traffic to release {goal.release.id}", inner=True):
             try:
-                reach(session, goal, names)
+                move_all(world, session, goal, names)
             except Conflict:
                 session.forget()
-                reach(session, goal, names)
+                move_all(world, session, goal, names)
     except RemoteFault as fault:
         session.forget()
         moved = isinstance(fault, Busy) or (session.pointer() or Pointer()).live_release == goal.release.id
@@ -302,11 +302,14 @@ def _from_rollout(world: World, why: str, lock_timeout: float) -> Moved | None:
 def _make_ready(world: World, session: Session, target: Release, live: Release, history: History) -> None:
     """The target complete in the idle slot, and verified there unless it has been well with traffic before."""
     names = {function.physical for release in (live, target) for function in release.functions.values()}
+    pointer = session.pointer() or Pointer()
+    if are_many(names) and pointer.slot(pointer.idle).release == target.id and history.was_well(target.id):
+        return  # reading them back comes after the move
     loaded = Loaded(release=target, applied=Applied(), offered=False)
     effects = reach(session, loaded, names)
     if not effects and history.was_well(target.id):
         return
-    slot = (session.pointer() or Pointer()).idle
+    slot = pointer.idle
     moved = target.changed_from(live)
     changed = [f for f in world.workspace.functions if f.key in moved]
     with step(world, f"verify slot {slot}"):
@@ -345,7 +348,7 @@ def take_back(world: World, session: Session, bad: Release, previous: str, why: 
     session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
-        reach(session, Live(release=good, applied=Applied(), returns=True), names)
+        move_all(world, session, Live(release=good, applied=Applied(), returns=True), names)
     _tell(world, session, bad.id, why)
     at = timestamp(world)
     session.book(lambda history: history.arrived(previous, at=at, by=session.actor, run=world.run).settled())

@@ -133,6 +133,19 @@ def distrusted(observed: Observed, release: Release, serving: Slot) -> WritePoin
     return WritePointer(name=observed.pointer_name, pointer=replace(emptied, live=serving))
 
 
+def turned(observed: Observed, release: Release) -> tuple[WritePointer, ...] | None:
+    """The decision for a release that the pointer notes in a slot, empty when it is made; None where it notes none.
+
+    No function is looked at. The routes are: a deployment of theirs must be there.
+    """
+    pointer = observed.pointer
+    if pointer.live_release == release.id:
+        return ()
+    noted = pointer.slot(pointer.idle)
+    has_routes = observed.live is None or noted.deployment in observed.live.deployments
+    return (_turn(observed),) if noted.release == release.id and has_routes else None
+
+
 # ------------------------------------------------------------------------------------------ load
 
 

@@ -8,9 +8,9 @@ from unit.operations.test_looks import CALLERS, MANY, Place
 from unit.release.shop import POINTER
 
 from penstock.model.release import Pointer, SlotState
-from penstock.operations.engine import AT_ONCE, bring_back
+from penstock.operations.engine import bring_back
 from penstock.operations.ledger_store import LedgerStore
-from penstock.operations.pace import BURST, RATE, READ_BURST
+from penstock.operations.pace import AT_ONCE, BURST, RATE, READ_BURST
 from penstock.operations.session import Session
 from penstock.operations.store import LeaseStore
 from penstock.testing import FakeClock
