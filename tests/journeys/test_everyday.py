@@ -20,6 +20,7 @@ BOOKKEEPING = ["added object ledger/*", "changed object lease.json", "changed ob
 """What every command that changes something leaves in the bucket."""
 TRAFFIC = [
     "changed object releases/history.json",
+    "changed object rollout/pointer.json",
     "changed parameter /penstock/shop/dev/pointer",
     "changed stage shop-dev-preview:preview",
     "changed stage shop-dev:live",
