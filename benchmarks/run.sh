@@ -3,8 +3,9 @@
 #
 #   benchmarks/run.sh [--rounds N] [SECTION…]
 #
-# Sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration soak workspace; without any,
-# all of them but calibration and soak, which take long, and builds-beside, which wants SAM=PROGRAM as well.
+# Sections: deploys builds builds-large builds-beside builds-serverless cli localaws judge rollout calibration soak
+# workspace; without any, all of them but calibration and soak, which take long, and builds-beside and builds-serverless,
+# which want SAM=PROGRAM and SERVERLESS=PROGRAM as well.
 # WORKLOADS=FOLDER keeps what builds are measured on.
 # RESULTS=FILE collects the calibration's ROLLOUTS (30) over several runs, of ABREAST shops at a time; SOAK=FOLDER the
 # soak's rounds, in parts of MINUTES each.
@@ -73,10 +74,13 @@ for section in "$@"; do
     deploys) measure "$section" python benchmarks/deploy.py --rounds "$rounds" ;;
     builds) measure "$section" python benchmarks/build.py --sizes 10 50 200 --rounds "$rounds" "${keep[@]}" ;;
     builds-large) measure "$section" python benchmarks/build.py --sizes 50 1000 --rounds 1 "${keep[@]}" ;;
+    builds-serverless)
+      [ -n "${SERVERLESS:-}" ] || die "SERVERLESS is not set" "SERVERLESS=PROGRAM benchmarks/run.sh $section"
+      measure "$section" python benchmarks/build.py --sizes --rounds 1 "${keep[@]}" --serverless "$SERVERLESS"
+      ;;
     builds-beside)
-      [ -n "${SAM:-}" ] || die "SAM is not set" "SAM=PROGRAM [SAM_SIZE=50] [SERVERLESS=PROGRAM] benchmarks/run.sh $section"
+      [ -n "${SAM:-}" ] || die "SAM is not set" "SAM=PROGRAM [SAM_SIZE=50] benchmarks/run.sh $section"
       others=("${keep[@]}" --sam "$SAM" --sam-size "${SAM_SIZE:-50}")
-      [ -z "${SERVERLESS:-}" ] || others+=(--serverless "$SERVERLESS")
       measure "$section" python benchmarks/build.py --sizes --rounds 1 "${others[@]}"
       ;;
     cli) measure "$section" python benchmarks/cli.py ;;
@@ -87,7 +91,7 @@ for section in "$@"; do
       ${RESULTS:+--results "$RESULTS"} ;;
     soak) measure "$section" python benchmarks/soak.py ${SOAK:+--keep "$SOAK" --minutes "${MINUTES:-60}"} ;;
     workspace) measure "$section" python benchmarks/workspace.py ;;
-    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside cli localaws judge rollout calibration soak workspace" ;;
+    *) die "there is no section $section" "sections: deploys builds builds-large builds-beside builds-serverless cli localaws judge rollout calibration soak workspace" ;;
   esac
 done
 exit "$failed"
