@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -132,6 +132,11 @@ class Pointer:
     def live_release(self) -> str | None:
         """Id of the release that traffic goes to."""
         return self.slot(self.live).release
+
+    @property
+    def turned(self) -> Pointer:
+        """The pointer after all traffic has moved to the other slot."""
+        return replace(self, live=self.idle, candidate=None)
 
     @property
     def waiting(self) -> str | None:

@@ -8,7 +8,7 @@ by a conditional write under the lease, and a pointer that nobody has decided is
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.model.release import Pointer
@@ -34,13 +34,8 @@ class Decided:
 
         Terraform moves traffic to the candidate, if there is one, and an environment that was made anew begins anew.
         """
-        by_hand = self.after if self.after.candidate is None else turned(self.after)
+        by_hand = self.after if self.after.candidate is None else self.after.turned
         return pointer in (self.before, self.after, by_hand, Pointer())
-
-
-def turned(pointer: Pointer) -> Pointer:
-    """The pointer after all traffic has moved to the other slot."""
-    return replace(pointer, live=pointer.idle, candidate=None)
 
 
 def decide(world: World, lease: HeldLease, pointer: Pointer) -> None:

@@ -106,26 +106,17 @@ class History:
                 return promotion.release
         return None
 
-    def cut_short(self, pointer: Pointer) -> Move | None:
-        """The promotion that has moved the pointer and was not found well yet, if traffic can still go back from it."""
-        move = self.move
-        if move is None or move.rollback or move.origin is None or move.target != pointer.live_release:
-            return None
-        return move if pointer.slot(pointer.idle).release == move.origin else None
-
-    def going_back(self, pointer: Pointer) -> Move | None:
-        """The way back that was decided and has not moved the pointer yet, if traffic can still go it."""
-        move = self.move
-        if move is None or not move.rollback or move.origin is None or move.origin != pointer.live_release:
-            return None
-        return move if pointer.slot(pointer.idle).release == move.target else None
-
     def way_back(self, pointer: Pointer) -> tuple[str, str] | None:
-        """What a crash, or AWS, left with all traffic before it was found well, or on its way back; and where to."""
-        promotion, decided = self.cut_short(pointer), self.going_back(pointer)
-        if promotion is not None and promotion.origin is not None:
-            return promotion.target, promotion.origin
-        return (decided.origin, decided.target) if decided is not None and decided.origin is not None else None
+        """The release with all traffic that was not found well yet, or is to go; and where to, if traffic can still go.
+
+        Its promotion has moved the pointer and has not ended, or its way back has not moved it yet: the process died,
+        or AWS refused.
+        """
+        move = self.move
+        if move is None or move.origin is None:
+            return None
+        way = (move.origin, move.target) if move.rollback else (move.target, move.origin)
+        return way if way == (pointer.live_release, pointer.slot(pointer.idle).release) else None
 
     def rests_on(self, live: str | None) -> bool:
         """Whether the last move of traffic has ended, and with this release: no alias is on its way anywhere."""

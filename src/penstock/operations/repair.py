@@ -96,7 +96,7 @@ def _way_back(world: World, rollout: Rollout | None, pointer: Pointer, *, return
     """
     history = read_history(world.objects)
     way = history.way_back(pointer)
-    if way is None or returns or history.going_back(pointer) is not None:
+    if way is None or returns or (history.move is not None and history.move.rollback):
         return way
     is_unwanted = rollout is not None and (
         rollout.reverting is not None or RolloutStore(world.objects).is_called_off(rollout)

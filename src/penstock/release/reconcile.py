@@ -386,8 +386,7 @@ def _point(function: str, seen: FunctionSeen, alias: str, version: str) -> SetAl
 
 
 def _turn(observed: Observed) -> WritePointer:
-    pointer = observed.pointer
-    return WritePointer(name=observed.pointer_name, pointer=replace(pointer, live=pointer.idle, candidate=None))
+    return WritePointer(name=observed.pointer_name, pointer=observed.pointer.turned)
 
 
 def _is_ready(observed: Observed, release: Release) -> bool:
