@@ -51,6 +51,7 @@ IMPORTED = (
     "penstock.adapters.interpreters",
     "penstock.adapters.workspace_files",
     "penstock.adapters.workspace_memory",
+    "penstock.adapters.workspace_opened",
     "penstock.build.targets",
     "penstock.workspace.load",
     "deflate",

@@ -15,8 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import penstock
-from penstock.adapters import builder_seen
+from penstock.adapters import builder_seen, own_code
 from penstock.adapters.builder_cache import Entry
 from penstock.adapters.builder_room import NOTED
 
@@ -176,13 +175,5 @@ class Looks:
 
 
 def _code() -> str:
-    """Size and time of the code that makes recipes: another version of it may make others of the same files."""
-    package = Path(penstock.__file__).parent
-    seen = []
-    for folder in (package / "build", package / "adapters"):
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("builder") or folder.name == "build":
-                    status = entry.stat()
-                    seen.append((entry.name, status.st_size, status.st_mtime_ns))
-    return repr(sorted(seen))
+    """Another version of the code that makes recipes may make others of the same files."""
+    return own_code.stamp(("build",)) + own_code.stamp(("adapters",), "builder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Problem, UsageError
@@ -23,7 +24,7 @@ from penstock.workspace.text import parse_toml
 from penstock.workspace.tree import matches, patterns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 _READ = (PYTHON_FILE, NODE_FILE, REQUIREMENTS_FILE, SERVICE_FILE)
@@ -37,8 +38,22 @@ _SKIPPED = frozenset(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A source, and the places that it depends on: as long as `stat` says the same of them, so does `look_at`."""
+
+    source: Source
+    places: frozenset[str]
+    """POSIX paths relative to the root, whether something lies there or not; a folder stands for its entries' names."""
+
+
 def read_source(root: Path) -> Source:
     """Everything that loading needs. Raises UsageError when the root is no folder that can be read."""
+    return look_at(root).source
+
+
+def look_at(root: Path) -> Looked:
+    """`read_source`, with the places that were looked at."""
     if not root.is_dir():
         raise UsageError(f"there is no folder {root}", hint="give the workspace's folder with --workspace")
     reader = _Reader(root.resolve())
@@ -52,22 +67,24 @@ def read_source(root: Path) -> Source:
                 reader.walk(folder)
         for environment in table(parsed[0], "environments").values():
             reader.list_files(table(environment, "after").get("smoke") if isinstance(environment, dict) else None)
-    return Source(
+    source = Source(
         root_name=reader.root.name,
         files=reader.files,
         listing=frozenset(reader.listing),
         problems=tuple(reader.problems),
     )
+    return Looked(source, frozenset(reader.places))
 
 
 class _Reader:
-    """Collects texts, listing and problems; a file or folder is visited once."""
+    """Collects texts, listing, problems and places; a file or folder is visited once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.files: dict[str, str | bytes] = {}
         self.listing: set[str] = set()
         self.problems: list[Problem] = []
+        self.places: set[str] = set()
         self._seen: set[str] = set()
         self._within = {"": True}
 
@@ -77,6 +94,7 @@ class _Reader:
         The folder that it lies in is known to be within the workspace: only a link can lead out.
         """
         full = self._path(path)
+        self.places.add(path)
         try:
             # Non-blocking, so that a pipe in a manifest's place is refused and not waited for.
             handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -132,6 +150,7 @@ class _Reader:
         waiting = [folder]
         while waiting:
             here = waiting.pop()
+            self.places.add(here)
             try:
                 with os.scandir(self._path(here)) as entries:
                     found = list(entries)
@@ -139,6 +158,7 @@ class _Reader:
                 if here == folder:  # what it holds may be a service, which must not vanish without a word
                     self._refuse(folder, f"cannot be listed: {error.strerror}", "make it readable")
                 continue
+            self._note_links(here, found)
             for entry in found:
                 if not _is_folder(entry):
                     self.listing.add(f"{here}/{entry.name}")
@@ -153,19 +173,30 @@ class _Reader:
         for path in paths if isinstance(paths, list) else ():
             if isinstance(path, str) and "\0" not in path and not path.startswith("/") and ".." not in path.split("/"):
                 full = self._path(path)
+                self.places.add(path)
                 if os.path.isfile(full) and self._inside(full):  # noqa: PTH113
                     self.listing.add(path)
 
     def _below(self, folder: str, segment: str) -> list[str]:
         top = self.root / folder
         if not any(sign in segment for sign in "*?"):
-            return [f"{folder}/{segment}".lstrip("/")] if (top / segment).is_dir() else []
+            path = f"{folder}/{segment}".lstrip("/")
+            self.places.add(path)
+            return [path] if (top / segment).is_dir() else []
+        self.places.add(folder)
         try:
-            names = [entry.name for entry in os.scandir(top) if entry.is_dir() and not entry.name.startswith(".")]
+            with os.scandir(top) as entries:
+                found = list(entries)
+            names = [entry.name for entry in found if entry.is_dir() and not entry.name.startswith(".")]
         except OSError as error:
             self._refuse(folder, f"cannot be listed: {error.strerror}", "make it readable")
             return []
+        self._note_links(folder, found)
         return [f"{folder}/{name}".lstrip("/") for name in names if name != "node_modules"]
+
+    def _note_links(self, folder: str, entries: Iterable[os.DirEntry[str]]) -> None:
+        """What a link leads to may become a folder, or cease to be one, without a trace in the folder it lies in."""
+        self.places.update(f"{folder}/{entry.name}".lstrip("/") for entry in entries if entry.is_symlink())
 
     def _path(self, path: str) -> str:
         """In the file system. Texts, not `Path`: a thousand services' files are looked at for every command."""

@@ -11,16 +11,16 @@ import contextlib
 import hashlib
 import json
 import os
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import penstock.workspace
+from penstock.adapters import own_code
 from penstock.workspace.findings import Finding
 from penstock.workspace.load import load
 from penstock.workspace.text import parse_toml, toml_text
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from penstock.model.workspace import Workspace
     from penstock.workspace.source import Source
 
@@ -32,14 +32,14 @@ def load_remembered(source: Source, environment: str, memory: Path) -> Workspace
 
     Raises what `load` raises. A memory that cannot be read or written is done without.
     """
-    code = _code()
+    code = own_code.stamp(("workspace", "workspace/checks"))
     digest = hashlib.sha256(f"{source.digest} {code}".encode()).hexdigest()
     documents = Documents(memory.with_name("documents"), code)
     known = _known(memory)
     sound = digest in known
     workspace = load(source, environment, sound=sound, parse=documents.parse)
     if not sound:
-        _write(memory, "\n".join([digest, *known][:_KEPT]))
+        write(memory, "\n".join([digest, *known][:_KEPT]))
     documents.save()
     return workspace
 
@@ -72,7 +72,7 @@ class Documents:
         if self._now.keys() == self._before.keys():
             return
         text = json.dumps(self._now)
-        _write(self._memory, f"{self._seal(text)}\n{text}")
+        write(self._memory, f"{self._seal(text)}\n{text}")
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
@@ -102,19 +102,10 @@ def _known(memory: Path) -> list[str]:
         return []
 
 
-def _write(memory: Path, text: str) -> None:
-    """Published by rename, so that a reader never sees half of it."""
+def write(memory: Path, text: str) -> None:
+    """Published by rename, so that a reader never sees half of it; where nobody may write, nothing happens."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
         part = memory.with_name(f"{memory.name}.{os.getpid()}")
         part.write_text(text, encoding="utf-8")
         part.replace(memory)
-
-
-def _code() -> str:
-    """Python's version, and size and time of the configuration layer's files: changed checks make all unknown again."""
-    folder = Path(penstock.workspace.__file__).parent
-    seen = [
-        (path.name, status.st_size, status.st_mtime_ns) for path in folder.rglob("*.py") for status in [path.stat()]
-    ]
-    return repr((sys.version_info[:3], sorted(seen)))

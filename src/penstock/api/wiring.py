@@ -70,9 +70,10 @@ class Wiring:
     @cached_property
     def workspace(self) -> Workspace:
         """Resolved for the environment. Raises WorkspaceInvalid with all problems."""
-        from penstock.adapters.workspace_memory import load_remembered  # noqa: PLC0415
+        from penstock.adapters.workspace_opened import Opened  # noqa: PLC0415
 
-        return load_remembered(self.source, self.environment, self.root / OWN_FOLDER / "cache" / "sound")
+        cache = self.root / OWN_FOLDER / "cache"
+        return Opened(self.root, self.environment, cache, SystemClock()).workspace()
 
     @cached_property
     def interpreters(self) -> Interpreters:
