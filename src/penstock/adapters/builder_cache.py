@@ -3,6 +3,8 @@
     <cache>/v1/index/<kind>/<key>.json     what a key was made into: the ZIP's digest and sizes, and the key itself
     <cache>/v1/zips/<sha256>.zip           the ZIPs
     <cache>/v1/zips/<sha256>.cdx.json      the SBOMs of those that are artifacts
+    <cache>/v1/tools/<name>-<version>/     programs of ours that were fetched
+    <cache>/v1/npm/<name>-<version>.tgz    npm packages that were fetched for another platform
     <cache>/v1/tmp/                        what is being written
 
 The version changes with the format, so that old and new Penstocks share a folder in peace. Two builds that make the
@@ -190,6 +192,16 @@ class ZipCache:
             folder.mkdir(parents=True, exist_ok=True)
             os.utime(folder)
         return folder
+
+    def fetched(self, kind: str, name: str) -> Path:
+        """Where something that was fetched lies, or is to lie; what nobody asks for for a while goes.
+
+        `kind` is one of `FETCHED`.
+        """
+        path = self.folder / kind / name
+        with contextlib.suppress(OSError):  # it is not there yet, or nothing may be noted
+            os.utime(path)
+        return path
 
     def forget(self) -> None:
         """Forget everything, for a build from nothing.

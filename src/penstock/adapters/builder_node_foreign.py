@@ -8,6 +8,7 @@ import threading
 import zlib
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_room import NPM
 from penstock.build import node_locked, node_native
 from penstock.build.limits import FILES_MAX
 from penstock.model.errors import BuildFailed
@@ -93,7 +94,7 @@ class ForeignPackages:
 
     def _archive(self, locked: Locked, plan: NodePlan) -> bytes:
         """The package's archive, from the cache when it is there and sound, else from the registry."""
-        kept = self._cache.folder / "tools" / "npm" / f"{locked.name.replace('/', '+')}-{locked.version}.tgz"
+        kept = self._cache.fetched(NPM, f"{locked.name.replace('/', '+')}-{locked.version}.tgz")
         with self._one_at_a_time:
             if kept.is_file() and node_locked.is_what_is_locked(content := kept.read_bytes(), locked.integrity):
                 return content

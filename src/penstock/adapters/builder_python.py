@@ -200,18 +200,20 @@ class PythonBuilder:
 
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
-        requires = part.manifest.backend if part.manifest else ()
-        pins.write_text(backends.constraints(requires or backends.BY_DEFAULT, self._uv.version()))
+        requires = (part.manifest.backend if part.manifest else ()) or backends.BY_DEFAULT
+        pins.write_text(backends.constraints(requires, self._uv.version()))
+        newest = backends.loose(requires, self._uv.version())
         try:
             self._run_uv_build(part, source, out, pins)
         except BuildFailed as error:
             if not python.lacks_backend(error.what):
                 raise
             self._run_uv_build(part, source, out, None)
-            named = ", ".join(requires or backends.BY_DEFAULT)
+            newest = tuple(requires)
+        if newest and self._events is not None:
+            named = ", ".join(newest)
             text = f"{part.folder}: built by the newest {named} of today, whose bytes another day's may not repeat"
-            if self._events is not None:
-                self._events.emit(Note(text=f"{text}; pin it with == in [build-system]", level="warning"))
+            self._events.emit(Note(text=f"{text}; pin it with == in [build-system]", level="warning"))
 
     def _run_uv_build(self, part: Part, source: Path, out: Path, pins: Path | None) -> None:
         self._uv.run(

@@ -28,11 +28,15 @@ _KEPT = IN_USE + 2 * NOTED
 """Seconds since a use was noted. Who remembers that it was may do so at the end of the time in which it need not be."""
 UV = "uv"
 """uv's caches for packages without a wheel, one for each set of build backends."""
-_UV_KEPT = 30 * 86_400.0
-"""Seconds since one was used. Most builds need none."""
+TOOLS, NPM = "tools", "npm"
+"""Programs of ours, and npm packages for another platform."""
+FETCHED = (UV, TOOLS, NPM)
+"""Folders of what comes from registries."""
+_FETCHED_KEPT = 30 * 86_400.0
+"""Seconds since one of these was used. Most builds need none."""
 _ZIPS_OF = ("artifact", "wheel", "installation")
-_NOTES_OF = ("chosen", "export", "types", "wheels")
-"""Kinds of notes of which every change of a lock leaves some for each service, and that can be found out again."""
+_NOTES_OF = ("changed-modules", "chosen", "export", "package", "types", "wheels")
+"""Kinds of notes of which changes of locks and sources leave ever more, and that can be found out again."""
 _NOTES_MAX = 10_000
 """How many of a kind may be there: of the smaller kinds ten changes of the lock of 1,000 services."""
 
@@ -128,7 +132,8 @@ def make_room(folder: Path, now: float, *, limit: int = LIMIT, notes: int = _NOT
     call deletes, and never a record without its ZIP. What was used within the last hour stays, whatever the limit.
     """
     _sweep(folder / "tmp", now, 24 * IN_USE)
-    _sweep(folder / UV, now, _UV_KEPT)
+    for kind in FETCHED:
+        _sweep(folder / kind, now, _FETCHED_KEPT)
     zips = _zips(folder)
     uses: dict[str, list[_Use]] = {digest: [] for digest in zips}
     for use in _uses(folder, _ZIPS_OF):
@@ -219,5 +224,9 @@ def _sweep(folder: Path, now: float, age: float) -> None:
     """Delete what nobody has touched for so many seconds."""
     for path in folder.glob("*"):
         with contextlib.suppress(OSError):
-            if now - path.stat().st_mtime > age:
+            if now - path.stat().st_mtime <= age:
+                continue
+            if path.is_dir():
                 shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

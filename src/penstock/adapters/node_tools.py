@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from penstock.adapters.builder_room import TOOLS
 from penstock.adapters.commands import Stoppable
 from penstock.build import node
 from penstock.build.package_json import PackageJson, package_json
@@ -198,7 +199,7 @@ class NodeTools:
 
     def _own_esbuild(self, binary: str) -> Path:
         """An esbuild of ours, for a workspace that has none among its packages."""
-        home = self._cache.folder / "tools" / f"esbuild-{ESBUILD}"
+        home = self._cache.fetched(TOOLS, f"esbuild-{ESBUILD}")
         program = home / "node_modules" / binary / "bin" / "esbuild"
         with self._lock:
             if not program.is_file():
@@ -207,7 +208,7 @@ class NodeTools:
 
     def typescript(self) -> Path:
         """A TypeScript of ours, as Node.js loads it."""
-        home = self._cache.folder / "tools" / f"typescript-{TYPESCRIPT}"
+        home = self._cache.fetched(TOOLS, f"typescript-{TYPESCRIPT}")
         library = home / "node_modules" / "typescript" / "lib" / "typescript.js"
         with self._lock:
             if not library.is_file():
@@ -319,7 +320,7 @@ class NodeTools:
 
         `programs` are the places in the package where its script may lie.
         """
-        home = self._cache.folder / "tools" / f"{name}-{version}"
+        home = self._cache.fetched(TOOLS, f"{name}-{version}")
         scripts = [home / "node_modules" / package / program for program in programs]
         if not any(script.is_file() for script in scripts):
             self._fetch(name, f"{package}@{version}", home)

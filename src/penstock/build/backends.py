@@ -17,7 +17,7 @@ from penstock.build.requirements import name_of, normalised
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from packaging.specifiers import SpecifierSet
+    from packaging.specifiers import Specifier, SpecifierSet
 
 _PLAIN = re.compile(r"[\w.\s<>=!~,*+-]+", re.ASCII)
 """A requirement of a name and versions, and nothing else."""
@@ -69,6 +69,22 @@ def constraints(requires: Sequence[str], uv: str) -> str:
     Of each backend the newest listed version that fits; without one, what `requires` says stands alone. `uv` is the
     version of the uv that runs, empty for none: where that fits, it is its own backend, and starts no other.
     """
+    return "".join(f"{name}=={version}\n" for name, version in _held(_asked(requires), uv).items())
+
+
+def loose(requires: Sequence[str], uv: str) -> tuple[str, ...]:
+    """Names in `requires` that are as new as the day: no version of them is listed that fits, and none is pinned."""
+    asked = _asked(requires)
+    held = _held(asked, uv)
+    return tuple(
+        name
+        for name, versions in sorted(asked.items())
+        if name not in held and versions is not None and not any(_is_exact(one) for one in versions)
+    )
+
+
+def _asked(requires: Sequence[str]) -> Mapping[str, SpecifierSet | None]:
+    """Which versions are wanted of each name; None of what comes from a URL."""
     from packaging.specifiers import SpecifierSet  # noqa: PLC0415 - slow, and rarely needed
 
     asked: dict[str, SpecifierSet | None] = {}
@@ -76,12 +92,24 @@ def constraints(requires: Sequence[str], uv: str) -> str:
         name = normalised(name_of(text))
         known, further = asked.get(name, SpecifierSet()), _versions(text)
         asked[name] = None if known is None or further is None else known & further
-    lines = []
+    return asked
+
+
+def _held(asked: Mapping[str, SpecifierSet | None], uv: str) -> Mapping[str, str]:
+    """Of each listed name the newest version that fits."""
+    from packaging.specifiers import SpecifierSet  # noqa: PLC0415
+
+    held: dict[str, str] = {}
     for name, versions in sorted(_listed(uv).items()):
         allowed = asked.get(name, SpecifierSet())
-        fitting = () if allowed is None else (one for one in versions if allowed.contains(one))
-        lines += [f"{name}=={version}\n" for version in list(fitting)[:1]]
-    return "".join(lines)
+        fitting = [] if allowed is None else [one for one in versions if allowed.contains(one)]
+        if fitting:
+            held[name] = fitting[0]
+    return held
+
+
+def _is_exact(version: Specifier) -> bool:
+    return version.operator == "===" or (version.operator == "==" and not version.version.endswith(".*"))
 
 
 def in_turn(uv: str) -> Iterator[str]:

@@ -10,7 +10,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_room import IN_USE, LIMIT, Freed, is_short, make_room, note_use, room
+from penstock.adapters.builder_cache import ZipCache
+from penstock.adapters.builder_files import SourceFiles
+from penstock.adapters.builder_room import FETCHED, IN_USE, LIMIT, TOOLS, Freed, is_short, make_room, note_use, room
+from penstock.adapters.clock import SystemClock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -155,3 +158,31 @@ def test_looking_at_a_cache_in_which_others_work_is_no_fault(tmp_path: Path) -> 
         finally:
             done.set()
         working.result()
+
+
+def test_what_was_fetched_and_nobody_has_used_for_a_month_goes(tmp_path: Path) -> None:
+    old = {"uv/old": 31, "tools/esbuild-1": 31, "npm/a-1.tgz": 31}
+    used = {"uv/used": 29, "tools/esbuild-2": 29, "npm/b.tgz": 1}
+    for place, days in (old | used).items():
+        path = tmp_path / place
+        path.parent.mkdir(exist_ok=True)
+        if path.suffix:
+            path.touch()
+        else:
+            path.mkdir()
+            (path / "inner").touch()
+        os.utime(path, (NOW - days * DAY, NOW - days * DAY))
+    make_room(tmp_path, NOW)
+    left = {f"{path.parent.name}/{path.name}" for path in tmp_path.glob("*/*") if path.parent.name in FETCHED}
+    assert left == used.keys()
+
+
+def test_what_is_fetched_is_used_when_somebody_asks_where_it_lies(tmp_path: Path) -> None:
+    cache = ZipCache(tmp_path, SourceFiles(tmp_path, tmp_path / "files.json", SystemClock()))
+    place = cache.fetched(TOOLS, "esbuild-1")
+    assert not place.exists()
+    place.mkdir(parents=True)
+    os.utime(place, (0, 0))
+    assert cache.fetched(TOOLS, "esbuild-1") == place
+    make_room(cache.folder, time.time())
+    assert place.exists()

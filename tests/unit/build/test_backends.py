@@ -25,6 +25,20 @@ def test_what_fits_none_of_them_stands_as_it_is(asked: str) -> None:
     assert "pathspec" in chosen(asked)  # what it depends on is held all the same
 
 
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["hatchling", "Hatch_requirements.txt>=0.4"], ("hatch-requirements-txt",)),
+        (["hatchling>=999", "cython<4"], ("cython", "hatchling")),
+        (["cython==3.*"], ("cython",)),
+        (["cython==3.0.11", "mesonpy===0.1", "own @ file:///own", "hatchling==1.27.0"], ()),
+        (["setuptools>=61", "wheel"], ()),
+    ],
+)
+def test_what_is_as_new_as_the_day_is_named(asked: list[str], told: tuple[str, ...]) -> None:
+    assert backends.loose(asked, "0.13.9") == told
+
+
 def test_two_lines_about_one_backend_both_count() -> None:
     first, last = Version(chosen("uv_build<1")["uv-build"]), Version(chosen("uv_build<1", "uv_build<0.9")["uv-build"])
     assert last < Version("0.9") <= first
