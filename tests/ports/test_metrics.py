@@ -158,6 +158,30 @@ def test_a_question_without_any_data_has_no_answer_and_that_is_not_0(place: Plac
 
 
 def test_what_cloudwatch_cannot_answer_is_a_fault_and_not_a_lack_of_data(embedded: EmbeddedPlace, name: str) -> None:
-    for expression in ("SELECT AVG(Duration) FROM Shop", "load +", "RATE(load)"):
+    grouped = 'SELECT AVG(Duration) FROM SCHEMA("Shop", Slot) GROUP BY Slot'
+    for expression in (grouped, "SELECT p90(Duration) FROM Shop", "load +", "RATE(load)"):
         with pytest.raises(RemoteFault, match="CloudWatch could not read 1 of"):
             embedded.metrics.points(asked(name, expression, load="Sum"), start=MINUTE, end=MINUTE + 600)
+
+
+@pytest.mark.parametrize(
+    ("query", "values"),
+    [
+        ("SELECT SUM(Duration) FROM {name}", [16.0, 7.0]),
+        ("select avg(Duration) from {name} where Slot = 'blue'", [2.0, 7.0]),
+        ("SELECT MAX(Duration) FROM SCHEMA({name}, Slot) WHERE Slot = 'blue'", [3.0]),
+        ("SELECT MIN(Duration) FROM SCHEMA({name}, Slot, Route) WHERE Slot = 'blue' AND Route = 'GET /a AND b'", [7.0]),
+        ("SELECT COUNT(Duration) FROM SCHEMA({name}, Slot) WHERE Slot != 'blue'", [1.0]),
+        ("SELECT SUM(Duration) FROM SCHEMA({name}, Slot) WHERE Slot = 'red'", []),
+        ("SELECT SUM(Others) FROM {name}", []),
+    ],
+)
+def test_a_query_of_metrics_insights_is_answered_by_all_series_that_it_matches(
+    embedded: EmbeddedPlace, name: str, query: str, values: list[float]
+) -> None:
+    embedded.put_metric(name, "Duration", {"Slot": "blue"}, {1.0: 1, 3.0: 1}, MINUTE)
+    embedded.put_metric(name, "Duration", {"Slot": "green"}, {12.0: 1}, MINUTE + 59)
+    embedded.put_metric(name, "Duration", {"Slot": "blue", "Route": "GET /a AND b"}, {7.0: 1}, MINUTE + 60)
+    question = MetricQuestion(terms=(), expression=query.format(name=f'"{name}"'), period=60)
+    found = embedded.metrics.points(question, start=MINUTE, end=MINUTE + 600)
+    assert list(found.values()) == values

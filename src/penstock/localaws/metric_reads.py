@@ -13,6 +13,7 @@ from penstock.localaws.metric_questions import answer, has_expressions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from penstock.localaws.metric_selects import Select
     from penstock.localaws.ministack_api import Ministack, Response
     from penstock.localaws.settings import Settings
 
@@ -49,7 +50,13 @@ def install(ministack: Ministack, settings: Settings) -> None:
             try:
                 known = {**cbor_data, "EndTime": end}
                 if has_expressions(known):
-                    return answer(cloudwatch, known, lambda asked: original(params, asked, False, True), cbor=is_cbor)  # noqa: FBT003
+                    return answer(
+                        cloudwatch,
+                        known,
+                        lambda asked: original(params, asked, False, True),  # noqa: FBT003
+                        lambda select: _selected(ministack, select, start, end),
+                        cbor=is_cbor,
+                    )
                 plain_answer: Response = original(params, known, is_cbor, is_json)
             finally:
                 if token is not None:
@@ -61,6 +68,16 @@ def install(ministack: Ministack, settings: Settings) -> None:
     ministack.wrap(cloudwatch, "_evict_old_metrics", "()", lambda original: _now_and_then(original, settings))
     ministack.wrap(cloudwatch, "_get_metric_data", _SIGNATURE, around)
     ministack.wrap(cloudwatch, "_get_metric_statistics", _SIGNATURE, around)
+
+
+def _selected(ministack: Ministack, select: Select, start: float, end: float) -> Iterator[Mapping[str, Any]]:
+    """The points of all series that a query of Metrics Insights matches."""
+    for key in ministack.cloudwatch._metrics:
+        if key[:2] != (select.namespace, select.metric):
+            continue
+        points = ministack.series.between(key, start, end)
+        if points and select.matches(points[0].get("Dimensions") or {}):
+            yield from points
 
 
 def _now_and_then(evict: Callable[[], None], settings: Settings) -> Callable[[], None]:
