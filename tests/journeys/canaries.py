@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from journeys.shop import until
+from journeys.shop import until, well
 from journeys.traffic import Client
 from journeys.trouble import ROUTE
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator
 
+    from journeys.moments import Moment
     from journeys.shop import Shop
 
 CAME_BACK, LOCKED, INCONCLUSIVE, INTERRUPTED = 3, 4, 7, 130
@@ -41,6 +44,16 @@ queue = "outbox"
 batch = 1
 [queues.outbox]
 """
+LETTERS = """
+[functions.letters]
+handler = "notifications.mailer.handler"
+verify = "events/verify.json"
+[[functions.letters.on]]
+queue = "letters"
+batch = 1
+[queues.letters]
+"""
+"""A function that only a queue reaches, which is in no release yet."""
 MAILING = '''"""Sends what waits in the outbox, and says who did."""
 
 RELEASE = "old"
@@ -59,6 +72,24 @@ FAILING = (
 )
 """Code that the checks before traffic cannot find. It counts instead of throwing dice: by chance half of a minute's
 calls may fail where a quarter does, and then an alarm is as right as the judge."""
+SORRY = (
+    "    turn = handler.__dict__['turn'] = handler.__dict__.get('turn', 0) + 1\n"
+    "    if event['requestContext']['stage'] == 'live' and turn % 4 == 0:\n"
+    "        return {'statusCode': 500, 'body': 'we are sorry'}\n"
+)
+"""Handles each of its faults: to Lambda these calls are as good as any."""
+
+
+@contextmanager
+def hastened(shop: Shop, at: Moment, **settings: str) -> Iterator[Shop]:
+    """The shop as it was at that moment, with a CloudWatch that runs faster, and what else the embedded AWS is told."""
+    well(shop.run("local", "stop"))
+    well(shop.run("local", "start", env={"PENSTOCK_LOCAL_TIME_SCALE": FASTER, **settings}))
+    try:
+        shop.restore(at.files, at.name)
+        yield shop
+    finally:
+        well(shop.run("local", "stop"))
 
 
 def busy(shop: Shop) -> Client:

@@ -10,7 +10,8 @@ Fixtures, for every file in this folder:
   one of its requests did. Ask for it wherever traffic moves, by `pytestmark = pytest.mark.usefixtures("callers")`.
 - `empty_shop`: a fresh copy of the example on a port of its own where nothing was ever built, deployed or started.
   Slow; for tests about the first minutes, or that kill the embedded AWS in ways that must not hurt others.
-- `quick`: the shop whose dev ships by a canary, with a CloudWatch whose clock runs faster; see `journeys.canaries`.
+- `quick`: the shop whose dev ships by a canary, with a CloudWatch whose clock runs faster; see `journeys.canaries`. Where
+  several releases can share an environment, `test_verdicts.late` is one for all of a file.
 - `everywhere`: the same shop with dev, staging and production deployed side by side, restored for each test as well.
 
 Everything that is started ends with its fixture, by its process id. See `journeys.shop` for what a shop can do,
@@ -25,7 +26,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
-from journeys.canaries import BRIEFLY, CANARY, FASTER, MAILER, MAILING, MAILS
+from journeys.canaries import BRIEFLY, CANARY, MAILER, MAILING, MAILS, hastened
 from journeys.moments import Moment, moment
 from journeys.shop import Ended, Shop, new_shop, well
 from journeys.traffic import HEALTHY, Client
@@ -143,8 +144,5 @@ def canary_told(baseline: Baseline, moments: Path) -> Moment:
 @pytest.fixture
 def quick(baseline: Baseline, canary_told: Moment) -> Iterator[Shop]:
     """The shop, whose dev environment ships by a canary, with a CloudWatch that runs faster."""
-    shop = baseline.shop
-    well(shop.run("local", "stop"))
-    well(shop.run("local", "start", env={"PENSTOCK_LOCAL_TIME_SCALE": FASTER}))
-    yield restored(shop, canary_told)
-    well(shop.run("local", "stop"))
+    with hastened(baseline.shop, canary_told) as shop:
+        yield shop
