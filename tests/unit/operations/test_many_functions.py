@@ -224,7 +224,7 @@ def test_whatever_a_move_of_many_died_of_the_same_again_ends_it(
     before(place)
     act(place, recorded)
     assert place.is_on(ends_on)
-    for point in one_in(3, recorded.points()):
+    for point in one_in(6, recorded.points()):
         place = Many(FEW)
         before(place)
         with suppress(Killed):
