@@ -6,14 +6,18 @@ one that was written a moment before may be written again without a trace in its
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from penstock.build.ignore import skips_file, skips_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ABSENT, FOLDER, ODD = "", "folder", "?"
 """States of a path that is no file; nothing is ever equal to an odd one, not even itself."""
@@ -61,7 +65,7 @@ def listing(folder: str, *, outputs: bool, prefix: str = "") -> Listing | None:
     found: Listing = {}
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=attrgetter("name")):
                 name = entry.name
                 is_folder = entry.is_dir()
                 if _skips(prefix + name, is_folder, outputs):
@@ -81,6 +85,13 @@ def listing(folder: str, *, outputs: bool, prefix: str = "") -> Listing | None:
     except OSError:
         return None
     return found
+
+
+def mark(found: State | Listing | None) -> str | None:
+    """A short text instead: of two that are equal, what they stand for is. None of what nobody can be sure of."""
+    if found is None or found == ODD:
+        return None
+    return hashlib.blake2b(repr(found).encode(), digest_size=12).hexdigest()
 
 
 def is_settled(mtime: int, ctime: int, now: float) -> bool:
@@ -112,9 +123,13 @@ def beside_folders(seen: Seen) -> dict[str, State]:
 def boot() -> str | None:
     """What tells this start of the system from the one before; None where nothing does."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        handle = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        return os.read(handle, 64).decode("ascii").strip()
+    finally:
+        os.close(handle)
 
 
 @cache
