@@ -7,9 +7,9 @@ Every build is a process of its own, timed from inside, after its imports, from 
 artifact; downloads are warm. The lower bounds take turns with it: for a cold build one uv installation per locked set,
 one esbuild process for all entries, with the source maps that a build keeps, and the compression of what they made
 (what `uv export` says of the lock is there already; our own cold build asks it within its time); for one that has
-nothing to do, listing, `stat`, reading and SHA-256 of all inputs, by a fresh process as well. SAM: `uv tool install aws-sam-cli`; with fewer
-services than 50 its ratios are those of the smaller workload. Both build for the Python that runs this. Serverless: see
-serverless.py. Exits 1 when a goal is missed.
+nothing to do, listing, `stat`, reading and SHA-256 of all inputs, by a fresh process as well. SAM:
+`uv tool install aws-sam-cli`; with fewer services than 50 its ratios are those of the smaller workload. Both build for
+the Python that runs this. Serverless: see serverless.py. Exits 1 when a goal is missed.
 """
 
 from __future__ import annotations
