@@ -94,19 +94,20 @@ class Maker:
         from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - slow, and rarely needed
 
         pool = ThreadPoolExecutor(max_workers=_WORKERS * (os.cpu_count() or 1), thread_name_prefix="build")
-        try:
-            running = {pool.submit(self._make_one, one, remote): one.unit.name for one in _in_turn(missing)}
-            for future in as_completed(running):
-                try:
-                    made[running[future]] = future.result()
-                except PenstockError as error:
-                    failures[running[future]] = error
-        except BaseException:
-            if isinstance(self._commands, Stoppable):
-                self._commands.stop()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        with self._cache.many_steps():
+            try:
+                running = {pool.submit(self._make_one, one, remote): one.unit.name for one in _in_turn(missing)}
+                for future in as_completed(running):
+                    try:
+                        made[running[future]] = future.result()
+                    except PenstockError as error:
+                        failures[running[future]] = error
+            except BaseException:
+                if isinstance(self._commands, Stoppable):
+                    self._commands.stop()
+                raise
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
         return made, failures
 
     def _make_one(self, one: Prepared, elsewhere: Elsewhere | None) -> Artifact:
