@@ -41,10 +41,10 @@ def book_arrival(world: World, session: Session, pointer: Pointer) -> None:
         return
     at, move = timestamp(world), history.move
     if move is not None and live in (move.target, move.origin):
-        by, run = session.succeeds_holder or session.actor, session.succeeds or ""
+        by, run = move.by or session.actor, session.succeeds or ""
         previous = move.origin if live == move.target else move.target  # promoted, and on its way back already
         why = ROLLBACK if move.rollback and live == move.target else PROMOTION
-        tell_arrival(world, session, pointer, previous, why, begun_by=run)
+        tell_arrival(world, session, pointer, previous, why, begun_by=move.run)
     else:
         by, run = BY_HAND, ""
         previous = history.latest.release if history.latest else None

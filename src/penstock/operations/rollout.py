@@ -149,7 +149,8 @@ def set_out(
     """
     store.require_known(rollout)
     changed = frozenset(rollout.changed)
-    observed = session.glance(compared(world, changed))
+    is_live = (session.pointer() or Pointer()).live_release == release.id  # and there is nothing to compare it with
+    observed = session.glance(() if is_live else compared(world, changed))
     measures = watched(world, observed, observed.pointer.idle, changed, rollout.slow)
     if rollout.slow is None:
         rollout = replace(_informed(world, rollout, measures), slow=measures.slow)
@@ -179,7 +180,7 @@ def drive(
             store=store,
             release=release,
             applied=applied,
-            looks=Looks(world),
+            looks=Looks(world, session),
             told=rollout,
             waits=waits,
             promotes=back,

@@ -6,6 +6,7 @@ live routes are asked for their health; when they are not well, traffic goes bac
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -16,10 +17,11 @@ from penstock.model.release import Pointer, Release
 from penstock.operations.alarms import quiet_alarms
 from penstock.operations.arrivals import tell_arrival
 from penstock.operations.assemble import services_from
-from penstock.operations.engine import are_many, move_all, names_of, reach
+from penstock.operations.engine import are_many, move_all, names_of, reach, settle_callers
 from penstock.operations.history import History, Move, read_history
 from penstock.operations.holder import in_turn, no_rollout_on_its_way
 from penstock.operations.notices import tell_topics
+from penstock.operations.pace import OutOfTime
 from penstock.operations.pointer import live_url, read_pointer
 from penstock.operations.recall import recall, recalled
 from penstock.operations.removals import refuse_what_is_missing
@@ -34,10 +36,10 @@ from penstock.operations.verify import check_live, verify_release
 from penstock.operations.warmth import follow, warm
 from penstock.policy.destruction import HOLDS_DATA
 from penstock.release.ledger import PROMOTION, ROLLBACK
-from penstock.release.reconcile import Applied, Live, Loaded
+from penstock.release.reconcile import Applied, Live, Loaded, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
     from penstock.model.workspace import Function
     from penstock.operations.notices import Kind
@@ -202,14 +204,15 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
     pointer = session.pointer() or Pointer()
     history = read_history(world.objects)
     previous = origin_of(history, pointer.live_release, release.id)
-    move = Move(origin=previous, target=release.id, rollback=is_rollback)
+    move = Move(origin=previous, target=release.id, rollback=is_rollback, by=session.actor, run=session.run)
     if previous != release.id and history.move != move:
         session.book(lambda history: history.beginning(move))
     names = names_of(world, release)
     if not is_rollback and pointer.slot(pointer.idle).release == release.id:
         warm(world, session)  # a rollback does not wait
     goal = Live(release=release, applied=applied, returns=is_rollback)
-    _move(world, session, goal, names, origin=None if is_rollback or previous == release.id else previous)
+    origin = None if is_rollback or previous == release.id else previous
+    left = _move(world, session, goal, names, origin=origin)
     if previous != release.id and not history.has_booked(release.id):
         _tell(world, session, previous, ROLLBACK if is_rollback else PROMOTION)
     at = timestamp(world)
@@ -220,6 +223,9 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         if not failures and not is_rollback:
             failures = smoke(world, live_url(world) or "", unwanted=lambda: bool(_called(world, release)))
     called = "" if is_rollback else _called(world, release)
+    if (not failures and not called) or is_rollback or previous is None or previous == release.id:
+        with _or_back(world, session, release, origin):
+            _follow_at_leisure(world, session, left)
     if not failures and not called:
         session.book(History.settled)
         if previous != release.id:
@@ -254,26 +260,52 @@ def _called(world: World, release: Release) -> str:
         return ""
 
 
-def _move(world: World, session: Session, goal: Live, names: Collection[str], *, origin: str | None) -> None:
+def _move(world: World, session: Session, goal: Live, names: Collection[str], *, origin: str | None) -> frozenset[str]:
     """Make the move; once more where somebody else, Terraform say, was changing something at that moment.
 
-    One that AWS refuses half-way is taken back to `origin`, if there is one: CameBack.
+    Functions whose `live` is still to follow, which nobody calls by it. A move that AWS refuses half-way is taken back
+    to `origin`, if there is one: CameBack.
     """
+    with (
+        _or_back(world, session, goal.release, origin),
+        step(world, f"move traffic to release {goal.release.id}", inner=True),
+    ):
+        try:
+            return move_all(world, session, goal, names)
+        except Conflict:
+            session.forget()
+            return move_all(world, session, goal, names)
+
+
+def _follow_at_leisure(world: World, session: Session, functions: frozenset[str]) -> None:
+    """Let `live` follow where nobody calls it, from where an earlier visit stopped for want of time.
+
+    One that died may have had a call under way: behind it all of them are looked at.
+    """
+    move = read_history(world.objects).move
+    reached = move.reached if move is not None and session.succeeds is None else ""
+    left = frozenset(name for name in functions if name >= reached)
     try:
-        with step(world, f"move traffic to release {goal.release.id}", inner=True):
-            try:
-                move_all(world, session, goal, names)
-            except Conflict:
-                session.forget()
-                move_all(world, session, goal, names)
+        settle_callers(world, session, left, Settled(withdrawn=True))
+    except OutOfTime as stopped:
+        function = stopped.at
+        session.book(lambda history: history.reaching(function))
+        raise
+
+
+@contextmanager
+def _or_back(world: World, session: Session, release: Release, origin: str | None) -> Iterator[None]:
+    """What AWS refuses of the move to the release takes all of it back to `origin`, if there is one: CameBack."""
+    try:
+        yield
     except RemoteFault as fault:
         session.forget()
-        moved = isinstance(fault, Busy) or (session.pointer() or Pointer()).live_release == goal.release.id
+        moved = isinstance(fault, Busy) or (session.pointer() or Pointer()).live_release == release.id
         if origin is None or not moved:
             raise
-        take_back(world, session, goal.release, origin, "AWS did not take the whole move")
+        take_back(world, session, release, origin, "AWS did not take the whole move")
         raise CameBack(
-            f"AWS did not take the move to release {goal.release.id}; all traffic is on {origin}\n  {fault}",
+            f"AWS did not take the move to release {release.id}; all traffic is on {origin}\n  {fault}",
             where=world.workspace.environment.name,
             hint=fault.hint or "wait until AWS is well and deploy again",
         ) from fault
@@ -344,7 +376,7 @@ def _is_unfinished(history: History, live: Release, succeeds: str | None) -> boo
 def take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
     """All traffic from a release that the pointer names to the one before, which is told and booked."""
     good = ReleaseStore(world.objects).require(previous)
-    move = Move(origin=bad.id, target=previous, rollback=True)
+    move = Move(origin=bad.id, target=previous, rollback=True, by=session.actor, run=session.run)
     session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
