@@ -107,9 +107,10 @@ def _tell(session: Session, baking: Baking, seconds: float) -> None:
 def baking_of(world: World, rollout: Rollout) -> Baking | None:
     """What is watched behind a rollout, by whoever knows no more than that; None where nothing is.
 
-    What rang on both sides when it ended tells nothing of the candidate.
+    What rang on both sides when it ended tells nothing of the candidate, nor does what rang while nobody could tell: a
+    person has promoted it all the same.
     """
-    alarms = tuple(sorted(set(rollout.alarms) - set(rollout.shared_alarms)))
+    alarms = tuple(sorted(set(rollout.alarms) - set(rollout.shared_alarms) - set(rollout.open_alarms)))
     seconds = world.workspace.environment.rollout.bake_after
     if rollout.outcome != "promoted" or not seconds or not alarms:
         return None
