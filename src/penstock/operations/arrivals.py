@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.model.events import TrafficMoved
-from penstock.operations.history import read_history
 from penstock.operations.steps import timestamp
 from penstock.release.ledger import BY_HAND, PROMOTION, ROLLBACK
 
 if TYPE_CHECKING:
     from penstock.model.release import Pointer
+    from penstock.operations.history import History
     from penstock.operations.session import Session
     from penstock.operations.world import World
 
@@ -34,9 +34,9 @@ def tell_arrival(
     session.record("traffic-moved", {**said, "why": why, **more})
 
 
-def book_arrival(world: World, session: Session, pointer: Pointer) -> None:
+def book_arrival(world: World, session: Session, pointer: Pointer, history: History) -> None:
     """Tell and book a move that nobody has booked: the process died, or the move was Terraform's, or made by hand."""
-    live, history = pointer.live_release, read_history(world.objects)
+    live = pointer.live_release
     if live is None or history.has_booked(live):
         return
     at, move = timestamp(world), history.move

@@ -17,13 +17,13 @@ from penstock.model.release import Pointer
 from penstock.operations.alarms import read_alarms
 from penstock.operations.history import read_history
 from penstock.operations.late import somebody_late
+from penstock.operations.moves import go_back
 from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.switch import go_back
 from penstock.rollout.strategies import ALL, duration
 
 if TYPE_CHECKING:

@@ -15,11 +15,11 @@ from penstock.operations.engine import bring_back, names_of, settle_all
 from penstock.operations.gates import consult, points
 from penstock.operations.history import read_history
 from penstock.operations.measure import Measured, late_thresholds, measure, with_thresholds
+from penstock.operations.moves import go_back, go_live
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import tell_news
 from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.steps import step, warn
-from penstock.operations.switch import go_back, go_live
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import warm

@@ -19,13 +19,13 @@ from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.history import read_history
 from penstock.operations.looks import Looks
 from penstock.operations.measure import compared, history, watched
+from penstock.operations.moves import take_back
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.switch import take_back
 from penstock.operations.warmth import follow
 from penstock.operations.watchdog import call_off, hand_over, watch_over
 from penstock.release.reconcile import Applied
