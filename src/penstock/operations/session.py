@@ -212,12 +212,12 @@ def exclusive(
             what = error.what.partition("\n")[0]
             session.record("failed", {"error": type(error).__name__, "what": what, "purpose": purpose})
             raise
-        except KeyboardInterrupt:
-            with suppress(RemoteFault):
-                session.record("interrupted", {"purpose": purpose})
-            raise
         if story is None:
             session.record("ended", {"purpose": purpose})
+    except KeyboardInterrupt:
+        with suppress(RemoteFault):
+            ledger.append("interrupted", {"purpose": purpose})
+        raise
     except LeaseLost:
         was_late = True
         with suppress(RemoteFault):

@@ -133,7 +133,9 @@ def _run(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry], aborted
     last = [entry for entry in entries if entry.run == first.run][-1]
     moves = [entry for entry in entries if entry.kind == "traffic-moved"]
     judged = [entry for entry in entries if entry.kind == "rollout" and "evidence" in entry.data]
-    failures = [entry for entry in entries if entry.kind == "failed"]
+    ended = max((entry.number for entry in entries if entry.kind == "ended"), default=0)
+    # A visit of the controller that AWS refused is no end where a later one came to one.
+    failures = [entry for entry in entries if entry.kind == "failed" and entry.number > ended]
     approvals = [entry for entry in entries if entry.kind == "approved"]
     what = str(next((entry.data["purpose"] for entry in entries if "purpose" in entry.data), ""))
     back = _back(entries, ordered)

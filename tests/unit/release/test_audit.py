@@ -95,6 +95,19 @@ def test_ctrl_c_is_an_end_and_tells_where_traffic_is() -> None:
     assert outcome(began, share, leaves, by_the_next) == "unfinished"  # killed
 
 
+def test_a_visit_that_aws_refused_is_no_end_of_what_a_later_one_promoted() -> None:
+    said: tuple[Said, ...] = (
+        ("20:00", "4", "began", {"purpose": "deploy release three"}),
+        ("20:01", "4", "detached", {"release": "three", "rollout": "three-4"}),
+        ("20:02", "4", "ended", {"purpose": "deploy release three"}),
+        ("21:00", "4", "failed", {"error": "RemoteFault", "what": "ServiceUnavailable", "purpose": "look after"}),
+        ("22:00", "4", "traffic-moved", moved("three", "one", "promotion")),
+        ("22:01", "4", "ended", {"purpose": "look after the rollout of release three"}),
+    )
+    assert runs(chain(*said))[0].outcome == "promoted"
+    assert runs(chain(*said[:-2]))[0].outcome == "failed"
+
+
 def test_the_figures_count_what_went_back_and_for_how_long_it_had_traffic() -> None:
     found = figures(chain(*SHIPPED, *BACK, *JUDGED))
     assert found.promotions == 3
