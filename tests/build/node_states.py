@@ -7,19 +7,19 @@ import gzip
 import hashlib
 import io
 import json
-import os
 import re
 import tarfile
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from build.outcomes import rewrite
 from build.sites import Site, service, workspace
 from hypothesis import strategies as st
 
 from penstock.model.workspace import BuildOptions, Package
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import pytest
@@ -60,8 +60,8 @@ GRAPHS = st.fixed_dictionaries(
     | {name: st.frozensets(st.sampled_from(PACKAGES[at + 1 :])) for at, name in enumerate(PACKAGES[:-1])}
 )
 KINDS_OF = st.fixed_dictionaries({name: st.sampled_from(sorted(KINDS)) for name in PACKAGES})
-NEEDED = {"s0": "one", "s1": "two", "p1": "one", "q0": "two"}
-"""Which package of the registry a manifest names, unless that is edited."""
+NEEDED = {"s0": "one", "s1": "two", "s2": "copied", "p1": "one", "q0": "two"}
+"""Which package that is none of the workspace a manifest names, unless that is edited."""
 OPTIONS = (BuildOptions(), BuildOptions(source_maps="inside"), BuildOptions(external=("@w/p2",)))
 MARKS = (0, 1, 2)
 KNOBS: Mapping[str, Sequence[object]] = {
@@ -75,7 +75,7 @@ KNOBS: Mapping[str, Sequence[object]] = {
     "description": MARKS,
     "build": MARKS,
     "prebuild": MARKS,
-    "needs": ("", "one", "two"),
+    "needs": ("", "one", "two", "copied"),
     "handler": ("src/app.handler", "src/app.other"),
     "options": OPTIONS,
     "layers": ((), ("arn:aws:lambda:eu-west-1:1:layer:numpy:1",)),
@@ -94,6 +94,7 @@ KNOBS: Mapping[str, Sequence[object]] = {
     "NOBODYS": (None, "one", "two"),
     "locked one": ("1.0.0", "2.0.0"),
     "locked two": ("1.0.0", "2.0.0"),
+    "locked copied": MARKS,
 }
 """What is edited, with the values that it takes; the first is what it is in the beginning."""
 OF_PACKAGES, OF_SERVICES = ("build", "prebuild", "kind"), ("handler", "options", "layers", "linked")
@@ -142,31 +143,30 @@ class State:
 
     def ships(self, name: str) -> dict[object, object]:
         """All that the bytes of a service may come of."""
-        found = dict(self._all("imports", "jsconfig.json", "patches/word.patch")) if name == "bare" else {}
+        found = self._all("imports", "jsconfig.json", "patches/word.patch") if name == "bare" else {}
         for part in (name, *self.reached(name)) if name != "bare" else ():
             for knob in ("source", "extra", "event", "tsconfig", "extends", "needs"):
                 found[part, knob] = self.get(part, knob)
-            found |= dict(self._all("tooling")) if self.get(part, "extends") else {}
-            found |= dict(self._all(f"locked {needed}")) if (needed := self.get(part, "needs")) else {}
+            found |= self._all("tooling") if self.get(part, "extends") else {}
+            found |= self._all(f"locked {needed}") if (needed := self.get(part, "needs")) else {}
             found[part, "owner"] = self.get("", "owner") == part
             found |= {(part, "kind"): self.get(part, "kind"), (part, "used"): self.used(part)}
             if self.get(part, "kind") == "own script":
                 found |= {(part, knob): self.get(part, knob) for knob in SCRIPTS}
-                found |= dict(self._all("tools/tail.cjs", "API_URL"))
+                found |= self._all("tools/tail.cjs", "API_URL")
         if name != "bare":
             found |= {(name, knob): self.get(name, knob) for knob in ("handler", "options")}
         return found
 
     def counts(self, name: str) -> dict[object, object]:
         """The same, and what is in its recipe because nobody can know: docs/build.md."""
-        found = self.ships(name) | {"lock": self.lock()} | dict(self._all("patches/word.patch", "jsconfig.json"))
-        made = (
-            part for part in self.reached(name) if self.get(part, "kind") == "own script"
-        )  # a script may read all of it
+        found = self.ships(name) | {"lock": self.lock()} | self._all("patches/word.patch", "jsconfig.json")
+        # A script may read all of its package's manifest.
+        made = (part for part in self.reached(name) if self.get(part, "kind") == "own script")
         return found | {(part, "description"): self.get(part, "description") for part in made}
 
-    def _all(self, *knobs: object) -> Iterator[tuple[object, object]]:
-        yield from ((knob, self.get("", str(knob))) for knob in knobs)
+    def _all(self, *knobs: str) -> dict[object, object]:
+        return {knob: self.get("", knob) for knob in knobs}
 
     # ------------------------------------------------------------------------------------------ files
 
@@ -178,6 +178,9 @@ class State:
         found["jsconfig.json"] = json.dumps({"compilerOptions": {"paths": paths}})
         found["patches/word.patch"] = str(self.get("", "patches/word.patch"))
         found["tools/tail.cjs"] = f"console.log('globalThis.tail = {self.get('', 'tools/tail.cjs')};');\n"
+        found[".npmrc"] = "install-links=true\n"  # else npm makes links of folders, and nothing is copied
+        found["copied/package.json"] = json.dumps({"name": "copied", "version": "1.0.0", "main": "index.js"})
+        found["copied/index.js"] = f"exports.version = 'copied {self.get('', 'locked copied')}';\n"
         found["tooling/tsconfig/package.json"] = json.dumps({"name": "@t/tsconfig", "version": "1.0.0"})
         options = {"useDefineForClassFields": self.get("", "tooling") != 1, "target": f"es202{self.get('', 'tooling')}"}
         found["tooling/tsconfig/base.json"] = json.dumps({"compilerOptions": options})
@@ -241,7 +244,8 @@ class State:
     def _known(self, name: str) -> dict[str, object]:
         """What both a manifest and the lock say."""
         needs = {f"@w/{one}": "*" for one in sorted(self.used(name))}
-        needs |= {str(needed): "*"} if (needed := self.get(name, "needs")) else {}
+        if needed := self.get(name, "needs"):
+            needs[str(needed)] = "file:../../copied" if needed == "copied" else "*"
         known = {"name": name if name in SERVICES else f"@w/{name}", "version": "1.0.0"}
         return {**known, **({"dependencies": needs} if needs else {})}
 
@@ -263,13 +267,18 @@ class State:
             known = self._known(name)
             locked[f"node_modules/{known['name']}"] = {"resolved": place(name), "link": True}
             locked[place(name)] = known
-        for name in sorted({str(self.get(one, "needs")) for one in NAMES} - {""}):
+        for name in sorted(self._needed() - {"copied"}):
             version = str(self.get("", f"locked {name}"))
             found = f"file:{vendored(name, version)}"
             integrity = base64.b64encode(hashlib.sha512(archive(name, version)).digest()).decode()
             about = {"version": version, "resolved": found, "integrity": f"sha512-{integrity}"}
             locked[f"node_modules/{name}"] = about
+        if "copied" in self._needed():
+            locked["node_modules/copied"] = {"version": "1.0.0", "resolved": "file:copied"}
         return json.dumps({"name": "w", "version": "1.0.0", "lockfileVersion": 3, "requires": True, "packages": locked})
+
+    def _needed(self) -> set[str]:
+        return {str(self.get(name, "needs")) for name in NAMES} - {""}
 
     # ------------------------------------------------------------------------------------------ services
 
@@ -322,15 +331,7 @@ class Edited:
     def follow(self) -> set[str]:
         """Write what the state says; gives the paths that changed."""
         files = self.state.files()
-        changed = {path for path in files.keys() | self.written.keys() if files.get(path) != self.written.get(path)}
-        for path in changed:
-            if path in self.written:
-                (self.site.root / path).unlink()
-            if path in files and files[path].startswith("-> "):
-                (self.site.root / path).parent.mkdir(parents=True, exist_ok=True)
-                (self.site.root / path).symlink_to(files[path].removeprefix("-> "))
-            elif path in files:
-                self.site.write({path: files[path]})
+        changed = rewrite(self.site, self.written, files)
         for name in ("API_URL", "NOBODYS"):
             value = self.state.get("", name)
             self.environment.delenv(name, raising=False)
@@ -339,11 +340,6 @@ class Edited:
         self.written = files
         self.site.workspace = self.state.workspace()
         return changed
-
-    def touch(self, time: int) -> None:
-        """Give all files other times."""
-        for path in self.written:
-            os.utime(self.site.root / path, (time, time))
 
 
 def lend(site: Site, tools: Path) -> None:

@@ -1,7 +1,8 @@
-"""What comes of a build of a random workspace, held against a model of what counts for whom."""
+"""Random workspaces on disk, and what comes of their builds, held against a model of what counts for whom."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -60,6 +61,29 @@ def outcome(site: Site) -> Outcome:
         failures=failures,
         fresh={one.unit for one in made if not one.cached},
     )
+
+
+def rewrite(site: Site, before: Mapping[str, str], now: Mapping[str, str]) -> set[str]:
+    """Make a workspace of these texts by path one of those; gives the paths that changed.
+
+    Each is another file afterwards, as git and editors do. A text of `-> x` is a link to `x`.
+    """
+    changed = {path for path in before.keys() | now.keys() if before.get(path) != now.get(path)}
+    for path in changed & before.keys():
+        (site.root / path).unlink()
+    for path in changed & now.keys():
+        if now[path].startswith("-> "):
+            (site.root / path).parent.mkdir(parents=True, exist_ok=True)
+            (site.root / path).symlink_to(now[path].removeprefix("-> "))
+        else:
+            site.write({path: now[path]})
+    return changed
+
+
+def touch(site: Site, paths: Iterable[str], time: int) -> None:
+    """Give files other times, in seconds since 1970."""
+    for path in paths:
+        os.utime(site.root / path, (time, time))
 
 
 @dataclass

@@ -6,18 +6,17 @@ of the uv workspace, two list what they need in a requirements.txt. What counts 
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from build.outcomes import History, files_of, outcome, touched
+from build.outcomes import History, files_of, outcome, rewrite, touch, touched
 from build.sites import Site, service, workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import SOAKS
+from samples import SOAKS, patient
 
 from penstock.model.workspace import BuildOptions
 
@@ -240,15 +239,7 @@ class Edited:
     def follow(self) -> set[str]:
         """Write what the state says; gives the paths that changed."""
         files = self.state.files()
-        changed = {path for path in files.keys() | self.written.keys() if files.get(path) != self.written.get(path)}
-        for path in changed:
-            if path in self.written:
-                (self.site.root / path).unlink()
-            if path in files and files[path].startswith("-> "):
-                (self.site.root / path).parent.mkdir(parents=True, exist_ok=True)
-                (self.site.root / path).symlink_to(files[path].removeprefix("-> "))
-            elif path in files:
-                self.site.write({path: files[path]})
+        changed = rewrite(self.site, self.written, files)
         for path in files:
             name = next((one for one in NAMES if path.startswith(f"{place(one)}/")), None)
             if name is not None and path.endswith(".py") and not files[path].startswith("-> "):
@@ -262,12 +253,8 @@ class Edited:
         self.site.versions["python"] = str(self.state.get("", "python"))
         return changed | {"uv.lock"}
 
-    def touch(self, time: int) -> None:
-        """Give all files other times."""
-        for path in self.written:
-            os.utime(self.site.root / path, (time, time))
 
-
+@patient
 @settings(max_examples=60 if SOAKS else 3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     graph=GRAPHS,
@@ -297,7 +284,7 @@ def test_an_incremental_build_equals_a_clean_one(
             )
             clean.versions = site.versions
             assert incremental.told == outcome(clean).told, edits
-            edited.touch(number)
+            touch(site, edited.written, number)
             again = outcome(site)
             assert again.told == incremental.told
             assert not again.fresh, "nothing but times was changed"

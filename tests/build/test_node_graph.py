@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from build.node_states import EDITS, GRAPHS, KINDS_OF, PACKAGES, SERVICES, Edit, Edited, State, lend, place
-from build.outcomes import History, files_of, outcome, touched
+from build.outcomes import History, files_of, outcome, touch, touched
 from build.sites import Site, service, workspace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from samples import SOAKS
+from samples import SOAKS, patient
 
 ALL = (*SERVICES, "bare")
 
@@ -26,13 +26,15 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site.cache / "v1/tools"
 
 
+@patient
 @settings(max_examples=60 if SOAKS else 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graph=GRAPHS, kinds=KINDS_OF, edited=st.sampled_from(PACKAGES), mark=st.integers(1, 2))
 def test_an_edit_of_a_shared_package_gives_other_bytes_to_exactly_those_who_reach_it(
     tools: Path, graph: dict[str, frozenset[str]], kinds: dict[str, str], edited: str, mark: int
 ) -> None:
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as environment:
-        site, one = (it := Edited(Path(folder) / "w", State(graph, kinds), tools, environment)).site, it
+        one = Edited(Path(folder) / "w", State(graph, kinds), tools, environment)
+        site = one.site
         before = site.build()
         assert not any(made.cached for made in before.values())
         one.state.knobs[edited, "source"] = mark
@@ -45,6 +47,7 @@ def test_an_edit_of_a_shared_package_gives_other_bytes_to_exactly_those_who_reac
         assert {unit for unit, made in after.items() if made.digest != before[unit].digest} == dependants
 
 
+@patient
 @settings(max_examples=60 if SOAKS else 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graph=GRAPHS, kinds=KINDS_OF, rounds=st.lists(EDITS, min_size=1, max_size=3 if SOAKS else 2))
 def test_an_incremental_build_of_typescript_equals_a_clean_one(
@@ -68,12 +71,11 @@ def test_an_incremental_build_of_typescript_equals_a_clean_one(
             history.learn(incremental, edited.state)
             # As a fresh checkout elsewhere: nothing is installed, and nothing is known.
             made = shutil.ignore_patterns(".penstock", "node_modules", "dist")
-            clean = Site(
-                shutil.copytree(site.root, Path(folder) / f"clean-{number}", symlinks=True, ignore=made), site.workspace
-            )
+            copied = shutil.copytree(site.root, Path(folder) / f"clean-{number}", symlinks=True, ignore=made)
+            clean = Site(copied, site.workspace)
             lend(clean, tools)
             assert incremental.told == outcome(clean).told
-            edited.touch(number)
+            touch(site, edited.written, number)
             again = outcome(site)
             assert again.told == incremental.told
             assert not again.fresh, "nothing but times was changed"
