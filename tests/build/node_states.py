@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import tarfile
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -102,14 +103,16 @@ OF_ALL = tuple(KNOBS)[tuple(KNOBS).index("owner") :]
 NAMED = {**dict.fromkeys(OF_PACKAGES, PACKAGES), **dict.fromkeys(OF_SERVICES, SERVICES), **dict.fromkeys(OF_ALL, ("",))}
 """Whose knobs those are that not all have; the workspace has no name."""
 Edit = tuple[str, str, object]
-EDITS = st.lists(
-    # By knobs, so that those of which there are few are turned as often as the others.
-    st.sampled_from(tuple(KNOBS)).flatmap(
-        lambda knob: st.tuples(st.sampled_from(NAMED.get(knob, NAMES)), st.just(knob), st.sampled_from(KNOBS[knob]))
-    ),
-    min_size=1,
-    max_size=6,
-)
+
+
+def edits_of(knob: str) -> st.SearchStrategy[Edit]:
+    """Anybody's knob of that name, turned to a value that is more often not its first one."""
+    values = (*KNOBS[knob][1:], *KNOBS[knob])
+    return st.tuples(st.sampled_from(NAMED.get(knob, NAMES)), st.just(knob), st.sampled_from(values))
+
+
+# By knobs, so that those of which there are few are turned as often as the others.
+EDITS = st.lists(st.sampled_from(tuple(KNOBS)).flatmap(edits_of), min_size=1, max_size=6)
 
 
 def place(name: str) -> str:
@@ -161,6 +164,10 @@ class State:
     def counts(self, name: str) -> dict[object, object]:
         """The same, and what is in its recipe because nobody can know: docs/build.md."""
         found = self.ships(name) | {"lock": self.lock()} | self._all("patches/word.patch", "jsconfig.json")
+        if "copied" in self._needed():  # docs/build.md: copies count for every service of the lock
+            found |= self._all("locked copied")
+        if name != "bare" and (linked := self.get(name, "linked")):
+            found["linked"] = (linked, self.get("", str(linked)))  # nobody asks for it, but it lies among its files
         # A script may read all of its package's manifest.
         made = (part for part in self.reached(name) if self.get(part, "kind") == "own script")
         return found | {(part, "description"): self.get(part, "description") for part in made}
@@ -332,6 +339,10 @@ class Edited:
         """Write what the state says; gives the paths that changed."""
         files = self.state.files()
         changed = rewrite(self.site, self.written, files)
+        for name in PACKAGES:
+            if self.state.get(name, "kind") == "sources":
+                # Without a script that makes it, what lies there counts, as do all files that git does not know yet.
+                shutil.rmtree(self.site.root / place(name) / "dist", ignore_errors=True)
         for name in ("API_URL", "NOBODYS"):
             value = self.state.get("", name)
             self.environment.delenv(name, raising=False)
@@ -346,3 +357,23 @@ def lend(site: Site, tools: Path) -> None:
     """Let a new cache begin with tools that were fetched before."""
     site.cache.joinpath("v1").mkdir(parents=True)
     (site.cache / "v1/tools").symlink_to(tools)
+
+
+ALL_AT_ONCE: list[list[Edit]] = [
+    [
+        ("s0", "extends", "@t/tsconfig"),
+        ("s1", "linked", "shared/one.ts"),
+        ("p0", "extra", ("other.ts", 3)),
+        ("q0", "prebuild", 1),
+        ("", "owner", "p1"),
+        *(("", knob, KNOBS[knob][1]) for knob in ("API_URL", "NOBODYS", "patches/word.patch", "locked copied")),
+    ],
+    [
+        ("p0", "extra", ("extra.ts", 1)),
+        ("p1", "kind", "own script"),
+        ("s2", "without", "p0"),
+        ("s0", "needs", "two"),
+        *(("", knob, KNOBS[knob][1]) for knob in ("tooling", "shared/one.ts", "tools/tail.cjs", "locked one")),
+    ],
+]
+"""What was once missed, each kind of it at least once."""

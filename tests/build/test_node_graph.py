@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from build.node_states import EDITS, GRAPHS, KINDS_OF, PACKAGES, SERVICES, Edit, Edited, State, lend, place
+from build.node_states import ALL_AT_ONCE, EDITS, GRAPHS, KINDS_OF, PACKAGES, SERVICES, Edit, Edited, State, lend, place
 from build.outcomes import History, files_of, outcome, touch, touched
 from build.sites import Site, service, workspace
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from samples import SOAKS, patient
 
@@ -49,6 +49,11 @@ def test_an_edit_of_a_shared_package_gives_other_bytes_to_exactly_those_who_reac
 
 @patient
 @settings(max_examples=60 if SOAKS else 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(
+    graph={name: frozenset(PACKAGES[at + 1 :]) for at, name in enumerate((*SERVICES, "p0", "p1"))},
+    kinds={"p0": "sources", "p1": "sources", "p2": "tsc at the root", "q0": "own script"},
+    rounds=ALL_AT_ONCE,
+)
 @given(graph=GRAPHS, kinds=KINDS_OF, rounds=st.lists(EDITS, min_size=1, max_size=3 if SOAKS else 2))
 def test_an_incremental_build_of_typescript_equals_a_clean_one(
     tools: Path,
