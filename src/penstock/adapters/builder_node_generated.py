@@ -100,9 +100,10 @@ class Generated:
         """Places that are not there, and files that git ignores."""
         results = part.results or USUAL
         there: set[str] = set()
-        for source, file in part.files.items():
-            is_code = source.endswith(node.EXTENSIONS) and not is_of_tests(source)
-            for module in asked_for(self._files, file) if is_code else ():
+        outs = tuple(out_folders(self._files, part.folder, part.files))
+        code = {path for path in part.files if path.endswith(node.EXTENSIONS) and not path.startswith(outs)}
+        for source in {path for path in code if not is_of_tests(path)} - self._ignored(part, code):
+            for module in asked_for(self._files, part.files[source]):
                 places = node_reach.may_mean(module, source) if module.startswith(".") else ()
                 found = [place for place in places if place in part.files]
                 if found:
