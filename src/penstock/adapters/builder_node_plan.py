@@ -185,7 +185,7 @@ class NodePlanner:
     def types(self, parts: tuple[NodePart, ...], folders: Mapping[str, str]) -> dict[str, str]:
         """Digests of files outside the parts that their sources ask for; no digest where such a file would lie."""
         configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
-        return types_outside(self._files, parts, configs)
+        return types_outside(self._files, parts, configs, folders)
 
     def _as_it_lies(self, part: NodePart) -> NodePart:
         """A package whose build script is not needed: what that may have made, an addon say, is a file like others."""
