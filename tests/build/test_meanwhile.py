@@ -151,6 +151,17 @@ def test_a_source_that_is_another_one_only_while_esbuild_reads_it_is_bundled_onc
     assert sum("esbuild" in ran.split()[0] for ran in commands.ran) == 2
 
 
+def test_a_source_that_is_half_written_when_esbuild_reads_it_fails_nothing(node_site: Site, tmp_path: Path) -> None:
+    source = "services/catalog/src/app.ts"
+    one, half = texts(node_site, source), {source: "export const handler = async ("}
+    whole = {source: one[source] + "export const other = 1;\n"}
+    node_site.write(whole)
+    expected = clean(node_site, tmp_path, "catalog")
+    node_site.write(one)
+    node_site.commands = Meanwhile("esbuild", before=switch(node_site, half), after=switch(node_site, whole))
+    assert built(node_site, "catalog") == expected
+
+
 def test_a_source_that_was_written_a_moment_before_a_build_is_bundled_once(node_site: Site) -> None:
     """Its times do not tell whether it changed meanwhile; what it says does."""
     node_site.build("catalog")

@@ -6,10 +6,10 @@ bundle that has one nevertheless is refused by what esbuild says of it, as any f
 
 from __future__ import annotations
 
+import posixpath
 import re
 from typing import TYPE_CHECKING
 
-from penstock.build import node_reach
 from penstock.build.ignore import is_of_tests
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ _LINTERS = re.compile(
     r"|(prettier|commitlint|lint-staged|stylelint)\.config\.\w+|biome\.jsonc?"
 )
 _COMPUTED = re.compile(rb"""\b(?:import|require)\s*\((?!\s*["'][^"'\n]*["']\s*[,)])""")
+_ENDINGS = ("", ".ts", ".json", "/index.ts")
+"""One of each kind that a module's name may lack."""
 _SPOKEN_OF = re.compile(r"(^|/)(__tests__|__mocks__|docs)(/|$)|\.(test|spec)\b")
 
 
@@ -43,7 +45,8 @@ def are_asked_for(asked: Iterable[tuple[str, Collection[str]]], handlers: Collec
     for source, modules in asked:
         for module in () if may_be_unread(source) else modules:
             if module.startswith("."):
-                if any(may_be_unread(place) for place in node_reach.may_mean(module, source)):
+                place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module.partition("?")[0]))
+                if any(may_be_unread(f"{place}{one}") for one in _ENDINGS):
                     return True
             elif _SPOKEN_OF.search(module):
                 return True
