@@ -41,11 +41,6 @@ class Seen:
     """By folder and whether `dist` and `build` count in it; None when nothing is sure."""
     paths: dict[str, State] = field(default_factory=dict)
 
-    @classmethod
-    def nothing_sure(cls) -> Seen:
-        """For somebody who did not take notes."""
-        return cls(folders={("", False): None})
-
 
 def state(path: str) -> State:
     """What lies at the path, links followed."""
@@ -106,7 +101,7 @@ def is_sure(seen: Seen, now: float) -> bool:
     )
 
 
-def is_as_seen(root: Path, seen: Seen) -> bool:
+def is_as_seen(root: Path | str, seen: Seen) -> bool:
     """Whether `stat` still says the same of everything."""
     return all(state(os.path.join(root, path)) == found for path, found in seen.paths.items()) and all(  # noqa: PTH118
         listing(os.path.join(root, folder), outputs=outputs) == found  # noqa: PTH118 - a thousand times
