@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from penstock.model.release import FunctionRelease, Pointer, Release, SlotState
 from penstock.model.workspace import Environment, EventSource, Function, Route, Service, Workspace
-from penstock.operations.engine import bring_back, move_all
+from penstock.operations.engine import bring_back, move_all, settle_callers
 from penstock.operations.history import KEY as HISTORY
 from penstock.operations.history import History, to_body
 from penstock.operations.looks import Looks
@@ -28,7 +28,7 @@ from penstock.operations.switch import rollback
 from penstock.operations.tick import tick
 from penstock.operations.world import Origin, World
 from penstock.release.observed import deployment_description, version_description
-from penstock.release.reconcile import Applied, Live, reconcile
+from penstock.release.reconcile import Applied, Live, Settled, reconcile
 from penstock.release.share import Shared
 from penstock.rollout.judge import JudgePolicy
 from penstock.rollout.state import Rollout, Rules
@@ -310,8 +310,8 @@ def moves(services: int) -> list[Move]:
 
     driver: list[Looks] = []
 
-    def look(world: World, _session: Session) -> int:
-        driver[:] = driver or [Looks(world)]
+    def look(world: World, session: Session) -> int:
+        driver[:] = driver or [Looks(world, session)]
         return driver[0].weight(place.two.id, place.callers)
 
     sharing = place.counted(
@@ -325,8 +325,13 @@ def moves(services: int) -> list[Move]:
     )
     fresh = Place(services)
     live = Live(release=fresh.two, applied=Applied.of(fresh.two))
-    promoting = {"all traffic to the candidate": lambda world, session: move_all(world, session, live, fresh.names)}
-    return [*sharing, *fresh.counted(promoting), *Place(services).commands()]
+
+    def promote(world: World, session: Session) -> None:
+        left = move_all(world, session, live, fresh.names)
+        settle_callers(world, session, left, Settled(withdrawn=True))
+
+    promoting = fresh.counted({"all traffic to the candidate": promote})
+    return [*sharing, *promoting, *Place(services).commands()]
 
 
 def _counted(calls: Iterable[Call]) -> Counter[str]:

@@ -17,6 +17,9 @@ SOAKS = bool(os.environ.get("PENSTOCK_SOAK"))
 soak = pytest.mark.skipif(not SOAKS, reason="a soak, which PENSTOCK_SOAK asks for: a sibling of it always runs")
 """For what takes minutes and has a sibling that shows nearly the same."""
 
+patient = pytest.mark.timeout(7200 if SOAKS else 600)
+"""For what tries out more where PENSTOCK_SOAK is set: it then takes longer than a test may by default."""
+
 
 def one_in(every: int, things: Sequence[Thing]) -> Sequence[Thing]:
     """One in so many, from a random one on; all of them where PENSTOCK_SOAK is set.

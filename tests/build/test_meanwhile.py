@@ -81,6 +81,19 @@ def test_a_lock_that_changes_to_and_fro_never_gives_an_artifact_of_another_one(s
     assert built(site, "users") == second
 
 
+def test_a_lock_that_is_another_one_only_while_uv_reads_it_is_read_once_more(site: Site, tmp_path: Path) -> None:
+    changing = ("uv.lock", "packages/common/pyproject.toml")
+    one = texts(site, *changing)
+    first = clean(site, tmp_path, "users")
+    site.write({changing[1]: one[changing[1]].replace("idna==3.10", "idna==3.9")})
+    site.uv_lock()
+    other = texts(site, *changing)
+    site.write(one)
+    site.commands = commands = Meanwhile("export", before=switch(site, other), after=switch(site, one))
+    assert built(site, "users") == first
+    assert sum("export" in ran.split() for ran in commands.ran) == 2
+
+
 def wheel(path: Path, value: int) -> None:
     """A wheel of one module that says the value."""
     notes = {"METADATA": "Metadata-Version: 2.1\nName: own\nVersion: 1\n", "RECORD": "",
@@ -114,7 +127,57 @@ def test_settings_of_uvs_that_change_under_a_build_backend_are_not_those_of_its_
     assert sum(one.split()[1] == "build" for one in commands.ran) > 1
 
 
+def test_settings_of_uvs_that_are_there_only_while_a_backend_runs_do_not_make_its_package(site: Site) -> None:
+    site.write({"uv.toml": ""})
+    site.commands = commands = Meanwhile(
+        "build", before=switch(site, {"uv.toml": "offline = false\n"}), after=switch(site, {"uv.toml": ""})
+    )
+    site.build("orders")
+    assert sum(one.split()[1] == "build" for one in commands.ran) == 2
+
+
 # ------------------------------------------------------------------------------------------ Node.js
+
+
+def test_a_source_that_is_another_one_only_while_esbuild_reads_it_is_bundled_once_more(
+    node_site: Site, tmp_path: Path
+) -> None:
+    source = "services/catalog/src/app.ts"
+    one = texts(node_site, source)
+    other = {source: one[source].replace("export const handler", 'export const other = "OTHER";\nexport const handler')}
+    first = clean(node_site, tmp_path, "catalog")
+    node_site.commands = commands = Meanwhile("esbuild", before=switch(node_site, other), after=switch(node_site, one))
+    assert built(node_site, "catalog") == first
+    assert sum("esbuild" in ran.split()[0] for ran in commands.ran) == 2
+
+
+def test_a_source_that_is_half_written_when_esbuild_reads_it_fails_nothing(node_site: Site, tmp_path: Path) -> None:
+    source = "services/catalog/src/app.ts"
+    one, half = texts(node_site, source), {source: "export const handler = async ("}
+    whole = {source: one[source] + "export const other = 1;\n"}
+    node_site.write(whole)
+    expected = clean(node_site, tmp_path, "catalog")
+    node_site.write(one)
+    node_site.commands = Meanwhile("esbuild", before=switch(node_site, half), after=switch(node_site, whole))
+    assert built(node_site, "catalog") == expected
+
+
+def test_a_source_that_was_written_a_moment_before_a_build_is_bundled_once(node_site: Site) -> None:
+    """Its times do not tell whether it changed meanwhile; what it says does."""
+    node_site.build("catalog")
+    source = "services/catalog/src/app.ts"
+    node_site.commands = commands = Meanwhile("nothing")
+    node_site.write({source: texts(node_site, source)[source] + "export const other = 1;\n"})
+    node_site.build("catalog")
+    assert sum("esbuild" in ran.split()[0] for ran in commands.ran) == 1
+
+
+def test_what_a_script_made_of_sources_that_have_changed_back_is_not_noted(node_site: Site, tmp_path: Path) -> None:
+    source = "packages/made/src/index.js"
+    one, other = texts(node_site, source), {source: "exports.made = 'another';\n"}
+    first = clean(node_site, tmp_path, "catalog")
+    node_site.commands = Meanwhile("build", before=switch(node_site, other), after=switch(node_site, one))
+    assert built(node_site, "catalog") == first
 
 
 def test_settings_above_a_service_that_change_while_esbuild_reads_them_are_seen(

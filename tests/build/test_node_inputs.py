@@ -254,6 +254,15 @@ def test_types_from_outside_are_part_of_the_recipe_of_metadata(injected: Site, t
     assert call(web.build()["web"].path, "src/app.mjs", tmp_path / "again")[2] == "Number"  # type: ignore[index]
     web.write({"hidden/ids.d.ts": "type Id = number;\n"})
     web.write({"services/web/src/types.ts": f'/// <reference path="../../../hidden/ids.d.ts" />\n{types}'})
+    assert "types hidden/ids.d.ts" in web.recipes()["web"].inputs
+    roots = {"emitDecoratorMetadata": True, "target": "es2022", "typeRoots": ["../.."], "types": ["hidden"]}
+    web.write(
+        {
+            "hidden/package.json": '{ "types": "ids.d.ts" }',
+            "services/web/src/types.ts": types,
+            "services/web/tsconfig.json": json.dumps({"extends": "../../tsconfig.json", "compilerOptions": roots}),
+        }
+    )
     with pytest.raises(BuildFailed, match=r"the metadata of decorators comes from hidden/ids\.d\.ts"):
         web.build()
 
@@ -326,6 +335,15 @@ def test_types_that_were_right_for_other_sources_do_not_count_as_right_for_these
     web.commands = Meanwhile("--noEmit", before=switch(web, {"services/web/src/app.ts": APP}))
     web.build()
     web.write(wrong)
+    with pytest.raises(BuildFailed, match="not assignable"):
+        web.build()
+
+
+def test_types_that_were_right_for_other_sources_only_while_they_were_checked_are_checked_once_more(web: Site) -> None:
+    wrong = {"services/web/src/app.ts": f"{APP}export const wrong: number = 'a text';\n"}
+    web.write(wrong)
+    right = {"services/web/src/app.ts": APP}
+    web.commands = Meanwhile("--noEmit", before=switch(web, right), after=switch(web, wrong))
     with pytest.raises(BuildFailed, match="not assignable"):
         web.build()
 

@@ -96,6 +96,16 @@ def test_what_is_reached_in_a_way_that_nobody_sees_is_refused_by_name(node_site:
         node_site.build("legacy-api")
 
 
+def test_a_source_that_a_link_leads_to_is_refused_where_it_would_be_bundled(node_site: Site) -> None:
+    """What esbuild looks for around it (tsconfigs, manifests, neighbours) is in no recipe."""
+    node_site.write({"shared/word.js": "exports.word = 1;\n"})
+    (node_site.root / "services/legacy/word.js").symlink_to("../../shared/word.js")
+    assert node_site.build("legacy-api"), "nobody asks for it"
+    node_site.write({"services/legacy/app.js": "exports.handler = exports.jobs = () => require('./word').word;\n"})
+    with pytest.raises(BuildFailed, match=r"takes in shared/word\.js, which is neither in the service nor in"):
+        node_site.build("legacy-api")
+
+
 AROUND = {
     "services/bare/src/app.ts": (
         'import { word } from "#word";\n// @ts-ignore\nimport * as held from "@held/one";\n'

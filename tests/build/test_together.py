@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +36,8 @@ class Bundling(RealCommands):
     def run(self, command: Command) -> CommandResult:
         if "--minify" in command.argv:
             program, *words = command.argv
-            self.runs.append((Path(program), tuple(word for word in words if word.startswith("services/"))))
+            sources = [re.fullmatch(r"(?:\d+=)?(services/.+)", word) for word in words]
+            self.runs.append((Path(program), tuple(source[1] for source in sources if source)))
         return super().run(command)
 
 

@@ -131,6 +131,13 @@ def under_way(shop: Shop) -> subprocess.Popen[str]:
     return driver
 
 
+def stale(shop: Shop) -> None:
+    """Let time go by for the lease: it has expired, and whoever held it has no call under way any more."""
+    place: dict[str, Any] = {"Bucket": bucket_of(shop), "Key": "lease.json"}
+    lease = json.loads(shop.client("s3").get_object(**place)["Body"].read())
+    shop.client("s3").put_object(**place, Body=json.dumps({**lease, "ttl": -3600}).encode())
+
+
 def status(driver: subprocess.Popen[str]) -> int:
     """How it ended, when it has."""
     driver.communicate(timeout=240)

@@ -10,8 +10,8 @@ Fixtures, for every file in this folder:
   one of its requests did. Ask for it wherever traffic moves, by `pytestmark = pytest.mark.usefixtures("callers")`.
 - `empty_shop`: a fresh copy of the example on a port of its own where nothing was ever built, deployed or started.
   Slow; for tests about the first minutes, or that kill the embedded AWS in ways that must not hurt others.
-- `quick`: the shop whose dev ships by a canary, with a CloudWatch whose clock runs faster; see `journeys.canaries`. Where
-  several releases can share an environment, `test_verdicts.late` is one for all of a file.
+- `quick`: the shop whose dev ships by a canary, with a CloudWatch whose clock runs faster; see `journeys.canaries`.
+  Where several releases can share an environment, `test_verdicts.late` is one for all of a file.
 - `everywhere`: the same shop with dev, staging and production deployed side by side, restored for each test as well.
 
 Everything that is started ends with its fixture, by its process id. See `journeys.shop` for what a shop can do,

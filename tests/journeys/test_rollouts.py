@@ -29,9 +29,9 @@ from journeys.canaries import (
     LOCKED,
     MAILER,
     WORKER,
-    bucket_of,
     busy,
     ledger,
+    stale,
     status,
     under_way,
     weight,
@@ -40,7 +40,7 @@ from journeys.leaks import holds, log_lines, objects_with
 from journeys.shop import until, well
 from journeys.test_secrets import value_of
 from journeys.traffic import Client
-from journeys.trouble import APP, HEADER, ROUTE, Watch, mark, marked, marks, unsettled
+from journeys.trouble import APP, HEADER, ROUTE, Watch, held, mark, marked, marks, unsettled
 from samples import soak
 
 if TYPE_CHECKING:
@@ -105,13 +105,6 @@ def both_consume(shop: Shop) -> bool:
     """One message more; whether both releases have had some: what comes together goes to one of them together."""
     sent(shop, "during")
     return set(mailed(shop, "during")) == {"old", "new"}
-
-
-def stale(shop: Shop) -> None:
-    """Let time go by for the lease: it has expired, and whoever held it has no call under way any more."""
-    place: dict[str, Any] = {"Bucket": bucket_of(shop), "Key": "lease.json"}
-    lease = json.loads(shop.client("s3").get_object(**place)["Body"].read())
-    shop.client("s3").put_object(**place, Body=json.dumps({**lease, "ttl": -3600}).encode())
 
 
 def test_one_call_of_twenty_that_fails_is_found_at_a_tenth_of_the_traffic(quick: Shop) -> None:
@@ -329,10 +322,6 @@ def test_a_canary_killed_at_any_effect_serves_whole_releases_only_until_it_is_br
         problems += [f"{point}: {what}" for what in left]
     assert problems == []
     assert quick.plan_status() == 0
-
-
-def held(shop: Shop) -> list[str]:
-    return [what for what in unsettled(shop, "") if what.startswith("the lease is held")]
 
 
 def test_a_driver_that_stood_still_past_its_lease_moves_nothing_when_it_wakes_up(quick: Shop) -> None:

@@ -104,6 +104,11 @@ def unsettled(shop: Shop, text: str, environment: str = "dev") -> list[str]:
     return _Look(shop, environment).problems(text)
 
 
+def held(shop: Shop) -> list[str]:
+    """Who holds the environment still: a visit of the controller, say."""
+    return [what for what in unsettled(shop, "") if what.startswith("the lease is held")]
+
+
 def embedded_aws(shop: Shop) -> int:
     """The id of its process."""
     pid: int = shop.control("health", "GET").json["pid"]

@@ -63,6 +63,8 @@ class ZipCache:
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
         self._members: dict[str, tuple[Member, ...]] = {}
+        self._spare: list[Path] | None = None
+        """Empty folders for the steps to come."""
 
     def get(self, kind: str, key: str) -> Entry | None:
         """The ZIP of that key, or None when there is none, its bytes are not what they were, or it is another key's."""
@@ -172,18 +174,37 @@ class ZipCache:
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
-        """A folder for one step's files, on the cache's file system, gone afterwards."""
-        with _told():
-            (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-            folder = tempfile.mkdtemp(dir=self.folder / "tmp")
-        path = self.folder / "tmp" / os.path.basename(folder)  # noqa: PTH119 - mkdtemp gives a string
+        """An empty folder for one step's files, on the cache's file system, gone afterwards."""
+        path = self._folder()
         try:
             yield path
+        except BaseException:  # who began to write there may be at it still
+            shutil.rmtree(path, ignore_errors=True)
+            raise
+        if self._spare is None or not _emptied(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            self._spare.append(path)
+
+    @contextlib.contextmanager
+    def many_steps(self) -> Iterator[None]:
+        """Meanwhile steps take over each other's folders: to delete one takes file systems milliseconds."""
+        self._spare = []
+        try:
+            yield
         finally:
-            try:
-                path.rmdir()  # most are empty: one function's bundle is made in another's folder
-            except OSError:
-                shutil.rmtree(path, ignore_errors=True)
+            spare, self._spare = self._spare, None
+            for path in spare:
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+    def _folder(self) -> Path:
+        with contextlib.suppress(IndexError):
+            if self._spare is not None:
+                return self._spare.pop()
+        with _told():
+            (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
+            return Path(tempfile.mkdtemp(dir=self.folder / "tmp"))
 
     def uv_of(self, key: str) -> Path:
         """A cache of uv's own for what is built under that key; one that nobody uses for a while goes."""
@@ -235,6 +256,20 @@ class ZipCache:
     def place(self, digest: str, suffix: str = ".zip") -> str:
         """The same as a text, for whoever asks about a thousand."""
         return f"{self._zips}{digest}{suffix}"
+
+
+def _emptied(folder: Path) -> bool:
+    """Whether the folder could be emptied."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    shutil.rmtree(entry.path)
+                else:
+                    os.unlink(entry.path)  # noqa: PTH108 - many
+    except OSError:
+        return False
+    return True
 
 
 class _Hashing:

@@ -81,7 +81,7 @@ class SourceFiles:
         self._clock = clock
         self._loaded: tuple[dict[str, list[Any]], dict[str, Any]] | None = None
         self._changed = False
-        self._watched: Seen | None = None
+        self._watching = threading.local()
         self._noted: Seen | None = None
         self._there: dict[str, bool] | None = None
         self._texts: dict[str, str | None] | None = None
@@ -101,11 +101,15 @@ class SourceFiles:
         key = (folder, outputs)
         self._note_folder(folder, outputs=outputs)
         if self._walked is not None and key in self._walked:
-            return self._walked[key]
-        place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
-        found = dict(sorted(self._walk(place, "", frozenset(), outputs=outputs)))
-        if self._walked is not None:
-            self._walked[key] = found
+            found = self._walked[key]
+        else:
+            place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
+            found = dict(sorted(self._walk(place, "", frozenset(), outputs=outputs)))
+            if self._walked is not None:
+                self._walked[key] = found
+        if self._watched is not None and self._watched.folders[key] is None:
+            for path in found:  # links lie there, but nobody is to write a file unseen
+                self._note(f"{folder}/{path}")
         return found
 
     @contextlib.contextmanager
@@ -119,12 +123,12 @@ class SourceFiles:
 
     @contextlib.contextmanager
     def watching(self) -> Iterator[Seen]:
-        """Note everything that is looked at meanwhile, as it was just before."""
-        self._watched = Seen()
+        """Note everything that this thread looks at meanwhile, as it was just before."""
+        self._watching.seen = Seen()
         try:
-            yield self._watched
+            yield self._watching.seen
         finally:
-            self._watched = None
+            self._watching.seen = None
 
     def leads_out(self, path: str) -> bool:
         """Whether a path, relative to the workspace, leads out of it by a symbolic link."""
@@ -254,25 +258,31 @@ class SourceFiles:
             Path(temporary).replace(self._memory_file)
         self._changed = False
 
+    @property
+    def _watched(self) -> Seen | None:
+        return getattr(self._watching, "seen", None)
+
     def _note(self, path: str) -> None:
         """Note what lies there, for whom it may concern; within one look as it was the first time."""
-        if self._watched is None:
+        watched = self._watched
+        if watched is None:
             return
         path = path.removeprefix(self._prefix)
-        noted = self._noted.paths if self._noted is not None else {}
+        noted = (self._noted or watched).paths
         if path not in noted:
             noted[path] = builder_seen.state(os.path.join(self.root, path))  # noqa: PTH118 - a thousand times
-        self._watched.paths[path] = noted[path]
+        watched.paths[path] = noted[path]
 
     def _note_folder(self, folder: str, *, outputs: bool) -> None:
-        if self._watched is None:
+        watched = self._watched
+        if watched is None:
             return
         key = (folder, outputs)
-        noted = self._noted.folders if self._noted is not None else {}
+        noted = (self._noted or watched).folders
         if key not in noted:
             place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
             noted[key] = builder_seen.listing(place, outputs=outputs)
-        self._watched.folders[key] = noted[key]
+        watched.folders[key] = noted[key]
 
     def _walk(
         self, folder: str, prefix: str, above: frozenset[str], *, outputs: bool

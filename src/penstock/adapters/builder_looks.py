@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from penstock.adapters.builder_cache import ZipCache
-    from penstock.adapters.builder_seen import Seen
+    from penstock.adapters.builder_seen import Listing, Seen, State
     from penstock.ports import Clock
 
-_FORMAT = 2
+_FORMAT = 3
 _PATH = 2
 """Kind of an observation: one path. 0 and 1 are folders, without and with their outputs."""
 
@@ -42,7 +42,7 @@ class Looks:
         self._cache = cache
         self._memory = cache.folder / "index" / "looks" / "looks"
         self._clock = clock
-        self._seen: list[list[Any]] = []
+        self._seen: list[list[Any]] = []  # kind, place and mark of what was seen there
         self._units: dict[str, list[Any]] = {}
         self._zips: dict[str, list[Any]] = {}
         self._same: dict[int, bool] = {}
@@ -153,23 +153,23 @@ class Looks:
         except (OSError, ValueError, KeyError, TypeError):
             self.forget()
 
-    def _is_same(self, kind: int, place: str, found: Any) -> bool:
+    def _is_same(self, kind: int, place: str, mark: str | None) -> bool:
         path = os.path.join(self._root, place)  # noqa: PTH118 - a thousand times
-        if kind == _PATH:
-            return bool(builder_seen.state(path) == found)
-        return bool(builder_seen.listing(path, outputs=bool(kind)) == found)
+        found = builder_seen.state(path) if kind == _PATH else builder_seen.listing(path, outputs=bool(kind))
+        return mark is not None and builder_seen.mark(found) == mark
 
-    def _number(self, kind: int, place: str, found: object) -> int:
+    def _number(self, kind: int, place: str, found: State | Listing | None) -> int:
         """Of one observation; what many units saw is kept, and looked at, once."""
+        mark = builder_seen.mark(found)
         if self._places is None:
             self._places = {}
             for number, (its_kind, its_place, _) in enumerate(self._seen):
                 self._places.setdefault((its_kind, its_place), []).append(number)
         numbers = self._places.setdefault((kind, place), [])
         for number in numbers:
-            if self._seen[number][2] == found:
+            if self._seen[number][2] == mark:
                 return number
-        self._seen.append([kind, place, found])
+        self._seen.append([kind, place, mark])
         numbers.append(len(self._seen) - 1)
         return len(self._seen) - 1
 

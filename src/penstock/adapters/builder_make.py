@@ -94,19 +94,20 @@ class Maker:
         from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - slow, and rarely needed
 
         pool = ThreadPoolExecutor(max_workers=_WORKERS * (os.cpu_count() or 1), thread_name_prefix="build")
-        try:
-            running = {pool.submit(self._make_one, one, remote): one.unit.name for one in _in_turn(missing)}
-            for future in as_completed(running):
-                try:
-                    made[running[future]] = future.result()
-                except PenstockError as error:
-                    failures[running[future]] = error
-        except BaseException:
-            if isinstance(self._commands, Stoppable):
-                self._commands.stop()
-            raise
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        with self._cache.many_steps():
+            try:
+                running = {pool.submit(self._make_one, one, remote): one.unit.name for one in _in_turn(missing)}
+                for future in as_completed(running):
+                    try:
+                        made[running[future]] = future.result()
+                    except PenstockError as error:
+                        failures[running[future]] = error
+            except BaseException:
+                if isinstance(self._commands, Stoppable):
+                    self._commands.stop()
+                raise
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
         return made, failures
 
     def _make_one(self, one: Prepared, elsewhere: Elsewhere | None) -> Artifact:
@@ -138,18 +139,22 @@ class Maker:
     def _unchanging(self, one: Prepared) -> tuple[Prepared, tuple[tuple[Member, ...], Metafile]]:
         """What a unit is made into, and the unit as it was all the while: what changes meanwhile is made again.
 
-        Installing and building packages may change inputs as well, the first time. Raises BuildFailed when there is no
-        end of it.
+        So it is when it has changed back, or could not be made. Installing and building packages may change inputs as
+        well, the first time. Raises BuildFailed when there is no end of it.
         """
-        changed = changed_meanwhile(one.unit.service.path)
         for _ in range(_TRIES):
+            changed: BuildFailed = changed_meanwhile(one.unit.service.path)
             try:
                 made = self._members(one)
-                if self._units.again(one) is one:
+            except BuildFailed as error:
+                changed, now = error, self._units.again(one)
+                if now.digest == one.digest and not isinstance(error, ChangedMeanwhileError):
+                    raise
+            else:
+                now = self._units.again(one)
+                if now is one:
                     return one, made
-            except ChangedMeanwhileError as error:
-                changed = error
-            one = self._units.again(one)
+            one = now
         raise changed
 
     def _fetch(self, one: Prepared, elsewhere: Elsewhere) -> Entry | None:

@@ -9,10 +9,10 @@ import posixpath
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import asked_for
-from penstock.build import node, node_reach, tsconfig
+from penstock.build import node, node_lock, node_reach, package_json, tsconfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
     from penstock.adapters.builder_node_parts import NodePart
@@ -20,46 +20,98 @@ if TYPE_CHECKING:
 _TYPED = (".ts", ".tsx", ".mts", ".cts")
 
 
-def types_outside(files: SourceFiles, parts: Sequence[NodePart], configs: Iterable[str]) -> dict[str, str]:
+def types_outside(
+    files: SourceFiles, parts: Sequence[NodePart], configs: Iterable[str], folders: Mapping[str, str]
+) -> dict[str, str]:
     """Digests of such files by path, relative to the workspace; no digest where one would lie.
 
     `configs` are the tsconfigs that count for the parts. Of what `files` and `include` take in, a folder that holds the
-    parts themselves is left out: most of it is others'.
+    parts themselves is left out: most of it is others'. `folders` are those of the workspace's packages by name, which
+    lie in node_modules for whoever asks.
     """
-    found: dict[str, str] = {}
-    queue: list[tuple[str, SourceFile]] = []
-
-    def look(path: str) -> None:
-        is_known = path in found or path.startswith("..") or "node_modules/" in path
-        if is_known or any(path.startswith(f"{part.folder}/") for part in parts):
-            return
-        file = files.file(path)
-        found[path] = file.digest if file else ""
-        queue.extend([(path, file)] if file and path.endswith(node.EXTENSIONS) else [])
-
-    for config in configs:
-        for place in _included(files, config, parts):
-            look(place)
+    outside = _Outside(files, parts, folders)
+    for place in _of_projects(files, configs, parts, folders):
+        outside.look(place)
     for part in parts:
         for source, file in part.files.items():
             if source.endswith(node.EXTENSIONS):
-                _follow(files, f"{part.folder}/{source}", file, look, part.folder)
+                outside.follow(f"{part.folder}/{source}", file, part.folder)
+    while outside.queue:
+        outside.follow(*outside.queue.pop())
+    return outside.found
+
+
+class _Outside:
+    """What was found so far, and the sources among it that are yet to be followed."""
+
+    def __init__(self, files: SourceFiles, parts: Sequence[NodePart], folders: Mapping[str, str]) -> None:
+        self._files = files
+        self._parts = parts
+        self._undeclared = {name: folder for name, folder in folders.items() if not _is_inside(folder, parts)}
+        self.found: dict[str, str] = {}
+        self.queue: list[tuple[str, SourceFile]] = []
+
+    def look(self, path: str) -> None:
+        """Look at a file, unless it is known, none of the workspace's, or one of the parts."""
+        is_known = path in self.found or path.startswith("..") or "node_modules/" in path
+        if is_known or _is_inside(path, self._parts):
+            return
+        file = self._files.file(path)
+        self.found[path] = file.digest if file else ""
+        if file and path.endswith(node.EXTENSIONS):
+            self.queue.append((path, file))
+
+    def follow(self, source: str, file: SourceFile, inside: str | None = None) -> None:
+        """Look at the files that a source asks for, but not at those inside of a folder."""
+        for module in asked_for(self._files, file):
+            if not module.startswith("."):
+                self._package(module)
+                continue
+            place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module))
+            if inside is None or not place.startswith(f"{inside}/"):
+                for one in (*node_reach.may_mean(module, source), f"{place}.d.ts"):
+                    self.look(one)
+
+    def _package(self, module: str) -> None:
+        """Look at all of a package of the workspace of which a module is, that nobody says they depend on."""
+        folder = self._undeclared.pop(node_lock.package_of(module) or "", None)
+        if folder is not None:
+            for path in _below(self._files, folder, (*node.EXTENSIONS, "package.json")):
+                self.look(path)
+
+
+def _of_projects(
+    files: SourceFiles, configs: Iterable[str], parts: Sequence[NodePart], folders: Mapping[str, str]
+) -> Iterator[str]:
+    """Files outside that tsconfigs take in, those among them that others refer to with all that lies around these."""
+    queue: list[tuple[str, str]] = [(config, "") for config in configs]
+    seen: set[str] = set()
     while queue:
-        _follow(files, *queue.pop(), look)
-    return found
-
-
-def _follow(
-    files: SourceFiles, source: str, file: SourceFile, look: Callable[[str], None], inside: str | None = None
-) -> None:
-    """Look at the files that a source asks for by relative paths, but not at those inside of a folder."""
-    for module in asked_for(files, file):
-        if not module.startswith("."):
+        config, why = queue.pop()
+        if config in seen:
             continue
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module))
-        if inside is None or not place.startswith(f"{inside}/"):
-            for one in (*node_reach.may_mean(module, source), f"{place}.d.ts"):
-                look(one)
+        seen.add(config)
+        text = files.setting(config) or ""
+        yield from _included(files, config, parts)
+        if why and not _is_inside(config, parts):
+            yield config
+            queue += [(one, "extended") for one in package_json.extended_by(config, text, folders)]
+            if why == "project" and not _holds(posixpath.dirname(config), parts):
+                yield from _below(files, posixpath.dirname(config), _TYPED)
+        queue += [(one, "project") for one in tsconfig.referred_to(config, tsconfig.read(text))]
+
+
+def _is_inside(path: str, parts: Sequence[NodePart]) -> bool:
+    return any(f"{path}/".startswith(f"{part.folder}/") for part in parts)
+
+
+def _holds(folder: str, parts: Sequence[NodePart]) -> bool:
+    return folder in {"", "."} or any(f"{part.folder}/".startswith(f"{folder}/") for part in parts)
+
+
+def _below(files: SourceFiles, folder: str, endings: tuple[str, ...]) -> Iterator[str]:
+    if files.has_folder(folder):
+        yield from (f"{folder}/{path}" for path in files.walk(folder, outputs=True) if path.endswith(endings))
 
 
 def _included(files: SourceFiles, config: str, parts: Sequence[NodePart]) -> Iterator[str]:
@@ -71,8 +123,5 @@ def _included(files: SourceFiles, config: str, parts: Sequence[NodePart]) -> Ite
         folder = place.partition("*")[0].rpartition("/")[0] if "*" in place else place
         if place.endswith(_TYPED) and "*" not in place:
             yield place
-        elif not any(f"{part.folder}/".startswith(f"{folder}/") for part in parts) and folder not in {"", "."}:
-            inside = any(folder.startswith(f"{part.folder}/") for part in parts)
-            if not inside and not folder.startswith("..") and files.has_folder(folder):
-                walked = files.walk(folder, outputs=True)
-                yield from (f"{folder}/{path}" for path in walked if path.endswith(_TYPED))
+        elif not _holds(folder, parts) and not _is_inside(folder, parts) and not folder.startswith(".."):
+            yield from _below(files, folder, _TYPED)

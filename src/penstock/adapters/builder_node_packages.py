@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters import builder_seen
 from penstock.adapters.builder_files import changed_meanwhile
+from penstock.adapters.builder_node_generated import Generated
 from penstock.adapters.builder_node_results import USUAL, from_nothing
 from penstock.build import node, package_json, python
 from penstock.model.errors import BuildFailed
@@ -42,17 +43,20 @@ class NodePackages:
         self._files = files
         self._tools = tools
         self._plans = plans
+        self._generated = Generated(cache, files)
         self._requires: dict[tuple[Path, str], tuple[str, bool]] = {}
         self._one_at_a_time = threading.Lock()
 
     def begin(self) -> None:
         """Look at the manifests anew."""
         self._requires.clear()
+        self._generated.begin()
 
     def bring(self, plan: NodePlan) -> Mapping[str, object]:
         """Make what lies around the sources: node_modules and what shared packages build.
 
         Gives what `results` said before all was found to be in order: while it says the same, nobody has written there.
+        Raises ChangedMeanwhileError when scripts have written other sources than the plan has.
         """
         self.install(plan)
         for _ in range(_PASSES):
@@ -60,6 +64,9 @@ class NodePackages:
             ran = [part for part in plan.packages if self.build_package(part, plan)]
             if not ran and self.results(plan) == found:  # nor has somebody else's build, which was waited for
                 break
+        for part in plan.packages:
+            if part.manifest.build_script is not None and not self._generated.is_as_planned(part):
+                raise changed_meanwhile(part.folder)
         return found
 
     def results(self, plan: NodePlan) -> Mapping[str, object]:
@@ -81,9 +88,12 @@ class NodePackages:
             self._requires[key] = self._required(plan, plan.lock)
         requires, changed = self._requires[key]
 
+        lock = plan.top / plan.lock_name
+        before = builder_seen.state(str(lock))
+
         def check() -> None:
-            lock = plan.top / plan.lock_name
-            if self._required(plan, self._digest_if_there(lock))[0] != requires:
+            is_unwritten = builder_seen.state(str(lock)) == before
+            if not is_unwritten or self._required(plan, self._digest_if_there(lock))[0] != requires:
                 self._requires.pop(key, None)  # to be asked anew
                 raise changed_meanwhile(lock)
 
@@ -104,10 +114,12 @@ class NodePackages:
     def build_package(self, part: NodePart, plan: NodePlan, *, always: bool = False) -> bool:
         """Run a package's build script when what it makes is needed and not as we left it; whether it ran.
 
-        `always` runs it also when no entry of the package leads to what the script makes.
+        `always` runs it also when nobody takes what the script makes: no entry leads to that, and it writes no sources.
         """
+        if part.manifest.build_script is None:
+            return False
         wanted = package_json.outputs(part.manifest, part.files)
-        if part.manifest.build_script is None or not (wanted or always):
+        if not (always or wanted or self._generated.written(part) or self._generated.is_in_question(part)):
             return False
         with self._one_at_a_time:
             return self._build_package(part, plan, wanted)
@@ -126,16 +138,19 @@ class NodePackages:
         }
 
     def _build_package(self, part: NodePart, plan: NodePlan, wanted: tuple[str, ...]) -> bool:
-        key = self._key(part, plan)
-        note = self._cache.note("package", key)
-        if note is not None and note == self._made(part, wanted):
+        if self._is_as_left(part, plan, wanted):
             return False
         with self._tools.alone():
-            if self._cache.note("package", key) != self._made(part, wanted):  # else another process has just made it
-                with from_nothing(part, self._root, self._commands):
+            before = self._states(part, plan)
+            if not self._is_as_left(part, plan, wanted):  # else another process has just made it
+                anew = self._generated.made_anew(part)
+                with self._generated.noting(part), from_nothing(part, self._root, self._commands, anew):
                     passed = plan.workspace.build_env
                     self._tools.run_build_script(self._root / part.folder, plan.top, plan.lock_name, part.name, passed)
-            made = self._made(part, wanted)
+            key, made = self._key(part, plan), self._made(part, wanted)
+            own = {f"{part.folder}/{path}" for path in self._generated.written(part)}
+            now = self._states(part, plan)
+            is_unwritten = all(now[path] == state for path, state in before.items() if path not in own)
         missing = sorted(path for path, digest in made.items() if not digest)
         if missing:
             raise BuildFailed(
@@ -143,9 +158,15 @@ class NodePackages:
                 where=f"{part.folder}/package.json",
                 hint="let `main` and `exports` name files that `build` makes",
             )
-        if self._is_still(part, plan, key):
+        if is_unwritten and self._is_still(part, plan, key):
             self._cache.keep_note("package", key, made)
         return True
+
+    def _is_as_left(self, part: NodePart, plan: NodePlan, wanted: tuple[str, ...]) -> bool:
+        if self._generated.is_in_question(part):
+            return False
+        note = self._cache.note("package", self._key(part, plan))
+        return note is not None and note == self._made(part, wanted)
 
     def _key(self, part: NodePart, plan: NodePlan) -> str:
         """Under which what a package's script made is noted."""
@@ -153,7 +174,8 @@ class NodePackages:
         # All that it reaches: it may take in results that have taken in others'.
         names = package_json.reached(part.manifest, {name: inner.manifest for name, inner in by_name.items()})
         below = [by_name[name] for name in names if name != part.name]
-        inputs = part.inputs("", whole=True)
+        written = self._generated.written(part)
+        inputs = {path: value for path, value in part.inputs("", whole=True).items() if path not in written}
         for inner in below:
             inputs |= inner.inputs(f"{inner.folder}: ", whole=inner.is_made)
         # Its own, not those of the service that happens to ask first.
@@ -166,6 +188,11 @@ class NodePackages:
         return python.key(
             "package from nothing", inputs | settings | {"lock": plan.lock, "folder": part.folder, **machine}
         )
+
+    def _states(self, part: NodePart, plan: NodePlan) -> dict[str, builder_seen.State]:
+        """What `stat` says of the files that a package's script may read, by their paths from the workspace."""
+        sources = (f"{one.folder}/{path}" for one in (part, *plan.packages) for path in one.files)
+        return {path: builder_seen.state(str(self._root / path)) for path in (*sources, *plan.settings, *plan.types)}
 
     def _is_still(self, part: NodePart, plan: NodePlan, key: str) -> bool:
         """Whether that is the key now: the script read its sources anew."""
@@ -180,14 +207,17 @@ class NodePackages:
         return self.build_package(part, plan, always=True)
 
     def _made(self, part: NodePart, wanted: tuple[str, ...]) -> dict[str, str]:
-        """Digests of all that lies in the folders of results; empty for an entry that is not there."""
+        """Digests of all that lies in the folders of results, and of what is written among the sources.
+
+        Empty for what is not there.
+        """
         results = part.results or USUAL
         made: dict[str, str] = {}
         for folder in (path[:-1] for path in results if path.endswith("/")):
             if (self._root / part.folder / folder).is_dir():
                 walked = self._files.walk(posixpath.join(part.folder, folder), outputs=True)
                 made |= {f"{folder}/{inner}": file.digest for inner, file in walked.items()}
-        for path in wanted:
+        for path in (*wanted, *self._generated.written(part)):
             if "*" not in path:
                 made.setdefault(path, self._digest_if_there(self._root / part.folder / path))
         return made

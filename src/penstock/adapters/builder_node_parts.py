@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_beside import beside
 from penstock.adapters.builder_node_installed import Installed
+from penstock.adapters.builder_seen import Seen
 from penstock.build import node_reach, package_json
 from penstock.model.workspace import BuildOptions
 
@@ -87,13 +88,18 @@ class NodePlan:
     """
     made_at_install: bool
     """Whether a script of the workspace that names a file of it runs at an install, and may make packages."""
+    unread: frozenset[str] | None = None
+    """Files of the service that count for its types only; None where all of them count for the bundle."""
     manifests_read: bool = False
     """Whether a source imports a package.json, for its version for example."""
     options: BuildOptions = _USUAL
+    seen: Seen = field(default_factory=Seen, compare=False)
+    """What it was found out from."""
 
     def inputs(self) -> dict[str, str]:
         """The recipe's inputs that come from the workspace."""
-        found = self._part_inputs()
+        unread = {f"source {path}" for path in self.unread or ()}
+        found = {name: value for name, value in self._part_inputs().items() if name not in unread}
         found |= {f"in the place of {module}": path for module, path in self.instead.items()}
         if self.manifests_read:  # else only those keys count that change what is resolved
             files = {part.folder: part.files.get("package.json") for part in (self.service, *self.packages)}
@@ -122,6 +128,7 @@ class NodePlan:
         """Raise BuildFailed when a metafile speaks of a file that is none of the inputs."""
         parts = (self.service, *self.packages)
         known = {f"{part.folder}/{path}" for part in parts for path in part.files}
+        known -= {f"{self.service.folder}/{path}" for path in self.unread or ()}
         if not self.manifests_read:
             known -= {f"{part.folder}/package.json" for part in parts}
         made = [f"{part.folder}/{one}" for part in self.packages for one in part.results]

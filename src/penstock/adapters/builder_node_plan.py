@@ -20,6 +20,7 @@ from penstock.adapters.builder_node_outside import types_outside
 from penstock.adapters.builder_node_parts import NodePart, NodePlan
 from penstock.adapters.builder_node_results import USUAL, results
 from penstock.adapters.builder_node_scripts import named_by_scripts
+from penstock.adapters.builder_node_unread import unread
 from penstock.build import changes, node, node_installed, node_lock, package_json
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
@@ -92,6 +93,7 @@ class NodePlanner:
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
             else None,
+            unread=unread(self._files, workspace, service, self._aliases.tsconfigs(service.folder, folders)),
             manifests_read=any(
                 module.rpartition("/")[2] == "package.json"
                 for part in parts
@@ -120,7 +122,9 @@ class NodePlanner:
         left_out = [f"{part.folder}/{path}" for part in parts for path in part.files if not changes.counts(path)]
         gone = [f"{part.folder}/{path}" for part in parts for path in not_found(self._files, part.files)]
         files = (*plan.settings, *plan.types, *plan.absent, *left_out, *gone, *(locks.keys() - known))
-        return changes.Reach(service=service, folders=tuple(folders), files=files, locks=known)
+        return changes.Reach(
+            service=service, folders=tuple(folders), files=files, locks=known, has_unread=plan.unread is not None
+        )
 
     def lock_part(self, plan: NodePlan, text: str) -> str | None:
         """A digest of what the plan's folders reach in a text of its lock; None when that is not clear."""
@@ -185,7 +189,7 @@ class NodePlanner:
     def types(self, parts: tuple[NodePart, ...], folders: Mapping[str, str]) -> dict[str, str]:
         """Digests of files outside the parts that their sources ask for; no digest where such a file would lie."""
         configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
-        return types_outside(self._files, parts, configs)
+        return types_outside(self._files, parts, configs, folders)
 
     def _as_it_lies(self, part: NodePart) -> NodePart:
         """A package whose build script is not needed: what that may have made, an addon say, is a file like others."""

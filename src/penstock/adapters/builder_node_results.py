@@ -39,21 +39,26 @@ def results(files: SourceFiles, folder: str, manifest: PackageJson, names: Colle
     Besides the usual ones they are those that an entry leads into (`main: lib/index.js`) and that git ignores, or that
     a tsconfig at the package's top calls its `outDir`. `names` are those of the package's files.
     """
-    sources = [name for name in names if name.endswith(_TYPESCRIPT) and not name.endswith(_TYPES)]
-    tops = (name for name in names if "/" not in name and name.startswith("tsconfig") and name.endswith(".json"))
-    outs = {_out(files.setting(f"{folder}/{name}") or "") for name in tops} - {""}
-    outs = {out for out in outs if not any(source.startswith(out) for source in sources)}
+    outs = out_folders(files, folder, names)
     found = set(USUAL)
     entries = [one.replace("*", "_") for one in manifest.entries if not one.startswith(("..", *USUAL))]
     for entry in entries:
         found |= {out for out in outs if entry.startswith(out)}
-    ignored = _ignored(files, folder, entries)
-    if any(not place.endswith("/") for place in ignored):  # made beside the sources, and so is what it imports
-        ignored |= _ignored(files, folder, names)
-    return tuple(sorted(found | ignored))
+    made = ignored(files, folder, entries)
+    if any(not place.endswith("/") for place in made):  # made beside the sources, and so is what it imports
+        made |= ignored(files, folder, names)
+    return tuple(sorted(found | made))
 
 
-def _ignored(files: SourceFiles, folder: str, paths: Iterable[str]) -> set[str]:
+def out_folders(files: SourceFiles, folder: str, names: Collection[str]) -> frozenset[str]:
+    """Folders, with a slash, that a tsconfig at a package's top calls its `outDir`, and that hold no sources."""
+    sources = [name for name in names if name.endswith(_TYPESCRIPT) and not name.endswith(_TYPES)]
+    tops = (name for name in names if "/" not in name and name.startswith("tsconfig") and name.endswith(".json"))
+    outs = {_out(files.setting(f"{folder}/{name}") or "") for name in tops} - {""}
+    return frozenset(out for out in outs if not any(source.startswith(out) for source in sources))
+
+
+def ignored(files: SourceFiles, folder: str, paths: Iterable[str]) -> set[str]:
     """Those of these paths of a package, or the folders above them (with a slash), that git ignores."""
     texts: dict[str, str | None] = {}
     found: set[str] = set()
@@ -63,9 +68,9 @@ def _ignored(files: SourceFiles, folder: str, paths: Iterable[str]) -> set[str]:
         for one in above:
             if one not in texts:
                 texts[one] = files.setting(posixpath.join(one, ".gitignore"))
-        ignored = gitignore.ignored(place, [(one, texts[one] or "") for one in above], below=folder)
-        if ignored is not None:
-            found.add(posixpath.relpath(ignored, folder) + "/" * ignored.endswith("/"))
+        outermost = gitignore.ignored(place, [(one, texts[one] or "") for one in above], below=folder)
+        if outermost is not None:
+            found.add(posixpath.relpath(outermost, folder) + "/" * outermost.endswith("/"))
     return found
 
 
@@ -76,17 +81,21 @@ def _out(text: str) -> str:
     return "" if place == "." or place.startswith(("..", "/")) else f"{place}/"
 
 
-def from_nothing(part: NodePart, root: Path, commands: Commands) -> AbstractContextManager[None]:
+def from_nothing(
+    part: NodePart, root: Path, commands: Commands, generated: Collection[str] = ()
+) -> AbstractContextManager[None]:
     """Let a package's script run without what earlier runs left, but with all that people wrote.
 
+    `generated` are files among its sources that it makes as well.
     Without a git that knows the package, only places that its entries lead into are taken for the script's: `build`
     may hold what it runs.
     """
     folder, places = root / part.folder, part.results or USUAL
-    known = _tracked(commands, folder, places)
+    known = _tracked(commands, folder, (*places, *generated))
     if known is None:
         places = tuple(one for one in places if any(f"{entry}/".startswith(one) for entry in part.manifest.entries))
-    written = {*part.files, *(known or ())}
+    written = part.files.keys() - generated | (known or frozenset())
+    places = (*places, *generated)
     _forget_compiled(folder)
     aside = root / ".penstock" / "replaced" / part.folder
     return _put_aside(folder, places, aside, lambda path: path in written or _never_counts(path))

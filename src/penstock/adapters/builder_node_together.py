@@ -97,7 +97,8 @@ class Together:
     ) -> dict[str, Bundled]:
         if len(entries) == 1:
             return {}
-        result = self._run(command(sorted(set(entries.values())), folder))
+        sources = sorted(set(entries.values()))
+        result = self._run(command(sources, folder))
         if result.status != 0:
             return {}
         self._warn(result.stderr)
@@ -108,7 +109,8 @@ class Together:
         found = {}
         for name, source in entries.items():
             if source in outputs:
-                found[name] = _one(folder, source, meta["inputs"], outputs[source][1])
+                code = folder / "out" / f"{sources.index(source)}.js"
+                found[name] = _one(code, source, meta["inputs"], outputs[source][1])
         return found
 
 
@@ -122,8 +124,7 @@ def read_meta(path: Path) -> Metafile:
         raise BuildFailed("esbuild did not finish its metafile", where=str(path), hint="build again") from error
 
 
-def _one(folder: Path, source: str, inputs: Mapping[str, Any], output: Mapping[str, Any]) -> Bundled:
-    code = folder / "out" / f"{source.rpartition('.')[0]}.js"
+def _one(code: Path, source: str, inputs: Mapping[str, Any], output: Mapping[str, Any]) -> Bundled:
     source_map = code.with_name(f"{code.name}.map")
     reached = metafile.reached_inputs(source, inputs)
     return Bundled(

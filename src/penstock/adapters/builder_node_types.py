@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_node_aliases import upwards
+from penstock.adapters.builder_seen import is_as_seen
 from penstock.adapters.node_tools import version
 from penstock.build import python, tsconfig
 from penstock.model.errors import BuildFailed
@@ -64,7 +65,7 @@ class TypeCheck:
                 raise self._wrong[key]
             if self._cache.note("types", key) is None:
                 self._run(found, folder, key, paths)
-                if again().type_inputs() != plan.type_inputs():
+                if not is_as_seen(self._root, plan.seen) or again().type_inputs() != plan.type_inputs():
                     raise changed_meanwhile(folder)
                 self._cache.keep_note("types", key, {"sound": True})
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from penstock.adapters import builder_seen
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
 from penstock.adapters.builder_python_needs import Needs
-from penstock.adapters.builder_python_parts import BACKENDS_PYTHON
+from penstock.adapters.builder_python_parts import BACKENDS_PYTHON, settings_files
 from penstock.adapters.builder_python_syntax import PythonSyntax
 from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, backends, python
@@ -174,8 +175,11 @@ class PythonBuilder:
                 copy.chmod(0o755 if file.executable else 0o644)
             if backends.asks_git(part.manifest.backend if part.manifest else (), _code(part)):
                 self._track(part, scratch / "source")
+            settings = [str(self._root / path) for path in settings_files(part.folder)]
+            before = [builder_seen.state(path) for path in settings]
             self._run_backend(part, source, out, scratch / "backends.txt")
-            if self._plans.part(part.folder, part.name).ambient() != part.ambient():
+            is_unwritten = [builder_seen.state(path) for path in settings] == before
+            if not is_unwritten or self._plans.part(part.folder, part.name).ambient() != part.ambient():
                 raise changed_meanwhile(part.folder)  # uv read its settings in the folder itself
             wheels = sorted(out.glob("*.whl"))
             if len(wheels) != 1 or not wheels[0].stem.endswith("-none-any"):

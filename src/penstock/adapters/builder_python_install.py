@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_python_earlier import Earlier
 from penstock.adapters.builder_python_installer import Installer, explained, native
+from penstock.adapters.builder_seen import Seen, is_as_seen
 from penstock.build import backends, libc, lockfile, python, requirements, sbom
 from penstock.build.limits import check_size
 from penstock.build.proof import is_native
@@ -216,7 +217,8 @@ class Installations:
 
     def _check_same(self, plan: PythonPlan, target: Target) -> None:
         """Raise ChangedMeanwhileError when what uv reads for itself need not be what the plan is of."""
-        if self._plans.again(plan, target).lock_inputs() != plan.lock_inputs():
+        is_unwritten = is_as_seen(self._root, Seen(paths=plan.seen.paths))  # locks, manifests and settings
+        if not is_unwritten or self._plans.again(plan, target).lock_inputs() != plan.lock_inputs():
             where = _told_path(plan.export[0] / "uv.lock", self._root) if plan.export else plan.listing.where
             raise changed_meanwhile(where or plan.service.folder)
 

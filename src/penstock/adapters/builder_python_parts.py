@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from penstock.adapters.builder_seen import Seen
 from penstock.build import python
 from penstock.build.changes import Reach
 from penstock.build.markers import applies
@@ -122,6 +123,8 @@ class PythonPlan:
     listing: Listing = NOTHING
     conditions: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Markers, of which one has to apply, by the folders of packages that not every target needs."""
+    seen: Seen = field(default_factory=Seen, compare=False)
+    """What it was found out from."""
 
     def for_target(self, target: Target) -> PythonPlan:
         """The plan with the packages that the target needs."""

@@ -6,14 +6,18 @@ one that was written a moment before may be written again without a trace in its
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
-from typing import Any
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
 
 from penstock.build.ignore import skips_file, skips_folder
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ABSENT, FOLDER, ODD = "", "folder", "?"
 """States of a path that is no file; nothing is ever equal to an odd one, not even itself."""
@@ -37,11 +41,6 @@ class Seen:
     """By folder and whether `dist` and `build` count in it; None when nothing is sure."""
     paths: dict[str, State] = field(default_factory=dict)
 
-    @classmethod
-    def nothing_sure(cls) -> Seen:
-        """For somebody who did not take notes."""
-        return cls(folders={("", False): None})
-
 
 def state(path: str) -> State:
     """What lies at the path, links followed."""
@@ -61,7 +60,7 @@ def listing(folder: str, *, outputs: bool, prefix: str = "") -> Listing | None:
     found: Listing = {}
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
+            for entry in sorted(entries, key=attrgetter("name")):
                 name = entry.name
                 is_folder = entry.is_dir()
                 if _skips(prefix + name, is_folder, outputs):
@@ -83,6 +82,13 @@ def listing(folder: str, *, outputs: bool, prefix: str = "") -> Listing | None:
     return found
 
 
+def mark(found: State | Listing | None) -> str | None:
+    """A short text instead: of two that are equal, what they stand for is. None of what nobody can be sure of."""
+    if found is None or found == ODD:
+        return None
+    return hashlib.blake2b(repr(found).encode(), digest_size=12).hexdigest()
+
+
 def is_settled(mtime: int, ctime: int, now: float) -> bool:
     """Whether a file with these times (ns) would bear later ones if it were changed after `now` (s since 1970)."""
     return now - max(mtime, ctime) / _SECOND > (_BLUR if ctime % _SECOND else _COARSE_BLUR)
@@ -95,7 +101,7 @@ def is_sure(seen: Seen, now: float) -> bool:
     )
 
 
-def is_as_seen(root: Path, seen: Seen) -> bool:
+def is_as_seen(root: Path | str, seen: Seen) -> bool:
     """Whether `stat` still says the same of everything."""
     return all(state(os.path.join(root, path)) == found for path, found in seen.paths.items()) and all(  # noqa: PTH118
         listing(os.path.join(root, folder), outputs=outputs) == found  # noqa: PTH118 - a thousand times
@@ -112,9 +118,13 @@ def beside_folders(seen: Seen) -> dict[str, State]:
 def boot() -> str | None:
     """What tells this start of the system from the one before; None where nothing does."""
     try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        handle = os.open("/proc/sys/kernel/random/boot_id", os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        return os.read(handle, 64).decode("ascii").strip()
+    finally:
+        os.close(handle)
 
 
 @cache

@@ -7,13 +7,14 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node import BUILDER as NODE_BUILDER
 from penstock.adapters.builder_node_machine import variables
 from penstock.adapters.builder_python import BUILDER as PYTHON_BUILDER
 from penstock.adapters.builder_python_parts import PythonPlan
-from penstock.adapters.builder_seen import Seen, is_as_seen, is_sure
+from penstock.adapters.builder_seen import is_as_seen, is_sure
 from penstock.build import archive, python
 from penstock.model.artifact import Recipe, Target
 from penstock.model.errors import BuildFailed, PenstockError
@@ -45,8 +46,6 @@ class Prepared:
     digest: str
     """The recipe's, which takes a while to compute."""
     plan: PythonPlan | NodePlan
-    seen: Seen
-    """What the recipe was found out from."""
     at: float
     """When the look of which it is part began, in seconds since 1970."""
 
@@ -94,44 +93,43 @@ class Units:
         with self._files.one_look():
             for unit in selected:
                 try:
-                    prepared.append(self._look(workspace, unit, targets[unit.name], at))
+                    prepared.append(self._look(unit, targets[unit.name], at, partial(self._plan, workspace, unit)))
                 except PenstockError as error:
                     failures[unit.name] = error
                 except OSError as error:
                     failures[unit.name] = in_words(error, self._cache)
         return prepared, failures
 
-    def _look(self, workspace: Workspace, unit: Unit, target: Target, at: float) -> Prepared:
-        plan: PythonPlan | NodePlan
+    def _plan(self, workspace: Workspace, unit: Unit, target: Target) -> PythonPlan | NodePlan:
+        if unit.language == "python":
+            return self._pythons.plan(unit.service.path, unit.service.build).for_target(target)
+        return self._nodes.plan(workspace, unit.service.path, unit.service.build)
+
+    def _plan_again(self, plan: PythonPlan | NodePlan, target: Target) -> PythonPlan | NodePlan:
+        return self._pythons.again(plan, target) if isinstance(plan, PythonPlan) else self._nodes.again(plan)
+
+    def _look(
+        self, unit: Unit, target: Target, at: float, plan_for: Callable[[Target], PythonPlan | NodePlan]
+    ) -> Prepared:
         with self._files.watching() as seen:
-            if unit.language == "python":
-                plan = self._pythons.plan(unit.service.path, unit.service.build).for_target(target)
-            else:
-                plan = self._nodes.plan(workspace, unit.service.path, unit.service.build)
+            plan = plan_for(target)
             recipe = self._recipe(unit, target, plan)
-        return Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=plan, seen=seen, at=at)
+        return Prepared(unit=unit, recipe=recipe, digest=recipe.digest, plan=replace(plan, seen=seen), at=at)
 
     def again(self, one: Prepared) -> Prepared:
-        """The unit as it is now; the very same object while its recipe is the same. Several threads may ask.
+        """The unit as it is now; the very same object while nobody has written what it is. Several threads may ask.
 
+        What was written and says what it said before counts as well: a program may have read another text meanwhile.
         Raises BuildFailed when something is missing by now.
         """
-        if is_sure(one.seen, one.at) and is_as_seen(self._files.root, one.seen):
+        is_unwritten = is_as_seen(self._files.root, one.plan.seen)
+        if is_unwritten and is_sure(one.plan.seen, one.at):
             return one
-        target = one.recipe.target
-        plan: PythonPlan | NodePlan
         try:
-            if isinstance(one.plan, PythonPlan):
-                plan = self._pythons.again(one.plan, target)
-            else:
-                plan = self._nodes.again(one.plan)
-            recipe = self._recipe(one.unit, target, plan)
+            now = self._look(one.unit, one.recipe.target, self._clock.now(), partial(self._plan_again, one.plan))
         except OSError as error:
             raise in_words(error, self._cache) from error
-        digest = recipe.digest
-        if digest == one.digest:
-            return one
-        return replace(one, recipe=recipe, digest=digest, plan=plan, seen=Seen.nothing_sure())
+        return one if is_unwritten and now.digest == one.digest else now
 
     def _recipe(self, unit: Unit, target: Target, plan: PythonPlan | NodePlan) -> Recipe:
         tools = self._tools(unit, target)
@@ -143,7 +141,7 @@ class Units:
             artifact = made.get(one.unit.name)
             if artifact is not None and artifact.recipe == one.digest:
                 key = self._key(one.unit, one.recipe.target)
-                self._looks.learn(key, one.seen, one.at, one.digest, artifact.delta)
+                self._looks.learn(key, one.plan.seen, one.at, one.digest, artifact.delta)
         self._looks.save(units)
 
     def _key(self, unit: Unit, target: Target) -> tuple[str, str]:

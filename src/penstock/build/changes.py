@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from penstock.build.ignore import excludes, skips_file, skips_folder
+from penstock.build.node_unread import may_be_unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping
@@ -58,6 +59,8 @@ class Reach:
     locks: Mapping[str, str]
     exclude: tuple[str, ...] = ()
     """Patterns of what counts for nothing in the first of the folders, which is the service's own."""
+    has_unread: bool = False
+    """Whether files there that no bundle takes in, by their names, count for nothing."""
 
 
 def between(before: Mapping[str, str], now: Mapping[str, str]) -> tuple[InputChange, ...]:
@@ -129,7 +132,7 @@ def _touches(reach: Reach, path: str, lock_before: Callable[[Reach, str], str | 
         return True
     for number, folder in enumerate(reach.folders):
         inner = path.removeprefix(f"{folder}/")
-        if number == 0 and excludes(reach.exclude, inner):
+        if number == 0 and (excludes(reach.exclude, inner) or (reach.has_unread and may_be_unread(inner))):
             continue
         if inner != path and (inner == _MANIFEST or counts(inner)):
             return True

@@ -37,6 +37,7 @@ _FILES_AT_ROOT = (
 )  # fmt: skip
 
 
+_TEST = re.compile(r"\.(test|spec)\.[cm]?[jt]sx?$")
 _ANY_FILE = re.compile("|".join(map(translate, _FILES)))
 _ROOT_FILE = re.compile("|".join(map(translate, _FILES_AT_ROOT)))
 
@@ -77,6 +78,12 @@ def skips_file(relative: str) -> bool:
     """Whether this file does not count. `relative` is POSIX, below the service or package."""
     name = relative.rpartition("/")[2]
     return bool(_ANY_FILE.match(name)) or ("/" not in relative and bool(_ROOT_FILE.match(name)))
+
+
+def is_of_tests(path: str) -> bool:
+    """Whether a file of JavaScript or TypeScript is, by its name, one of tests; they lie beside what they test."""
+    *folders, name = path.split("/")
+    return not {"__tests__", "__mocks__"}.isdisjoint(folders) or bool(_TEST.search(name))
 
 
 def excludes(patterns: Collection[str], path: str) -> bool:

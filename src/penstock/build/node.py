@@ -14,7 +14,7 @@ from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
     from penstock.model.artifact import Target
@@ -152,12 +152,16 @@ def bundle_command(
     return Command(argv=tuple(argv), cwd=root, env=_NOTHING_AROUND, timeout=_PATIENCE)
 
 
-def bundles_command(single: Command, root: Path, sources: Collection[str], into: Path) -> Command:
-    """What `single` asks of esbuild for one source, asked for many: `into/out/<source>.js` each."""
+def bundles_command(single: Command, root: Path, sources: Sequence[str], into: Path) -> Command:
+    """What `single` asks of esbuild for one source, asked for many: `into/out/<its place among them>.js` each.
+
+    Not by their paths: a folder for each would have to be made and deleted, which takes longer than to bundle it.
+    """
     program, _, *words = single.argv
     kept = [word for word in words if not word.startswith(("--outfile=", "--metafile="))]
-    kept += [f"--outdir={into / 'out'}", f"--outbase={root}", f"--metafile={into / 'meta.json'}"]
-    return Command(argv=(program, *sources, *kept), cwd=root, env=single.env, timeout=_PATIENCE)
+    kept += [f"--outdir={into / 'out'}", f"--metafile={into / 'meta.json'}"]
+    named = (f"{place}={source}" for place, source in enumerate(sources))
+    return Command(argv=(program, *named, *kept), cwd=root, env=single.env, timeout=_PATIENCE)
 
 
 def supplied(options: BuildOptions) -> tuple[str, ...]:

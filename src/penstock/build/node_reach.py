@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from penstock.build.metafile import Metafile
 
 _ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
+_REFERENCED = re.compile(r"""^\s*///\s*<reference\s+(path|types)\s*=\s*["']([^"'\s]+)["']""", re.MULTILINE)
 _TYPES = "types:"
 """What begins the names of files in the metafile of a bundle with metadata that were looked at for their types."""
 
@@ -23,7 +24,10 @@ _TYPES = "types:"
 def asked_for(source: bytes) -> list[str]:
     """Names of modules that a source file asks for, without Node's own."""
     text = source.decode(errors="replace")
-    return sorted({name for name in _ASKED.findall(text) if not name.startswith(("/", "node:"))})
+    names = set(_ASKED.findall(text))
+    for kind, name in _REFERENCED.findall(text):
+        names.add(name if kind == "types" or name.startswith((".", "/")) else f"./{name}")
+    return sorted(name for name in names if not name.startswith(("/", "node:")))
 
 
 def may_mean(module: str, source: str) -> tuple[str, ...]:

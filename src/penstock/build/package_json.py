@@ -23,7 +23,7 @@ _EFFECTIVE = (*_BUNDLED, *_OF_TYPES, *_DEPENDENCIES)
 _AT_INSTALL = frozenset({"preinstall", "install", "postinstall", "preprepare", "prepare", "postprepare", "prepublish"})
 """Source: https://docs.npmjs.com/cli/using-npm/scripts, "npm ci"."""
 _WORD = re.compile(r"[\w./@+~-]+")
-_WRITTEN = re.compile(r"(?:\d?>>?\s*|(?<![\w-])(?:-o|--?out[\w-]*)[\s=]+)[^\s;&|]+")
+_WRITTEN = re.compile(r"(?:\d?>>?\s*|(?<![\w-])(?:-o|--?out[\w-]*)[\s=]+)([^\s;&|]+)")
 """What a script writes: `> x`, `-o x`, `--outfile=x`, `--outDir x`. It is not among what it is made from."""
 _OF_WORKSPACE = re.compile(r"(?<![\w-])(?:-w|--workspace-root)(?![\w-])")
 _EXTENDS = re.compile(r'"extends"\s*:\s*(\[[^\]]*\]|"[^"]*")')
@@ -47,6 +47,8 @@ class PackageJson:
     """Words of scripts that run at an install, and names of patches: files, where there are such files."""
     named: tuple[str, ...]
     """Words of all scripts beside `build`, which may call them: files, or folders, where there are such."""
+    written: frozenset[str]
+    """Files that these say they write, where there are such."""
     in_workspace: bool
     """Whether one of these runs a script of the workspace's own package.json: `pnpm -w run x`."""
     package_manager: str | None
@@ -86,6 +88,7 @@ def package_json(text: str, *, where: str) -> PackageJson:
         scripts=_digest(scripts) if _AT_INSTALL & scripts.keys() else "",
         called=_called(text, scripts),
         named=tuple(dict.fromkeys(_files_of(_WRITTEN.sub(" ", all_scripts)))),
+        written=frozenset(posixpath.normpath(word.strip("\"'")) for word in _WRITTEN.findall(all_scripts)),
         in_workspace=_OF_WORKSPACE.search(all_scripts) is not None,
         package_manager=content.get("packageManager"),
         entries=tuple(sorted(entries)),

@@ -39,6 +39,15 @@ def aliases(path: str, text: str) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def referred_to(path: str, content: Mapping[str, Any]) -> list[str]:
+    """The tsconfigs, relative to the workspace, that one at that path has as its `references`."""
+    listed = content.get("references") or ()
+    named = [one["path"] for one in listed if isinstance(one, dict) and isinstance(one.get("path"), str)]
+    places = [posixpath.normpath(posixpath.join(posixpath.dirname(path), one)) for one in named]
+    found = [one if one.endswith(".json") else posixpath.join(one, "tsconfig.json") for one in places]
+    return [one for one in found if not one.startswith("..")]
+
+
 def leads_to(module: str, alias: str, place: str) -> tuple[str, ...]:
     """The folders that a module's name may mean by an alias and one of its places, the widest first; or none.
 

@@ -10,6 +10,7 @@ from penstock.model.release import Pointer
 from penstock.operations.engine import names_of, settle_all
 from penstock.operations.history import read_history
 from penstock.operations.holder import in_turn
+from penstock.operations.moves import take_back
 from penstock.operations.orders import is_driven, order, told_of_the_order
 from penstock.operations.pointer import read_pointer
 from penstock.operations.recall import recall
@@ -17,7 +18,6 @@ from penstock.operations.rollout import undo
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
 from penstock.operations.store import ReleaseStore
-from penstock.operations.switch import take_back
 from penstock.operations.warmth import follow
 from penstock.release.reconcile import Settled
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from penstock.model.events import TrafficMoved
-from penstock.operations.history import read_history
 from penstock.operations.steps import timestamp
 from penstock.release.ledger import BY_HAND, PROMOTION, ROLLBACK
 
 if TYPE_CHECKING:
     from penstock.model.release import Pointer
+    from penstock.operations.history import History
     from penstock.operations.session import Session
     from penstock.operations.world import World
 
@@ -34,17 +34,17 @@ def tell_arrival(
     session.record("traffic-moved", {**said, "why": why, **more})
 
 
-def book_arrival(world: World, session: Session, pointer: Pointer) -> None:
+def book_arrival(world: World, session: Session, pointer: Pointer, history: History) -> None:
     """Tell and book a move that nobody has booked: the process died, or the move was Terraform's, or made by hand."""
-    live, history = pointer.live_release, read_history(world.objects)
+    live = pointer.live_release
     if live is None or history.has_booked(live):
         return
     at, move = timestamp(world), history.move
     if move is not None and live in (move.target, move.origin):
-        by, run = session.succeeds_holder or session.actor, session.succeeds or ""
+        by, run = move.by or session.actor, session.succeeds or ""
         previous = move.origin if live == move.target else move.target  # promoted, and on its way back already
         why = ROLLBACK if move.rollback and live == move.target else PROMOTION
-        tell_arrival(world, session, pointer, previous, why, begun_by=run)
+        tell_arrival(world, session, pointer, previous, why, begun_by=move.run)
     else:
         by, run = BY_HAND, ""
         previous = history.latest.release if history.latest else None

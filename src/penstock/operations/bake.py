@@ -17,13 +17,13 @@ from penstock.model.release import Pointer
 from penstock.operations.alarms import read_alarms
 from penstock.operations.history import read_history
 from penstock.operations.late import somebody_late
+from penstock.operations.moves import go_back
 from penstock.operations.pointer import agrees, live_stage, read_pointer
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore, is_marked
 from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.switch import go_back
 from penstock.rollout.strategies import ALL, duration
 
 if TYPE_CHECKING:
@@ -107,9 +107,10 @@ def _tell(session: Session, baking: Baking, seconds: float) -> None:
 def baking_of(world: World, rollout: Rollout) -> Baking | None:
     """What is watched behind a rollout, by whoever knows no more than that; None where nothing is.
 
-    What rang on both sides when it ended tells nothing of the candidate.
+    What rang on both sides when it ended tells nothing of the candidate, nor does what rang while nobody could tell: a
+    person has promoted it all the same.
     """
-    alarms = tuple(sorted(set(rollout.alarms) - set(rollout.shared_alarms)))
+    alarms = tuple(sorted(set(rollout.alarms) - set(rollout.shared_alarms) - set(rollout.open_alarms)))
     seconds = world.workspace.environment.rollout.bake_after
     if rollout.outcome != "promoted" or not seconds or not alarms:
         return None

@@ -21,8 +21,8 @@ INVOKE = "lambda:invokefunction"
 VERSION = ":1"
 
 
-def callers(workspace: Workspace) -> Mapping[str, Callers]:
-    """By the functions' physical names."""
+def who_may_bypass(workspace: Workspace) -> Mapping[str, Callers]:
+    """Those services, by the physical names of the functions that they may call so."""
     return {
         function.physical: Callers(
             users=_names(service for service in workspace.services if function.service in service.uses.services),

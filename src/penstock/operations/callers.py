@@ -29,6 +29,12 @@ def shares_live(function: Function) -> bool:
     return _is_called_by_live(function) and not moves_at_once(function)
 
 
+def may_be_called_by_live(world: World, functions: Iterable[str]) -> frozenset[str]:
+    """Those of these functions (physical names) that are not known to have nobody who must call `live`."""
+    free = {function.physical for function in world.workspace.functions if not _is_called_by_live(function)}
+    return frozenset(functions) - free
+
+
 def callers_of(world: World) -> frozenset[str]:
     """The workspace's functions whose callers share by `live`, by their physical names."""
     return frozenset(function.physical for function in world.workspace.functions if shares_live(function))

@@ -21,6 +21,7 @@ from penstock.operations.callers import judged
 from penstock.operations.engine import names_of, reach
 from penstock.operations.history import read_history
 from penstock.operations.holder import nobody_at_work
+from penstock.operations.moves import go_live, origin_of
 from penstock.operations.planned_walk import arriving, changed_functions, forecast_of, traffic_of, walks_of
 from penstock.operations.pointer import live_url, read_pointer
 from penstock.operations.promote import copy_artifacts
@@ -34,7 +35,6 @@ from penstock.operations.session import exclusive
 from penstock.operations.steps import note, step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.summary import counted, summary
-from penstock.operations.switch import go_live, origin_of
 from penstock.operations.terraform import (
     apply_plan,
     contract,

@@ -15,11 +15,11 @@ from penstock.operations.engine import bring_back, names_of, settle_all
 from penstock.operations.gates import consult, points
 from penstock.operations.history import read_history
 from penstock.operations.measure import Measured, late_thresholds, measure, with_thresholds
+from penstock.operations.moves import go_back, go_live
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import tell_news
 from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.steps import step, warn
-from penstock.operations.switch import go_back, go_live
 from penstock.operations.synthetic import ask, wanted
 from penstock.operations.verify import verify_release
 from penstock.operations.warmth import warm
@@ -112,6 +112,7 @@ class Driver:
                 return rollout
             done = self._do(action, rollout)
             self.checked = done or self.checked
+            self.rests = self.rests or self.session.is_out_of_time()
             self.is_live = self.is_live or isinstance(action, Promote)
             self.refusals = 0
         except RemoteFault as fault:
@@ -119,14 +120,16 @@ class Driver:
         return rollout
 
     def _do(self, action: Action, rollout: Rollout) -> tuple[int, str] | None:
-        if not isinstance(action, Wait):
-            self.looks.moved()
         self.promotes = self.promotes or isinstance(action, Promote)
         grows = isinstance(action, Promote) or (isinstance(action, Shift) and action.percent > 0)
         if grows and not self.waits and not warm(self.world, self.session, waits=False):
             self.rests = True  # Lambda takes minutes, and a visit has no more than five
             return None
-        return act(self.world, self.session, action, rollout, self.release, self.applied)
+        try:
+            return act(self.world, self.session, action, rollout, self.release, self.applied)
+        finally:
+            if not isinstance(action, Wait):
+                self.looks.moved()
 
     def _tell(self, rollout: Rollout) -> None:
         """Before it is written down: what the next driver finds written it takes for told, and twice is not lost."""
@@ -206,7 +209,8 @@ def act(  # noqa: PLR0917 - what is to be done, and all that it takes
 ) -> tuple[int, str] | None:
     """Do it; what came of a check: the index of its step, and what was wrong."""
     names = names_of(world, release)
-    session.forget()
+    if not isinstance(action, Shift):  # which goes by what was read for its decision, if that is not old
+        session.forget()
     match action:
         case Wait(seconds=seconds):
             world.traffic_clock.sleep(seconds)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from penstock.model.release import Pointer
-from penstock.operations.callers import callers_of
+from penstock.operations.callers import may_be_called_by_live
 from penstock.operations.pace import AT_ONCE, READ_BURST, Pace
 from penstock.operations.pointer import pointer_name, read_pointer
 from penstock.release.observed import (
@@ -81,7 +81,10 @@ def bring_back(world: World, session: Session, callers: Iterable[str]) -> None:
 
 
 def settle_all(world: World, session: Session, functions: Iterable[str], desired: Settled) -> None:
-    """What the pointer says is true of both stages, which takes a handful of calls, and then of all these functions."""
+    """What the pointer says is true of both stages, which takes a handful of calls, and then of all these functions.
+
+    Raises OutOfTime as `settle_callers` does.
+    """
     reach(session, desired, ())
     settle_callers(world, session, functions, desired)
 
@@ -89,12 +92,15 @@ def settle_all(world: World, session: Session, functions: Iterable[str], desired
 def settle_callers(world: World, session: Session, functions: Iterable[str], desired: Settled) -> tuple[Effect, ...]:
     """Let callers of `live` be where the pointer says, a few functions at a time; what was done.
 
-    Those that something calls by it come first. One call to Lambda for each, and one more for each that moves.
+    Those that something calls by it come first. One call to Lambda for each, and one more for each that moves. Raises
+    OutOfTime when the session's time is over: the same again goes on from there.
     """
-    callers = callers_of(world)
-    names = sorted(set(functions), key=lambda name: (name not in callers, name))
+    wanted = frozenset(functions)
+    called = may_be_called_by_live(world, wanted)
+    names = [*sorted(called), *sorted(wanted - called)]
     done: tuple[Effect, ...] = ()
     for at in range(0, len(names), AT_ONCE):
+        session.require_time(names[at])
         effects = reconcile(_aliases(world, names[at : at + AT_ONCE], session.pace), desired)
         session.execute(effects)
         done += effects
@@ -106,20 +112,26 @@ def are_many(functions: Collection[str]) -> bool:
     return len(functions) > AT_ONCE
 
 
-def move_all(world: World, session: Session, goal: Live, functions: Collection[str]) -> None:
-    """All traffic to the release.
+def move_all(world: World, session: Session, goal: Live, functions: Collection[str]) -> frozenset[str]:
+    """All traffic to the release; the functions whose `live` is still to follow, because nobody calls them by it.
 
     It takes two calls to Lambda a function to see that a slot is whole: minutes for 1,000. Where they are many, the
-    pointer's word is taken for a release that it notes in a slot; it says nothing of a slot that is being filled.
+    pointer's word is taken for a release that it notes in a slot; it says nothing of a slot that is being filled. Who
+    consumes is to understand what who produces will write, so event sources come before HTTP callers, unless the move
+    `returns`; HTTP callers wait for nobody else. Raises OutOfTime as `settle_callers` does.
     """
     turning = turned(session.observe(()), goal.release) if are_many(functions) else None
     if turning is None:
         reach(session, goal, functions)
-        return
+        return frozenset()
     session.execute(turning)
-    if not goal.returns:
-        settle_callers(world, session, functions, Settled(withdrawn=True))
-    settle_all(world, session, functions if goal.returns else (), Settled(withdrawn=True))
+    if goal.returns:
+        settle_all(world, session, functions, Settled(withdrawn=True))
+        return frozenset()
+    called = may_be_called_by_live(world, functions)
+    settle_callers(world, session, called, Settled(withdrawn=True))
+    reach(session, Settled(withdrawn=True), ())
+    return frozenset(functions) - called
 
 
 def names_of(world: World, *releases: Release) -> frozenset[str]:

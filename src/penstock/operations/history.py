@@ -8,7 +8,7 @@ pointer says that traffic has moved, never before.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,11 +33,18 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """A move of traffic that has begun and was not yet found well. `rollback` says that `origin` is found bad."""
+    """A move of traffic that has begun and was not yet found well. `rollback` says that `origin` is found bad.
+
+    `by` began it, in the run of that id, of which the ledger tells. `reached` is the first function, by physical name,
+    whose `live` had no time to follow yet, of those that nobody calls by it; empty as long as nobody has stopped there.
+    """
 
     origin: str | None
     target: str
     rollback: bool
+    by: str = field(default="", compare=False)
+    run: str = field(default="", compare=False)
+    reached: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,10 @@ class History:
     def beginning(self, move: Move) -> History:
         """The history just before traffic moves."""
         return replace(self, move=move)
+
+    def reaching(self, function: str) -> History:
+        """The history after the move under way has stopped before this function."""
+        return replace(self, move=replace(self.move, reached=function)) if self.move is not None else self
 
     def settled(self) -> History:
         """The history after a move was found well, or given up."""

@@ -42,7 +42,7 @@ class LedgerStore:
         self._objects = objects
         self._clock = clock
         self._actor = actor
-        self._run = run
+        self.run = run
         self._head: chain.Head | None = None
 
     def append(self, kind: str, data: Mapping[str, Any]) -> LedgerEntry:
@@ -50,7 +50,7 @@ class LedgerStore:
         head = self._head or self._find_head()
         for _ in range(RACES):
             entry = chain.follow(
-                head, at=_timestamp(self._clock.now()), actor=self._actor, run=self._run, kind=kind, data=data
+                head, at=_timestamp(self._clock.now()), actor=self._actor, run=self.run, kind=kind, data=data
             )
             if self._write(entry):
                 self._head = chain.head_of(entry)

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from penstock.model.release import Pointer
 from penstock.operations.engine import glance
-from penstock.operations.pace import Pace
+from penstock.operations.pointer import read_pointer
 from penstock.release.share import sharing, weight
+from penstock.rollout.strategies import ALL
 
 if TYPE_CHECKING:
+    from penstock.operations.session import Session
     from penstock.operations.world import World
 
 AT_ONCE = 25
@@ -23,9 +26,9 @@ allows, and whoever moves an alias of 200 by hand is found out within a minute."
 class Looks:
     """What one driver reads of the weight."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, session: Session) -> None:
         self._world = world
-        self._pace = Pace(world.clock)
+        self._session = session
         self._sharing: tuple[str, ...] | None = None
         self._turn = 0
 
@@ -34,15 +37,20 @@ class Looks:
 
         Raises RemoteFault when it cannot be read.
         """
-        asked = callers if self._sharing is None else self._some(self._sharing)
-        observed = glance(self._world, asked, self._pace)
-        if self._sharing is None:
-            self._sharing = sharing(observed, callers)
-        return weight(observed, release, asked)
+        if (read_pointer(self._world) or Pointer()).live_release == release:
+            return ALL  # whoever calls `live` follows the pointer, and is not to be asked
+        if self._sharing is not None:
+            self._session.forget()  # what is seen now is newer, if of some only
+            asked = self._some(self._sharing)
+            return weight(glance(self._world, asked, self._session.reading), release, asked)
+        observed = self._session.glance(callers)
+        self._sharing = sharing(observed, callers)
+        return weight(observed, release, callers)
 
     def moved(self) -> None:
         """Traffic was moved, or may have been: all callers are to be read again."""
         self._sharing = None
+        self._session.forget()
 
     def _some(self, names: tuple[str, ...]) -> frozenset[str]:
         if len(names) <= AT_ONCE:

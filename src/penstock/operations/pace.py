@@ -18,6 +18,17 @@ AT_ONCE = READ_BURST // 2
 """Functions that are read back as a whole, two calls each, before anything waits."""
 
 
+class OutOfTime(Exception):
+    """What is left is for who comes next, who finds it as after a crash, but does not have to wait for a lease.
+
+    `at` is the first function, by physical name, that had no time.
+    """
+
+    def __init__(self, at: str) -> None:
+        super().__init__(at)
+        self.at = at
+
+
 class Pace:
     """A token bucket over all threads."""
 

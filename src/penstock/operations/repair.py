@@ -12,6 +12,7 @@ from penstock.operations.decided import read_decided
 from penstock.operations.engine import are_many, names_of, settle_callers
 from penstock.operations.history import read_history
 from penstock.operations.late import looked_after, somebody_late
+from penstock.operations.moves import take_back
 from penstock.operations.pointer import pointer_name, read_pointer
 from penstock.operations.rollout_store import RolloutStore, unmark
 from penstock.operations.store import ReleaseStore
@@ -21,6 +22,7 @@ from penstock.release.reconcile import Settled, distrusted, left, reconcile
 from penstock.rollout.strategies import ALL
 
 if TYPE_CHECKING:
+    from penstock.operations.history import History
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.release.effects import Effect
@@ -41,9 +43,10 @@ def repair(
     rollout = rollouts.under_way()
     observed = _trusted(world, session, rollout)
     goes_on = rollout is not None and rollout.release == resuming and _can_go_on(rollout, observed.pointer)
-    back = _way_back(world, rollout, observed.pointer, returns=returns)
+    history = read_history(world.objects)  # which nobody but us books in, and we do so at the end
+    back = _way_back(world, rollout, history, observed.pointer, returns=returns)
     if back is not None:
-        book_arrival(world, session, observed.pointer)
+        book_arrival(world, session, observed.pointer, history)
         if not returns and not goes_on:
             _take_back(world, session, rollout, back, why)
             repair(world, session, resuming=resuming, why=why)
@@ -57,7 +60,7 @@ def repair(
         session.record("rollout", {"release": rollout.release, "what": what, "weight": rollout.weight})
     session.execute(effects)
     live = observed.pointer.live_release
-    if late or not (goes_on or (rollout is None and read_history(world.objects).rests_on(live))):
+    if late or not (goes_on or (rollout is None and history.rests_on(live))):
         effects += _settle_callers(world, session, rollout, goal)
     if effects:
         done = "; ".join(effect.describe() for effect in effects)
@@ -70,7 +73,7 @@ def repair(
     if rollout is not None and not goes_on:
         now = world.traffic_clock.now()
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
-    book_arrival(world, session, observed.pointer)
+    book_arrival(world, session, observed.pointer, history)
     looked_after(world, late)
 
 
@@ -89,12 +92,13 @@ def _concerned(world: World, rollout: Rollout | None) -> frozenset[str]:
     return names_of(world, *filter(None, map(ReleaseStore(world.objects).get, both)))
 
 
-def _way_back(world: World, rollout: Rollout | None, pointer: Pointer, *, returns: bool) -> tuple[str, str] | None:
+def _way_back(
+    world: World, rollout: Rollout | None, history: History, pointer: Pointer, *, returns: bool
+) -> tuple[str, str] | None:
     """The release with all traffic that is to go, and where to: that was decided, or is by the order or by the command.
 
     Only as long as it was not found well.
     """
-    history = read_history(world.objects)
     way = history.way_back(pointer)
     if way is None or returns or (history.move is not None and history.move.rollback):
         return way
@@ -106,8 +110,6 @@ def _way_back(world: World, rollout: Rollout | None, pointer: Pointer, *, return
 
 def _take_back(world: World, session: Session, rollout: Rollout | None, way: tuple[str, str], why: str) -> None:
     """End a way back that nobody else is about to end, and the rollout with it."""
-    from penstock.operations.switch import take_back  # noqa: PLC0415 - it takes the lease itself, by `exclusive`
-
     bad, good = way
     said = why or (rollout.reverting if rollout is not None else None) or "its way back was cut short"
     take_back(world, session, ReleaseStore(world.objects).require(bad), good, said)

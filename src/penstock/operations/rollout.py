@@ -19,13 +19,13 @@ from penstock.operations.foretell import foretell, tell_unjudged
 from penstock.operations.history import read_history
 from penstock.operations.looks import Looks
 from penstock.operations.measure import compared, history, watched
+from penstock.operations.moves import take_back
 from penstock.operations.notices import tell_topics
 from penstock.operations.pointer import read_pointer
 from penstock.operations.rollout_news import ended_badly
 from penstock.operations.rollout_store import RolloutStore, mark, unmark
 from penstock.operations.steps import note, warn
 from penstock.operations.store import ReleaseStore
-from penstock.operations.switch import take_back
 from penstock.operations.warmth import follow
 from penstock.operations.watchdog import call_off, hand_over, watch_over
 from penstock.release.reconcile import Applied
@@ -149,7 +149,8 @@ def set_out(
     """
     store.require_known(rollout)
     changed = frozenset(rollout.changed)
-    observed = session.glance(compared(world, changed))
+    is_live = (session.pointer() or Pointer()).live_release == release.id  # and there is nothing to compare it with
+    observed = session.glance(() if is_live else compared(world, changed))
     measures = watched(world, observed, observed.pointer.idle, changed, rollout.slow)
     if rollout.slow is None:
         rollout = replace(_informed(world, rollout, measures), slow=measures.slow)
@@ -179,7 +180,7 @@ def drive(
             store=store,
             release=release,
             applied=applied,
-            looks=Looks(world),
+            looks=Looks(world, session),
             told=rollout,
             waits=waits,
             promotes=back,

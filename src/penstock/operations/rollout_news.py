@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import RolloutJudged, RolloutMoved
-from penstock.operations.bypass import callers
+from penstock.operations.bypass import who_may_bypass
 from penstock.release.share import UNEVEN
 from penstock.rollout.advance import judgement_of, open_sentence
 from penstock.rollout.gates import finding
@@ -93,7 +93,7 @@ def _traffic(world: World, before: Rollout, now: Rollout) -> list[str]:
     new = [one for one in findings(now.traffic) if (one.function, one.kind) not in known]
     if not new:
         return []
-    told = {(one.function, one.kind): one.sentence for one in findings(now.traffic, callers(world.workspace))}
+    told = {(one.function, one.kind): one.sentence for one in findings(now.traffic, who_may_bypass(world.workspace))}
     return [f"traffic check: {told[one.function, one.kind]}" for one in new]
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from penstock.operations.session import Session
     from penstock.operations.world import World
-    from penstock.ports import ObjectStore
+    from penstock.ports import ObjectStore, StoredObject
     from penstock.rollout.state import Order, Rollout, Verb
 
 KEY = "rollout.json"
@@ -107,7 +107,7 @@ class RolloutStore:
             )
 
     def order(self, rollout: Rollout, verb: Verb, *, by: str, why: str, at: float) -> Order:
-        """Ask something of the rollout under way at that moment; whoever drives it takes orders up in their order."""
+        """Ask something of the rollout under way at that moment, by this machine's clock."""
         from penstock.rollout.state import Order  # noqa: PLC0415 - start-up counts
 
         order = Order(id=f"{at:017.3f}-{uuid.uuid4().hex[:8]}", verb=verb, by=by, why=why)
@@ -115,13 +115,17 @@ class RolloutStore:
         return order
 
     def orders(self, rollout: Rollout) -> tuple[Order, ...]:
-        """What was asked of it and not taken up yet."""
+        """What was asked of it and not taken up yet, in the order in which it came to the bucket.
+
+        The machines of those who ask may be minutes apart: one's own clock decides only where the bucket's tells no
+        difference, being in whole seconds.
+        """
         from penstock.rollout.state import Order  # noqa: PLC0415 - start-up counts
 
         keys = self._objects.list(f"{ORDERS}{rollout.id}/")
         fresh = [key for key in keys if key.rpartition("/")[2].removesuffix(".json") not in rollout.orders]
-        found = (self._objects.get(key) for key in fresh)
-        return tuple(Order(**json.loads(stored.body)) for stored in found if stored is not None)
+        found = [stored for key in fresh if (stored := self._objects.get(key)) is not None]
+        return tuple(Order(**json.loads(stored.body)) for stored in sorted(found, key=_written))
 
     def _read(self) -> dict[str, Any] | None:
         stored = self._objects.get(KEY)
@@ -137,6 +141,11 @@ def _rollout(data: Mapping[str, Any]) -> Rollout:
         return Rollout.from_json(data)
     except (AttributeError, KeyError, TypeError, ValueError):
         return Rollout.outline(data)
+
+
+def _written(stored: StoredObject) -> int:
+    """When, by the store's clock; the same for all where it does not tell."""
+    return round(stored.at - stored.age) if stored.at is not None and stored.age is not None else 0
 
 
 def _mark(world: World) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.errors import LeaseLost, Locked, PenstockError, RemoteFault, UsageError
@@ -17,7 +18,7 @@ from penstock.operations.engine import glance, observe
 from penstock.operations.holder import leases_of
 from penstock.operations.late import note_late
 from penstock.operations.ledger_store import LedgerStore
-from penstock.operations.pace import READ_BURST, Pace
+from penstock.operations.pace import READ_BURST, OutOfTime, Pace
 from penstock.operations.pointer import read_pointer
 from penstock.operations.repair import repair
 from penstock.operations.rollout_store import RolloutStore, is_looked_after
@@ -45,48 +46,65 @@ VISIT, VISIT_LOOK = 30.0, 0.5
 SETTLING = "settle what a command may have done after its lease was lost"
 
 FRESH = 2.0
-"""Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease."""
+"""Seconds for which what was read back is believed while nothing of ours changes it: we hold the lease. What took
+longer to read is believed for as long again, being as old already in its first parts."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What was read of these functions, and until when, by the clock's `monotonic`, it is believed."""
+
+    names: frozenset[str]
+    observed: Observed
+    until: float
 
 
 class Session:
     """An environment that is ours to change.
 
-    `actor` is the STS caller's ARN; `pace` that of calls to Lambda that move traffic; `succeeds` is the run that died
-    holding the lease before us, and `succeeds_holder` whose it was; None when none did.
+    `actor` is the STS caller's ARN; `pace` that of calls to Lambda that move traffic, `reading` that of others;
+    `run` is the one that the ledger tells of, and `succeeds` the one that died holding the lease before us; None when
+    none did. `until` is when, by the clock's `monotonic`, it begins no more that can wait; None if never.
     """
 
-    def __init__(self, world: World, *, actor: str, lease: HeldLease, ledger: LedgerStore) -> None:
+    def __init__(
+        self, world: World, *, actor: str, lease: HeldLease, ledger: LedgerStore, until: float | None = None
+    ) -> None:
         self._world = world
         self._lease = lease
         self._ledger = ledger
         self.actor = actor
+        self.run = ledger.run
         self.pace = Pace(world.clock)
-        self._reading = Pace(world.clock, burst=READ_BURST)
+        self.reading = Pace(world.clock, burst=READ_BURST)
         self.succeeds = lease.over.run if lease.over else None
-        self.succeeds_holder = lease.over.holder if lease.over else None
-        self._seen: tuple[float, frozenset[str], Observed] | None = None
+        self._until = until
+        self._seen: _Seen | None = None
+        self._glanced: _Seen | None = None
 
     def observe(self, functions: Iterable[str]) -> Observed:
         """What is there: read back, unless that was done a moment ago and nothing was changed since."""
         names = frozenset(functions)
-        found = self._fresh()
-        if found is None or found[1] != names:
-            seen = observe(self._world, names, self._reading)
-            # Reading many takes minutes, in which nobody but us changes anything.
-            found = self._seen = (self._world.clock.monotonic(), names, seen)
-        return found[2]
+        found = self._fresh(self._seen)
+        if found is None or found.names != names:
+            found = self._seen = self._read(observe, names)
+        return found.observed
 
     def glance(self, functions: Iterable[str]) -> Observed:
         """The same of nothing but what tells how traffic is shared: one call to Lambda for each function."""
         names = frozenset(functions)
-        found = self._fresh()
-        return found[2] if found is not None and names <= found[1] else glance(self._world, names, self._reading)
+        for seen in (self._seen, self._glanced):
+            found = self._fresh(seen)
+            if found is not None and names <= found.names:
+                return found.observed
+        self._glanced = self._read(glance, names)
+        return self._glanced.observed
 
     def pointer(self) -> Pointer | None:
         """The environment's pointer, None before the first deploy; read as `observe` reads."""
-        found = self._fresh()
-        if found is not None and found[2].pointer != Pointer():
-            return found[2].pointer
+        found = self._fresh(self._seen)
+        if found is not None and found.observed.pointer != Pointer():
+            return found.observed.pointer
         return read_pointer(self._world)
 
     def execute(self, effects: Sequence[Effect]) -> None:
@@ -97,12 +115,26 @@ class Session:
 
     def forget(self) -> None:
         """Read everything back the next time: something else than an effect has changed it, Terraform for example."""
-        self._seen = None
+        self._seen = self._glanced = None
 
-    def _fresh(self) -> tuple[float, frozenset[str], Observed] | None:
-        if self._seen is None or self._world.clock.monotonic() - self._seen[0] > FRESH:
-            return None
-        return self._seen
+    def is_out_of_time(self) -> bool:
+        """Whether it is to begin no more that can wait."""
+        return self._until is not None and self._world.clock.monotonic() > self._until
+
+    def require_time(self, function: str) -> None:
+        """Raise OutOfTime where it is to begin no more that can wait, with this function for example."""
+        if self.is_out_of_time():
+            raise OutOfTime(function)
+
+    def _read(self, how: Callable[[World, Iterable[str], Pace], Observed], names: frozenset[str]) -> _Seen:
+        began = self._world.clock.monotonic()
+        observed = how(self._world, names, self.reading)
+        # Reading many takes minutes, in which nobody but us changes anything.
+        ended = self._world.clock.monotonic()
+        return _Seen(names, observed, until=ended + max(FRESH, ended - began))
+
+    def _fresh(self, seen: _Seen | None) -> _Seen | None:
+        return seen if seen is not None and self._world.clock.monotonic() <= seen.until else None
 
     def hold(self) -> None:
         """Make sure that the environment is still ours, whatever our clock says. Raises Locked when it is not."""
@@ -138,6 +170,7 @@ def exclusive(
     withdraws: str = "",
     returns: bool = False,
     story: str | None = None,
+    lasts: float | None = None,
 ) -> Iterator[Session]:
     """Hold the environment's lease, with everything repaired that an interrupted run left behind.
 
@@ -145,15 +178,18 @@ def exclusive(
     One that the controller drives is nobody's to end but who says so and why, by `withdraws`, until it is long overdue.
     A promotion that was cut short is finished, unless the command `returns`: then it is left for it to take back.
     Raises Locked, naming the holder, when somebody else is at it. With a `story` the ledger tells what is done as a
-    part of the run of that id, and nothing when nothing is done.
+    part of the run of that id, and nothing when nothing is done. After `lasts` seconds it raises OutOfTime where
+    something is about to begin that who comes next can do as well.
     """
+    began = world.clock.monotonic()
     actor = world.identity.caller()
     held, was_late = _acquire(world, actor, purpose), False
     ledger = LedgerStore(world.objects, clock=world.clock, actor=actor, run=story or world.run)
     ended = threading.Event()
     threading.Thread(target=heartbeat, args=(held, ended), daemon=True, name="lease").start()
     try:
-        session = Session(world, actor=actor, lease=held, ledger=ledger)
+        until = None if lasts is None else began + lasts
+        session = Session(world, actor=actor, lease=held, ledger=ledger, until=until)
         rollout = RolloutStore(world.objects).under_way()
         if (
             rollout is not None
@@ -178,6 +214,10 @@ def exclusive(
             raise
         if story is None:
             session.record("ended", {"purpose": purpose})
+    except KeyboardInterrupt:
+        with suppress(RemoteFault):
+            ledger.append("interrupted", {"purpose": purpose})
+        raise
     except LeaseLost:
         was_late = True
         with suppress(RemoteFault):

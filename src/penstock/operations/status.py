@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from penstock.model.release import SLOTS, Pointer
-from penstock.operations.bypass import callers
+from penstock.operations.bypass import who_may_bypass
 from penstock.operations.history import read_history
 from penstock.operations.holder import holder, last_failure
 from penstock.operations.late import somebody_late
@@ -187,7 +187,7 @@ def rollout_status(world: World, *, ended: bool = False) -> RolloutStatus | None
         reverting=found.reverting,
         verdict=judgement.verdict.name,
         sentence=judgement.sentence,
-        traffic=tuple(finding.sentence for finding in findings(found.traffic, callers(world.workspace))),
+        traffic=tuple(finding.sentence for finding in findings(found.traffic, who_may_bypass(world.workspace))),
         detached=found.detached,
         outcome=found.outcome,
     )

@@ -1,46 +1,37 @@
-"""Moving traffic: `go_live` for a release that is loaded, `switch` and `rollback` for people.
-
-A move is one decision (the pointer) followed by what makes it true (stage, `live` aliases, preview). Afterwards the
-live routes are asked for their health; when they are not well, traffic goes back by itself.
-"""
+"""What people say of all traffic: `switch` to the release that waits, `rollback` to one that was live."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from penstock.model.errors import Busy, CameBack, Conflict, PenstockError, Refused, RemoteFault, UsageError
+from penstock.model.errors import Refused, UsageError
 from penstock.model.events import NothingToDo
 from penstock.model.names import instead_of
 from penstock.model.release import Pointer, Release
 from penstock.operations.alarms import quiet_alarms
-from penstock.operations.arrivals import tell_arrival
 from penstock.operations.assemble import services_from
-from penstock.operations.engine import are_many, move_all, names_of, reach
-from penstock.operations.history import History, Move, read_history
+from penstock.operations.bake import bake, begin_bake, behind
+from penstock.operations.engine import are_many, reach
+from penstock.operations.history import History, read_history
 from penstock.operations.holder import in_turn, no_rollout_on_its_way
-from penstock.operations.notices import tell_topics
+from penstock.operations.moves import go_live, take_back
 from penstock.operations.pointer import live_url, read_pointer
-from penstock.operations.recall import recall, recalled
+from penstock.operations.recall import recall
 from penstock.operations.removals import refuse_what_is_missing
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive, require_deployed
-from penstock.operations.smoke import smoke
-from penstock.operations.steps import note, step, timestamp, warn
+from penstock.operations.steps import step, warn
 from penstock.operations.store import ReleaseStore
 from penstock.operations.targets import target_of
 from penstock.operations.terraform import contract, read_applied, read_wanted
-from penstock.operations.verify import check_live, verify_release
-from penstock.operations.warmth import follow, warm
+from penstock.operations.verify import verify_release
 from penstock.policy.destruction import HOLDS_DATA
-from penstock.release.ledger import PROMOTION, ROLLBACK
-from penstock.release.reconcile import Applied, Live, Loaded
+from penstock.release.reconcile import Applied, Loaded
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from penstock.model.workspace import Function
-    from penstock.operations.notices import Kind
     from penstock.operations.session import Session
     from penstock.operations.world import World
 
@@ -68,8 +59,6 @@ def switch(world: World, *, why: str = "", lock_timeout: float = 0.0) -> Moved:
 
 
 def _switch(world: World, why: str) -> Moved:
-    from penstock.operations.bake import bake, begin_bake, behind  # noqa: PLC0415 - it takes back what was moved here
-
     with exclusive(world, "switch") as session:
         pointer = session.pointer() or Pointer()
         if pointer.candidate is None:
@@ -194,91 +183,6 @@ def _rollback(world: World, to: str | None, services: Collection[str], why: str)
         return _moved(world, target, pointer, is_rollback=True)
 
 
-def go_live(world: World, session: Session, release: Release, applied: Applied, *, is_rollback: bool = False) -> None:
-    """Move all traffic to the release, then make sure that it is well there.
-
-    Raises CameBack when it was not and traffic is back on the release before; a rollback is never taken back.
-    """
-    pointer = session.pointer() or Pointer()
-    history = read_history(world.objects)
-    previous = origin_of(history, pointer.live_release, release.id)
-    move = Move(origin=previous, target=release.id, rollback=is_rollback)
-    if previous != release.id and history.move != move:
-        session.book(lambda history: history.beginning(move))
-    names = names_of(world, release)
-    if not is_rollback and pointer.slot(pointer.idle).release == release.id:
-        warm(world, session)  # a rollback does not wait
-    goal = Live(release=release, applied=applied, returns=is_rollback)
-    _move(world, session, goal, names, origin=None if is_rollback or previous == release.id else previous)
-    if previous != release.id and not history.has_booked(release.id):
-        _tell(world, session, previous, ROLLBACK if is_rollback else PROMOTION)
-    at = timestamp(world)
-    session.book(lambda history: history.arrived(release.id, at=at, by=session.actor, run=world.run))
-    follow(world, session)
-    with step(world, "check the live release"):
-        failures = check_live(world, _of(world, release))
-        if not failures and not is_rollback:
-            failures = smoke(world, live_url(world) or "", unwanted=lambda: bool(_called(world, release)))
-    called = "" if is_rollback else _called(world, release)
-    if not failures and not called:
-        session.book(History.settled)
-        if previous != release.id:
-            what = f"release {release.id} is live{' again' if is_rollback else ''}"
-            kind: Kind = "rolled-back" if is_rollback else "live"
-            tell_topics(world, kind, release=release.id, previous=previous, what=what)
-        return
-    if is_rollback or previous is None or previous == release.id:
-        session.book(History.settled)
-        if not failures:  # it is well, and this run has brought nothing that it could take back
-            note(world, f"release {release.id} was {called}, who goes on when this command has ended")
-            return
-        what = f"release {release.id} is live and not well"
-        tell_topics(world, "not-well", release=release.id, previous=previous, what=what)
-        raise PenstockError(
-            "the live release is not well, and there is no better one to go to\n" + "\n".join(failures),
-            where=world.workspace.environment.name,
-            hint=f"penstock status -e {world.workspace.environment.name}",
-        )
-    take_back(world, session, release, previous, called or "the new release was not well")
-    what = f"release {release.id} was {called or 'not well with traffic'}; all of it is back on {previous}"
-    raise CameBack(
-        "\n".join([what, *failures]), where=world.workspace.environment.name, hint="mend the code and deploy again"
-    )
-
-
-def _called(world: World, release: Release) -> str:
-    """Who wants to go back from it, in words; a bucket that does not answer must not leave the move unsettled."""
-    try:
-        return recalled(world, release.id)
-    except RemoteFault:
-        return ""
-
-
-def _move(world: World, session: Session, goal: Live, names: Collection[str], *, origin: str | None) -> None:
-    """Make the move; once more where somebody else, Terraform say, was changing something at that moment.
-
-    One that AWS refuses half-way is taken back to `origin`, if there is one: CameBack.
-    """
-    try:
-        with step(world, f"move traffic to release {goal.release.id}", inner=True):
-            try:
-                move_all(world, session, goal, names)
-            except Conflict:
-                session.forget()
-                move_all(world, session, goal, names)
-    except RemoteFault as fault:
-        session.forget()
-        moved = isinstance(fault, Busy) or (session.pointer() or Pointer()).live_release == goal.release.id
-        if origin is None or not moved:
-            raise
-        take_back(world, session, goal.release, origin, "AWS did not take the whole move")
-        raise CameBack(
-            f"AWS did not take the move to release {goal.release.id}; all traffic is on {origin}\n  {fault}",
-            where=world.workspace.environment.name,
-            hint=fault.hint or "wait until AWS is well and deploy again",
-        ) from fault
-
-
 def _from_rollout(world: World, why: str, lock_timeout: float) -> Moved | None:
     """Back from the share of traffic that a rollout has given to a candidate; None when none is under way."""
     from penstock.operations.abort import end_rollout  # noqa: PLC0415 - it moves traffic itself, by `go_live`
@@ -316,20 +220,6 @@ def _make_ready(world: World, session: Session, target: Release, live: Release, 
         verify_release(world, session, target.id, slot, changed)
 
 
-def origin_of(history: History, live: str | None, release: str) -> str | None:
-    """What traffic comes from when it moves to the release: from the live one, unless that is this one already.
-
-    Then an earlier run died around the move: after it had moved traffic here and before it had looked, or while it was
-    taking traffic back from here.
-    """
-    move = history.move
-    if live != release or move is None:
-        return live
-    if move.target == live:
-        return move.origin
-    return move.target if move.rollback and move.origin == live else live
-
-
 def _is_unfinished(history: History, live: Release, succeeds: str | None) -> bool:
     """Whether a rollback to the live release was killed, be it before it had looked whether that is well or after.
 
@@ -339,36 +229,6 @@ def _is_unfinished(history: History, live: Release, succeeds: str | None) -> boo
         return True
     latest = history.latest
     return latest is not None and latest.by_rollback and latest.release == live.id and latest.run == succeeds
-
-
-def take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
-    """All traffic from a release that the pointer names to the one before, which is told and booked."""
-    good = ReleaseStore(world.objects).require(previous)
-    move = Move(origin=bad.id, target=previous, rollback=True)
-    session.book(lambda history: history.beginning(move))
-    names = {function.physical for release in (bad, good) for function in release.functions.values()}
-    with step(world, f"bring traffic back to release {previous}"):
-        move_all(world, session, Live(release=good, applied=Applied(), returns=True), names)
-    _tell(world, session, bad.id, why)
-    at = timestamp(world)
-    session.book(lambda history: history.arrived(previous, at=at, by=session.actor, run=world.run).settled())
-    follow(world, session)
-    what = f"release {bad.id} has no traffic: {why}; all of it is back on {previous}"
-    tell_topics(world, "came-back", release=bad.id, previous=previous, what=what)
-
-
-def go_back(world: World, session: Session, bad: Release, previous: str, why: str) -> NoReturn:
-    """The same, and the end of who does it: raises CameBack."""
-    take_back(world, session, bad, previous, why)
-    raise CameBack(
-        f"release {bad.id} went back: {why}; all traffic is on {previous}",
-        where=world.workspace.environment.name,
-        hint="mend the code and deploy again",
-    )
-
-
-def _tell(world: World, session: Session, previous: str | None, why: str) -> None:
-    tell_arrival(world, session, session.pointer() or Pointer(), previous, why)
 
 
 def _knows(live: Release, services: Collection[str]) -> None:
@@ -401,7 +261,3 @@ def _moved(world: World, release: Release, before: Pointer, *, is_rollback: bool
         url=live_url(world),
         is_rollback=is_rollback,
     )
-
-
-def _of(world: World, release: Release) -> list[Function]:
-    return [function for function in world.workspace.functions if function.key in release.functions]

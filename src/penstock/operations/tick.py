@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from penstock.model.errors import CameBack, Inconclusive, Locked, Refused
 from penstock.operations.bake import baking_of, begin_behind, is_quiet, look_once
 from penstock.operations.orders import is_driven
+from penstock.operations.pace import OutOfTime
 from penstock.operations.rollout import drive
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import TICK, exclusive
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from penstock.operations.session import Session
     from penstock.operations.world import World
     from penstock.rollout.state import Rollout
+
+
+LASTS = 180.0
+"""Seconds after which a visit begins nothing that the next one can do as well; its function has 300."""
+OUT_OF_TIME = "traffic is on its way, and the next visit goes on"
 
 
 def tick(world: World, rollout: str) -> str:
@@ -39,6 +45,8 @@ def tick(world: World, rollout: str) -> str:
         return _visit(world, rollout)
     except Locked as locked:
         return f"not yet: {locked.what}"
+    except OutOfTime:
+        return OUT_OF_TIME
     except (CameBack, Inconclusive, Refused) as back:
         return back.what.partition("\n")[0]
 
@@ -47,7 +55,7 @@ def _visit(world: World, rollout: str) -> str:
     release_id, _, run = rollout.partition("-")  # of the command that began it: the ledger goes on with its story
     # Also for the last time: whoever drove it may have slept past its lease and moved something when it woke, which is
     # put right as the lease is taken.
-    with exclusive(world, f"{TICK}{release_id}", resuming=_under_way(world), story=run) as session:
+    with exclusive(world, f"{TICK}{release_id}", resuming=_under_way(world), story=run, lasts=LASTS) as session:
         found = RolloutStore(world.objects).read()
         if found is None or found.id != rollout or found.outcome is not None:
             if found is not None and found.id == rollout and _bakes(world, session, found):

@@ -12,7 +12,7 @@ from datetime import datetime
 from statistics import median
 from typing import TYPE_CHECKING
 
-from penstock.release.ledger import BY_HAND, PROMOTION
+from penstock.release.ledger import BY_HAND, PROMOTION, ROLLBACK
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from penstock.model.ledger import LedgerEntry
 
 DAY = 86_400.0
+INTERRUPTED = "interrupted"
+ENDS = ("ended", "failed", INTERRUPTED)
+"""Kinds of a command's last word; one that was killed has none."""
 CAME_BACK = ("CameBack", "Inconclusive")
 ORDERS = {"order": "", "aborting": "abort", "switching": "switch", "rolling-back": "rollback"}
 """What people say, by the kind of entry that tells it, and what it is called."""
@@ -34,8 +37,9 @@ class Run:
     `release` got traffic, or was to; `previous` had it before. `orders` are what people said to its rollout, and what
     they gave as the reason for a switch or a rollback. `back` is how long it took from the decision to go back until
     traffic was back, in seconds; None when nothing went back. `outcome` is promoted, rolled back, came back, failed,
-    done (nothing moved), on its way (the controller drives it) or unfinished; `evidence` is the judge's last sentence
-    or the first line of the error.
+    done (nothing moved), interrupted (Ctrl-C, before anything had moved, or with a way back that is still to be gone),
+    on its way (the controller drives it) or unfinished (killed); `evidence` is the judge's last sentence or the first
+    line of the error.
     """
 
     at: str
@@ -129,9 +133,12 @@ def _run(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry], aborted
     last = [entry for entry in entries if entry.run == first.run][-1]
     moves = [entry for entry in entries if entry.kind == "traffic-moved"]
     judged = [entry for entry in entries if entry.kind == "rollout" and "evidence" in entry.data]
-    failures = [entry for entry in entries if entry.kind == "failed"]
+    ended = max((entry.number for entry in entries if entry.kind == "ended"), default=0)
+    # A visit of the controller that AWS refused is no end where a later one came to one.
+    failures = [entry for entry in entries if entry.kind == "failed" and entry.number > ended]
     approvals = [entry for entry in entries if entry.kind == "approved"]
     what = str(next((entry.data["purpose"] for entry in entries if "purpose" in entry.data), ""))
+    back = _back(entries, ordered)
     evidence = str(judged[-1].data["evidence"]["sentence"]) if judged else ""
     orders = [entry for entry in entries if entry.kind in ORDERS]
     yes = {str(entry.data["by"]) for entry in orders if entry.data.get("verb") == "approve"}
@@ -142,11 +149,11 @@ def _run(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry], aborted
         release=str(moves[-1].data["release"] if moves else judged[-1].data["release"] if judged else ""),
         previous=str(moves[-1].data.get("previous") or "") if moves else "",
         approved_by=tuple(sorted(yes | {str(by) for entry in approvals for by in entry.data["by"]})),
-        outcome=_outcome(moves, failures, last, _on_its_way(entries, aborted)),
+        outcome=_outcome(moves, failures, last, _on_its_way(entries, aborted), has_come_back=back is not None),
         seconds=round(_seconds(last.at) - _seconds(first.at), 1),
         evidence=evidence or (str(failures[-1].data["what"]) if failures else ""),
         orders=tuple(_ordered(entry) for entry in orders if entry.kind == "order" or entry.data.get("why")),
-        back=_back(entries, ordered),
+        back=back,
     )
 
 
@@ -176,19 +183,26 @@ def _back(entries: Sequence[LedgerEntry], ordered: Sequence[LedgerEntry]) -> flo
         return None
     calls = [entry for entry in ordered if entry.number > begun.number and entry.kind in {"effect", "traffic-moved"}]
     done = [entry for entry in calls if entry.run == begun.run]
-    if not done and entries[-1].kind not in {"ended", "failed"}:
+    if not done and entries[-1].kind not in ENDS:
         done = [entry for entry in calls if entry.run == calls[0].run]
     return round(_seconds(done[-1].at) - _seconds(begun.at), 1) if done else None
 
 
 def _outcome(
-    moves: Sequence[LedgerEntry], failures: Sequence[LedgerEntry], last: LedgerEntry, detached: str | None
+    moves: Sequence[LedgerEntry],
+    failures: Sequence[LedgerEntry],
+    last: LedgerEntry,
+    detached: str | None,
+    *,
+    has_come_back: bool,
 ) -> str:
     if failures:
         return "came back" if failures[-1].data["error"] in CAME_BACK else "failed"
     if detached is not None and not moves:
         return detached
-    if last.kind != "ended" and not _is_by_hand(last):
+    if last.kind == INTERRUPTED and (not moves or moves[-1].data.get("why") not in {PROMOTION, ROLLBACK}):
+        return "came back" if has_come_back else INTERRUPTED
+    if last.kind not in ENDS and not _is_by_hand(last):
         return "unfinished"
     if not moves:
         return "done"

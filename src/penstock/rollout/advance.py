@@ -143,6 +143,7 @@ def _rested(rollout: Rollout, seen: Observation) -> Rollout:
 
 def _learn(rollout: Rollout, seen: Observation) -> Rollout:
     clean = [one for one in seen.strata if is_due(rollout, one.service, one.minute, seen.until)]
+    rollout = _beside(rollout, seen)
     evidence = accumulate(rollout.evidence, clean, rollout.policy, frozenset(rollout.changed))
     begin = max(rollout.judged, first_clean_minute(rollout))
     shares = [share for share in seen.shares if begin <= share.minute < seen.until and rollout.weight]
@@ -152,10 +153,25 @@ def _learn(rollout: Rollout, seen: Observation) -> Rollout:
         traffic=tally(rollout.traffic, shares, rollout.weight),
         slow=rollout.slow if not seen.slow else {**seen.slow, **(rollout.slow or {})},
         judged=max(rollout.judged, seen.until),
-        shared_alarms=rollout.shared_alarms if seen.alarms is None else seen.shared_alarms,
-        open_alarms=rollout.open_alarms if seen.alarms is None else seen.open_alarms,
         gates=_looked(rollout, seen),
         replies=webhooks.learned(rollout.replies, seen.replies),
+    )
+
+
+def _beside(rollout: Rollout, seen: Observation) -> Rollout:
+    """What the alarms tell of both sides.
+
+    Without any traffic the stable side is silent whatever rings, so that no further alarm is open; one that was stays
+    so, until its last calls tell.
+    """
+    if seen.alarms is None:
+        return rollout
+    if seen.weight != ALL:
+        return replace(rollout, shared_alarms=seen.shared_alarms, open_alarms=seen.open_alarms)
+    return replace(
+        rollout,
+        shared_alarms=tuple(sorted({*rollout.shared_alarms, *seen.shared_alarms})),
+        open_alarms=tuple(name for name in rollout.open_alarms if name not in seen.alarms),
     )
 
 

@@ -70,7 +70,9 @@ PORTS: Mapping[str, type] = {
 """The ports by the names of the fields that hold them."""
 
 FAULT_VARIABLE = "PENSTOCK_TESTING_FAULT"
-"""`7:before`: the process kills itself there. For tests of the command line."""
+"""`7:before`: the process kills itself there. For tests of the command line. `7:before:stop`: it stands still there, as
+after SIGSTOP, until SIGCONT wakes it."""
+STOP = ":stop"
 RECORD_VARIABLE = "PENSTOCK_TESTING_RECORD"
 """A file that gets one line of JSON per effect, before it happens."""
 
@@ -123,6 +125,11 @@ def kill_process() -> NoReturn:
     """End this process as `kill -9` does."""
     os.kill(os.getpid(), signal.SIGKILL)
     raise Killed
+
+
+def stop_process() -> None:
+    """Stand still until SIGCONT, with all threads."""
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 class Faults:
@@ -210,11 +217,17 @@ class Faults:
 
 
 def from_environment(environ: Mapping[str, str]) -> Faults | None:
-    """What FAULT_VARIABLE and RECORD_VARIABLE ask for; None when neither is set. The process dies for real."""
-    fault, record = environ.get(FAULT_VARIABLE), environ.get(RECORD_VARIABLE)
+    """What FAULT_VARIABLE and RECORD_VARIABLE ask for; None when neither is set. It dies, or stops, for real."""
+    fault, record = environ.get(FAULT_VARIABLE, ""), environ.get(RECORD_VARIABLE)
     if not fault and not record:
         return None
-    return Faults(Fault.parse(fault) if fault else None, death=kill_process, record=Path(record) if record else None)
+    point = fault.removesuffix(STOP)
+    return Faults(
+        Fault.parse(point) if point else None,
+        death=kill_process,
+        record=Path(record) if record else None,
+        meanwhile=stop_process if fault != point else None,
+    )
 
 
 class _Wrapped:

@@ -43,13 +43,14 @@ class Many:
 
     count: int
     changed: int = CHANGED
+    consumers: int = CONSUMERS
     shop: Shop = field(default_factory=Shop)
     one: Release = field(init=False)
     two: Release = field(init=False)
 
     def __post_init__(self) -> None:
         self.names = [f"s{number:04}" for number in range(self.count)]
-        self.callers = {f"shop-dev-{name}" for name in self.names[::CONSUMERS]}
+        self.callers = {f"shop-dev-{name}" for name in self.names[:: self.consumers]}
         self.new = set(self.names[:: self.changed])
         self.one, self.two = self._release("one"), self._release("two")
         for release in (self.one, self.two):
@@ -133,6 +134,11 @@ class Many:
         assert stage is not None
         http = stage.variables["slot"] == slot and stage.canary is None
         return http and all(self._versions(name)["live"] == self._versions(name)[slot] for name in self.names)
+
+    def is_behind(self, physical: str, slot: str) -> bool:
+        """Whether all who call the function by `live` meet what that slot has."""
+        aliases = self.shop.functions.aliases(physical)
+        return (aliases["live"].version, aliases["live"].weights) == (aliases[slot].version, {})
 
     def _versions(self, name: str) -> Mapping[str, object]:
         aliases = self.shop.functions.aliases(f"shop-dev-{name}")

@@ -14,6 +14,7 @@ from unit.operations.traffic import Busy, Traffic, with_rollout
 from penstock.model.errors import CameBack, Inconclusive
 from penstock.model.events import RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
+from penstock.operations.rollout_store import RolloutStore
 from penstock.ports import AlarmState
 
 if TYPE_CHECKING:
@@ -142,6 +143,29 @@ def test_no_weight_grows_while_that_is_open_and_a_deadline_ends_it(verbs: Verbs,
     with pytest.raises(Inconclusive, match="rings, and calls to the stable release that would tell why have not ended"):
         verbs.deploy(confirm=yes)
     assert verbs.live_code()["users"] == 3
+
+
+def test_who_promotes_it_all_the_same_keeps_it_in_the_bake_while_that_is_open(verbs: Verbs, clock: Busy) -> None:
+    everything_hangs(verbs, clock, minutes=60)
+    traffic, store = clock.traffic, RolloutStore(verbs.shop.objects)
+    assert traffic is not None
+    go_on, ordered = traffic.meanwhile, list[str]()
+
+    def promoted() -> None:
+        go_on()
+        rollout = store.under_way()
+        if rollout is not None and rollout.open_alarms and not ordered:
+            ordered.append(store.order(rollout, "promote", by="alice", why="it is the fix", at=clock.now()).id)
+
+    traffic.meanwhile = promoted
+    verbs.workspace = with_rollout(verbs, replace(verbs.workspace.environment.rollout, deadline=14_400.0))
+    assert verbs.deploy(confirm=yes).live
+    assert ordered
+    rings = {name for name, state in verbs.shop.alarms.alarms.items() if state.value == "ALARM"}
+    watched = [line for line in ledger(verbs) if "an alarm takes it back" in line]
+    assert rings
+    assert "mine" in watched[-1]
+    assert not any(name in watched[-1] for name in rings)
 
 
 def test_a_shorter_timeout_excuses_nobody_whose_stable_side_answers(verbs: Verbs, clock: Busy) -> None:

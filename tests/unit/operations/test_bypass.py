@@ -8,7 +8,7 @@ import pytest
 from unit.release.shop import a_workspace
 
 from penstock.model.workspace import EnvValue, Statement, TerraformReference, Uses, Workspace
-from penstock.operations.bypass import callers
+from penstock.operations.bypass import who_may_bypass
 from penstock.rollout.traffic import Callers
 
 
@@ -29,7 +29,7 @@ def with_uses(workspace: Workspace, name: str, uses: Uses) -> Workspace:
 )
 def test_who_may_call_a_function_by_its_name_has_a_statement_for_it(action: str, resource: EnvValue) -> None:
     statement = Statement(actions=(action,), resources=(resource,), reason="reports")
-    found = callers(with_uses(a_workspace(), "worker", Uses(services=("orders",), statements=(statement,))))
+    found = who_may_bypass(with_uses(a_workspace(), "worker", Uses(services=("orders",), statements=(statement,))))
     assert found["shop-dev-users"] == Callers(others=("worker",))
     assert found["shop-dev-orders"].users == ("worker",)
 
@@ -45,4 +45,6 @@ def test_who_may_call_a_function_by_its_name_has_a_statement_for_it(action: str,
 )
 def test_who_may_do_something_else_or_to_another_one_is_no_caller_of_it(action: str, resource: str) -> None:
     statement = Statement(actions=(action,), resources=(resource,), reason="reports")
-    assert callers(with_uses(a_workspace(), "worker", Uses(statements=(statement,))))["shop-dev-users"] == Callers()
+    assert (
+        who_may_bypass(with_uses(a_workspace(), "worker", Uses(statements=(statement,))))["shop-dev-users"] == Callers()
+    )

@@ -163,7 +163,7 @@ def test_whatever_a_driver_died_of_the_controller_brings_traffic_to_one_release(
 def test_whatever_a_visit_died_of_the_next_one_goes_on(tmp_path: Path) -> None:
     recorded = Faults()
     first_visit(a_shop(tmp_path / "recorded"), recorded)
-    for at, point in enumerate(one_in(4, recorded.points())):
+    for at, point in enumerate(one_in(8, recorded.points())):
         verbs = a_shop(tmp_path / f"{at}")
         with suppress(Killed):
             first_visit(verbs, Faults(point))

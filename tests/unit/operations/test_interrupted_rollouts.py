@@ -62,6 +62,7 @@ def test_ctrl_c_anywhere_takes_the_release_back_for_good(tmp_path: Path, *, deta
             last = RolloutStore(verbs.shop.objects).read()
             assert last is not None
             assert (last.outcome, last.reverting) == ("reverted", "interrupted"), where
+            assert audit(verbs.world()).runs[-1].outcome in {"came back", "interrupted"}, where
 
 
 def test_the_ledger_tells_of_a_share_that_ctrl_c_took_back_and_how_long_that_took(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_canary_killed_anywhere_ends_with_the_next_command(tmp_path: Path, aga
     done = verbs.shop.observe().pointer.live_release
     points = faults.points()
     assert len(points) > 40
-    for point in one_in(3 if again in ("the same command", "an abort") else 8, points):
+    for point in one_in(6 if again in ("the same command", "an abort") else 8, points):
         verbs = shop(tmp_path / "killed")
         with suppress(Killed):  # else that effect was refused, and there is no "after" it to die at
             ship(verbs, Faults(point))
@@ -104,7 +104,7 @@ def test_a_bad_canary_killed_anywhere_comes_back_all_the_same(tmp_path: Path) ->
     verbs, faults = bad(tmp_path / "recorded"), Faults()
     with pytest.raises(CameBack):
         ship(verbs, faults)
-    for point in one_in(3, faults.points()):
+    for point in one_in(6, faults.points()):
         verbs = bad(tmp_path / "killed")
         with suppress(Killed, CameBack, Inconclusive):
             ship(verbs, Faults(point))

@@ -78,7 +78,7 @@ def test_a_deploy_killed_after_the_switch_still_comes_back_when_it_is_not_well(t
     verbs, faults = shop(tmp_path / "recorded"), Faults()
     with pytest.raises(CameBack):
         killed(verbs, faults)
-    for point in one_in(3, faults.points()):
+    for point in one_in(6, faults.points()):
         verbs = shop(tmp_path / "killed")
         with pytest.raises(Killed):
             killed(verbs, Faults(point))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from unit.operations.harness import TARGETS, Verbs, no
 
 from penstock.operations.audit import audit
@@ -91,3 +92,33 @@ def test_a_promotion_is_told_of_the_command_that_was_killed_in_it_and_counted_on
         assert booked == ["alice", *found, "bob"], f"killed at {point}"
         assert told.figures.promotions == (3 if was_named else 2), f"killed at {point}"
         assert told.breaks == ()
+
+
+def test_a_promotion_that_ctrl_c_has_cut_short_is_told_of_the_command_that_began_it(tmp_path: Path) -> None:
+    class Pressing(Faults):
+        """Ctrl-C as soon as the pointer is written."""
+
+        def around(self, name: str, method: str, act: Any, args: Any, kwargs: Any) -> Any:
+            done = super().around(name, method, act, args, kwargs)
+            if (name, method) == ("Parameters", "put"):
+                raise KeyboardInterrupt
+            return done
+
+    verbs = Verbs(root=tmp_path)
+    verbs.deploy()
+    verbs.code["users"] = 2
+    named = verbs.deploy(strategy="blue-green").release
+    with pytest.raises(KeyboardInterrupt):
+        switch(Pressing().wrap_fields(verbs.world()))
+    assert [run.outcome for run in audit(verbs.world()).runs] == ["promoted", "done", "interrupted"]
+
+    verbs.code["users"] = 3
+    deploy(replace(verbs.world(), identity=BOB), DeployRequest(), TARGETS, no)
+
+    told = [(run.by.rpartition("/")[2], run.outcome, run.release == named) for run in audit(verbs.world()).runs]
+    assert told[2:] == [("alice", "promoted", True), ("bob", "promoted", False)]
+    assert [one.by.rpartition("/")[2] for one in read_history(verbs.shop.objects).promotions] == [
+        "alice",
+        "alice",
+        "bob",
+    ]

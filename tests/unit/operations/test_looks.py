@@ -5,8 +5,11 @@ from __future__ import annotations
 from unit.release.shop import POINTER, Shop
 
 from penstock.model.release import Pointer, SlotState
+from penstock.operations.holder import leases_of
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.looks import AT_ONCE, Looks
-from penstock.operations.pace import BURST, RATE
+from penstock.operations.pace import RATE, READ_BURST
+from penstock.operations.session import Session
 from penstock.release.share import UNEVEN
 from penstock.testing import Faults
 
@@ -25,7 +28,9 @@ class Place:
         gateway, api = self.shop.gateway, self.shop.api
         gateway.set_canary(api, "live", deployment=gateway.deploy(api, ""), variables={"slot": "green"}, percent=10)
         self.world = self.shop.world(self.faults)
-        self.looks = Looks(self.world)
+        lease = leases_of(self.world).acquire(holder="alice", pid=1, run="run", purpose="deploy")
+        ledger = LedgerStore(self.shop.objects, clock=self.shop.clock, actor="alice", run="run")
+        self.looks = Looks(self.world, Session(self.world, actor="alice", lease=lease, ledger=ledger))
 
     def _publish(self, name: str, *, is_new: bool) -> None:
         functions = self.shop.functions
@@ -68,4 +73,4 @@ def test_looks_stay_within_the_rate_that_lambda_allows() -> None:
     place = Place()
     began = place.shop.clock.monotonic()
     read = sum(place.look()[1] for _ in range(5))
-    assert read <= BURST + RATE * (place.shop.clock.monotonic() - began) + 1e-6
+    assert read <= READ_BURST + RATE * (place.shop.clock.monotonic() - began) + 1e-6

@@ -13,10 +13,11 @@ from unit.operations.many import Many
 from penstock.model.errors import Refused
 from penstock.operations.abort import abort
 from penstock.operations.late import note_late
+from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pace import AT_ONCE
 from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.switch import rollback
-from penstock.operations.tick import tick
+from penstock.operations.tick import OUT_OF_TIME, tick
 from penstock.ports import AlarmState
 from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
 from penstock.testing import Faults, Killed
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 MANY = 1000
 LONGEST = 200.0
 """Seconds of a visit at Lambda's rate, of the 300 that its function has."""
-TIMEOUT = 300.0
 SOON = 2.0
 LONG = TTL + CALL_TIMEOUT + MARGIN + 1
 
@@ -89,13 +89,47 @@ def test_a_visit_that_shares_one_that_waits_and_one_that_promotes() -> None:
     assert max(visits.took) < LONGEST
 
 
-def test_a_visit_that_promotes_new_code_of_all_of_them_ends_before_lambda_ends_it() -> None:
-    place = Many(MANY, changed=1)
+@pytest.mark.parametrize(("consumers", "last"), [(5, 60.0), (1, LONGEST)])
+def test_visits_that_promote_new_code_of_all_of_them_end_in_time_and_go_on_where_the_one_before_stopped(
+    consumers: int, last: float
+) -> None:
+    place = Many(MANY, changed=1, consumers=consumers)
     visits = at_ten_percent(place)
     visits.order("promote")
-    assert visits.visit().endswith("is promoted")
+    for _ in range(4):
+        if visits.visit().endswith("is promoted"):
+            break
+    assert visits.said[-1].endswith("is promoted")
     assert place.is_on("green")
-    assert max(visits.took) < TIMEOUT
+    assert max(visits.took) < LONGEST
+    assert visits.took[-1] < last
+    assert RolloutStore(place.shop.objects).under_way() is None
+    entries = tuple(LedgerStore(place.shop.objects, clock=place.shop.clock, actor="", run="").entries())
+    moved = [entry for entry in entries if entry.kind == "traffic-moved"]
+    assert [entry.data["why"] for entry in moved] == ["promotion"]
+    assert not [entry for entry in entries if entry.kind in {"failed", "took-over"}]
+
+
+def test_http_callers_follow_as_soon_as_consumers_understand_them_and_come_back_at_once() -> None:
+    place, consumers = Many(MANY, changed=1), list[bool]()
+    visits = at_ten_percent(place)
+    visits.order("promote")
+
+    class Watched(Faults):
+        def around(self, name: str, method: str, act: Any, args: Any, kwargs: Any) -> Any:
+            if method == "set_stage":
+                consumers.append(all(place.is_behind(one, "green") for one in place.callers))
+            return super().around(name, method, act, args, kwargs)
+
+    assert visits.visit(Watched()) == OUT_OF_TIME
+    assert consumers[0]
+    stage = place.shop.gateway.stage(place.shop.api, "live")
+    assert stage is not None
+    assert (stage.variables["slot"], stage.canary) == ("green", None)
+    assert not place.is_on("green")  # of those whom nobody calls by `live` some are left
+    assert seconds_until_http_moves(place, lambda world: abort(world, why="customers call")) < SOON
+    assert place.is_on("blue")
+    assert place.pointer().live == "blue"
 
 
 @pytest.mark.parametrize("changed", [10, 1])
@@ -224,7 +258,7 @@ def test_whatever_a_move_of_many_died_of_the_same_again_ends_it(
     before(place)
     act(place, recorded)
     assert place.is_on(ends_on)
-    for point in one_in(3, recorded.points()):
+    for point in one_in(6, recorded.points()):
         place = Many(FEW)
         before(place)
         with suppress(Killed):

@@ -194,7 +194,7 @@ def test_one_that_http_callers_reach_as_well_is_judged_by_them(verbs: Verbs) -> 
 def test_a_driver_killed_anywhere_leaves_its_events_where_they_are_answered(tmp_path: Path, again: str) -> None:
     verbs, faults = adding(tmp_path / "recorded"), Faults()
     deploy(faults.wrap_fields(verbs.world()), DeployRequest(), TARGETS, no)
-    for point in one_in(4, faults.points()):
+    for point in one_in(8, faults.points()):
         verbs = adding(tmp_path / "killed")
         met = watched(verbs)
         with suppress(Killed):

@@ -102,7 +102,7 @@ def test_a_driver_that_wakes_up_past_its_lease_does_no_more_than_the_call_it_had
     ship(verbs, recorded)
     effects = [call for call in recorded.effects() if not call.subject.startswith(BY_NAME)]
     first = next(at for at, call in enumerate(effects) if since in str(call))
-    for call in one_in(3, effects[first:]):
+    for call in one_in(6, effects[first:]):
         for when in ("before", "after"):
             verbs = make(tmp_path / "paused")
             assert call.effect is not None

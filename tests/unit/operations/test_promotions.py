@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from unit.operations.harness import TARGETS, Verbs, write_rollout, yes
+from unit.operations.test_controller import minutes
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import Conflict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.ports import Gateway, StageState
+    from penstock.rollout.state import Verb
 
 
 @pytest.fixture
@@ -113,3 +115,28 @@ def test_orders_are_taken_up_in_the_order_in_which_they_were_given(verbs: Verbs)
         store.order(rollout, "resume", by="bob", why="", at=10.0),
     )
     assert store.orders(rollout) == given
+
+
+def test_machines_whose_clocks_are_minutes_apart_do_not_change_that_order(verbs: Verbs) -> None:
+    verbs.deploy(confirm=yes, detach=True)
+    clock = verbs.shop.clock
+    verbs.shop.objects.now = clock.now
+    store = RolloutStore(verbs.shop.objects)
+    rollout = store.under_way()
+    assert rollout is not None
+    resume = store.order(rollout, "resume", by="alice", why="", at=clock.now() + 200.0)
+    clock.sleep(3.0)
+    pause = store.order(rollout, "pause", by="bob", why="not now", at=clock.now())
+    assert store.orders(rollout) == (resume, pause)
+
+
+@pytest.mark.parametrize("verbs_given", [("abort", "promote"), ("promote", "abort")])
+def test_no_promotion_overtakes_an_abort_whichever_is_read_first(verbs: Verbs, verbs_given: tuple[Verb, Verb]) -> None:
+    verbs.deploy(confirm=yes, detach=True)
+    store = RolloutStore(verbs.shop.objects)
+    rollout = store.under_way()
+    assert rollout is not None
+    for at, verb in enumerate(verbs_given):
+        store.order(rollout, verb, by="bob", why="", at=float(at))
+    assert "aborted by bob" in minutes(verbs)[-1]
+    assert verbs.live_code()["users"] == 1

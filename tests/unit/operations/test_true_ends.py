@@ -177,7 +177,7 @@ def test_a_release_that_is_turned_down_stays_so_whatever_its_driver_dies_of(tmp_
     recorded = Faults()
     with pytest.raises(Refused):
         ship(asked(tmp_path / "recorded"), recorded)
-    for point in one_in(2, recorded.points()):
+    for point in one_in(4, recorded.points()):
         verbs = asked(tmp_path / "killed")
         with suppress(Killed, Refused):
             ship(verbs, Faults(point))

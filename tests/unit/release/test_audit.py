@@ -69,6 +69,45 @@ def test_a_command_that_was_killed_is_unfinished() -> None:
     assert [run.outcome for run in runs(chain(*SHIPPED[:3]))] == ["unfinished"]
 
 
+def test_ctrl_c_is_an_end_and_tells_where_traffic_is() -> None:
+    began: Said = ("20:00", "4", "began", {"purpose": "deploy release three"})
+    share: Said = (
+        "20:10",
+        "4",
+        "rollout",
+        {"release": "three", "what": "10 % of the traffic goes to it", "weight": 10},
+    )
+    leaves: Said = ("21:10", "4", "rollout", {"release": "three", "what": "goes back: interrupted", "weight": 10})
+    left: Said = ("21:11", "4", "effect", {"intent": 1, "done": 1, "outcomes": []})
+    pressed: Said = ("21:12", "4", "interrupted", {"purpose": "deploy release three"})
+    promoted: Said = ("21:11", "4", "traffic-moved", moved("three", "one", "promotion"))
+    back: Said = ("21:11", "4", "traffic-moved", moved("one", "three", "interrupted"))
+    by_the_next: Said = ("22:11", "5", "effect", {"intent": 1, "done": 1, "outcomes": []})
+
+    def outcome(*said: Said) -> str:
+        return runs(chain(*said))[0].outcome
+
+    assert outcome(began, pressed) == "interrupted"
+    assert outcome(began, share, leaves, left, pressed) == "came back"
+    assert outcome(began, share, leaves, pressed) == "interrupted"  # twice
+    assert outcome(began, promoted, pressed) == "promoted"
+    assert outcome(began, promoted, leaves, left, back, pressed) == "came back"
+    assert outcome(began, share, leaves, by_the_next) == "unfinished"  # killed
+
+
+def test_a_visit_that_aws_refused_is_no_end_of_what_a_later_one_promoted() -> None:
+    said: tuple[Said, ...] = (
+        ("20:00", "4", "began", {"purpose": "deploy release three"}),
+        ("20:01", "4", "detached", {"release": "three", "rollout": "three-4"}),
+        ("20:02", "4", "ended", {"purpose": "deploy release three"}),
+        ("21:00", "4", "failed", {"error": "RemoteFault", "what": "ServiceUnavailable", "purpose": "look after"}),
+        ("22:00", "4", "traffic-moved", moved("three", "one", "promotion")),
+        ("22:01", "4", "ended", {"purpose": "look after the rollout of release three"}),
+    )
+    assert runs(chain(*said))[0].outcome == "promoted"
+    assert runs(chain(*said[:-2]))[0].outcome == "failed"
+
+
 def test_the_figures_count_what_went_back_and_for_how_long_it_had_traffic() -> None:
     found = figures(chain(*SHIPPED, *BACK, *JUDGED))
     assert found.promotions == 3

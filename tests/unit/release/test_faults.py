@@ -63,17 +63,29 @@ def test_nothing_is_counted_unless_asked_for() -> None:
     assert from_environment({RECORD_VARIABLE: "/tmp/record"}) is not None
 
 
+SCRIPT = (
+    "import os\n"
+    "from penstock.ports import Parameters\n"
+    "from penstock.testing import FakeParameters\n"
+    "from penstock.testing.faults import from_environment\n"
+    "port = from_environment(os.environ).wrap(Parameters, FakeParameters())\n"
+    "try:\n    port.put('/a', '1')\nfinally:\n    print('it lives')\n"
+)
+
+
 def test_a_real_process_is_really_killed(tmp_path: Path) -> None:
-    script = (
-        "import os\n"
-        "from penstock.ports import Parameters\n"
-        "from penstock.testing import FakeParameters\n"
-        "from penstock.testing.faults import from_environment\n"
-        "port = from_environment(os.environ).wrap(Parameters, FakeParameters())\n"
-        "try:\n    port.put('/a', '1')\nfinally:\n    print('a dead process says nothing')\n"
-    )
     environ = {**os.environ, FAULT_VARIABLE: "0:before", RECORD_VARIABLE: str(tmp_path / "record")}
-    ended = subprocess.run([sys.executable, "-c", script], env=environ, capture_output=True, text=True, check=False)
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], env=environ, capture_output=True, text=True, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert ended.stdout == ""
     assert (tmp_path / "record").read_text().count("\n") == 1
+
+
+def test_a_real_process_stands_still_until_it_is_woken() -> None:
+    environ = {**os.environ, FAULT_VARIABLE: "0:before:stop"}
+    with subprocess.Popen([sys.executable, "-c", SCRIPT], env=environ, stdout=subprocess.PIPE, text=True) as stopped:
+        _, how = os.waitpid(stopped.pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(how)
+        os.kill(stopped.pid, signal.SIGCONT)
+        said, _ = stopped.communicate(timeout=60)
+    assert (stopped.returncode, said.strip()) == (0, "it lives")

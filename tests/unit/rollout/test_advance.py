@@ -384,6 +384,17 @@ def test_nothing_grows_and_nothing_goes_back_while_an_alarm_is_open_until_its_de
     assert world.turn() == Shift(10)
 
 
+def test_an_alarm_stays_open_behind_a_promotion_until_the_last_calls_tell_and_no_other_one_becomes_it() -> None:
+    world = baking()
+    promoted = Order(id="1", verb="promote", by="alice")
+    assert world.turn(promoted, opened=("ours",)) == Promote()
+    at_all = replace(world.rollout, outcome=None)
+    seen = Observation(now=world.now, weight=100)
+    assert advance(at_all, replace(seen, open_alarms=("ours", "other")))[0].open_alarms == ("ours",)
+    assert advance(at_all, replace(seen, alarms=("ours",)))[0].open_alarms == ()
+    assert advance(at_all, replace(seen, alarms=None))[0].open_alarms == ("ours",)
+
+
 def test_no_weight_grows_after_somebody_said_pause_though_the_move_had_begun() -> None:
     world = moving()
     world.weight = UNEVEN  # AWS refused in the middle of it

@@ -1,0 +1,40 @@
+"""Which files of a Node.js service count for its types only, because no bundle can take them in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from penstock.adapters.builder_node_aliases import asked_for
+from penstock.build import node, node_unread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from penstock.adapters.builder_files import SourceFile, SourceFiles
+    from penstock.adapters.builder_node_parts import NodePart
+    from penstock.model.workspace import Workspace
+
+
+def unread(
+    files: SourceFiles, workspace: Workspace, service: NodePart, configs: Iterable[str]
+) -> frozenset[str] | None:
+    """Files of the service that no bundle takes in; None where one of its sources might ask for such a file.
+
+    `configs` are the tsconfigs that count for it.
+    """
+    functions = (each.functions for each in workspace.services if each.path == service.folder)
+    handlers = [one.handler for each in functions for one in each]
+    sources = {path: file for path, file in service.files.items() if path.endswith(node.EXTENSIONS)}
+    asked = ((path, asked_for(files, file)) for path, file in sources.items())
+    if not handlers or node_unread.are_asked_for(asked, handlers):
+        return None
+    # The types of whatever file may be in the metadata of decorators.
+    if any("emitDecoratorMetadata" in (files.setting(path) or "") for path in configs):
+        return None
+    found = frozenset(path for path in service.files if node_unread.may_be_unread(path))
+    return None if any(_computes(files, file) for path, file in sources.items() if path not in found) else found
+
+
+def _computes(files: SourceFiles, file: SourceFile) -> bool:
+    found: bool = files.known("computes", file, lambda: node_unread.computes_names(file.read()))
+    return found

@@ -1,0 +1,83 @@
+"""Tests, documents and linters' settings among a Node.js service's sources: edits of them rebuild nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from build.bundles import contents
+
+from penstock.model.errors import BuildFailed
+
+if TYPE_CHECKING:
+    from build.sites import Site
+
+IDLE = {
+    "src/app.spec.ts": 'import { handler } from "./app";\nexport const spec = handler;\n',
+    "src/inner/util.test.mts": "export {};\n",
+    "src/__tests__/helper.ts": "export const helper = 'OF TESTS';\n",
+    "src/__mocks__/client.json": "{}",
+    "docs/how.md": "# How\n",
+    ".prettierrc.json": "{}",
+    ".eslintrc.cjs": "module.exports = {};\n",
+}
+APP = "export const handler = async () => 1;\n"
+
+
+@pytest.fixture
+def tested(node_site: Site) -> Site:
+    node_site.write({"services/catalog/src/app.ts": APP, **{f"services/catalog/{one}": IDLE[one] for one in IDLE}})
+    return node_site
+
+
+def touched(site: Site, path: str) -> bool:
+    return "catalog" in site.builder().affected(site.workspace, [f"services/catalog/{path}"], lambda _: None)
+
+
+def recipe(site: Site) -> str:
+    return site.recipes()["catalog"].digest
+
+
+@pytest.mark.parametrize("path", IDLE)
+def test_what_no_bundle_takes_in_is_no_part_of_the_recipe(path: str, tested: Site) -> None:
+    before = recipe(tested)
+    place = tested.root / "services/catalog" / path
+    place.write_text(IDLE[path] + "\n")
+    assert (recipe(tested), touched(tested, path)) == (before, False)
+    place.unlink()
+    assert (recipe(tested), touched(tested, path)) == (before, False)
+    app = tested.root / "services/catalog/src/app.ts"
+    app.write_text(f"{APP}// a word\n")
+    assert (recipe(tested) == before, touched(tested, "src/app.ts")) == (False, True)
+
+
+@pytest.mark.parametrize(
+    "asks",
+    [
+        'import { helper } from "./__tests__/helper";',
+        'import { helper } from "@/__tests__/helper";',
+        "const helper = (name: string) => import(`./${name}`);",
+        "const helper = (name: string) => import(/* one of these */ './' + name);",
+        'import helper from "../docs/how.md";',
+    ],
+)
+def test_all_of_it_counts_where_a_source_may_ask_for_some_of_it(asks: str, tested: Site) -> None:
+    tested.write({"services/catalog/src/more.ts": f"{asks}\nexport const more = helper;\n"})
+    for path, text in IDLE.items():
+        before = recipe(tested)
+        (tested.root / "services/catalog" / path).write_text(text + "\n")
+        assert recipe(tested) != before, path
+        assert touched(tested, path), path
+
+
+def test_a_bundle_that_takes_it_in_by_another_name_is_refused(tested: Site) -> None:
+    """Nobody would notice when it changes."""
+    asks = 'import { helper } from "#helper";\nexport const handler = async () => helper;\n'
+    manifest = tested.root / "services/catalog/package.json"
+    imports = '"imports": { "#helper": "./src/__tests__/helper.ts" }, "name"'
+    manifest.write_text(manifest.read_text().replace('"name"', imports, 1))
+    tested.write({"services/catalog/src/app.ts": asks})
+    with pytest.raises(BuildFailed, match=r"takes in services/catalog/src/__tests__/helper\.ts, which is left out"):
+        tested.build("catalog")
+    tested.write({"services/catalog/src/app.ts": asks.replace("#helper", "./__tests__/helper")})
+    assert "OF TESTS" in contents(tested.build("catalog")["catalog"].path)["src/app.mjs"]
