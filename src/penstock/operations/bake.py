@@ -223,7 +223,7 @@ def _bring_back(world: World, baking: Baking, why: str) -> str:
     A move back that somebody has begun is ended as well: AWS may have refused the half of our own.
     """
     try:
-        with exclusive(world, f"take release {baking.release} back") as session:
+        with exclusive(world, f"take release {baking.release} back", returns=True) as session:
             if _place(world, baking) != "gone":
                 _take_back(world, session, baking, why)
     except Locked as locked:

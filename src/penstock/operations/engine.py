@@ -81,26 +81,26 @@ def bring_back(world: World, session: Session, callers: Iterable[str]) -> None:
 
 
 def settle_all(world: World, session: Session, functions: Iterable[str], desired: Settled) -> None:
-    """What the pointer says is true of both stages, which takes a handful of calls, and then of all these functions.
-
-    Raises OutOfTime as `settle_callers` does.
-    """
+    """What the pointer says is true of both stages, which takes a handful of calls, and then of all these functions."""
     reach(session, desired, ())
     settle_callers(world, session, functions, desired)
 
 
-def settle_callers(world: World, session: Session, functions: Iterable[str], desired: Settled) -> tuple[Effect, ...]:
+def settle_callers(
+    world: World, session: Session, functions: Iterable[str], desired: Settled, *, can_wait: bool = False
+) -> tuple[Effect, ...]:
     """Let callers of `live` be where the pointer says, a few functions at a time; what was done.
 
-    Those that something calls by it come first. One call to Lambda for each, and one more for each that moves. Raises
-    OutOfTime when the session's time is over: the same again goes on from there.
+    Those that something calls by it come first. One call to Lambda for each, and one more for each that moves. Where it
+    `can_wait`, OutOfTime is raised when the session's time is over: the same again goes on from there.
     """
     wanted = frozenset(functions)
     called = may_be_called_by_live(world, wanted)
     names = [*sorted(called), *sorted(wanted - called)]
     done: tuple[Effect, ...] = ()
     for at in range(0, len(names), AT_ONCE):
-        session.require_time(names[at])
+        if can_wait:
+            session.require_time(names[at])
         effects = reconcile(_aliases(world, names[at : at + AT_ONCE], session.pace), desired)
         session.execute(effects)
         done += effects
@@ -118,7 +118,7 @@ def move_all(world: World, session: Session, goal: Live, functions: Collection[s
     It takes two calls to Lambda a function to see that a slot is whole: minutes for 1,000. Where they are many, the
     pointer's word is taken for a release that it notes in a slot; it says nothing of a slot that is being filled. Who
     consumes is to understand what who produces will write, so event sources come before HTTP callers, unless the move
-    `returns`; HTTP callers wait for nobody else. Raises OutOfTime as `settle_callers` does.
+    `returns`; HTTP callers wait for nobody else. Raises OutOfTime when the session's time is over while consumers move.
     """
     turning = turned(session.observe(()), goal.release) if are_many(functions) else None
     if turning is None:
@@ -129,7 +129,7 @@ def move_all(world: World, session: Session, goal: Live, functions: Collection[s
         settle_all(world, session, functions, Settled(withdrawn=True))
         return frozenset()
     called = may_be_called_by_live(world, functions)
-    settle_callers(world, session, called, Settled(withdrawn=True))
+    settle_callers(world, session, called, Settled(withdrawn=True), can_wait=True)
     reach(session, Settled(withdrawn=True), ())
     return frozenset(functions) - called
 

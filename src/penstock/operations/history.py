@@ -35,7 +35,8 @@ class Promotion:
 class Move:
     """A move of traffic that has begun and was not yet found well. `rollback` says that `origin` is found bad.
 
-    `by` began it, in the run of that id, of which the ledger tells. `reached` is the first function, by physical name,
+    `by` began it, in the run of that id, of which the ledger tells, and `why` is the reason of one that goes back.
+    `reached` is the first function, by physical name,
     whose `live` had no time to follow yet, of those that nobody calls by it; empty as long as nobody has stopped there.
     """
 
@@ -44,6 +45,7 @@ class Move:
     rollback: bool
     by: str = field(default="", compare=False)
     run: str = field(default="", compare=False)
+    why: str = field(default="", compare=False)
     reached: str = field(default="", compare=False)
 
 
@@ -129,9 +131,20 @@ class History:
         way = (move.origin, move.target) if move.rollback else (move.target, move.origin)
         return way if way == (pointer.live_release, pointer.slot(pointer.idle).release) else None
 
+    def way_back_to_end(self, pointer: Pointer) -> tuple[str, str] | None:
+        """The same once the pointer has moved back: who follows it may not have, and nobody has said that it ended."""
+        move = self.move
+        if move is None or move.origin is None or not move.rollback or pointer.live_release != move.target:
+            return None
+        return (move.origin, move.target)
+
     def rests_on(self, live: str | None) -> bool:
         """Whether the last move of traffic has ended, and with this release: no alias is on its way anywhere."""
         return self.move is None and live is not None and self.has_booked(live)
+
+    def is_promoting(self, live: str | None) -> bool:
+        """Whether all traffic is on its way to this release, which the pointer names."""
+        return self.move is not None and not self.move.rollback and self.move.target == live
 
     def is_taking_back(self, release: str, previous: str) -> bool:
         """Whether all traffic is on its way back from the release to the one before, or AWS refused a part of that."""

@@ -62,17 +62,19 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
         if not failures and not is_rollback:
             failures = smoke(world, live_url(world) or "", unwanted=lambda: bool(_called(world, release)))
     called = "" if is_rollback else _called(world, release)
-    if (not failures and not called) or is_rollback or previous is None or previous == release.id:
+    is_well = not failures and not called
+    stays = is_rollback or previous in (None, release.id)  # there is nowhere to go back to
+    if is_well or stays:
         with _or_back(world, session, release, origin):
-            _follow_at_leisure(world, session, left)
-    if not failures and not called:
+            _let_the_rest_follow(world, session, left)
+    if is_well:
         session.book(History.settled)
         if previous != release.id:
             what = f"release {release.id} is live{' again' if is_rollback else ''}"
             kind: Kind = "rolled-back" if is_rollback else "live"
             tell_topics(world, kind, release=release.id, previous=previous, what=what)
         return
-    if is_rollback or previous is None or previous == release.id:
+    if stays or previous is None:
         session.book(History.settled)
         if not failures:  # it is well, and this run has brought nothing that it could take back
             note(world, f"release {release.id} was {called}, who goes on when this command has ended")
@@ -94,7 +96,7 @@ def go_live(world: World, session: Session, release: Release, applied: Applied, 
 def take_back(world: World, session: Session, bad: Release, previous: str, why: str) -> None:
     """All traffic from a release that the pointer names to the one before, which is told and booked."""
     good = ReleaseStore(world.objects).require(previous)
-    move = Move(origin=bad.id, target=previous, rollback=True, by=session.actor, run=session.run)
+    move = Move(origin=bad.id, target=previous, rollback=True, by=session.actor, run=session.run, why=why)
     session.book(lambda history: history.beginning(move))
     names = {function.physical for release in (bad, good) for function in release.functions.values()}
     with step(world, f"bring traffic back to release {previous}"):
@@ -156,16 +158,21 @@ def _move(world: World, session: Session, goal: Live, names: Collection[str], *,
             return move_all(world, session, goal, names)
 
 
-def _follow_at_leisure(world: World, session: Session, functions: frozenset[str]) -> None:
+def _let_the_rest_follow(world: World, session: Session, functions: frozenset[str]) -> None:
     """Let `live` follow where nobody calls it, from where an earlier visit stopped for want of time.
 
-    One that died may have had a call under way: behind it all of them are looked at.
+    One that died may have had a call under way: behind it all of them are looked at. As with the move itself, once more
+    where somebody else was changing something at that moment.
     """
     move = read_history(world.objects).move
     reached = move.reached if move is not None and session.succeeds is None else ""
     left = frozenset(name for name in functions if name >= reached)
     try:
-        settle_callers(world, session, left, Settled(withdrawn=True))
+        try:
+            settle_callers(world, session, left, Settled(withdrawn=True), can_wait=True)
+        except Conflict:
+            session.forget()
+            settle_callers(world, session, left, Settled(withdrawn=True), can_wait=True)
     except OutOfTime as stopped:
         function = stopped.at
         session.book(lambda history: history.reaching(function))

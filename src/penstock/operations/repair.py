@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from penstock.model.events import Recovered
 from penstock.model.release import Pointer
 from penstock.operations.arrivals import book_arrival
+from penstock.operations.callers import may_be_called_by_live
 from penstock.operations.decided import read_decided
 from penstock.operations.engine import are_many, names_of, settle_callers
 from penstock.operations.history import read_history
@@ -51,6 +52,11 @@ def repair(
             _take_back(world, session, rollout, back, why)
             repair(world, session, resuming=resuming, why=why)
         return
+    ended = history.way_back_to_end(observed.pointer)
+    if ended is not None and not returns and not goes_on:
+        _take_back(world, session, rollout, ended, why)
+        repair(world, session, resuming=resuming, why=why)
+        return
     goal = Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on)
     effects = reconcile(observed, goal)
     is_live = rollout is not None and observed.pointer.live_release == rollout.release
@@ -58,8 +64,10 @@ def repair(
         rollout = rollout if is_live else replace(rollout, reverting=why or "its driver was gone")
         what = "its driver was gone; it has all traffic" if is_live else f"goes back: {rollout.reverting}"
         session.record("rollout", {"release": rollout.release, "what": what, "weight": rollout.weight})
-    session.execute(effects)
     live = observed.pointer.live_release
+    is_promoting = goes_on and bool(effects) and history.is_promoting(live)
+    _let_consumers_go_first(world, session, rollout if is_promoting else None, goal)
+    session.execute(effects)
     if late or not (goes_on or (rollout is None and history.rests_on(live))):
         effects += _settle_callers(world, session, rollout, goal)
     if effects:
@@ -75,6 +83,13 @@ def repair(
         rollouts.save(rollout.ended("promoted" if is_live else "reverted", at=now), session)
     book_arrival(world, session, observed.pointer, history)
     looked_after(world, late)
+
+
+def _let_consumers_go_first(world: World, session: Session, rollout: Rollout | None, goal: Settled) -> None:
+    """As in the promotion that this goes on with, if there is one: they are to understand what HTTP callers write."""
+    names = _concerned(world, rollout)
+    if rollout is not None and are_many(names):
+        settle_callers(world, session, may_be_called_by_live(world, names), goal, can_wait=True)
 
 
 def _settle_callers(world: World, session: Session, rollout: Rollout | None, goal: Settled) -> tuple[Effect, ...]:
@@ -111,7 +126,8 @@ def _way_back(
 def _take_back(world: World, session: Session, rollout: Rollout | None, way: tuple[str, str], why: str) -> None:
     """End a way back that nobody else is about to end, and the rollout with it."""
     bad, good = way
-    said = why or (rollout.reverting if rollout is not None else None) or "its way back was cut short"
+    move = read_history(world.objects).move
+    said = why or (rollout and rollout.reverting) or (move and move.why) or "its way back was cut short"
     take_back(world, session, ReleaseStore(world.objects).require(bad), good, said)
     world.events.emit(Recovered(what=f"an earlier run was unfinished: all traffic is back on release {good}"))
     if rollout is not None and rollout.release == bad:

@@ -10,8 +10,9 @@ import pytest
 from samples import one_in
 from unit.operations.many import Many
 
-from penstock.model.errors import Refused
+from penstock.model.errors import Conflict, Refused, RemoteFault
 from penstock.operations.abort import abort
+from penstock.operations.history import read_history
 from penstock.operations.late import note_late
 from penstock.operations.ledger_store import LedgerStore
 from penstock.operations.pace import AT_ONCE
@@ -108,6 +109,86 @@ def test_visits_that_promote_new_code_of_all_of_them_end_in_time_and_go_on_where
     moved = [entry for entry in entries if entry.kind == "traffic-moved"]
     assert [entry.data["why"] for entry in moved] == ["promotion"]
     assert not [entry for entry in entries if entry.kind in {"failed", "took-over"}]
+
+
+class Consumers(Faults):
+    """How many consumers were still with the release before when HTTP callers moved."""
+
+    def __init__(self, place: Many) -> None:
+        super().__init__()
+        self.place, self.behind = place, list[int]()
+
+    def around(self, name: str, method: str, act: Any, args: Any, kwargs: Any) -> Any:
+        if method == "set_stage" and "green" in str(kwargs) + str(args):
+            self.behind.append(sum(not self.place.is_behind(one, "green") for one in self.place.callers))
+        return super().around(name, method, act, args, kwargs)
+
+
+def test_consumers_go_first_also_where_a_promotion_takes_several_visits() -> None:
+    place = Many(MANY, changed=1, consumers=1)
+    visits = at_ten_percent(place)
+    visits.order("promote")
+    watched = Consumers(place)
+    for _ in range(4):
+        if visits.visit(watched).endswith("is promoted"):
+            break
+    assert OUT_OF_TIME in visits.said
+    assert watched.behind == [0]
+
+
+class RefusesThenDies(Faults):
+    """AWS refuses a consumer of the promotion; the process dies while all of them are on their way back."""
+
+    def __init__(self, place: Many) -> None:
+        super().__init__()
+        self.place, self.refused = place, False
+
+    def around(self, name: str, method: str, act: Any, args: Any, kwargs: Any) -> Any:
+        if method == "set_alias" and self.place.pointer().live == "green" and not self.refused:
+            self.refused = True
+            raise RemoteFault("not now", where=str(args[0]))
+        if method == "set_alias" and self.refused and self.place.pointer().live == "blue":
+            raise Killed
+        return super().around(name, method, act, args, kwargs)
+
+
+def test_a_way_back_that_died_behind_the_pointer_is_ended_by_the_next_visit_with_its_reason() -> None:
+    place = Many(100, changed=1)
+    visits = at_ten_percent(place)
+    visits.order("promote")
+    with pytest.raises(Killed):
+        visits.visit(RefusesThenDies(place))
+    place.shop.clock.sleep(LONG)
+    visits.visit()
+    assert place.is_on("blue")
+    assert read_history(place.shop.objects).move is None
+    rollout = RolloutStore(place.shop.objects).read()
+    assert rollout is not None
+    assert (rollout.outcome, rollout.reverting) == ("reverted", "AWS did not take the whole move")
+
+
+class Conflicting(Faults):
+    """Somebody else changes one function while `live` of it follows."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__()
+        self.function, self.met = function, False
+
+    def around(self, name: str, method: str, act: Any, args: Any, kwargs: Any) -> Any:
+        if method == "set_alias" and args[0] == self.function and not self.met:
+            self.met = True
+            raise Conflict("The RevisionId provided does not match", where=self.function)
+        return super().around(name, method, act, args, kwargs)
+
+
+def test_somebody_who_changes_a_function_that_nobody_calls_takes_no_release_back() -> None:
+    place = Many(100, changed=1)
+    visits = at_ten_percent(place)
+    visits.order("promote")
+    conflict = Conflicting(max({f"shop-dev-{name}" for name in place.names} - place.callers))
+    assert visits.visit(conflict).endswith("is promoted")
+    assert conflict.met
+    assert place.is_on("green")
 
 
 def test_http_callers_follow_as_soon_as_consumers_understand_them_and_come_back_at_once() -> None:
