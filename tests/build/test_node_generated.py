@@ -112,6 +112,31 @@ def test_generated_sources_that_git_keeps_are_made_anew_once_a_run_was_seen(gene
     assert word(generating)[0] == "SECOND"
 
 
+def test_a_run_of_another_branchs_script_does_not_make_this_ones_forgotten(generating: Site) -> None:
+    """Nor does a build of the services from nothing."""
+    (generating.root / ".gitignore").unlink()
+    committed = {"packages/plain/src/generated/a.ts": 'export const word = "FIRST";'}
+    plain = generating.root / "packages/plain"
+    mine = {f"packages/plain/{name}": (plain / name).read_text() for name in ("package.json", "src/index.ts")}
+    generating.write(committed)
+    generating.builder().build_packages(generating.workspace, ["@w/plain"])
+    other = {**json.loads(mine["packages/plain/package.json"]), "scripts": {"build": "true"}}
+    shutil.rmtree(plain / "src/generated")
+    generating.write(
+        {
+            "packages/plain/package.json": json.dumps(other),
+            "packages/plain/src/index.ts": "export const used = () => 'PLAIN';\n",
+        }
+    )
+    generating.builder().build_packages(generating.workspace, ["@w/plain"])
+    generating.builder().forget()
+    generating.write({**mine, **committed, "packages/plain/schemas/a": "SECOND"})
+    assert word(generating)[0] == "SECOND"
+    manifest = {**json.loads(mine["packages/plain/package.json"]), "description": "Plain."}
+    generating.write({"packages/plain/package.json": json.dumps(manifest), "packages/plain/schemas/a": "THIRD"})
+    assert word(generating)[0] == "THIRD", "another manifest need not have another script"
+
+
 def test_a_script_that_says_what_it_writes_need_not_be_seen(generating: Site) -> None:
     manifest = generating.root / "packages/plain/package.json"
     script = "cat schemas/a > src/words.json && echo x >> ../../ran"

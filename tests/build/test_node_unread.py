@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 from build.bundles import contents
-
-from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from build.sites import Site
@@ -70,14 +69,41 @@ def test_all_of_it_counts_where_a_source_may_ask_for_some_of_it(asks: str, teste
         assert touched(tested, path), path
 
 
-def test_a_bundle_that_takes_it_in_by_another_name_is_refused(tested: Site) -> None:
-    """Nobody would notice when it changes."""
-    asks = 'import { helper } from "#helper";\nexport const handler = async () => helper;\n'
-    manifest = tested.root / "services/catalog/package.json"
-    imports = '"imports": { "#helper": "./src/__tests__/helper.ts" }, "name"'
-    manifest.write_text(manifest.read_text().replace('"name"', imports, 1))
-    tested.write({"services/catalog/src/app.ts": asks})
-    with pytest.raises(BuildFailed, match=r"takes in services/catalog/src/__tests__/helper\.ts, which is left out"):
-        tested.build("catalog")
-    tested.write({"services/catalog/src/app.ts": asks.replace("#helper", "./__tests__/helper")})
-    assert "OF TESTS" in contents(tested.build("catalog")["catalog"].path)["src/app.mjs"]
+PATHS = {"@docs/*": ["./docs/*"], "help": ["./src/__tests__/helper"]}
+IMPORTS = {"#helper": {"default": "./src/__tests__/helper.ts"}, "#docs/*": "./docs/*.json"}
+
+
+@pytest.mark.parametrize(
+    ("asks", "options"),
+    [
+        ('import { helper } from "#helper";', {}),
+        ('import { helper } from "#docs/openapi";', {}),
+        ('import { helper } from "@docs/openapi.json";', {"paths": PATHS}),
+        ('import { helper } from "help";', {"paths": PATHS}),
+        ('import { helper } from "openapi.json";', {"baseUrl": "docs"}),
+        ('const { helper } = await import ("./__tests__/helper");', {}),
+    ],
+)
+def test_a_bundle_may_take_it_in_by_another_name(asks: str, options: dict[str, object], tested: Site) -> None:
+    folder = tested.root / "services/catalog"
+    manifest = json.loads((folder / "package.json").read_text())
+    usual = {"module": "esnext", "moduleResolution": "bundler", "resolveJsonModule": True, "skipLibCheck": True}
+    tested.write(
+        {
+            "services/catalog/package.json": json.dumps({**manifest, "imports": IMPORTS}),
+            "services/catalog/tsconfig.json": json.dumps({"compilerOptions": {**usual, **options}}),
+            "services/catalog/docs/openapi.json": '{ "helper": "OF TESTS" }',
+            "services/catalog/src/app.ts": f"{asks}\nexport const handler = async () => helper;\n",
+        }
+    )
+    made = tested.build("catalog")["catalog"]
+    assert "OF TESTS" in contents(made.path)["src/app.mjs"]
+    (folder / "docs/how.md").write_text("# Otherwise\n")
+    assert recipe(tested) != made.recipe
+
+
+def test_other_names_that_no_source_asks_by_cost_nothing(tested: Site) -> None:
+    tested.write({"services/catalog/tsconfig.json": json.dumps({"compilerOptions": {"paths": PATHS}})})
+    before = recipe(tested)
+    (tested.root / "services/catalog/docs/how.md").write_text("# Otherwise\n")
+    assert recipe(tested) == before

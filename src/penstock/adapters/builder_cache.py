@@ -63,8 +63,10 @@ class ZipCache:
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
         self._members: dict[str, tuple[Member, ...]] = {}
-        self._spare: list[Path] | None = None
+        self._spare: list[Path] = []
         """Empty folders for the steps to come."""
+        self._many = 0
+        """How many builds at once say that there are such."""
 
     def get(self, kind: str, key: str) -> Entry | None:
         """The ZIP of that key, or None when there is none, its bytes are not what they were, or it is another key's."""
@@ -181,27 +183,33 @@ class ZipCache:
         except BaseException:  # who began to write there may be at it still
             shutil.rmtree(path, ignore_errors=True)
             raise
-        if self._spare is None or not _emptied(path):
+        if not (self._many and _emptied(path) and self._is_kept(path)):
             shutil.rmtree(path, ignore_errors=True)
-        else:
-            self._spare.append(path)
 
     @contextlib.contextmanager
     def many_steps(self) -> Iterator[None]:
         """Meanwhile steps take over each other's folders: to delete one takes file systems milliseconds."""
-        self._spare = []
+        with self._guard:
+            self._many += 1
         try:
             yield
         finally:
-            spare, self._spare = self._spare, None
+            with self._guard:
+                self._many -= 1
+                spare, self._spare = ([], self._spare) if self._many else (self._spare, [])
             for path in spare:
                 with contextlib.suppress(OSError):
                     path.rmdir()
 
+    def _is_kept(self, path: Path) -> bool:
+        with self._guard:
+            if self._many:
+                self._spare.append(path)
+            return self._many > 0
+
     def _folder(self) -> Path:
-        with contextlib.suppress(IndexError):
-            if self._spare is not None:
-                return self._spare.pop()
+        with self._guard, contextlib.suppress(IndexError):
+            return self._spare.pop()
         with _told():
             (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
             return Path(tempfile.mkdtemp(dir=self.folder / "tmp"))
@@ -230,11 +238,9 @@ class ZipCache:
         ZIPs without a record stay until somebody makes room: another process may be reading them. Records go aside
         before they are deleted, so that nobody who writes one meanwhile is in the way.
         """
-        kept = {
-            "node-modules",
-            "recipe",
-            "lock",
-        }  # what package managers made is not ours; and what was built is history
+        # What package managers made is not ours, what was built is history; and of sources that scripts write in the
+        # workspace nobody could tell without the notes that they do.
+        kept = {"node-modules", "recipe", "lock", "generated"}
         with self.scratch() as scratch, _told():
             for path in (self.folder / "index").glob("*"):
                 if path.name not in kept:

@@ -176,4 +176,6 @@ class Looks:
 
 def _code() -> str:
     """Another version of the code that makes recipes may make others of the same files."""
-    return own_code.stamp(("build",)) + own_code.stamp(("adapters",), "builder")
+    # `node_tools` says which esbuild and TypeScript are fetched.
+    adapters = [own_code.stamp(("adapters",), prefix) for prefix in ("builder", "node_tools")]
+    return "".join((own_code.stamp(("build", "model")), *adapters))

@@ -194,7 +194,7 @@ def _holds(folder: str, members: Collection[str]) -> bool:
 
 def asked_for(files: SourceFiles, file: SourceFile) -> list[str]:
     """Names of modules that a source file asks for."""
-    found: list[str] = files.known("asks 2", file, partial(_asked_for, file))
+    found: list[str] = files.known("asks 3", file, partial(_asked_for, file))
     return found
 
 

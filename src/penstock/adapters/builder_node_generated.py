@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_files import SourceFile, SourceFiles
     from penstock.adapters.builder_node_parts import NodePart
 
+_NOTHING: dict[str, Any] = {"files": [], "answered": []}
+
 
 class Generated:
-    """What was noted of packages' scripts, one note for each package."""
+    """What was noted of packages' scripts, one note for each package and package.json: another script writes others."""
 
     def __init__(self, cache: ZipCache, files: SourceFiles) -> None:
         self._cache = cache
@@ -42,12 +44,13 @@ class Generated:
 
     def written(self, part: NodePart) -> frozenset[str]:
         """Files among the package's sources that its script was seen to write, relative to the package."""
-        return frozenset(self._note(part)["files"])
+        # Of another manifest's script nothing better is known than what the last one wrote.
+        note = self._cache.note("generated", _key(part)) or self._cache.note("generated", _latest(part)) or _NOTHING
+        return frozenset(note["files"])
 
     def made_anew(self, part: NodePart) -> frozenset[str]:
         """Those that the script makes from nothing: git ignores them, and it is the script that made them."""
-        note = self._note(part)
-        return self._ignored(part, note["files"]) if note["manifest"] == _manifest(part) else frozenset()
+        return self._ignored(part, self._note(part)["files"])
 
     def is_in_question(self, part: NodePart) -> bool:
         """Whether sources take in what the script may make, and no run has told yet whether it does."""
@@ -75,18 +78,17 @@ class Generated:
         # Tools that find what they make unchanged do not write it, unless it was put aside for them.
         wrote |= known - self._ignored(part, known)
         content = {
-            "manifest": _manifest(part),
             "files": sorted(wrote),
             "answered": sorted(self._answered(part) | self._questions(part)),
         }
-        self._cache.keep_note("generated", _key(part), content)
+        for key in (_key(part), _latest(part)):
+            self._cache.keep_note("generated", key, content)
 
     def _note(self, part: NodePart) -> dict[str, Any]:
-        return self._cache.note("generated", _key(part)) or {"manifest": "", "files": [], "answered": []}
+        return self._cache.note("generated", _key(part)) or _NOTHING
 
     def _answered(self, part: NodePart) -> frozenset[str]:
-        note = self._note(part)
-        return frozenset(note["answered"]) if note["manifest"] == _manifest(part) else frozenset()
+        return frozenset(self._note(part)["answered"])
 
     def _questions(self, part: NodePart) -> frozenset[str]:
         """Places that sources ask for by relative paths, or that the script's words say it writes to."""
@@ -125,11 +127,11 @@ class Generated:
         return {path: builder_seen.state(file.place) for path, file in walked.items() if not path.startswith(results)}
 
 
-def _key(part: NodePart) -> str:
+def _latest(part: NodePart) -> str:
     return python.key("generated", {"folder": part.folder})
 
 
-def _manifest(part: NodePart) -> str:
-    """Another script may write other files."""
+def _key(part: NodePart) -> str:
+    """With the manifest, so that a run on another branch, whose script is another, takes nothing from this one's."""
     file = part.files.get("package.json")
-    return file.digest if file else ""
+    return python.key("generated", {"folder": part.folder, "manifest": file.digest if file else ""})

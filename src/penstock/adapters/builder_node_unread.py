@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_node_aliases import asked_for
-from penstock.build import node, node_unread
+from penstock.build import node, node_unread, tsconfig
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
     from penstock.adapters.builder_node_parts import NodePart
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def unread(
-    files: SourceFiles, workspace: Workspace, service: NodePart, configs: Iterable[str]
+    files: SourceFiles, workspace: Workspace, service: NodePart, configs: Collection[str]
 ) -> frozenset[str] | None:
     """Files of the service that no bundle takes in; None where one of its sources might ask for such a file.
 
@@ -26,13 +27,25 @@ def unread(
     handlers = [one.handler for each in functions for one in each]
     sources = {path: file for path, file in service.files.items() if path.endswith(node.EXTENSIONS)}
     asked = ((path, asked_for(files, file)) for path, file in sources.items())
-    if not handlers or node_unread.are_asked_for(asked, handlers):
+    aliases = _aliases(files, service, configs)
+    if not handlers or node_unread.are_asked_for(asked, handlers, service.folder, aliases):
         return None
     # The types of whatever file may be in the metadata of decorators.
     if any("emitDecoratorMetadata" in (files.setting(path) or "") for path in configs):
         return None
     found = frozenset(path for path in service.files if node_unread.may_be_unread(path))
     return None if any(_computes(files, file) for path, file in sources.items() if path not in found) else found
+
+
+def _aliases(files: SourceFiles, service: NodePart, configs: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Other names for the service's files: patterns of modules' names to patterns of places, from the workspace."""
+    found: dict[str, tuple[str, ...]] = {}
+    for path in configs:
+        for name, places in tsconfig.aliases(path, files.setting(path) or "").items():
+            found[name] = (*found.get(name, ()), *places)
+    for name, paths in service.manifest.imports.items():
+        found[name] = tuple(posixpath.join(service.folder, path) for path in paths)
+    return found
 
 
 def _computes(files: SourceFiles, file: SourceFile) -> bool:

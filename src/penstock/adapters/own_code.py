@@ -12,7 +12,7 @@ import penstock
 
 @cache
 def stamp(folders: tuple[str, ...], prefix: str = "") -> str:
-    """Python's version, and names, sizes and times of the modules in these folders of ours, nothing below them.
+    """Python's version, ours, and names, sizes and times of the modules in these folders of ours, nothing below them.
 
     `prefix` is how their names begin. A memory that bears another stamp was made by other code.
     """
@@ -24,4 +24,4 @@ def stamp(folders: tuple[str, ...], prefix: str = "") -> str:
                 if entry.name.endswith(".py") and entry.name.startswith(prefix):
                     status = entry.stat()
                     seen.append((folder, entry.name, status.st_size, status.st_mtime_ns))
-    return repr((sys.version_info[:3], sorted(seen)))
+    return repr((sys.version_info[:3], penstock.__version__, sorted(seen)))

@@ -182,7 +182,7 @@ class _Reader:
         if not any(sign in segment for sign in "*?"):
             path = f"{folder}/{segment}".lstrip("/")
             self.places.add(path)
-            return [path] if (top / segment).is_dir() else []
+            return [path] if os.path.isdir(self._path(path)) else []  # noqa: PTH112 - it raises for a name that is too long
         self.places.add(folder)
         try:
             with os.scandir(top) as entries:

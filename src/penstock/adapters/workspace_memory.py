@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters import own_code
@@ -106,6 +107,11 @@ def write(memory: Path, text: str) -> None:
     """Published by rename, so that a reader never sees half of it; where nobody may write, nothing happens."""
     with contextlib.suppress(OSError):
         memory.parent.mkdir(parents=True, exist_ok=True)
-        part = memory.with_name(f"{memory.name}.{os.getpid()}")
-        part.write_text(text, encoding="utf-8")
-        part.replace(memory)
+        handle, draft = tempfile.mkstemp(dir=memory.parent, prefix=f".{memory.name}")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(draft, memory)  # noqa: PTH105 - quickly
+        except BaseException:
+            os.unlink(draft)  # noqa: PTH108
+            raise

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from penstock.build.metafile import Metafile
 
-_ASKED = re.compile(r"""(?:from|import|require\(|import\()\s*["']([^"'\s]+)["']""")
+_ASKED = re.compile(r"""(?:from|import|(?:require|import)\s*\()\s*["']([^"'\s]+)["']""")
 _REFERENCED = re.compile(r"""^\s*///\s*<reference\s+(path|types)\s*=\s*["']([^"'\s]+)["']""", re.MULTILINE)
 _TYPES = "types:"
 """What begins the names of files in the metafile of a bundle with metadata that were looked at for their types."""

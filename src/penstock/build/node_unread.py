@@ -10,10 +10,11 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from penstock.build import tsconfig
 from penstock.build.ignore import is_of_tests
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 _LINTERS = re.compile(
     r"\.(prettier|eslint|stylelint|lintstaged|markdownlint|commitlint|nyc|mocha|c8)(rc|ignore)?(\.\w+)?"
@@ -35,19 +36,37 @@ def computes_names(source: bytes) -> bool:
     return _COMPUTED.search(source) is not None
 
 
-def are_asked_for(asked: Iterable[tuple[str, Collection[str]]], handlers: Collection[str]) -> bool:
-    """Whether sources may reach files that `may_be_unread`; each comes with the names of modules that it asks for.
+def are_asked_for(
+    asked: Iterable[tuple[str, Collection[str]]],
+    handlers: Collection[str],
+    folder: str = "",
+    aliases: Mapping[str, tuple[str, ...]] | None = None,
+) -> bool:
+    """Whether sources may reach files that `may_be_unread`.
 
-    `handlers` are those of the service, such as `src/app.handler`.
+    Args:
+        asked: sources, by their paths below the service, with the names of modules that each asks for.
+        handlers: those of the service, such as `src/app.handler`.
+        folder: the service's.
+        aliases: patterns of modules' names to patterns of places; these and `folder` are relative to the workspace.
     """
     if any(may_be_unread(f"{handler.rpartition('.')[0]}.ts") for handler in handlers):
         return True
     for source, modules in asked:
         for module in () if may_be_unread(source) else modules:
-            if module.startswith("."):
-                place = posixpath.normpath(posixpath.join(posixpath.dirname(source), module.partition("?")[0]))
-                if any(may_be_unread(f"{place}{one}") for one in _ENDINGS):
-                    return True
-            elif _SPOKEN_OF.search(module):
+            if not module.startswith(".") and _SPOKEN_OF.search(module):
+                return True
+            places = _places(source, module.partition("?")[0], folder, aliases or {})
+            if any(may_be_unread(f"{place}{one}") for place in places for one in _ENDINGS):
                 return True
     return False
+
+
+def _places(source: str, module: str, folder: str, aliases: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    """What a module's name may mean, relative to the service."""
+    if module.startswith("."):
+        yield posixpath.normpath(posixpath.join(posixpath.dirname(source), module))
+        return
+    for alias, places in aliases.items():
+        meant = (tsconfig.means(module, alias, place) for place in places)
+        yield from (posixpath.relpath(place, folder or ".") for place in meant if place is not None)

@@ -56,6 +56,8 @@ class PackageJson:
     """Relative paths that `main`, `module` and `exports` lead to; may hold `*`."""
     given: Mapping[str, tuple[str, ...]]
     """The same by what is asked for: `.`, `./x`, `./*`."""
+    imports: Mapping[str, tuple[str, ...]]
+    """Relative paths that its own names for its own files lead to: `#x`, `#x/*`."""
     workspaces: tuple[str, ...]
     """Patterns of the folders that npm and Yarn take for members of its workspace."""
 
@@ -93,6 +95,7 @@ def package_json(text: str, *, where: str) -> PackageJson:
         package_manager=content.get("packageManager"),
         entries=tuple(sorted(entries)),
         workspaces=_workspaces(content.get("workspaces")),
+        imports=_imports(content.get("imports")),
         given=node_sources.entries(content.get("exports"), (content.get("module"), content.get("main"))),
     )
 
@@ -185,6 +188,11 @@ def _files_of(script: str) -> list[str]:
 def _workspaces(value: Any) -> tuple[str, ...]:
     listed = value.get("packages") if isinstance(value, dict) else value
     return tuple(one for one in listed if isinstance(one, str)) if isinstance(listed, list) else ()
+
+
+def _imports(value: Any) -> dict[str, tuple[str, ...]]:
+    named = value if isinstance(value, dict) else {}
+    return {name: tuple(map(posixpath.normpath, _paths(inner))) for name, inner in named.items()}
 
 
 def _paths(value: Any) -> Iterator[str]:

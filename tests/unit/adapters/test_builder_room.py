@@ -186,3 +186,14 @@ def test_what_is_fetched_is_used_when_somebody_asks_where_it_lies(tmp_path: Path
     assert cache.fetched(TOOLS, "esbuild-1") == place
     make_room(cache.folder, time.time())
     assert place.exists()
+
+
+def test_folders_of_steps_are_taken_over_until_the_last_of_several_builds_has_ended(tmp_path: Path) -> None:
+    cache = ZipCache(tmp_path, SourceFiles(tmp_path, tmp_path / "files.json", SystemClock()))
+    with cache.many_steps():
+        with cache.many_steps(), cache.scratch() as first:
+            pass
+        with cache.scratch() as second:
+            (second / "file").write_text("of a step")
+        assert (second, first.is_dir(), list(first.iterdir())) == (first, True, [])
+    assert not first.exists()

@@ -200,3 +200,9 @@ def test_a_variable_that_looks_like_a_credential_is_refused_and_not_told() -> No
     (told,) = problems({"penstock.toml": ROOT, "s/a/service.toml": f'{SERVICE}[env]\nSTRIPE = "{made_up}"\n'})
     assert told.startswith("s/a/service.toml:3: STRIPE looks like a Stripe key")
     assert made_up not in told
+
+
+def test_a_folder_whose_name_no_file_system_takes_is_one_that_is_not_there(tmp_path: Path) -> None:
+    for name in ("x" * 300, "x" * 300 + "/*"):
+        root = on_disk(tmp_path / str(len(name)), ROOT.replace('"s/*"', f'"s/*", "{name}"'))
+        assert any("x" * 9 in f"{one.where}{one.what}" for one in refused(root))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from penstock.adapters import workspace_memory
+import penstock
+from penstock.adapters import own_code, workspace_memory
 from penstock.adapters.workspace_files import read_source
 from penstock.adapters.workspace_memory import Documents, load_remembered
 from penstock.model.errors import UsageError, WorkspaceInvalid
@@ -109,3 +111,25 @@ def test_a_remembered_workspace_loads_without_pydantic(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(CASE), str(tmp_path / "sound")], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
+
+
+def test_a_memory_is_written_through_no_link_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.write_text("somebody's")
+    folder = tmp_path / "cache"
+    (folder / "a_folder" / "with").mkdir(parents=True)
+    (folder / f"sound.{os.getpid()}").symlink_to(other)
+    workspace_memory.write(folder / "sound", "known")
+    workspace_memory.write(folder / "a_folder", "cannot take its place")
+    assert ((folder / "sound").read_text(), other.read_text()) == ("known", "somebody's")
+    assert {path.name for path in folder.iterdir()} == {"sound", "a_folder", f"sound.{os.getpid()}"}
+
+
+def test_another_version_of_penstock_believes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, memory = read_source(CASE), tmp_path / "sound"
+    for version in ("1.0.0", "1.0.1"):
+        monkeypatch.setattr(penstock, "__version__", version)
+        own_code.stamp.cache_clear()
+        load_remembered(source, "dev", memory)
+    own_code.stamp.cache_clear()
+    assert len(set(memory.read_text().split())) == 2
