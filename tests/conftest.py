@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import signal
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
-from sharing import shared_out
 
 
 def pytest_configure() -> None:
@@ -23,5 +21,5 @@ def pytest_configure() -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes long begins first, whatever order chance has made: at the end the others would wait for it."""
-    items[:] = shared_out(items, Path(__file__).parent)
+    """The longest test begins first, whatever order chance has made: at the end the others would wait for it."""
+    items.sort(key=lambda item: item.path.name != "test_guide.py")

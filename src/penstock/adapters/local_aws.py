@@ -28,8 +28,11 @@ if TYPE_CHECKING:
     from penstock.ports import Interpreters
 
 DEFAULT_PORT = 4747
+STARTS_WITHIN = 60.0
+"""Seconds that a start may take until the process answers: two on a machine that has time, and it is told at once when
+the process ends."""
 READY_WITHIN = 10.0
-"""Seconds that a start may take until the process answers."""
+"""Seconds that one that runs may take to say that it does."""
 STOP_WITHIN = 5.0
 """Seconds between SIGTERM and SIGKILL."""
 STRANGERS_PATIENCE = 2.0
@@ -208,7 +211,7 @@ class LocalAwsProcess:
                 start_new_session=True,
             )
         self._pid_file.write_text(f"{process.pid}\n")
-        deadline = time.monotonic() + READY_WITHIN
+        deadline = time.monotonic() + STARTS_WITHIN
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 self._pid_file.unlink(missing_ok=True)
@@ -227,9 +230,9 @@ class LocalAwsProcess:
         process.wait()
         self._pid_file.unlink(missing_ok=True)
         raise LocalAwsFault(
-            f"it did not answer within {READY_WITHIN:.0f} s:\n{self._log_since(begun)}",
+            f"it did not answer within {STARTS_WITHIN:.0f} s:\n{self._log_since(begun)}".rstrip(":\n"),
             where=str(self.log()),
-            hint="penstock local logs",
+            hint="try again when the machine has less to do; the log may say more",
         )
 
     def _argv(self) -> list[str]:

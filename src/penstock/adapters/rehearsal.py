@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters.http_control import ask
 from penstock.adapters.local_aws import LocalAwsProcess
 from penstock.adapters.node_sdk import link_node_sdk
+from penstock.adapters.terraform_process import end_orphans
 from penstock.model.errors import Locked, PenstockError, UsageError
 from penstock.rehearsal.report import Call
 
@@ -103,6 +104,7 @@ class Scene:
     def close(self) -> None:
         """Nothing runs any more, and the copy is gone."""
         self.kill()
+        end_orphans(self._copy / ".penstock" / "terraform")
         self._aws.stop()
         shutil.rmtree(self._copy, ignore_errors=True)
 

@@ -91,6 +91,19 @@ def run(
     return Finished(status=status, lines=tuple(reader.lines), text="\n".join(reader.other))
 
 
+def end_orphans(folder: Path) -> None:
+    """End, at once and with their providers, all runs below a folder whose state nobody will ask for."""
+    for mark in folder.glob("**/running.json"):
+        try:
+            left = json.loads(mark.read_text())
+            pid, program = int(left["pid"]), str(left["argv"][0])
+        except (OSError, ValueError, KeyError, TypeError, IndexError):
+            continue
+        if _is_running(pid, program):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # it began a session of its own
+
+
 def wait_for_orphan(scratch: Path, said: Callable[[int, int | None], None]) -> None:
     """Wait until a run in this folder that is not ours has ended.
 

@@ -197,9 +197,10 @@ class Keeper:
             except Exception as error:  # noqa: BLE001 - the keeper must outlive any failure and say it once
                 if self._stop.is_set():
                     return
-                if self.problem != str(error):
-                    log.error("%s", error)  # noqa: TRY400 - one line, the reason is in it
-                self.problem = str(error)
+                reason = str(error) or type(error).__name__  # a time-out has no words of its own
+                if self.problem != reason:
+                    log.error("the state is not saved: %s", reason)  # noqa: TRY400 - one line, the reason is in it
+                self.problem = reason
 
 
 def _encoded(persistence: Any, state: Any) -> str | None:
