@@ -53,7 +53,7 @@ def repair(
             repair(world, session, resuming=resuming, why=why)
         return
     ended = history.way_back_to_end(observed.pointer)
-    if ended is not None and not returns and not goes_on:
+    if rollout is not None and ended is not None and not returns and not goes_on:  # else whoever watches a bake ends it
         _take_back(world, session, rollout, ended, why)
         repair(world, session, resuming=resuming, why=why)
         return
