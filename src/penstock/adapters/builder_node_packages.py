@@ -150,7 +150,9 @@ class NodePackages:
             key, made = self._key(part, plan), self._made(part, wanted)
             own = {f"{part.folder}/{path}" for path in self._generated.written(part)}
             now = self._states(part, plan)
-            is_unwritten = all(now[path] == state for path, state in before.items() if path not in own)
+            results = tuple(f"{part.folder}/{path}" for path in part.results or USUAL)
+            read = {path: state for path, state in before.items() if path not in own and not path.startswith(results)}
+            is_unwritten = all(now[path] == state for path, state in read.items())
         missing = sorted(path for path, digest in made.items() if not digest)
         if missing:
             raise BuildFailed(
