@@ -35,24 +35,17 @@ BRIEFLY = ('bake = "1m"', 'bake = "1s"')
 """For a deploy by a clock that runs no faster, which watches alarms for so long when all traffic has moved."""
 WORKER = "services/notification_service/src/notifications/worker.py"
 MAILER = "services/notification_service/src/notifications/mailer.py"
-MAILS = """
-[functions.mailer]
+CONSUMER = """
+[functions.{function}]
 handler = "notifications.mailer.handler"
 verify = "events/verify.json"
-[[functions.mailer.on]]
-queue = "outbox"
+[[functions.{function}.on]]
+queue = "{queue}"
 batch = 1
-[queues.outbox]
+[queues.{queue}]
 """
-LETTERS = """
-[functions.letters]
-handler = "notifications.mailer.handler"
-verify = "events/verify.json"
-[[functions.letters.on]]
-queue = "letters"
-batch = 1
-[queues.letters]
-"""
+MAILS = CONSUMER.format(function="mailer", queue="outbox")
+LETTERS = CONSUMER.format(function="letters", queue="letters")
 """A function that only a queue reaches, which is in no release yet."""
 MAILING = '''"""Sends what waits in the outbox, and says who did."""
 

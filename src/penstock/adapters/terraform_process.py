@@ -91,17 +91,31 @@ def run(
     return Finished(status=status, lines=tuple(reader.lines), text="\n".join(reader.other))
 
 
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """A run that a mark tells of. `parent` is the Penstock that began it, 0 where that is not told."""
+
+    pid: int
+    program: str
+    parent: int
+
+
+def _left(mark: Path) -> _Left | None:
+    """What the mark tells; None where there is none that can be read."""
+    try:
+        told = json.loads(mark.read_text())
+        return _Left(pid=int(told["pid"]), program=str(told["argv"][0]), parent=int(told.get("parent", 0)))
+    except (OSError, ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
 def end_orphans(folder: Path) -> None:
     """End, at once and with their providers, all runs below a folder whose state nobody will ask for."""
     for mark in folder.glob("**/running.json"):
-        try:
-            left = json.loads(mark.read_text())
-            pid, program = int(left["pid"]), str(left["argv"][0])
-        except (OSError, ValueError, KeyError, TypeError, IndexError):
-            continue
-        if _is_running(pid, program):
+        left = _left(mark)
+        if left is not None and _is_running(left.pid, left.program):
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(pid, signal.SIGKILL)  # it began a session of its own
+                os.killpg(left.pid, signal.SIGKILL)  # it began a session of its own
 
 
 def wait_for_orphan(scratch: Path, said: Callable[[int, int | None], None]) -> None:
@@ -110,15 +124,12 @@ def wait_for_orphan(scratch: Path, said: Callable[[int, int | None], None]) -> N
     `said` is told its pid first, and that of the Penstock which waits for it: None when that was killed.
     """
     mark = scratch / "running.json"
-    try:
-        left = json.loads(mark.read_text())
-        pid, program = int(left["pid"]), str(left["argv"][0])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    left = _left(mark)
+    if left is None:
         return
-    if _is_running(pid, program):
-        parent = int(left.get("parent", 0))
-        said(pid, parent if parent and is_alive(parent) else None)
-        while _is_running(pid, program):
+    if _is_running(left.pid, left.program):
+        said(left.pid, left.parent if left.parent and is_alive(left.parent) else None)
+        while _is_running(left.pid, left.program):
             time.sleep(POLL)
     mark.unlink(missing_ok=True)
 

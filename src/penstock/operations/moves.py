@@ -7,7 +7,7 @@ live routes are asked for their health; when they are not well, traffic goes bac
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from penstock.model.errors import Busy, CameBack, Conflict, PenstockError, RemoteFault
 from penstock.model.release import Pointer, Release
@@ -27,12 +27,14 @@ from penstock.release.ledger import PROMOTION, ROLLBACK
 from penstock.release.reconcile import Applied, Live, Settled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from penstock.model.workspace import Function
     from penstock.operations.notices import Kind
     from penstock.operations.session import Session
     from penstock.operations.world import World
+
+Done = TypeVar("Done")
 
 
 def go_live(world: World, session: Session, release: Release, applied: Applied, *, is_rollback: bool = False) -> None:
@@ -142,37 +144,36 @@ def _called(world: World, release: Release) -> str:
 
 
 def _move(world: World, session: Session, goal: Live, names: Collection[str], *, origin: str | None) -> frozenset[str]:
-    """Make the move; once more where somebody else, Terraform say, was changing something at that moment.
+    """Make the move; the functions whose `live` is still to follow, which nobody calls by it.
 
-    Functions whose `live` is still to follow, which nobody calls by it. A move that AWS refuses half-way is taken back
-    to `origin`, if there is one: CameBack.
+    A move that AWS refuses half-way is taken back to `origin`, if there is one: CameBack.
     """
     with (
         _or_back(world, session, goal.release, origin),
         step(world, f"move traffic to release {goal.release.id}", inner=True),
     ):
-        try:
-            return move_all(world, session, goal, names)
-        except Conflict:
-            session.forget()
-            return move_all(world, session, goal, names)
+        return _once_more(session, lambda: move_all(world, session, goal, names))
+
+
+def _once_more(session: Session, act: Callable[[], Done]) -> Done:
+    """What it does; done once more where somebody else, Terraform say, was changing something at that moment."""
+    try:
+        return act()
+    except Conflict:
+        session.forget()
+        return act()
 
 
 def _let_the_rest_follow(world: World, session: Session, functions: frozenset[str]) -> None:
     """Let `live` follow where nobody calls it, from where an earlier visit stopped for want of time.
 
-    One that died may have had a call under way: behind it all of them are looked at. As with the move itself, once more
-    where somebody else was changing something at that moment.
+    One that died may have had a call under way: behind it all of them are looked at.
     """
     move = read_history(world.objects).move
     reached = move.reached if move is not None and session.succeeds is None else ""
     left = frozenset(name for name in functions if name >= reached)
     try:
-        try:
-            settle_callers(world, session, left, Settled(withdrawn=True), can_wait=True)
-        except Conflict:
-            session.forget()
-            settle_callers(world, session, left, Settled(withdrawn=True), can_wait=True)
+        _once_more(session, lambda: settle_callers(world, session, left, Settled(withdrawn=True), can_wait=True))
     except OutOfTime as stopped:
         function = stopped.at
         session.book(lambda history: history.reaching(function))

@@ -49,12 +49,12 @@ def repair(
     if back is not None:
         book_arrival(world, session, observed.pointer, history)
         if not returns and not goes_on:
-            _take_back(world, session, rollout, back, why)
+            _take_back(world, session, rollout, back, why, history)
             repair(world, session, resuming=resuming, why=why)
         return
     ended = history.way_back_to_end(observed.pointer)
     if rollout is not None and ended is not None and not returns and not goes_on:  # else whoever watches a bake ends it
-        _take_back(world, session, rollout, ended, why)
+        _take_back(world, session, rollout, ended, why, history)
         repair(world, session, resuming=resuming, why=why)
         return
     goal = Settled(shared=goes_on, withdrawn=rollout is not None and not goes_on)
@@ -123,10 +123,12 @@ def _way_back(
     return way if is_unwanted else None
 
 
-def _take_back(world: World, session: Session, rollout: Rollout | None, way: tuple[str, str], why: str) -> None:
+def _take_back(  # noqa: PLR0917 - all that `repair` knows
+    world: World, session: Session, rollout: Rollout | None, way: tuple[str, str], why: str, history: History
+) -> None:
     """End a way back that nobody else is about to end, and the rollout with it."""
     bad, good = way
-    move = read_history(world.objects).move
+    move = history.move
     said = why or (rollout and rollout.reverting) or (move and move.why) or "its way back was cut short"
     take_back(world, session, ReleaseStore(world.objects).require(bad), good, said)
     world.events.emit(Recovered(what=f"an earlier run was unfinished: all traffic is back on release {good}"))
