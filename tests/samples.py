@@ -7,6 +7,7 @@ import random
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+from hypothesis import HealthCheck, Phase, settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +20,14 @@ soak = pytest.mark.skipif(not SOAKS, reason="a soak, which PENSTOCK_SOAK asks fo
 
 patient = pytest.mark.timeout(7200 if SOAKS else 600)
 """For what tries out more where PENSTOCK_SOAK is set: it then takes longer than a test may by default."""
+
+few_workspaces = settings(
+    max_examples=60 if SOAKS else 2,
+    suppress_health_check=[HealthCheck.too_slow],
+    # An example takes seconds: to look for the smallest that fails, as a soak does, takes longer than all other tests.
+    phases=[phase for phase in Phase if SOAKS or phase is not Phase.shrink],
+)
+"""For properties of which each example is a handful of builds."""
 
 
 def one_in(every: int, things: Sequence[Thing]) -> Sequence[Thing]:

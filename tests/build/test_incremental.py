@@ -7,6 +7,7 @@ of the uv workspace, two list what they need in a requirements.txt. What counts 
 from __future__ import annotations
 
 import shutil
+import stat
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING
 
 from build.outcomes import History, check_times_count_for_nothing, files_of, outcome, rewrite, touched
 from build.sites import Site, service, workspace
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
-from samples import SOAKS, patient
+from samples import SOAKS, few_workspaces, patient
 
 from penstock.model.workspace import BuildOptions
 
@@ -245,7 +246,10 @@ class Edited:
         for path in files:
             name = next((one for one in NAMES if path.startswith(f"{place(one)}/")), None)
             if name is not None and path.endswith(".py") and not files[path].startswith("-> "):
-                (self.site.root / path).chmod(0o755 if self.state.get(name, "executable") else 0o644)
+                mode = 0o755 if self.state.get(name, "executable") else 0o644
+                if stat.S_IMODE((self.site.root / path).stat().st_mode) != mode:
+                    (self.site.root / path).chmod(mode)
+                    changed.add(path)
         idna = self.state.get("", "locked idna")
         asked = (idna, *(text for path, text in files.items() if path.endswith("pyproject.toml")))
         if asked != self.locked:
@@ -257,7 +261,7 @@ class Edited:
 
 
 @patient
-@settings(max_examples=60 if SOAKS else 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few_workspaces
 @example(
     graph={name: frozenset(PACKAGES[at % 4 :]) for at, name in enumerate(SERVICES)} | {"p0": frozenset({"q0"})},
     built=frozenset({"p0", "u1"}),

@@ -10,9 +10,9 @@ import pytest
 from build.node_states import ALL_AT_ONCE, EDITS, GRAPHS, KINDS_OF, PACKAGES, SERVICES, Edit, Edited, State, lend, place
 from build.outcomes import History, check_times_count_for_nothing, files_of, outcome, touched
 from build.sites import Site, service, workspace
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
-from samples import SOAKS, patient
+from samples import SOAKS, few_workspaces, patient
 
 ALL = (*SERVICES, "bare")
 
@@ -27,7 +27,7 @@ def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @patient
-@settings(max_examples=60 if SOAKS else 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few_workspaces
 @given(graph=GRAPHS, kinds=KINDS_OF, edited=st.sampled_from(PACKAGES), mark=st.integers(1, 2))
 def test_an_edit_of_a_shared_package_gives_other_bytes_to_exactly_those_who_reach_it(
     tools: Path, graph: dict[str, frozenset[str]], kinds: dict[str, str], edited: str, mark: int
@@ -48,7 +48,7 @@ def test_an_edit_of_a_shared_package_gives_other_bytes_to_exactly_those_who_reac
 
 
 @patient
-@settings(max_examples=60 if SOAKS else 2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@few_workspaces
 @example(
     graph={name: frozenset(PACKAGES[at + 1 :]) for at, name in enumerate((*SERVICES, "p0", "p1"))},
     kinds={"p0": "sources", "p1": "sources", "p2": "tsc at the root", "q0": "own script"},
