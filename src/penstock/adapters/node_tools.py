@@ -249,10 +249,11 @@ class NodeTools:
             if result.status == 0:
                 return
             if node.stale_lock(result.stdout + result.stderr):
+                there = self._told(folder)
                 raise BuildFailed(
                     "the lock does not fit the manifests any more",
                     where=self._told(folder / "package.json"),
-                    hint=f"cd {self._told(folder)} && {manager} install",
+                    hint=f"{manager} install" if there == "." else f"cd {there} && {manager} install",
                 )
             raise BuildFailed(
                 f"{manager} could not install the locked packages:\n{said(result)}",

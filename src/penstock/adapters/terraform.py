@@ -171,7 +171,18 @@ class TerraformCli:
             if event is not None:
                 self._events.emit(event)
 
-        return run([str(self.program.path), *arguments], cwd=root, env=self.environment(), scratch=scratch, line=line)
+        def stopping() -> None:
+            text = f"interrupted: {step} ends what it has begun and saves it; Ctrl-C again stops it at once"
+            self._events.emit(Note(text=text, level="warning"))
+
+        return run(
+            [str(self.program.path), *arguments],
+            cwd=root,
+            env=self.environment(),
+            scratch=scratch,
+            line=line,
+            stopping=stopping,
+        )
 
     def _waiting(self, pid: int, parent: int | None) -> None:
         whose = f"of penstock (process {parent}), which runs beside this" if parent else "that a killed run left behind"

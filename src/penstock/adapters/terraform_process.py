@@ -38,7 +38,13 @@ class Finished:
 
 
 def run(
-    argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], scratch: Path, line: Callable[[Mapping[str, Any]], None]
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    scratch: Path,
+    line: Callable[[Mapping[str, Any]], None],
+    stopping: Callable[[], None],
 ) -> Finished:
     """Run to the end, handing each JSON line to `line` as it comes.
 
@@ -48,6 +54,7 @@ def run(
         env: the whole environment of the process.
         scratch: a folder for the output and for `running.json`.
         line: called with every JSON object that Terraform printed, in order.
+        stopping: called after the first Ctrl-C, while Terraform brings to an end what it does: that may take minutes.
 
     Raises Interrupted after a Ctrl-C, once Terraform has ended in good order.
     """
@@ -76,6 +83,8 @@ def run(
                 interrupts += 1
                 # The first asks Terraform to finish what it is doing and save; a second makes it stop at once.
                 process.send_signal(signal.SIGINT)
+                if interrupts == 1:
+                    stopping()
         reader.drain()
     finally:
         mark.unlink(missing_ok=True)

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 PARALLEL = 8
 TRIES, PAUSE = 3, 0.5
 """How often a live route is asked before it counts as failing, and the seconds in between."""
+TIMED_OUT = "Task timed out after"
+"""Lambda's words for a function that had no time left to answer.
+
+Source: https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
+"""
 EXCERPT = 300
 """Characters of a failed answer that are shown."""
 
@@ -59,7 +64,7 @@ def verify_slot(world: World, slot: Slot, functions: Sequence[Function]) -> None
             f"{len(failures)} of {len(checks)} checks failed in slot {slot}; no traffic has moved\n"
             + "\n".join(failures),
             where=f"{world.workspace.environment.name}:{slot}",
-            hint="mend the code and deploy again; the live release is untouched",
+            hint=f"{_advice(failures)}; the live release is untouched",
         )
 
 
@@ -108,6 +113,12 @@ def _run(world: World, checks: Sequence[tuple[str, Callable[[], str]]]) -> list[
         return []
     with ThreadPoolExecutor(max_workers=PARALLEL) as pool:
         return [failure for failure in pool.map(one, checks) if failure]
+
+
+def _advice(failures: Sequence[str]) -> str:
+    if all(TIMED_OUT in failure for failure in failures):
+        return "give it more time by `timeout` in its service.toml; or deploy again, if the machine was merely busy"
+    return "mend the code and deploy again"
 
 
 def _again(world: World, call: Callable[[], str]) -> Callable[[], str]:

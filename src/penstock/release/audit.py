@@ -108,7 +108,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
             leaving = ""
     span = (_seconds(ordered[-1].at) - _seconds(ordered[0].at)) / DAY if ordered else 0.0
     return Figures(
-        days=round(span, 2),
+        days=round(span, 5),
         promotions=promoted,
         promotions_per_day=round(promoted / max(span, 1.0), 2),
         failed_share=round(went_back / promoted, 4) if promoted else None,

@@ -164,7 +164,7 @@ def test_a_locked_state_says_who_holds_it_since_when_and_for_what(
 
 
 def test_ctrl_c_lets_terraform_finish_what_it_does_and_save(
-    terraform: TerraformCli, root: Path, tmp_path: Path
+    terraform: TerraformCli, events: Events, root: Path, tmp_path: Path
 ) -> None:
     write(root, SLOW % "2" + 'resource "terraform_data" "never" {\n  depends_on = [terraform_data.slow]\n}\n')
     terraform.prepare(root)
@@ -179,6 +179,8 @@ def test_ctrl_c_lets_terraform_finish_what_it_does_and_save(
     with pytest.raises(Interrupted) as caught:
         terraform.apply(root, plan.path)
     thread.join()
+    told = [event.text for event in events.seen if isinstance(event, Note)]
+    assert told == ["interrupted: terraform apply ends what it has begun and saves it; Ctrl-C again stops it at once"]
     assert "in good order" in caught.value.what
     assert caught.value.exit_code == 130
     assert "terraform_data.first" in state(root)

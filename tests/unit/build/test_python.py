@@ -158,7 +158,7 @@ def test_a_line_that_is_not_pinned_is_refused_with_file_line_and_remedy() -> Non
         requirements.parse("a/requirements.txt", {"a/requirements.txt": "h2==4.0\n\nhttpx>=0.28\n"})
     assert caught.value.where == "a/requirements.txt:3"
     assert "not pinned" in caught.value.what
-    assert "uv pip compile" in caught.value.hint
+    assert "uv pip compile a/requirements.in -o a/requirements.txt" in caught.value.hint
 
 
 def test_an_included_file_that_is_missing_is_named() -> None:

@@ -67,3 +67,15 @@ def test_the_script_is_one_that_the_shell_accepts(shell: str) -> None:
     program = shutil.which(shell)
     if program:
         subprocess.run([program, "-n", "-c", script.stdout], check=True, capture_output=True)
+
+
+def test_without_a_name_it_is_the_shell_of_the_person() -> None:
+    def asked(shell: str) -> subprocess.CompletedProcess[str]:
+        env = {**os.environ, "SHELL": shell}
+        return subprocess.run([PENSTOCK, "completion"], capture_output=True, text=True, env=env, check=False)
+
+    assert "compdef" in asked("/usr/bin/zsh").stdout
+    refused = asked("/bin/dash")
+    assert refused.returncode == 2
+    assert "no completion for dash" in refused.stderr
+    assert "penstock completion bash|zsh|fish" in refused.stderr

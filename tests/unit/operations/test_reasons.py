@@ -52,6 +52,22 @@ def test_a_function_behind_a_health_route_is_asked_why_because_api_gateway_does_
     assert set(asked) == {"/users/health"}
 
 
+def test_a_function_that_had_no_time_to_answer_is_not_told_as_wrong_code(verbs: Verbs) -> None:
+    live = verbs.live_slot()
+
+    def late(state: FunctionState, _: str) -> Invocation:
+        text = "RequestId: 1 Error: Task timed out after 3.00 seconds"
+        payload = json.dumps({"errorType": "Sandbox.Timedout", "errorMessage": text})
+        return Invocation(status=200, payload=payload, error="Unhandled", version=state.version, log_tail="")
+
+    verbs.shop.functions.behaviour = late
+    verbs.answers(lambda _stage, slot: HttpAnswer(status=200 if slot == live else 504, body="", headers={}, seconds=0))
+    with pytest.raises(VerificationFailed) as failed:
+        verbs.deploy()
+    assert "give it more time by `timeout`" in failed.value.hint
+    assert "mend the code" not in failed.value.hint
+
+
 def test_code_that_lost_a_grant_is_another_release(verbs: Verbs) -> None:
     store = ReleaseStore(verbs.shop.objects)
     (name,) = store.ids()

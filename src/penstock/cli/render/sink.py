@@ -81,8 +81,10 @@ def line(event: e.Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one li
 
 
 def seconds(value: float) -> str:
-    """`0.42 s`, `12.3 s`, `2 min 5 s`."""
-    minute = 60
+    """`0.42 s`, `12.3 s`, `2 min 5 s`, `3 h 12 min`."""
+    minute, hour = 60, 3600
+    if value >= hour:
+        return f"{int(value // hour)} h {int(value % hour // minute)} min"
     if value >= minute:
         return f"{int(value // minute)} min {int(value % minute)} s"
     return f"{value:.2f} s" if value < 10 else f"{value:.1f} s"  # noqa: PLR2004 - two digits are enough from there

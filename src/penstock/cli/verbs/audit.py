@@ -69,8 +69,13 @@ def _show(settings: Settings, found: Audit, *, everything: bool, only_chain: boo
         restored = (
             "" if figures.restore_seconds is None else f", which had traffic for {seconds(figures.restore_seconds)}"
         )
-        talk(f"{figures.promotions} promotions in {figures.days:g} days; {back} went back{restored}")
+        talk(f"{figures.promotions} promotions in {_span(figures.days)}; {back} went back{restored}")
     for place in found.breaks:
         talk(f"! entry {place.number}: {place.what}")
     if not found.breaks:
         talk(f"the chain of {found.entries} entries holds")
+
+
+def _span(days: float) -> str:
+    """`3.5 days`, and less than one as a part of it that says something."""
+    return f"{days:.1f} days" if days >= 1 else seconds(days * 86_400)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import PurePath
+
 import click
 from click.shell_completion import get_completion_class
 
 from penstock.cli.group import Verb, penstock
 from penstock.cli.output import say, talk
+from penstock.model.errors import UsageError
 
 HOW = {
     "bash": 'eval "$(penstock completion bash)"        # in ~/.bashrc',
@@ -16,12 +20,17 @@ HOW = {
 
 
 @click.command("completion", cls=Verb)
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-def completion(shell: str) -> None:
+@click.argument("shell", type=click.Choice(list(HOW)), required=False)
+def completion(shell: str | None) -> None:
     """Print the completion script of a shell.
 
-    It completes verbs, options, the workspace's environments and its services.
+    Without SHELL it is the one that $SHELL names. It completes verbs, options, the workspace's environments and its
+    services.
     """
+    shell = shell or PurePath(os.environ.get("SHELL", "")).name
+    if shell not in HOW:
+        hint = f"penstock completion {'|'.join(HOW)}"
+        raise UsageError(f"no completion for {shell or 'an unknown shell'}", hint=hint)
     script = get_completion_class(shell)
     if script is None:
         raise click.UsageError(f"no completion for {shell}")

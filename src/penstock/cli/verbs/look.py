@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from penstock.operations.status import RolloutStatus, RouteStatus, SlotStatus, Status
     from penstock.ports import FunctionHealth, TableHealth
 
+SHORT_COMMIT = 10
+"""Characters."""
 WATCH_EVERY = 1.0
 """Seconds between two looks at a rollout: one small object of the bucket."""
+UNITS = {"p95": "p95 ms"}
+"""Figures that say nothing without their unit."""
 
 
 @click.command("explain", cls=Verb)
@@ -61,6 +65,8 @@ def releases(settings: Settings) -> None:
     back.
     """
     rows = [asdict(line) for line in in_environment(settings).releases()]
+    if not settings.json:
+        rows = [row | {"commit": _commit(row["commit"])} for row in rows]
     if rows or settings.json:
         table(settings, rows, columns=["release", "state", "slot", "promoted", "by", "commit"], kind="release")
     else:
@@ -166,7 +172,7 @@ def _show(settings: Settings, found: Status) -> None:
                 "slot": slot.slot,
                 "traffic": _traffic(slot),
                 "release": slot.release or "empty",
-                "commit": slot.commit[:10],
+                "commit": _commit(slot.commit),
                 "author": slot.author,
                 "created": slot.created,
             }
@@ -178,6 +184,12 @@ def _show(settings: Settings, found: Status) -> None:
     _section(settings, "API", [_route(route) for route in found.routes])
     _section(settings, "Lambda, last hour", [{"function": name, **_fields(h)} for name, h in found.functions.items()])
     _section(settings, "DynamoDB", [{"table": name, **_fields(health)} for name, health in found.tables.items()])
+
+
+def _commit(commit: str) -> str:
+    """As git shortens it; that there was more than the commit is never cut off."""
+    hashed, _, changes = commit.partition("+")
+    return hashed[:SHORT_COMMIT] + (f"+{changes}" if changes else "")
 
 
 def _traffic(slot: SlotStatus) -> str:
@@ -193,7 +205,7 @@ def _route(route: RouteStatus) -> Mapping[str, Any]:
 
 def _fields(health: FunctionHealth | TableHealth) -> dict[str, Any]:
     return {
-        name: "-" if value is None else round(value) if isinstance(value, float) else value
+        UNITS.get(name, name): "-" if value is None else round(value) if isinstance(value, float) else value
         for name, value in asdict(health).items()
     }
 
