@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 
 import pytest
 
@@ -53,6 +54,26 @@ def test_plain_text_is_a_line_per_event_that_is_no_part_of_another() -> None:
         sink.emit(event)
     sink.close()
     assert stream.getvalue() == PLAIN
+
+
+def test_plain_text_that_stood_still_for_long_says_what_runs_and_how_far_it_is() -> None:
+    stream = io.StringIO()
+    sink = PlainSink(stream, patience=0.02)
+    sink.emit(e.StepStarted(step="build everything"))
+    sink.emit(e.StepStarted(step="a part of it", inner=True))
+    sink.emit(e.StepFinished(step="build everything", seconds=1))
+    sink.emit(e.StepStarted(step="terraform apply"))
+    sink.emit(e.StepProgress(step="terraform apply", done=12, total=40))
+    deadline = time.monotonic() + 30
+    while "12/40\n" not in stream.getvalue():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    sink.emit(e.StepFinished(step="terraform apply", seconds=1))
+    sink.close()
+    first, *told = stream.getvalue().splitlines()
+    assert first == "✓ build everything (1.00 s)"
+    assert told.pop() == "✓ terraform apply (1.00 s)"
+    assert all(one.startswith("terraform apply … ") for one in told)
 
 
 def test_more_talk_shows_what_goes_on() -> None:
