@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from penstock.model.errors import PenstockError, UsageError
+from penstock.model.errors import Interrupted, PenstockError, UsageError
 from penstock.rehearsal.faults import ALARM_RINGING, DRIVER_KILLED, to_server
 from penstock.rehearsal.report import MINUTE, Judged, Moved, Seen
 from penstock.rollout.verdict import Verdict
@@ -204,6 +204,8 @@ class _Candidate:
 
 def _url(events: Sequence[Mapping[str, Any]]) -> str:
     """Where the stable release answers. Raises PenstockError when it does not."""
+    if events[-1]["status"] == Interrupted.exit_code:
+        raise Interrupted("interrupted: the stable release was not up yet, and nothing was rehearsed")
     if events[-1]["status"] != 0:
         told = next((event for event in reversed(events) if event["event"] == "error"), None)
         what = f"{told['what']}\n  at {told['where']}" if told else f"exit code {events[-1]['status']}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from unit.operations.harness import Verbs
 
-from penstock.model.errors import PenstockError, UsageError
+from penstock.model.errors import Interrupted, PenstockError, UsageError
 from penstock.operations.rehearse import Rehearsing, rehearse
 from penstock.rehearsal.faults import parse
 from penstock.rehearsal.report import Asked, Call
@@ -178,3 +178,8 @@ def test_without_a_stable_release_there_is_nothing_to_rehearse(workspace: Worksp
     assert "no lock" in told.value.what
     with pytest.raises(UsageError, match="has no API"):
         rehearse(workspace, Script([[ended(0)]]), rehearsing(), load=crowd, tell=lambda _: None, sleep=lambda _: None)
+
+
+def test_who_presses_ctrl_c_while_the_stable_release_goes_up_is_not_told_of_a_fault(workspace: Workspace) -> None:
+    with pytest.raises(Interrupted, match="nothing was rehearsed"):
+        rehearse(workspace, Script([[ended(130)]]), rehearsing(), load=crowd, tell=lambda _: None, sleep=lambda _: None)
