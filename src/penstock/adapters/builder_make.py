@@ -87,6 +87,7 @@ class Maker:
         failures: dict[str, PenstockError] = {}
         if not missing:
             return made, failures
+        self._sboms.begin()
         remote = elsewhere()
         self._node.expect(
             [(one.unit, one.recipe.target, one.plan) for one in missing if isinstance(one.plan, NodePlan)]

@@ -46,6 +46,13 @@ class SbomReader:
         self._distributions: dict[tuple[str, int, int], Component] = {}
         self._components: dict[tuple[object, ...], Component] = {}
         self._ours: tuple[tuple[str, ...], frozenset[str]] = ((), frozenset())
+        self._foreign: dict[str, Path | None] = {}
+        """Where folders of packages really lie; None for the workspace's own."""
+        self._packages: dict[tuple[str, str, str], Component] = {}
+
+    def begin(self) -> None:
+        """Forget where packages lie: what follows is another build."""
+        self._foreign = {}
 
     def text(
         self,
@@ -168,14 +175,18 @@ class SbomReader:
         integrities = self._integrities(plan)
         if self._ours[0] is not plan.members:
             self._ours = (plan.members, frozenset(map(posixpath.normpath, plan.members)))
-        ours = self._ours[1]
         found = [_internal(part.name) for part in plan.packages]
         for folder, name in metafile.bundled(meta).items():
-            real = (self._root / folder).resolve()
-            if real.is_relative_to(self._root) and real.relative_to(self._root).as_posix() in ours:
+            if folder not in self._foreign:
+                self._foreign[folder] = self._outside(folder, self._ours[1])
+            real = self._foreign[folder]
+            if real is None:
                 continue  # a package of the workspace, linked into node_modules
             text = self._files.text(real / "package.json") or "{}"
-            found.append(sbom.npm_package(text, name, integrities=integrities))
+            key = (name, plan.lock, text)
+            if key not in self._packages:
+                self._packages[key] = sbom.npm_package(text, name, integrities=integrities)
+            found.append(self._packages[key])
         found += [
             sbom.npm_package(_text(member), package, integrities=integrities)
             for member in members
@@ -183,6 +194,11 @@ class SbomReader:
         ]
         supplied = metafile.left_external(meta, node.SUPPLIED_BY_LAMBDA)
         return "", (*found, *(sbom.Component(name=name, index="npm", supplied=True) for name in supplied))
+
+    def _outside(self, folder: str, ours: frozenset[str]) -> Path | None:
+        real = (self._root / folder).resolve()
+        is_ours = real.is_relative_to(self._root) and real.relative_to(self._root).as_posix() in ours
+        return None if is_ours else real
 
     def _integrities(self, plan: NodePlan) -> Mapping[str, str]:
         if not plan.lock_name:

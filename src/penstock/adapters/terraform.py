@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.terraform_lock import seed_lock
+from penstock.adapters.terraform_memory import seldom_collecting
 from penstock.adapters.terraform_messages import Progress, failure
 from penstock.adapters.terraform_mirror import ProviderSource, provide
 from penstock.adapters.terraform_process import Finished, processes_in, run, wait_for_orphan
@@ -146,6 +147,7 @@ class TerraformCli:
             else:
                 kept[name] = value
         return {
+            **seldom_collecting(),
             **kept,
             "TF_CLI_CONFIG_FILE": str(self.cli_config),
             "TF_IN_AUTOMATION": "1",

@@ -6,6 +6,7 @@ import json
 import posixpath
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
@@ -187,8 +188,13 @@ def source_map_apart(text: str, made_in: str, root: str) -> bytes:
 
 
 def _from_root(sources: list[str], made_in: str, root: str) -> list[str]:
-    places = (posixpath.normpath(posixpath.join(made_in, source)) for source in sources)
-    return [posixpath.relpath(place, root) if place.startswith("/") else place for place in places]
+    return [_place(source, made_in, root) for source in sources]
+
+
+@lru_cache(maxsize=1 << 14)  # functions that are bundled together take in the same packages
+def _place(source: str, made_in: str, root: str) -> str:
+    place = posixpath.normpath(posixpath.join(made_in, source))
+    return posixpath.relpath(place, root) if place.startswith("/") else place
 
 
 def stray_addon(path: str, packages: Mapping[str, str], *, where: str) -> BuildFailed:

@@ -163,6 +163,18 @@ def test_a_locked_state_says_who_holds_it_since_when_and_for_what(
     assert caught.value.exit_code == 4
 
 
+def test_gos_collector_has_room_unless_somebody_has_said_how_much(tmp_path: Path, events: Events) -> None:
+    def environment(**environ: str) -> dict[str, str]:
+        known = {name: value for name, value in os.environ.items() if name not in {"GOGC", "GOMEMLIMIT"}}
+        return TerraformCli(workspace=tmp_path, environ=known | environ, overrides={}, events=events).environment()
+
+    ours = environment()
+    assert int(ours["GOGC"]) > 100
+    assert int(ours["GOMEMLIMIT"]) >= 1 << 30
+    theirs = environment(GOGC="50", GOMEMLIMIT="500MiB")
+    assert (theirs["GOGC"], theirs["GOMEMLIMIT"]) == ("50", "500MiB")
+
+
 def test_ctrl_c_lets_terraform_finish_what_it_does_and_save(
     terraform: TerraformCli, events: Events, root: Path, tmp_path: Path
 ) -> None:
