@@ -74,8 +74,6 @@ example_node() (
 
 python_tests() {
   local status=0
-  # Terraform and its provider spend a third of their time on collecting garbage, in runs that last seconds.
-  export GOGC=${GOGC:-800}
   # Hundreds of commands are started: where bytecode is not to be written, each would compile itself anew.
   unset PYTHONDONTWRITEBYTECODE
   # Three workers on two processors: a command, the embedded AWS and Terraform's provider wait most of the time.

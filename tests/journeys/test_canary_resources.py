@@ -77,7 +77,6 @@ def test_the_slot_of_a_canary_is_warm_before_traffic_comes_and_only_the_live_one
     with busy(quick):
         assert quick.deploy().status == CAME_BACK
     assert warm(quick) == {live(quick): 2}
-    assert quick.plan_status() == 0
 
 
 def test_an_index_that_only_the_release_before_needs_stays_as_long_as_somebody_may_go_back_to_it(quick: Shop) -> None:
@@ -87,7 +86,6 @@ def test_an_index_that_only_the_release_before_needs_stays_as_long_as_somebody_m
     with busy(quick) as customers:
         driver = under_way(quick)
         assert indexes(quick) == ["by_user"]
-        assert quick.plan_status() == 0
         assert status(driver) == 0
         assert indexes(quick) == ["by_user"]
         told = well(quick.run("status", "-e", "dev")).stderr

@@ -128,4 +128,3 @@ def test_the_deploy_after_a_broken_one_works(shop: Shop) -> None:
     shop.reword("The right words.")
     shop.shipped()
     assert shop.wording() == "The right words."
-    assert shop.plans_nothing()

@@ -13,6 +13,7 @@ import subprocess
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters.terraform_checked import trusting
 from penstock.adapters.terraform_lock import seed_lock
 from penstock.adapters.terraform_memory import seldom_collecting
 from penstock.adapters.terraform_messages import Progress, failure
@@ -43,15 +44,23 @@ class TerraformCli:
         environ: the process's environment.
         overrides: what the environment of Penstock says on top (`penstock.adapters.aws_environ`); None removes.
         events: takes StepProgress of the steps `terraform init|plan|apply`.
+        checks_once: whether only `init` compares the provider with the lock's checksums, and not each command again.
     """
 
     def __init__(
-        self, *, workspace: Path, environ: Mapping[str, str], overrides: Mapping[str, str | None], events: EventSink
+        self,
+        *,
+        workspace: Path,
+        environ: Mapping[str, str],
+        overrides: Mapping[str, str | None],
+        events: EventSink,
+        checks_once: bool = False,
     ) -> None:
         self._folder = workspace / ".penstock" / "terraform"
         self._environ = environ
         self._overrides = overrides
         self._events = events
+        self._checks_once = checks_once
 
     @cached_property
     def program(self) -> Program:
@@ -111,7 +120,7 @@ class TerraformCli:
         shown = subprocess.run(
             [str(self.program.path), "show", "-json", str(plan)],
             cwd=root,
-            env=self.environment(),
+            env=self._environment_in(root),
             capture_output=True,
             text=True,
             check=False,
@@ -159,11 +168,23 @@ class TerraformCli:
 
     def _init(self, root: Path) -> None:
         # `-reconfigure`: a changed backend of a generated root is another place, never a state to copy over.
-        done = self._run(root, "terraform init", ["init", "-json", "-input=false", "-reconfigure", "-lock-timeout=0s"])
+        words = ["init", "-json", "-input=false", "-reconfigure", "-lock-timeout=0s"]
+        done = self._run(root, "terraform init", words, self.environment())
         if done.status != 0:
             raise self._failure(root, done)
 
-    def _run(self, root: Path, step: str, arguments: Sequence[str]) -> Finished:
+    def _environment_in(self, root: Path) -> dict[str, str]:
+        """The environment of a command that comes after `init` in that root."""
+        found = self.environment()
+        ours = self.cli_config.parent == self._folder.absolute()
+        if self._checks_once and ours:
+            config = trusting(self.cli_config, root, self.program.registry, self._folder / root.name)
+            found |= {"TF_CLI_CONFIG_FILE": str(config)} if config else {}
+        return found
+
+    def _run(
+        self, root: Path, step: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
+    ) -> Finished:
         scratch = self._folder / root.name
         wait_for_orphan(scratch, self._waiting)
         progress = Progress(step)
@@ -180,7 +201,7 @@ class TerraformCli:
         return run(
             [str(self.program.path), *arguments],
             cwd=root,
-            env=self.environment(),
+            env=environment or self._environment_in(root),
             scratch=scratch,
             line=line,
             stopping=stopping,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters.terraform_checked import is_about_it
 from penstock.model.errors import Locked, PenstockError, TerraformFailed, ToolMissing
 from penstock.model.events import Event, Note, StepProgress
 
@@ -68,7 +69,7 @@ def _detail(kind: str, line: Mapping[str, Any]) -> str:
 
 
 def _warning(diagnostic: Mapping[str, Any]) -> Note | None:
-    if diagnostic["severity"] != "warning":
+    if diagnostic["severity"] != "warning" or is_about_it(diagnostic["summary"], diagnostic.get("detail", "")):
         return None
     return Note(text=f"Terraform warns: {diagnostic['summary']}{_place(diagnostic)}", level="warning")
 

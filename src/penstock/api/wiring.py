@@ -174,6 +174,7 @@ class Wiring:
             environ=self._environ,
             overrides=overrides(environment, self.endpoint(environment), self._environ),
             events=self._events,
+            checks_once=environment.is_local,
         )
 
     @cached_property

@@ -1,0 +1,56 @@
+"""A provider that `init` has checked need not be hashed anew by every command, where nothing but this machine is meant.
+
+Terraform compares its provider with the lock's checksums whenever it starts: SHA-256 of 700 MB, three times in a
+deploy. In the embedded AWS, where credentials are nobody's and resources are a process's memory, `init` has done that
+once for all that it depends on. There Terraform is told to take the installed package as it is.
+
+Source: https://developer.hashicorp.com/terraform/cli/config/config-file#development-overrides-for-provider-developers
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from penstock.adapters.terraform_mirror import PROVIDER, this_platform
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SUMMARY = "Provider development overrides are in effect"
+"""Terraform's warning about it."""
+INSTALLED = ".terraform/providers"
+_BLOCK = "provider_installation {\n"
+
+
+def trusting(config: Path, root: Path, registry: str, scratch: Path) -> Path | None:
+    """The CLI configuration that takes the provider installed in a root as it is; None where that cannot be said.
+
+    Args:
+        config: the one that Penstock wrote, which `init` goes by.
+        root: the root folder, after `init`.
+        registry: of the program, such as `registry.terraform.io`.
+        scratch: a folder for the file.
+    """
+    packages = list((root / INSTALLED / registry / PROVIDER).glob(f"*/{this_platform()}"))
+    if len(packages) != 1:  # of several only the lock knows which one is meant
+        return None
+    quoted = str(packages[0].absolute()).replace("\\", "\\\\").replace('"', '\\"')
+    override = f'{_BLOCK}  dev_overrides {{\n    "{registry}/{PROVIDER}" = "{quoted}"\n  }}\n'
+    text = config.read_text()
+    if _BLOCK in text:
+        text = text.replace(_BLOCK, override, 1)
+    else:
+        text += f"{override}  direct {{}}\n}}\n"
+    found = scratch / "checked.tfrc"
+    if not found.exists() or found.read_text() != text:
+        scratch.mkdir(parents=True, exist_ok=True)
+        fresh = found.with_suffix(f".{os.getpid()}")
+        fresh.write_text(text)
+        fresh.replace(found)
+    return found
+
+
+def is_about_it(diagnostic_summary: str, detail: str) -> bool:
+    """Whether a warning of Terraform's says no more than that it was told so by us."""
+    return diagnostic_summary == SUMMARY and f"/{INSTALLED}/" in detail
