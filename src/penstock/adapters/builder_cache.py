@@ -285,7 +285,7 @@ class _Hashing:
         self._file = file
         self.hash = hashlib.sha256()
 
-    def write(self, data: bytes, /) -> None:
+    def write(self, data: bytes | memoryview, /) -> None:
         self._file.write(data)
         self.hash.update(data)
 

@@ -217,7 +217,7 @@ class NodeBuilder:
         source_map = one.scratch / "bundle.map"
         return Bundled(
             code=(one.scratch / "bundle").read_bytes(),
-            map=source_map.read_text(encoding="utf-8") if source_map.exists() else None,
+            map=source_map.read_bytes() if source_map.exists() else None,
             meta=read_meta(one.scratch / "meta.json"),
             made_in=one.scratch.as_posix(),
         )

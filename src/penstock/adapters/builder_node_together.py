@@ -32,7 +32,7 @@ class Bundled:
     """What esbuild made of one entry. `meta` is its metafile, of this entry alone; `made_in` where the map began."""
 
     code: bytes
-    map: str | None
+    map: bytes | None
     meta: Metafile
     made_in: str
 
@@ -129,7 +129,7 @@ def _one(code: Path, source: str, inputs: Mapping[str, Any], output: Mapping[str
     reached = metafile.reached_inputs(source, inputs)
     return Bundled(
         code=code.read_bytes(),
-        map=source_map.read_text(encoding="utf-8") if source_map.exists() else None,
+        map=source_map.read_bytes() if source_map.exists() else None,
         meta={"inputs": {path: inputs[path] for path in reached}, "outputs": {source: output}},
         made_in=code.parent.as_posix(),
     )

@@ -170,21 +170,23 @@ def supplied(options: BuildOptions) -> tuple[str, ...]:
     return () if options.bundle_sdk else SUPPLIED_BY_LAMBDA
 
 
-def source_map(text: str, made_in: str, root: str) -> bytes:
+def source_map(written: bytes, made_in: str, root: str) -> bytes:
     """Esbuild's map with its sources named from the workspace's root, so that it is the same everywhere."""
-    content = json.loads(text)
+    content = json.loads(written)
     content["sources"] = _from_root(content["sources"], made_in, root)
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def source_map_apart(text: str, made_in: str, root: str) -> bytes:
-    """The same for people's tools rather than for a ZIP: all but the sources is left as esbuild wrote it."""
-    mark = '"sources": '
-    begin = text.find(mark) + len(mark)
-    if begin < len(mark):
-        return source_map(text, made_in, root)
-    sources, end = json.JSONDecoder().raw_decode(text, begin)
-    return f"{text[:begin]}{json.dumps(_from_root(sources, made_in, root))}{text[end:]}".encode()
+def source_map_apart(written: bytes, made_in: str, root: str) -> bytes:
+    """The same for people's tools rather than for a ZIP: all but the line of sources is left as esbuild wrote it."""
+    mark = b'"sources": '
+    begin = written.find(mark) + len(mark)
+    end = written.find(b"\n", begin)
+    line = written[begin:end].decode()
+    if begin < len(mark) or end < 0 or not line.endswith("],"):
+        return source_map(written, made_in, root)
+    sources = json.dumps(_from_root(json.loads(line[:-1]), made_in, root))
+    return b"".join((memoryview(written)[:begin], sources.encode(), b",", memoryview(written)[end:]))
 
 
 def _from_root(sources: list[str], made_in: str, root: str) -> list[str]:
