@@ -56,6 +56,7 @@ def test_an_abort_leaves_the_traffic_where_it_is_and_nothing_to_switch_to(waitin
     assert "waits no more" in ended.stderr
     assert waiting.wording() == OLD
     assert sorted(waiting.releases().values()) == ["live", "never live"]
+    assert waiting.plans_nothing()
     assert "nothing to do: no release waits" in well(waiting.run("switch", "-e", "dev")).stderr
     assert waiting.wording() == OLD
 

@@ -173,6 +173,7 @@ def test_a_rollback_to_a_named_release_loads_it_and_checks_it_first(shop: Shop) 
     assert shop.wording() == "There is no customer with this id."
     assert shop.live_release() == first
     assert well(shop.run("status", "-e", "dev")).stdout.count(first) == 1
+    assert shop.plans_nothing()
 
 
 def test_a_rollback_of_one_service_leaves_the_others_where_they_are(shop: Shop) -> None:

@@ -389,6 +389,7 @@ def test_a_detached_release_is_promoted_and_taken_back_by_the_controller_when_it
         left = well(quick.run("deploy", "-e", "dev", "--detach"))
         assert "on its way, driven in the account" in left.stderr
         until(lambda: weight(quick) == 50, "the controller gives it its share", within=180)
+        assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of it"
         follower = quick.start("status", "-e", "dev", "--watch")
         live = "it is live; for 8m an alarm takes it back: "
         until(lambda: ledger(quick)[-1]["what"].startswith(live), "the controller gives it all traffic", within=240)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.terraform_checked import trusting
 from penstock.adapters.terraform_lock import seed_lock
-from penstock.adapters.terraform_memory import seldom_collecting
+from penstock.adapters.terraform_memory import memory_here, seldom_collecting
 from penstock.adapters.terraform_messages import Progress, failure
 from penstock.adapters.terraform_mirror import ProviderSource, provide
 from penstock.adapters.terraform_process import Finished, processes_in, run, wait_for_orphan
@@ -120,7 +120,7 @@ class TerraformCli:
         shown = subprocess.run(
             [str(self.program.path), "show", "-json", str(plan)],
             cwd=root,
-            env=self._environment_in(root),
+            env=self.environment_in(root),
             capture_output=True,
             text=True,
             check=False,
@@ -156,13 +156,22 @@ class TerraformCli:
             else:
                 kept[name] = value
         return {
-            **seldom_collecting(),
+            **seldom_collecting(memory_here()),
             **kept,
             "TF_CLI_CONFIG_FILE": str(self.cli_config),
             "TF_IN_AUTOMATION": "1",
             "TF_INPUT": "0",
             "CHECKPOINT_DISABLE": "1",
         }
+
+    def environment_in(self, root: Path) -> dict[str, str]:
+        """The environment of a command that comes after `init` in that root."""
+        found = self.environment()
+        ours = self.cli_config.parent == self._folder.absolute()
+        if self._checks_once and ours:
+            config = trusting(self.cli_config, root, self.program.registry, self._folder / root.name)
+            found |= {"TF_CLI_CONFIG_FILE": str(config)} if config else {}
+        return found
 
     # ------------------------------------------------------------------------------------------------ helpers
 
@@ -173,21 +182,13 @@ class TerraformCli:
         if done.status != 0:
             raise self._failure(root, done)
 
-    def _environment_in(self, root: Path) -> dict[str, str]:
-        """The environment of a command that comes after `init` in that root."""
-        found = self.environment()
-        ours = self.cli_config.parent == self._folder.absolute()
-        if self._checks_once and ours:
-            config = trusting(self.cli_config, root, self.program.registry, self._folder / root.name)
-            found |= {"TF_CLI_CONFIG_FILE": str(config)} if config else {}
-        return found
-
     def _run(
         self, root: Path, step: str, arguments: Sequence[str], environment: Mapping[str, str] | None = None
     ) -> Finished:
         scratch = self._folder / root.name
         wait_for_orphan(scratch, self._waiting)
-        progress = Progress(step)
+        known = environment or self.environment_in(root)
+        progress = Progress(step, trusting=known["TF_CLI_CONFIG_FILE"] != str(self.cli_config))
 
         def line(value: Mapping[str, Any]) -> None:
             event = progress.event(value)
@@ -195,13 +196,14 @@ class TerraformCli:
                 self._events.emit(event)
 
         def stopping() -> None:
-            text = f"interrupted: {step} ends what it has begun and saves it; Ctrl-C again stops it at once"
+            saves = "ends what it has begun and saves it" if arguments[0] == "apply" else "comes to an end"
+            text = f"interrupted: {step} {saves}; Ctrl-C again stops it at once"
             self._events.emit(Note(text=text, level="warning"))
 
         return run(
             [str(self.program.path), *arguments],
             cwd=root,
-            env=environment or self._environment_in(root),
+            env=known,
             scratch=scratch,
             line=line,
             stopping=stopping,
@@ -238,6 +240,7 @@ class TerraformCli:
             _read(root / ".terraform" / "modules" / "modules.json"),
             *(_declarations(path) for path in sorted([*root.glob("*.tf"), *root.glob("*.tf.json")])),
             *(_declarations(path) for path in sorted(root.glob("../../modules/*/*.tf"))),
+            *map(_stamp, sorted(root.glob(".terraform/providers/*/*/*/*/*/terraform-provider-*"))),
         ):
             if part:
                 digest.update(part.encode() + b"\0")
@@ -249,6 +252,12 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def _stamp(program: Path) -> str:
+    """Another one in the same place is another one to check."""
+    found = program.stat()
+    return f"{program} {found.st_size} {found.st_mtime_ns}"
 
 
 def _declarations(path: Path) -> str:

@@ -10,11 +10,12 @@ Source: https://developer.hashicorp.com/terraform/cli/config/config-file#develop
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.terraform_mirror import PROVIDER, this_platform
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 SUMMARY = "Provider development overrides are in effect"
@@ -51,6 +52,6 @@ def trusting(config: Path, root: Path, registry: str, scratch: Path) -> Path | N
     return found
 
 
-def is_about_it(diagnostic_summary: str, detail: str) -> bool:
-    """Whether a warning of Terraform's says no more than that it was told so by us."""
-    return diagnostic_summary == SUMMARY and f"/{INSTALLED}/" in detail
+def is_about_it(diagnostic: Mapping[str, Any]) -> bool:
+    """Whether a warning of Terraform's says no more than that it was told so."""
+    return bool(diagnostic["summary"] == SUMMARY)

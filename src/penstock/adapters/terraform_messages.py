@@ -34,8 +34,10 @@ _ACTIONS = {
 class Progress:
     """Counts what is done of what was planned, over the lines of one run."""
 
-    def __init__(self, step: str) -> None:
+    def __init__(self, step: str, *, trusting: bool = False) -> None:
+        """`trusting` says that Terraform was told by us to take the installed provider as it is."""
         self._step = step
+        self._trusting = trusting
         self._planned = 0
         self._done = 0
 
@@ -45,7 +47,7 @@ class Progress:
         self._planned += kind == "planned_change"
         self._done += kind in {"apply_complete", "apply_errored"}
         if kind == "diagnostic":
-            return _warning(line["diagnostic"])
+            return None if self._trusting and is_about_it(line["diagnostic"]) else _warning(line["diagnostic"])
         detail = _detail(kind, line)
         if not detail:
             return None
@@ -69,7 +71,7 @@ def _detail(kind: str, line: Mapping[str, Any]) -> str:
 
 
 def _warning(diagnostic: Mapping[str, Any]) -> Note | None:
-    if diagnostic["severity"] != "warning" or is_about_it(diagnostic["summary"], diagnostic.get("detail", "")):
+    if diagnostic["severity"] != "warning":
         return None
     return Note(text=f"Terraform warns: {diagnostic['summary']}{_place(diagnostic)}", level="warning")
 

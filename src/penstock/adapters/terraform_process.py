@@ -73,18 +73,20 @@ def run(
         )
     mark.write_text(json.dumps({"pid": process.pid, "argv": list(argv), "parent": os.getpid()}))
     reader = _Reader(output, line)
-    interrupts = 0
+    interrupts, told = 0, False
     try:
         while True:
             try:
+                if interrupts and not told:
+                    told = True
+                    with contextlib.suppress(OSError):  # who read us may be gone: Terraform is waited for all the same
+                        stopping()
                 status = _follow(process, reader)
                 break
             except KeyboardInterrupt:
                 interrupts += 1
                 # The first asks Terraform to finish what it is doing and save; a second makes it stop at once.
                 process.send_signal(signal.SIGINT)
-                if interrupts == 1:
-                    stopping()
         reader.drain()
     finally:
         mark.unlink(missing_ok=True)

@@ -117,7 +117,7 @@ def _run(world: World, checks: Sequence[tuple[str, Callable[[], str]]]) -> list[
 
 def _advice(failures: Sequence[str]) -> str:
     if all(TIMED_OUT in failure for failure in failures):
-        return "give it more time by `timeout` in its service.toml; or deploy again, if the machine was merely busy"
+        return "mend what it waits for, or give it more time by `timeout` in its service.toml, and deploy again"
     return "mend the code and deploy again"
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penstock.adapters.terraform import TerraformCli
+from penstock.adapters.terraform_memory import memory_here, seldom_collecting
 from penstock.model.errors import Interrupted, Locked, TerraformFailed
 from penstock.model.events import Event, Note, StepProgress
 
@@ -168,11 +169,19 @@ def test_gos_collector_has_room_unless_somebody_has_said_how_much(tmp_path: Path
         known = {name: value for name, value in os.environ.items() if name not in {"GOGC", "GOMEMLIMIT"}}
         return TerraformCli(workspace=tmp_path, environ=known | environ, overrides={}, events=events).environment()
 
-    ours = environment()
-    assert int(ours["GOGC"]) > 100
-    assert int(ours["GOMEMLIMIT"]) >= 1 << 30
+    assert environment().items() >= seldom_collecting(memory_here()).items()
     theirs = environment(GOGC="50", GOMEMLIMIT="500MiB")
     assert (theirs["GOGC"], theirs["GOMEMLIMIT"]) == ("50", "500MiB")
+
+
+def test_small_machines_and_containers_collect_as_ever(tmp_path: Path) -> None:
+    assert seldom_collecting(16 << 30) == {"GOGC": "800", "GOMEMLIMIT": str(4 << 30)}
+    assert seldom_collecting(3 << 30) == seldom_collecting(0) == {}
+    container, unlimited = tmp_path / "v2", tmp_path / "none"
+    container.write_text(f"{2 << 30}\n")
+    unlimited.write_text("max\n")
+    assert memory_here((container, tmp_path / "v1")) == 2 << 30
+    assert memory_here((unlimited,)) == memory_here(()) > 0
 
 
 def test_ctrl_c_lets_terraform_finish_what_it_does_and_save(

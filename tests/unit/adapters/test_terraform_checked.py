@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from penstock.adapters.terraform import TerraformCli
-from penstock.adapters.terraform_checked import SUMMARY, is_about_it, trusting
+from penstock.adapters.terraform_checked import SUMMARY, trusting
+from penstock.adapters.terraform_messages import Progress
 from penstock.adapters.terraform_mirror import this_platform
+from penstock.api.wiring import Wiring
 from penstock.model.errors import PenstockError
 from penstock.model.events import Event, Note
 
@@ -85,27 +88,80 @@ def test_of_two_versions_terraform_finds_the_right_one_itself(root: Path, tmp_pa
     assert trusting(tmp_path / "cli.tfrc", root, REGISTRY, tmp_path) is None
 
 
-def test_an_override_of_somebody_elses_is_still_warned_of() -> None:
-    assert is_about_it(SUMMARY, "- hashicorp/aws in /w/.terraform/providers/registry/hashicorp/aws")
-    assert not is_about_it(SUMMARY, "- hashicorp/aws in /home/me/terraform-provider-aws")
-    assert not is_about_it("Deprecated attribute", "/.terraform/providers/")
+def test_only_who_was_told_to_trust_does(root: Path, tmp_path: Path) -> None:
+    installed(root, "5.100.0")
+    environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    lines = {"type": "diagnostic", "diagnostic": {"severity": "warning", "summary": SUMMARY, "detail": ""}}
+    for checks_once in (False, True):
+        terraform = TerraformCli(
+            workspace=tmp_path, environ=environ, overrides={}, events=Events(), checks_once=checks_once
+        )
+        told = terraform.environment_in(root)["TF_CLI_CONFIG_FILE"]
+        assert (told != str(terraform.cli_config)) == checks_once
+        assert (Progress("plan", trusting=checks_once).event(lines) is None) == checks_once
+    (tmp_path / ".terraformrc").write_text("provider_installation {\n  direct {}\n}\n")
+    theirs = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Events(), checks_once=True)
+    assert theirs.environment_in(root)["TF_CLI_CONFIG_FILE"] == str(tmp_path / ".terraformrc")
+
+
+@pytest.mark.parametrize(("endpoint", "trusts"), [('"local"', True), ('"http://127.0.0.1:1"', False), (None, False)])
+def test_commands_trust_in_the_embedded_aws_and_nowhere_else(
+    endpoint: str | None, root: Path, tmp_path: Path, *, trusts: bool
+) -> None:
+    installed(root, "5.100.0")
+    said = f"endpoint = {endpoint}\n" if endpoint else ""
+    service = tmp_path / "services" / "users"
+    service.mkdir(parents=True)
+    (service / "service.toml").write_text('handler = "app.handler"\n')
+    (service / "app.py").write_text("def handler(event, context): ...\n")
+    (service / "requirements.txt").touch()
+    (tmp_path / "penstock.toml").write_text(
+        '[workspace]\nname = "demo"\nservices = ["services/*"]\n'
+        f'[environments.dev]\naccount = "111111111111"\nregion = "eu-west-1"\n{said}'
+    )
+    environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    terraform = Wiring(tmp_path, "dev", events=Events(), environ=environ).terraform
+    assert (terraform.environment_in(root)["TF_CLI_CONFIG_FILE"] != str(terraform.cli_config)) == trusts
 
 
 @pytest.mark.terraform
 def test_what_init_refuses_is_refused_whatever_comes_after_trusts(root: Path, tmp_path: Path) -> None:
     (root / "main.tf").write_text(ROOT)
     events = Events()
-    terraform = TerraformCli(workspace=tmp_path, environ=os.environ, overrides={}, events=events, checks_once=True)
+    environ = {**os.environ, "HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(tmp_path / "none")}
+    terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=events, checks_once=True)
     terraform.prepare(root)
     plan = terraform.plan(root, out=tmp_path / "p", variables={})
     terraform.apply(root, plan.path)
     assert "s3:GetObject" in (root / "terraform.tfstate").read_text()
     assert [event.text for event in events.seen if isinstance(event, Note)] == []
-    if terraform.cli_config.parent.name == "terraform":  # else whoever wrote the configuration decides
-        assert (tmp_path / ".penstock/terraform/dev/checked.tfrc").is_file()
+    assert (tmp_path / ".penstock/terraform/dev/checked.tfrc").is_file()
 
     lock = root / ".terraform.lock.hcl"
     wrong = "".join(line for line in lock.read_text().splitlines(keepends=True) if '"h1:' not in line)
     lock.write_text(wrong.replace("hashes = [", 'hashes = [\n    "h1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",'))
+    with pytest.raises(PenstockError, match="checksums"):
+        terraform.prepare(root)
+
+
+@pytest.mark.terraform
+def test_another_program_in_the_place_of_the_provider_is_checked_again(root: Path, tmp_path: Path) -> None:
+    (root / "main.tf").write_text(ROOT)
+    mirror = tmp_path / "mirror"
+    environ = {**os.environ, "HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(tmp_path / "none")}
+    environ.pop("PENSTOCK_TERRAFORM_MIRROR", None)
+    real = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Events())
+    real.prepare(root)
+    (package,) = (root / ".terraform/providers").glob("*/*/*/*/*")
+    copied = mirror / package.relative_to(root / ".terraform/providers")
+    shutil.copytree(package, copied, copy_function=os.link)
+    shutil.rmtree(root / ".terraform")
+    environ["PENSTOCK_TERRAFORM_MIRROR"] = str(mirror)
+    terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Events(), checks_once=True)
+    terraform.prepare(root)
+    (program,) = copied.glob("terraform-provider-aws*")
+    program.unlink()
+    program.write_text("#!/bin/sh\n# somebody else's\n")
+    program.chmod(0o755)
     with pytest.raises(PenstockError, match="checksums"):
         terraform.prepare(root)

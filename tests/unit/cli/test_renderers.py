@@ -58,22 +58,38 @@ def test_plain_text_is_a_line_per_event_that_is_no_part_of_another() -> None:
 
 def test_plain_text_that_stood_still_for_long_says_what_runs_and_how_far_it_is() -> None:
     stream = io.StringIO()
-    sink = PlainSink(stream, patience=0.02)
+    sink = PlainSink(stream, patience=0.05)
     sink.emit(e.StepStarted(step="build everything"))
-    sink.emit(e.StepStarted(step="a part of it", inner=True))
     sink.emit(e.StepFinished(step="build everything", seconds=1))
+    sink.emit(e.StepStarted(step="terraform init", inner=True))
+    told(stream, "terraform init … ")
+    sink.emit(e.StepFinished(step="terraform init", seconds=1, inner=True))
     sink.emit(e.StepStarted(step="terraform apply"))
+    sink.emit(e.StepStarted(step="a part of it", inner=True))
     sink.emit(e.StepProgress(step="terraform apply", done=12, total=40))
-    deadline = time.monotonic() + 30
-    while "12/40\n" not in stream.getvalue():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    told(stream, "s, 12/40\n")
     sink.emit(e.StepFinished(step="terraform apply", seconds=1))
+    _, _, after = stream.getvalue().partition("✓ build everything (1.00 s)\n")
+    assert "build everything" not in after, "what has ended runs no more"
+    assert all(" … " in line for line in after.splitlines()[:-1])
+    assert after.endswith("✓ terraform apply (1.00 s)\n")
+
+
+def test_plain_text_is_silent_where_nothing_runs() -> None:
+    stream = io.StringIO()
+    sink = PlainSink(stream, patience=0.01)
+    sink.emit(e.StepStarted(step="upload"))
     sink.close()
-    first, *told = stream.getvalue().splitlines()
-    assert first == "✓ build everything (1.00 s)"
-    assert told.pop() == "✓ terraform apply (1.00 s)"
-    assert all(one.startswith("terraform apply … ") for one in told)
+    before = stream.getvalue()
+    time.sleep(0.2)
+    assert stream.getvalue() == before
+
+
+def told(stream: io.StringIO, words: str) -> None:
+    deadline = time.monotonic() + 30
+    while words not in stream.getvalue():
+        assert time.monotonic() < deadline, stream.getvalue()
+        time.sleep(0.01)
 
 
 def test_more_talk_shows_what_goes_on() -> None:

@@ -65,7 +65,7 @@ def test_a_function_that_had_no_time_to_answer_is_not_told_as_wrong_code(verbs: 
     with pytest.raises(VerificationFailed) as failed:
         verbs.deploy()
     assert "give it more time by `timeout`" in failed.value.hint
-    assert "mend the code" not in failed.value.hint
+    assert "mend what it waits for" in failed.value.hint
 
 
 def test_code_that_lost_a_grant_is_another_release(verbs: Verbs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
 from penstock.cli.render.sink import calm_line, line, seconds
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 PATIENCE = 15.0
 """Seconds without a line after which it is told what runs; then twice as many, up to `MOST`."""
 MOST = 60.0
+PRECISION = 10
+"""How often within that time it is looked at."""
 
 
 class PlainSink:
@@ -28,9 +31,9 @@ class PlainSink:
         self._stream = stream
         self._verbosity = verbosity
         self._patience = patience
-        self._running: dict[str, tuple[float, str]] = {}
-        """When each step began, and how far it is."""
-        self._lines = 0
+        self._running: dict[str, _Running] = {}
+        self._last = time.monotonic()
+        """When something was last said that was not about what runs."""
         self._changing = threading.Lock()
         self._watch: threading.Thread | None = None
 
@@ -52,35 +55,51 @@ class PlainSink:
 
     def _follow(self, event: Event) -> None:
         match event:
-            case StepStarted(inner=False):
-                self._running[event.step] = (time.monotonic(), "")
+            case StepStarted():
+                self._running[event.step] = _Running(time.monotonic(), is_inner=event.inner)
                 if self._watch is None:
                     self._watch = threading.Thread(target=self._say_what_runs, name="what runs", daemon=True)
                     self._watch.start()
             case StepProgress(done=int(), total=int()) if event.step in self._running:
-                self._running[event.step] = (self._running[event.step][0], f", {event.done}/{event.total}")
+                self._running[event.step].far = f", {event.done}/{event.total}"
             case StepFinished():
                 self._running.pop(event.step, None)
             case _:
                 pass
 
     def _say_what_runs(self) -> None:
-        wait = self._patience
+        patience = self._patience
+        silent_since = self._last
         while True:
-            before = self._lines
-            time.sleep(wait)
             with self._changing:
-                is_silent = self._lines == before
-                if is_silent and self._running:
-                    step, (began, far) = next(iter(self._running.items()))
+                now = time.monotonic()
+                if self._last > silent_since or not self._running:
+                    silent_since, patience = now if not self._running else self._last, self._patience
+                elif now - silent_since >= patience:
                     try:
-                        self._write(f"{step} … {seconds(time.monotonic() - began)}{far}")
+                        self._stream.write(f"{self._what_runs(now)}\n")
+                        self._stream.flush()
                     except (OSError, ValueError):  # nobody reads any more: whoever emits an event is told so
                         return
-                    self._lines = before  # our own words do not count
-            wait = min(wait * 2, MOST) if is_silent else self._patience
+                    silent_since, patience = now, min(patience * 2, MOST)
+            time.sleep(self._patience / PRECISION)
+
+    def _what_runs(self, now: float) -> str:
+        """The newest step that is told by itself, else the newest of those that are parts of one."""
+        newest = max(self._running, key=lambda step: (not self._running[step].is_inner, self._running[step].began))
+        running = self._running[newest]
+        return f"{newest} … {seconds(now - running.began)}{running.far}"
 
     def _write(self, text: str) -> None:
-        self._lines += 1
+        self._last = time.monotonic()
         self._stream.write(text + "\n")
         self._stream.flush()
+
+
+@dataclass(slots=True)
+class _Running:
+    """A step: when it began, and how far it is."""
+
+    began: float
+    is_inner: bool
+    far: str = ""
