@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import penstock
 from penstock.adapters import builder_seen
 from penstock.adapters.builder_seen import Seen, State, boot
+from penstock.adapters.publish import remember
 from penstock.build.ignore import skips_file, skips_folder
 from penstock.model.errors import BuildFailed
 
@@ -247,15 +247,10 @@ class SourceFiles:
         digests, facts = dict(self._digests), dict(self._facts)
         if len(digests) + len(facts) > _KNOWN_MAX:  # of files and contents that have long gone
             digests, facts = {}, _told(facts)
-        with contextlib.suppress(OSError):
-            self._memory_file.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self._memory_file.parent, prefix=".files")
-            with os.fdopen(handle, "w") as file:
-                by = penstock.__version__
-                known = {"format": _FORMAT, "penstock": by, "boot": boot(), "digests": digests, "facts": facts}
-                # Not `dump`, which leaves the encoding to Python code and takes several times as long.
-                file.write(json.dumps(known))
-            Path(temporary).replace(self._memory_file)
+        by = penstock.__version__
+        known = {"format": _FORMAT, "penstock": by, "boot": boot(), "digests": digests, "facts": facts}
+        # Not `dump`, which leaves the encoding to Python code and takes several times as long.
+        remember(self._memory_file, json.dumps(known).encode())
         self._changed = False
 
     @property

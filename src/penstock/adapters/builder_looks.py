@@ -7,20 +7,19 @@ each file, where to plan again takes manifests, locks and digests.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters import builder_seen, own_code
 from penstock.adapters.builder_cache import Entry
 from penstock.adapters.builder_room import NOTED
+from penstock.adapters.publish import remember
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
     from penstock.adapters.builder_seen import Listing, Seen, State
@@ -133,13 +132,8 @@ class Looks:
             "units": {name: [*known[:3], [renumbered[one] for one in known[3]]] for name, known in kept.items()},
             "zips": {recipe: known for recipe, known in self._zips.items() if recipe in recipes},
         }
-        with contextlib.suppress(OSError):
-            self._memory.parent.mkdir(parents=True, exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=self._memory.parent, prefix=".looks")
-            text = json.dumps(content).encode()
-            with os.fdopen(handle, "wb") as file:
-                file.write(hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
-            Path(draft).replace(self._memory)
+        text = json.dumps(content).encode()
+        remember(self._memory, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
 
     def _load(self) -> None:
         self.forget()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.adapters.publish import EVERYBODYS, publish
 from penstock.model.errors import PenstockError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 class RealFiles:
@@ -29,8 +28,7 @@ class RealFiles:
         if self.read(path) == content:
             return False
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _publish(path, content)
+            publish(path, content, mode=EVERYBODYS, settled=True)
         except OSError as error:
             raise PenstockError(
                 f"cannot write: {error.strerror}", where=str(path), hint="make room, or make the folder writable"
@@ -47,20 +45,4 @@ def keep_out_of_git(folder: Path) -> None:
     rule = folder / ".gitignore"
     if not rule.exists():
         with contextlib.suppress(OSError):  # who cannot write there commits nothing of it
-            folder.mkdir(parents=True, exist_ok=True)
-            _publish(rule, b"*\n")
-
-
-def _publish(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            Path(temporary).unlink()
-        raise
+            publish(rule, b"*\n", mode=EVERYBODYS, settled=True)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
 import re
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.adapters.publish import remember
 from penstock.model.errors import ToolMissing
 from penstock.ports import Command
 
@@ -109,13 +108,7 @@ class RealInterpreters:
         return self._known
 
     def _remember(self) -> None:
-        # A read-only cache only costs time.
-        with contextlib.suppress(OSError):
-            self._memory_file.parent.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self._memory_file.parent, prefix=".interpreters")
-            with os.fdopen(handle, "w") as file:
-                json.dump(self._known, file, sort_keys=True)
-            Path(temporary).replace(self._memory_file)
+        remember(self._memory_file, json.dumps(self._known, sort_keys=True).encode())
 
 
 def _pythons(runtime: str) -> Iterator[Path]:

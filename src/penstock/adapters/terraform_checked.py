@@ -9,9 +9,9 @@ Source: https://developer.hashicorp.com/terraform/cli/config/config-file#develop
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters.publish import publish
 from penstock.adapters.terraform_mirror import PROVIDER, this_platform
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ def trusting(config: Path, root: Path, registry: str, scratch: Path) -> Path | N
         text += f"{override}  direct {{}}\n}}\n"
     found = scratch / "checked.tfrc"
     if not found.exists() or found.read_text() != text:
-        scratch.mkdir(parents=True, exist_ok=True)
-        fresh = found.with_suffix(f".{os.getpid()}")
-        fresh.write_text(text)
-        fresh.replace(found)
+        publish(found, text.encode())
     return found
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.adapters.publish import publish
 from penstock.model.errors import ToolMissing
 
 if TYPE_CHECKING:
@@ -135,8 +136,5 @@ def _written(
     text = "\n".join(parts)
     config = folder.absolute() / "cli.tfrc"
     if not config.exists() or config.read_text() != text:
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = config.with_suffix(f".{os.getpid()}")
-        fresh.write_text(text)
-        fresh.replace(config)
+        publish(config, text.encode())
     return ProviderSource(config=config, origin=origin or str(mirror), searched=searched)

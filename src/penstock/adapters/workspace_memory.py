@@ -7,14 +7,12 @@ the code that reads them, and on nothing else.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters import own_code
+from penstock.adapters.publish import remember
 from penstock.workspace.findings import Finding
 from penstock.workspace.load import load
 from penstock.workspace.text import parse_toml, toml_text
@@ -40,7 +38,7 @@ def load_remembered(source: Source, environment: str, memory: Path) -> Workspace
     sound = digest in known
     workspace = load(source, environment, sound=sound, parse=documents.parse)
     if not sound:
-        write(memory, "\n".join([digest, *known][:_KEPT]))
+        remember(memory, "\n".join([digest, *known][:_KEPT]).encode())
     documents.save()
     return workspace
 
@@ -73,7 +71,7 @@ class Documents:
         if self._now.keys() == self._before.keys():
             return
         text = json.dumps(self._now)
-        write(self._memory, f"{self._seal(text)}\n{text}")
+        remember(self._memory, f"{self._seal(text)}\n{text}".encode())
 
     def _read(self) -> dict[str, dict[str, Any]]:
         try:
@@ -101,17 +99,3 @@ def _known(memory: Path) -> list[str]:
         return memory.read_text(encoding="ascii").split()
     except (OSError, ValueError):
         return []
-
-
-def write(memory: Path, text: str) -> None:
-    """Published by rename, so that a reader never sees half of it; where nobody may write, nothing happens."""
-    with contextlib.suppress(OSError):
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(dir=memory.parent, prefix=f".{memory.name}")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(draft, memory)  # noqa: PTH105 - quickly
-        except BaseException:
-            os.unlink(draft)  # noqa: PTH108
-            raise

@@ -17,7 +17,8 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters import builder_seen, own_code
-from penstock.adapters.workspace_memory import load_remembered, write
+from penstock.adapters.publish import remember
+from penstock.adapters.workspace_memory import load_remembered
 from penstock.model import gates, rollouts
 from penstock.model import workspace as model
 from penstock.model.workspace import Workspace
@@ -82,7 +83,7 @@ class Opened:
         content = json.dumps(_plain(workspace))
         if state is not None and json.loads(content, object_hook=_made) == workspace:
             listed = json.dumps(places)
-            write(self._memory, "\n".join((self._seal(state, listed, content), state, listed, content)))
+            remember(self._memory, "\n".join((self._seal(state, listed, content), state, listed, content)).encode())
 
     def _state(self, places: Iterable[str], began: float | None, there: frozenset[str] = frozenset()) -> str | None:
         """What `stat` says of all these, as one digest; paths are relative to the root.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -111,18 +110,6 @@ def test_a_remembered_workspace_loads_without_pydantic(tmp_path: Path) -> None:
         [sys.executable, "-c", program, str(CASE), str(tmp_path / "sound")], capture_output=True, text=True, check=True
     )
     assert done.stdout == "False\n"
-
-
-def test_a_memory_is_written_through_no_link_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.write_text("somebody's")
-    folder = tmp_path / "cache"
-    (folder / "a_folder" / "with").mkdir(parents=True)
-    (folder / f"sound.{os.getpid()}").symlink_to(other)
-    workspace_memory.write(folder / "sound", "known")
-    workspace_memory.write(folder / "a_folder", "cannot take its place")
-    assert ((folder / "sound").read_text(), other.read_text()) == ("known", "somebody's")
-    assert {path.name for path in folder.iterdir()} == {"sound", "a_folder", f"sound.{os.getpid()}"}
 
 
 def test_another_version_of_penstock_believes_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
