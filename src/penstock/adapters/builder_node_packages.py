@@ -140,7 +140,7 @@ class NodePackages:
     def _build_package(self, part: NodePart, plan: NodePlan, wanted: tuple[str, ...]) -> bool:
         if self._is_as_left(part, plan, wanted):
             return False
-        with self._tools.alone():
+        with self._tools.alone.hold():
             before = self._states(part, plan)
             if not self._is_as_left(part, plan, wanted):  # else another process has just made it
                 anew = self._generated.made_anew(part)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -13,12 +11,12 @@ import re
 import shutil
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_room import TOOLS
-from penstock.adapters.commands import Stoppable
+from penstock.adapters.node_alone import Alone
 from penstock.build import node
 from penstock.build.package_json import PackageJson, package_json
 from penstock.model.errors import BuildFailed, ToolMissing
@@ -44,8 +42,6 @@ _NEWEST_YARN = "4"
 _INSTALL_PATIENCE = 600.0
 _ITS_OWN = re.compile(r"npm (error|ERR!)(\s+at .*|\s*$|.* complete log of this run .*)")
 """Where in npm's own code it happened."""
-_UNTOLD, _TURN = 0.5, 0.05
-"""Seconds: how long one waits for others without a word, and between two looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +68,13 @@ class NodeTools:
         self._tools: dict[tuple[Manager, str], Tool] = {}
         self._installed: set[tuple[Path, str]] = set()
         self._refused: dict[tuple[Path, str], BuildFailed] = {}
-        self._held: tuple[int, ...] = ()
+        self.alone = Alone(
+            cache.folder,
+            commands,
+            clock,
+            lambda: self.step("wait", "for another build of this workspace, or what a killed one left running"),
+        )
+        """Who installs packages and runs their scripts, one build at a time."""
         self._warned: set[str] = set()
 
     def install(self, folder: Path, lock_name: str, requires: str, *, changed: bool, check: Callable[[], None]) -> None:
@@ -92,7 +94,7 @@ class NodeTools:
                 return
             if (folder, requires) in self._refused:  # whoever asks next would wait for the same answer
                 raise self._refused[folder, requires]
-            with self.alone():
+            with self.alone.hold():
                 if not self._fits(folder, lock_name, kind, requires):
                     check()
                     try:
@@ -112,7 +114,7 @@ class NodeTools:
         tool = self.tool(manager, top)
         with self.step(f"{manager} run build", name):
             variables = {*passed, *self._named_variables(top)}
-            result = self._run_alone(node.script_command(tool.program, folder, tool.env, variables))
+            result = self.alone.run(node.script_command(tool.program, folder, tool.env, variables))
             if result.status != 0:
                 raise BuildFailed(
                     f"its build script failed:\n{said(result)}",
@@ -129,46 +131,6 @@ class NodeTools:
             with contextlib.suppress(OSError, UnicodeDecodeError):
                 found |= node.named_variables(place.read_text(encoding="utf-8"))
         return frozenset(found)
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other builds of this workspace from writing into its folders at the same time.
-
-        Freed when this process dies, and what it has run by then has come to its end.
-        """
-        self._cache.folder.mkdir(parents=True, exist_ok=True)
-        with (self._cache.folder / "install.lock").open("w") as file:
-            self._wait_for(file)
-            self._held = (file.fileno(),)
-            try:
-                yield
-            finally:
-                self._held = ()
-
-    def _wait_for(self, file: IO[str]) -> None:
-        """Take the lock. In turns, because a thread that waits for it could not be interrupted."""
-        if self._takes(file, patience=_UNTOLD):
-            return
-        with self.step("wait", "for another build of this workspace, or what a killed one left running"):
-            self._takes(file, patience=float("inf"))
-
-    def _takes(self, file: IO[str], *, patience: float) -> bool:
-        began = self._clock.monotonic()
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if isinstance(self._commands, Stoppable) and self._commands.stopped:
-                    raise InterruptedError(errno.EINTR, "interrupted") from None
-                if self._clock.monotonic() - began > patience:
-                    return False
-                self._clock.sleep(_TURN)
-            else:
-                return True
-
-    def _run_alone(self, command: Command) -> CommandResult:
-        """Run something that writes into the workspace; an orphan of ours still keeps others out."""
-        return self._commands.run(replace(command, holds=self._held))
 
     def esbuild(self, holders: Sequence[Path]) -> Path:
         """The esbuild program of the first of these folders whose node_modules has one, or else ours."""
@@ -245,7 +207,7 @@ class NodeTools:
     def _install(self, folder: Path, manager: Manager) -> None:
         tool = self.tool(manager, folder)
         with self.step(f"{manager} install", self._told(folder)):
-            result = self._run_alone(node.install_command(manager, tool.program, folder, tool.env))
+            result = self.alone.run(node.install_command(manager, tool.program, folder, tool.env))
             if result.status == 0:
                 return
             if node.stale_lock(result.stdout + result.stderr):
