@@ -12,7 +12,7 @@ from journeys.trouble import ROUTE
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from journeys.moments import Moment
     from journeys.shop import Shop
@@ -119,9 +119,14 @@ def ledger(shop: Shop, *kinds: str) -> list[dict[str, Any]]:
 def under_way(shop: Shop) -> subprocess.Popen[str]:
     """A canary that has half of the traffic, and the process that drives it."""
     driver = shop.start("deploy", "-e", "dev")
-    until(lambda: weight(shop) == 50 or driver.poll() is not None, "the canary gets its share", within=180)
-    assert driver.poll() is None, driver.communicate()
+    meanwhile(driver, lambda: weight(shop) == 50, "the canary gets its share", within=180)
     return driver
+
+
+def meanwhile(driver: subprocess.Popen[str], condition: Callable[[], object], what: str, *, within: float) -> None:
+    """Wait for what comes while somebody drives; fails with his last words when he has ended before."""
+    until(lambda: condition() or driver.poll() is not None, what, within=within)
+    assert driver.poll() is None, driver.communicate()
 
 
 def stale(shop: Shop) -> None:

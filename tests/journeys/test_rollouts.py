@@ -31,6 +31,7 @@ from journeys.canaries import (
     WORKER,
     busy,
     ledger,
+    meanwhile,
     stale,
     status,
     under_way,
@@ -199,12 +200,12 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     quick.edit(MAILER, '"old"', '"new"')
     before = consumers(quick)
     driver = under_way(quick)
-    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=120)
+    meanwhile(driver, lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=120)
     during = consumers(quick)
     assert during["FunctionVersion"] == before["FunctionVersion"]
     (shared,) = during["RoutingConfig"]["AdditionalVersionWeights"].items()
     assert shared[1] == 0.5, "as HTTP does"
-    until(lambda: both_consume(quick), "both consume the queue", within=120)
+    meanwhile(driver, lambda: both_consume(quick), "both consume the queue", within=120)
     assert quick.plan_status() == 0, "Terraform finds nothing to do in the middle of a canary"
     by_hand = quick.terraform("plan", "-input=false", "-var", "slot=production")
     assert by_hand.status == 1
@@ -232,7 +233,7 @@ def test_an_abort_takes_all_services_and_consumers_back_from_the_process_that_dr
     quick.append(WORKER, "\n# another worker\n")
     before = consumers(quick)["FunctionVersion"]
     driver = under_way(quick)
-    until(lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=120)
+    meanwhile(driver, lambda: "RoutingConfig" in consumers(quick), "who reads the stream follows", within=120)
     assert [marks(quick, route) for route in (ROUTE, "/orders/health")] == [{"", "new"}, {"", "new"}]
     well(quick.run("abort", "-e", "dev"))
     assert status(driver) == CAME_BACK
@@ -298,7 +299,7 @@ def test_a_canary_killed_at_any_effect_serves_whole_releases_only_until_it_is_br
     record = tmp_path / "effects.jsonl"
     mark(quick, "recorded")
     driver = quick.start("deploy", "-e", "dev", env={"PENSTOCK_TESTING_RECORD": str(record)})
-    until(lambda: weight(quick) == 50 or driver.poll() is not None, "the canary gets its share", within=180)
+    meanwhile(driver, lambda: weight(quick) == 50, "the canary gets its share", within=180)
     effects = record.read_text().splitlines()
     well(quick.run("rollback", "-e", "dev"))
     assert status(driver) == CAME_BACK
