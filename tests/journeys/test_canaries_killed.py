@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from journeys.canaries import LOCKED, busy, stale
 from journeys.shop import until, well
-from journeys.trouble import Watch, held, mark, marked, unsettled
+from journeys.trouble import Watch, left_over, mark, marked
 from samples import soak
 
 if TYPE_CHECKING:
@@ -42,11 +42,8 @@ def points(shop: Shop, folder: Path) -> list[str]:
 
 def not_whole(shop: Shop, *marks: str) -> list[str]:
     """What is wrong when nobody is at work any more; one of these releases is to be live, and all of it."""
-    until(lambda: not held(shop), "whoever was at work has ended", within=180)
-    live = marked(shop)
-    found = [] if live in marks else [f"{live} is live"]
-    # Who takes the traffic of somebody's rollout back ends in the ledger as one that came back.
-    found += [what for what in unsettled(shop, live) if not what.startswith("the ledger ends")]
+    found = left_over(shop)
+    found += [] if (live := marked(shop)) in marks else [f"{live} is live"]
     verified = shop.run("audit", "-e", "dev", "--verify")
     return [*found, *([] if verified.status == 0 else [f"the ledger: {verified}"])]
 

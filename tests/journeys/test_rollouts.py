@@ -41,7 +41,7 @@ from journeys.leaks import holds, log_lines, objects_with
 from journeys.shop import until, well
 from journeys.test_secrets import value_of
 from journeys.traffic import Client
-from journeys.trouble import APP, HEADER, ROUTE, Watch, held, mark, marked, marks, unsettled
+from journeys.trouble import APP, HEADER, ROUTE, Watch, left_over, mark, marked, marks
 from samples import soak
 
 if TYPE_CHECKING:
@@ -315,10 +315,7 @@ def test_a_canary_killed_at_any_effect_serves_whole_releases_only_until_it_is_br
         problems += [f"{point}: {killed}"] if killed.status != -signal.SIGKILL else []
         problems += [f"{point}: {seen}" for seen in set(watch.answers) - {"", f"killed-{number}"}]
         problems += [f"{point}: {failed}" for failed in customers.failed]
-        until(lambda: not held(quick), "a visit of the controller that was under way has ended", within=180)
-        # Who takes the traffic of somebody's rollout back ends in the ledger as one that came back.
-        left = (what for what in unsettled(quick, "") if not what.startswith("the ledger ends"))
-        problems += [f"{point}: {what}" for what in left]
+        problems += [f"{point}: {what}" for what in left_over(quick, "")]
     assert problems == []
     assert quick.plan_status() == 0
 

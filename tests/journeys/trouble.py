@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Self
 
-from journeys.shop import ACCOUNTS, REGION
+from journeys.shop import ACCOUNTS, REGION, until
 
 from penstock.model.ledger import LedgerEntry
 from penstock.release import ledger
@@ -104,9 +104,20 @@ def unsettled(shop: Shop, text: str, environment: str = "dev") -> list[str]:
     return _Look(shop, environment).problems(text)
 
 
-def held(shop: Shop) -> list[str]:
-    """Who holds the environment still: a visit of the controller, say."""
-    return [what for what in unsettled(shop, "") if what.startswith("the lease is held")]
+def left_over(shop: Shop, text: str | None = None, *, within: float = 180.0) -> list[str]:
+    """The same when no visit of the controller is under way: one more may come after a rollout has ended.
+
+    Without a mark any release may be live, whole. Who takes the traffic of somebody's rollout back ends in the ledger
+    as one that came back, which is no fault here.
+    """
+    found: list[str] = []
+
+    def at_rest() -> bool:
+        found[:] = unsettled(shop, marked(shop) if text is None else text)
+        return not any(what.startswith("the lease is held") for what in found)
+
+    until(at_rest, "a visit of the controller that was under way has ended", within=within)
+    return [what for what in found if not what.startswith("the ledger ends")]
 
 
 def embedded_aws(shop: Shop) -> int:
