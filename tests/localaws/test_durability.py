@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.exceptions import ClientError
-from localaws.harness import ECHO, Account, Server, free_port
+from localaws.harness import ECHO, LOGS, Account, Server, free_port
 
 from penstock.localaws.objects import finish_interrupted_writes
 
@@ -231,6 +231,46 @@ def test_snapshot_and_restore_by_name(own_server: Server) -> None:
     assert s3.list_buckets()["Buckets"] == []
     own_server.control("POST", "restore/clean")
     assert json.loads(account.invoke("f")[0]["body"])["release"] == "before"
+
+
+def test_a_queue_is_read_for_its_function_on_whatever_port_the_state_comes_back(own_server: Server) -> None:
+    account = Account(own_server, "111111111111")
+    reads = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"]
+    role = account.role("reader", LOGS, {"Effect": "Allow", "Action": reads, "Resource": "*"})
+    account.function("f", "def handler(event, context): print('got', event['Records'][0]['body'])", role)
+    sqs = account.client("sqs")
+    before = sqs.create_queue(QueueName="outbox")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=before, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    account.client("lambda").create_event_source_mapping(FunctionName="f", EventSourceArn=queue, BatchSize=1)
+    sqs.send_message(QueueUrl=before, MessageBody="one")
+    assert received(account, "one")
+
+    own_server.end()
+    own_server.port = free_port()
+    own_server.start()
+
+    sqs = account.client("sqs")
+    (url,) = sqs.list_queues()["QueueUrls"]
+    assert (
+        url
+        == sqs.get_queue_url(QueueName="outbox")["QueueUrl"]
+        == before.replace(before.split("/")[2], own_server.url[7:])
+    )
+    sqs.send_message(QueueUrl=url, MessageBody="two")
+    sqs.send_message(QueueUrl=before, MessageBody="three")  # Terraform's state has the old one
+    assert received(account, "two")
+    assert received(account, "three")
+
+
+def received(account: Account, text: str) -> bool:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        with contextlib.suppress(ClientError):  # there is no log group before the first call
+            events = account.client("logs").filter_log_events(logGroupName="/aws/lambda/f")["events"]
+            if any(event["message"].startswith(f"got {text}") for event in events):
+                return True
+        time.sleep(0.1)
+    return False
 
 
 def test_an_unknown_snapshot_and_a_bad_name_are_refused(server: Server) -> None:

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 CODE = "def handler(event, context):\n    return {'statusCode': 200, 'body': %r}\n"
 CALLS = 16
-READS = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"]
+READS = [
+    *("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+    *("sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
+]
 
 
 def by_invoke(account: Account, arn: str) -> None:
@@ -72,6 +75,15 @@ def by_stream(account: Account, arn: str) -> None:
         dynamodb.put_item(TableName="items", Item={"id": {"S": str(number)}})
 
 
+def by_queue(account: Account, arn: str) -> None:
+    sqs = account.client("sqs")
+    url = sqs.create_queue(QueueName="outbox")["QueueUrl"]
+    source = f"arn:aws:sqs:eu-west-1:{account.number}:outbox"
+    account.client("lambda").create_event_source_mapping(FunctionName=arn, EventSourceArn=source, BatchSize=1)
+    for number in range(CALLS):
+        sqs.send_message(QueueUrl=url, MessageBody=str(number))
+
+
 def by_event(account: Account, arn: str) -> None:
     events = account.client("events")
     events.put_rule(Name="r", EventPattern=json.dumps({"source": ["shop"]}))
@@ -80,7 +92,7 @@ def by_event(account: Account, arn: str) -> None:
         events.put_events(Entries=[{"Detail": "{}", "DetailType": "ordered", "Source": "shop"}])
 
 
-@pytest.mark.parametrize("path", [by_invoke, by_api, by_topic, by_bucket, by_stream, by_event])
+@pytest.mark.parametrize("path", [by_invoke, by_api, by_topic, by_bucket, by_stream, by_queue, by_event])
 def test_calls_are_shared_out_and_counted_by_version(account: Account, path: Callable[[Account, str], None]) -> None:
     role = account.role("f", LOGS, {"Effect": "Allow", "Action": READS, "Resource": "*"})
     account.function("f", CODE % "one", role, Publish=True)

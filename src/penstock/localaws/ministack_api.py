@@ -62,6 +62,7 @@ class Ministack:
     s3: Any
     scheduler: Any
     secretsmanager: Any
+    sqs: Any
     sts: Any
     wrapped: list[Wrapped] = field(default_factory=list)
     state_modules: list[Any] = field(default_factory=list)
@@ -142,6 +143,7 @@ def load(settings: Settings) -> Ministack:
         s3=importlib.import_module("ministack.services.s3"),
         scheduler=importlib.import_module("ministack.services.scheduler"),
         secretsmanager=importlib.import_module("ministack.services.secretsmanager"),
+        sqs=importlib.import_module("ministack.services.sqs"),
         sts=importlib.import_module("ministack.services.sts"),
     )
 
