@@ -138,8 +138,8 @@ class ListedPlanner:
             complete=complete or not lines,
             resolve=options.resolve,
             where=f"{folder}/requirements.txt",
-            lock_hint=f"keep what you wrote in {folder}/requirements.in, then: uv pip compile {folder}/requirements.in "
-            f'-o {folder}/requirements.txt; or as of a day, in service.toml: [build] resolve = "2026-01-31"',
+            lock_hint=f"{requirements.compiled(f'{folder}/requirements.txt')}; or as of a day, in service.toml: "
+            '[build] resolve = "2026-01-31"',
             archives=archives | self._linked(links),
             links=links,
         )

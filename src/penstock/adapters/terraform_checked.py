@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from penstock.adapters.publish import publish
-from penstock.adapters.terraform_mirror import PROVIDER, this_platform
+from penstock.adapters.terraform_mirror import INSTALLATION, PROVIDER, kept_as, quoted, this_platform
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 SUMMARY = "Provider development overrides are in effect"
 """Terraform's warning about it."""
 INSTALLED = ".terraform/providers"
-_BLOCK = "provider_installation {\n"
 
 
 def trusting(config: Path, root: Path, registry: str, scratch: Path) -> Path | None:
@@ -36,17 +34,14 @@ def trusting(config: Path, root: Path, registry: str, scratch: Path) -> Path | N
     packages = list((root / INSTALLED / registry / PROVIDER).glob(f"*/{this_platform()}"))
     if len(packages) != 1:  # of several only the lock knows which one is meant
         return None
-    quoted = str(packages[0].absolute()).replace("\\", "\\\\").replace('"', '\\"')
-    override = f'{_BLOCK}  dev_overrides {{\n    "{registry}/{PROVIDER}" = "{quoted}"\n  }}\n'
+    package = quoted(packages[0].absolute())
+    override = f'{INSTALLATION}  dev_overrides {{\n    "{registry}/{PROVIDER}" = {package}\n  }}\n'
     text = config.read_text()
-    if _BLOCK in text:
-        text = text.replace(_BLOCK, override, 1)
+    if INSTALLATION in text:
+        text = text.replace(INSTALLATION, override, 1)
     else:
         text += f"{override}  direct {{}}\n}}\n"
-    found = scratch / "checked.tfrc"
-    if not found.exists() or found.read_text() != text:
-        publish(found, text.encode())
-    return found
+    return kept_as(scratch / "checked.tfrc", text)
 
 
 def is_about_it(diagnostic: Mapping[str, Any]) -> bool:

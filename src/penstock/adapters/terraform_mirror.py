@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 PROVIDER = "hashicorp/aws"
+INSTALLATION = "provider_installation {\n"
+"""How the block begins, in what is written here."""
 ADD_ON_SOFTWARE = Path("/opt")
 """The Filesystem Hierarchy Standard's place for add-on software packages."""
 
@@ -108,6 +110,19 @@ def this_platform() -> str:
     return f"{platform.system().lower()}_{_MACHINES.get(machine, machine)}"
 
 
+def quoted(path: Path) -> str:
+    """A path as a word of Terraform's language."""
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def kept_as(config: Path, text: str) -> Path:
+    """The file with that text, written when it has another one."""
+    if not config.exists() or config.read_text() != text:
+        publish(config, text.encode())
+    return config
+
+
 def _own_configuration(environ: Mapping[str, str], home: Path) -> Path | None:
     named = environ.get("TF_CLI_CONFIG_FILE")
     for path in (Path(named) if named else None, home / ".terraformrc"):
@@ -126,15 +141,10 @@ def _written(
         parts.append(kept + "\n")
     if mirror:
         name = f"{registry}/{PROVIDER}"
-        quoted = str(mirror).replace("\\", "\\\\").replace('"', '\\"')
         parts.append(
-            "provider_installation {\n"
-            f'  filesystem_mirror {{\n    path    = "{quoted}"\n    include = ["{name}"]\n  }}\n'
+            INSTALLATION + f'  filesystem_mirror {{\n    path    = {quoted(mirror)}\n    include = ["{name}"]\n  }}\n'
             f'  direct {{\n    exclude = ["{name}"]\n  }}\n'
             "}\n"
         )
-    text = "\n".join(parts)
-    config = folder.absolute() / "cli.tfrc"
-    if not config.exists() or config.read_text() != text:
-        publish(config, text.encode())
+    config = kept_as(folder.absolute() / "cli.tfrc", "\n".join(parts))
     return ProviderSource(config=config, origin=origin or str(mirror), searched=searched)

@@ -73,12 +73,11 @@ def run(
         )
     mark.write_text(json.dumps({"pid": process.pid, "argv": list(argv), "parent": os.getpid()}))
     reader = _Reader(output, line)
-    interrupts, told = 0, False
+    interrupts = 0
     try:
         while True:
             try:
-                if interrupts and not told:
-                    told = True
+                if interrupts == 1:
                     with contextlib.suppress(OSError):  # who read us may be gone: Terraform is waited for all the same
                         stopping()
                 status = _follow(process, reader)

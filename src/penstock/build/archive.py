@@ -131,10 +131,10 @@ def write(members: Iterable[Member], output: Output) -> int:
         mode = 0o100755 if member.executable else 0o100644
         directory += _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, _NEEDS, *common, 0, 0, 0, mode << 16, offset) + name
         offset += size
-    end = _END.pack(b"PK\5\6", 0, 0, len(ordered), len(ordered), len(directory), offset, 0)
+    directory += _END.pack(b"PK\5\6", 0, 0, len(ordered), len(ordered), len(directory), offset, 0)
     output.write(room[:used])
-    output.write(bytes(directory + end))
-    return offset + len(directory) + _END.size
+    output.write(memoryview(directory))
+    return offset + len(directory)
 
 
 def _room() -> memoryview:

@@ -80,6 +80,12 @@ class Requirements:
         return _text(sorted({without_hashes(line.text) for line in self.pins}))
 
 
+def compiled(path: str) -> str:
+    """What to do for a listing that says which version of everything is meant."""
+    source = f"{posixpath.splitext(path)[0]}.in"
+    return f"keep what you wrote in {source}, then: uv pip compile {source} -o {path}"
+
+
 def parse(
     path: str,
     files: Mapping[str, str],
@@ -108,11 +114,10 @@ def parse(
     pinned = {line.name for line in found.pins if line.pinned}
     loose = next((line for line in found.lines if not line.pinned and line.name not in pinned), None)
     if loose is not None and not resolves:
-        source = f"{posixpath.splitext(path)[0]}.in"
         raise BuildFailed(
             f"{loose.text.split(maxsplit=1)[0]} is not pinned to one version, so the build could not be repeated",
             where=loose.where,
-            hint=f"keep what you wrote in {source}, then: uv pip compile {source} -o {path}; or let "
+            hint=f"{compiled(path)}; or let "
             'service.toml say as of which day it means them: [build] resolve = "2026-01-31"',
         )
     dropped = set(without) | only_for(found.via, without)

@@ -33,8 +33,7 @@ def install(ministack: Ministack, _settings: Settings) -> None:
                     sqs._queues.pop_scoped(account, region, url)
                     queue["url"] = here
                     sqs._queues.set_scoped(account, region, here, queue)
-            sqs._queue_name_to_url.clear()
-            sqs._rebuild_queue_name_index()
+                    sqs._queue_name_to_url.set_scoped(account, region, name, here)
 
         return load_persisted_state
 

@@ -16,7 +16,8 @@ import pytest
 from penstock.adapters.terraform import TerraformCli
 from penstock.adapters.terraform_memory import memory_here, seldom_collecting
 from penstock.model.errors import Interrupted, Locked, TerraformFailed
-from penstock.model.events import Event, Note, StepProgress
+from penstock.model.events import Note, StepProgress
+from penstock.testing.events import RecordedEvents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,28 +38,13 @@ resource "terraform_data" "slow" {
 """
 
 
-class Events:
-    def __init__(self) -> None:
-        self.seen: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        self.seen.append(event)
+@pytest.fixture
+def events() -> RecordedEvents:
+    return RecordedEvents()
 
 
 @pytest.fixture
-def events() -> Events:
-    return Events()
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "infra" / "environments" / "dev"
-    folder.mkdir(parents=True)
-    return folder
-
-
-@pytest.fixture
-def terraform(tmp_path: Path, events: Events) -> TerraformCli:
+def terraform(tmp_path: Path, events: RecordedEvents) -> TerraformCli:
     return TerraformCli(workspace=tmp_path, environ=os.environ, overrides={}, events=events)
 
 
@@ -72,7 +58,7 @@ def state(root: Path) -> set[str]:
 
 
 def test_a_saved_plan_is_applied_and_the_next_one_is_empty(
-    terraform: TerraformCli, events: Events, root: Path, tmp_path: Path
+    terraform: TerraformCli, events: RecordedEvents, root: Path, tmp_path: Path
 ) -> None:
     write(root, PLAIN % ("a", "1") + PLAIN % ("b", "2"))
     terraform.prepare(root)
@@ -94,7 +80,7 @@ def test_a_saved_plan_is_applied_and_the_next_one_is_empty(
 def test_variables_reach_the_plan_and_a_stray_one_of_the_shell_does_not(tmp_path: Path, root: Path) -> None:
     write(root, 'variable "slot" {\n  default = null\n}\nresource "terraform_data" "a" {\n  input = var.slot\n}\n')
     environ = {**os.environ, "TF_VAR_slot": "production", "TF_CLI_ARGS_plan": "-destroy", "TF_DATA_DIR": "/nowhere"}
-    terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Events())
+    terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=RecordedEvents())
     terraform.prepare(root)
     plain = terraform.plan(root, out=tmp_path / "p", variables={})
     assert plain.document["variables"]["slot"].get("value") is None
@@ -103,7 +89,7 @@ def test_variables_reach_the_plan_and_a_stray_one_of_the_shell_does_not(tmp_path
 
 
 def test_init_runs_only_when_something_that_it_reads_has_changed(
-    terraform: TerraformCli, events: Events, root: Path
+    terraform: TerraformCli, events: RecordedEvents, root: Path
 ) -> None:
     def inits() -> int:
         before = len(events.seen)
@@ -164,7 +150,7 @@ def test_a_locked_state_says_who_holds_it_since_when_and_for_what(
     assert caught.value.exit_code == 4
 
 
-def test_gos_collector_has_room_unless_somebody_has_said_how_much(tmp_path: Path, events: Events) -> None:
+def test_gos_collector_has_room_unless_somebody_has_said_how_much(tmp_path: Path, events: RecordedEvents) -> None:
     def environment(**environ: str) -> dict[str, str]:
         known = {name: value for name, value in os.environ.items() if name not in {"GOGC", "GOMEMLIMIT"}}
         return TerraformCli(workspace=tmp_path, environ=known | environ, overrides={}, events=events).environment()
@@ -185,7 +171,7 @@ def test_small_machines_and_containers_collect_as_ever(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_lets_terraform_finish_what_it_does_and_save(
-    terraform: TerraformCli, events: Events, root: Path, tmp_path: Path
+    terraform: TerraformCli, events: RecordedEvents, root: Path, tmp_path: Path
 ) -> None:
     write(root, SLOW % "2" + 'resource "terraform_data" "never" {\n  depends_on = [terraform_data.slow]\n}\n')
     terraform.prepare(root)
@@ -210,7 +196,7 @@ def test_ctrl_c_lets_terraform_finish_what_it_does_and_save(
 
 
 def test_a_killed_parent_leaves_an_apply_that_ends_by_itself_and_is_waited_for(
-    terraform: TerraformCli, events: Events, root: Path, tmp_path: Path
+    terraform: TerraformCli, events: RecordedEvents, root: Path, tmp_path: Path
 ) -> None:
     write(root, SLOW % "2")
     terraform.prepare(root)

@@ -14,7 +14,8 @@ from penstock.adapters.terraform_messages import Progress
 from penstock.adapters.terraform_mirror import this_platform
 from penstock.api.wiring import Wiring
 from penstock.model.errors import PenstockError
-from penstock.model.events import Event, Note
+from penstock.model.events import Note
+from penstock.testing.events import RecordedEvents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,21 +45,6 @@ resource "terraform_data" "one" {
   input = data.aws_iam_policy_document.one.json
 }
 """
-
-
-class Events:
-    def __init__(self) -> None:
-        self.seen: list[Event] = []
-
-    def emit(self, event: Event) -> None:
-        self.seen.append(event)
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    folder = tmp_path / "infra" / "environments" / "dev"
-    folder.mkdir(parents=True)
-    return folder
 
 
 def installed(root: Path, version: str) -> Path:
@@ -94,13 +80,13 @@ def test_only_who_was_told_to_trust_does(root: Path, tmp_path: Path) -> None:
     lines = {"type": "diagnostic", "diagnostic": {"severity": "warning", "summary": SUMMARY, "detail": ""}}
     for checks_once in (False, True):
         terraform = TerraformCli(
-            workspace=tmp_path, environ=environ, overrides={}, events=Events(), checks_once=checks_once
+            workspace=tmp_path, environ=environ, overrides={}, events=RecordedEvents(), checks_once=checks_once
         )
         told = terraform.environment_in(root)["TF_CLI_CONFIG_FILE"]
         assert (told != str(terraform.cli_config)) == checks_once
         assert (Progress("plan", trusting=checks_once).event(lines) is None) == checks_once
     (tmp_path / ".terraformrc").write_text("provider_installation {\n  direct {}\n}\n")
-    theirs = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Events(), checks_once=True)
+    theirs = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=RecordedEvents(), checks_once=True)
     assert theirs.environment_in(root)["TF_CLI_CONFIG_FILE"] == str(tmp_path / ".terraformrc")
 
 
@@ -120,14 +106,14 @@ def test_commands_trust_in_the_embedded_aws_and_nowhere_else(
         f'[environments.dev]\naccount = "111111111111"\nregion = "eu-west-1"\n{said}'
     )
     environ = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
-    terraform = Wiring(tmp_path, "dev", events=Events(), environ=environ).terraform
+    terraform = Wiring(tmp_path, "dev", events=RecordedEvents(), environ=environ).terraform
     assert (terraform.environment_in(root)["TF_CLI_CONFIG_FILE"] != str(terraform.cli_config)) == trusts
 
 
 @pytest.mark.terraform
 def test_what_init_refuses_is_refused_whatever_comes_after_trusts(root: Path, tmp_path: Path) -> None:
     (root / "main.tf").write_text(ROOT)
-    events = Events()
+    events = RecordedEvents()
     environ = {**os.environ, "HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(tmp_path / "none")}
     terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=events, checks_once=True)
     terraform.prepare(root)
@@ -150,14 +136,16 @@ def test_another_program_in_the_place_of_the_provider_is_checked_again(root: Pat
     mirror = tmp_path / "mirror"
     environ = {**os.environ, "HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(tmp_path / "none")}
     environ.pop("PENSTOCK_TERRAFORM_MIRROR", None)
-    real = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Events())
+    real = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=RecordedEvents())
     real.prepare(root)
     (package,) = (root / ".terraform/providers").glob("*/*/*/*/*")
     copied = mirror / package.relative_to(root / ".terraform/providers")
     shutil.copytree(package, copied, copy_function=os.link)
     shutil.rmtree(root / ".terraform")
     environ["PENSTOCK_TERRAFORM_MIRROR"] = str(mirror)
-    terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Events(), checks_once=True)
+    terraform = TerraformCli(
+        workspace=tmp_path, environ=environ, overrides={}, events=RecordedEvents(), checks_once=True
+    )
     terraform.prepare(root)
     (program,) = copied.glob("terraform-provider-aws*")
     program.unlink()

@@ -6,7 +6,6 @@ import os
 import re
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,17 +14,10 @@ from penstock.adapters.terraform_lock import KNOWN_VERSION, LINUX_AMD64, ZIPS, s
 from penstock.adapters.terraform_mirror import this_platform
 from penstock.adapters.terraform_program import Program
 from penstock.model.errors import ToolMissing
-
-if TYPE_CHECKING:
-    from penstock.model.events import Event
+from penstock.testing.events import RecordedEvents
 
 TERRAFORM = Program(path=Path("/usr/bin/terraform"), version="1.11.4")
 TOFU = Program(path=Path("/usr/bin/tofu"), version="1.11.0")
-
-
-class Silence:
-    def emit(self, event: Event) -> None:
-        """Nobody listens."""
 
 
 def test_a_new_root_gets_the_checksums_of_all_platforms(tmp_path: Path) -> None:
@@ -48,13 +40,11 @@ def test_opentofu_makes_its_own(tmp_path: Path) -> None:
 
 @pytest.mark.terraform
 @pytest.mark.skipif(this_platform() != "linux_amd64", reason="the checksum of the unpacked package is that platform's")
-def test_init_from_a_mirror_accepts_the_lock_and_leaves_it_as_it_is(tmp_path: Path) -> None:
-    root = tmp_path / "infra" / "environments" / "dev"
-    root.mkdir(parents=True)
+def test_init_from_a_mirror_accepts_the_lock_and_leaves_it_as_it_is(root: Path, tmp_path: Path) -> None:
     (root / "main.tf").write_text(
         'terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n'
     )
-    terraform = TerraformCli(workspace=tmp_path, environ=os.environ, overrides={}, events=Silence())
+    terraform = TerraformCli(workspace=tmp_path, environ=os.environ, overrides={}, events=RecordedEvents())
     terraform.prepare(root)
     text = (root / ".terraform.lock.hcl").read_text()
     assert LINUX_AMD64 in text
@@ -71,9 +61,7 @@ def test_init_from_a_mirror_accepts_the_lock_and_leaves_it_as_it_is(tmp_path: Pa
 
 
 @pytest.mark.terraform
-def test_a_provider_that_cannot_be_had_says_where_it_was_looked_for_and_what_to_set(tmp_path: Path) -> None:
-    root = tmp_path / "infra" / "environments" / "dev"
-    root.mkdir(parents=True)
+def test_a_provider_that_cannot_be_had_says_where_it_was_looked_for_and_what_to_set(root: Path, tmp_path: Path) -> None:
     (root / "main.tf").write_text(
         'terraform {\n  required_providers {\n    aws = { source = "hashicorp/aws" }\n  }\n}\n'
     )
@@ -82,7 +70,7 @@ def test_a_provider_that_cannot_be_had_says_where_it_was_looked_for_and_what_to_
     own = tmp_path / "rc"
     own.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{empty}"\n  }}\n}}\n')
     environ = {**os.environ, "TF_CLI_CONFIG_FILE": str(own)}
-    terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=Silence())
+    terraform = TerraformCli(workspace=tmp_path, environ=environ, overrides={}, events=RecordedEvents())
     with pytest.raises(ToolMissing) as caught:
         terraform.prepare(root)
     assert "Terraform cannot get its provider" in caught.value.what

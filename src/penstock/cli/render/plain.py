@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TextIO
 
-from penstock.cli.render.sink import calm_line, line, seconds
+from penstock.cli.render.sink import calm_line, counted, line, seconds
 from penstock.model.events import StepFinished, StepProgress, StepStarted
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class PlainSink:
         with self._changing:
             self._follow(event)
             if text:
+                self._last = time.monotonic()
                 self._write(text)
 
     def fail(self, error: PenstockError) -> None:
@@ -60,8 +61,8 @@ class PlainSink:
                 if self._watch is None:
                     self._watch = threading.Thread(target=self._say_what_runs, name="what runs", daemon=True)
                     self._watch.start()
-            case StepProgress(done=int(), total=int()) if event.step in self._running:
-                self._running[event.step].far = f", {event.done}/{event.total}"
+            case StepProgress() if event.step in self._running and (far := counted(event, before=", ")):
+                self._running[event.step].far = far
             case StepFinished():
                 self._running.pop(event.step, None)
             case _:
@@ -73,12 +74,13 @@ class PlainSink:
         while True:
             with self._changing:
                 now = time.monotonic()
-                if self._last > silent_since or not self._running:
-                    silent_since, patience = now if not self._running else self._last, self._patience
+                if not self._running:
+                    silent_since, patience = now, self._patience
+                elif self._last > silent_since:
+                    silent_since, patience = self._last, self._patience
                 elif now - silent_since >= patience:
                     try:
-                        self._stream.write(f"{self._what_runs(now)}\n")
-                        self._stream.flush()
+                        self._write(self._what_runs(now))
                     except (OSError, ValueError):  # nobody reads any more: whoever emits an event is told so
                         return
                     silent_since, patience = now, min(patience * 2, MOST)
@@ -91,7 +93,6 @@ class PlainSink:
         return f"{newest} … {seconds(now - running.began)}{running.far}"
 
     def _write(self, text: str) -> None:
-        self._last = time.monotonic()
         self._stream.write(text + "\n")
         self._stream.flush()
 

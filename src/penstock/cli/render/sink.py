@@ -47,8 +47,7 @@ def line(event: e.Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one li
         case e.StepStarted():
             return f"{event.step}{_after(event.detail)} …"
         case e.StepProgress():
-            count = f" {event.done}/{event.total}" if event.done is not None and event.total else ""
-            return f"{event.step}{count}{_after(event.detail)}"
+            return f"{event.step}{counted(event, before=' ')}{_after(event.detail)}"
         case e.StepFinished():
             mark = "✗" if event.failed else "-" if event.skipped else "✓"
             took = "" if event.skipped else f" ({seconds(event.seconds)})"
@@ -78,6 +77,11 @@ def line(event: e.Event) -> str | None:  # noqa: C901, PLR0911, PLR0912 - one li
             return None  # the verb prints plans, as a table
         case _:
             return event.name
+
+
+def counted(event: e.StepProgress, *, before: str = "", after: str = "") -> str:
+    """`12/40`, between these; nothing where a step has only words."""
+    return f"{before}{event.done}/{event.total}{after}" if event.done is not None and event.total else ""
 
 
 def seconds(value: float) -> str:

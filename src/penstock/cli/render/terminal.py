@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TextIO
 
-from penstock.cli.render.sink import calm_line, line
+from penstock.cli.render.sink import calm_line, counted, line
 from penstock.model.events import Event, Note, NothingToDo, Recovered, StepFinished, StepProgress, StepStarted
 
 if TYPE_CHECKING:
@@ -62,8 +62,8 @@ class TerminalSink:
     def _update(self, event: StepProgress) -> None:
         if event.step not in self._running:
             self._start(event.step, event.detail)
-        count = f"{event.done}/{event.total} " if event.done is not None and event.total else ""
-        self._bars().update(self._running[event.step], detail=self._fitting(event.step, f"{count}{event.detail}"))
+        detail = f"{counted(event, after=' ')}{event.detail}"
+        self._bars().update(self._running[event.step], detail=self._fitting(event.step, detail))
 
     def _fitting(self, step: str, detail: str) -> str:
         """The detail cut to what its line has room for: else the step's own name would make way for it."""

@@ -28,11 +28,9 @@ def completion(shell: str | None) -> None:
     services.
     """
     shell = shell or PurePath(os.environ.get("SHELL", "")).name
-    if shell not in HOW:
+    script = get_completion_class(shell) if shell in HOW else None
+    if script is None:
         hint = f"penstock completion {'|'.join(HOW)}"
         raise UsageError(f"no completion for {shell or 'an unknown shell'}", hint=hint)
-    script = get_completion_class(shell)
-    if script is None:
-        raise click.UsageError(f"no completion for {shell}")
     say(script(penstock, {}, "penstock", "_PENSTOCK_COMPLETE").source())
     talk(f"# {HOW[shell]}")
