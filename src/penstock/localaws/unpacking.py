@@ -1,9 +1,10 @@
 """Code of functions on disk: unpacked once, shared by all processes, with the bytecode of what did not change.
 
 A release changes a few files of many. Writing the others again, and compiling them, would take most of the first
-invocation's time, so they are linked from the release before with their bytecode: source files get one fixed time, and
-bytecode is valid for a source of the same time and size. That a file is the same is told by its name, its CRC and both
-its sizes in the ZIP. Files are read-only, as all of a function's folder is on Lambda.
+invocation's time, so they are linked from the release before with their bytecode. Bytecode is valid for a source of the
+same time and size, so a file's time stands for its content here: it is made from its CRC, and bytecode of another
+content is never run, however it came there. That a file is the same is told by its name, its CRC and both its sizes in
+the ZIP. Files are read-only, as all of a function's folder is on Lambda.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-_FIXED_TIME = 315532800  # 1980-01-01, where ZIP's calendar begins
+_EARLIEST = 315532800  # 1980-01-01, where ZIP's calendar begins
+_TIMES = 1_400_000_000
+"""How many seconds a file's time is chosen from, all of them past and borne by every file system."""
 _NEIGHBOURS = 6
 _KEPT = 40
 _DIGITS = 32
@@ -98,7 +101,8 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, folder: Path) -> 
     if not entry.is_dir():
         mode = entry.external_attr >> 16 & 0o555
         os.chmod(place, mode or 0o444)  # noqa: PTH101 - extract gives a string
-        os.utime(place, (_FIXED_TIME, _FIXED_TIME))
+        told = _EARLIEST + entry.CRC % _TIMES
+        os.utime(place, (told, told))
 
 
 def _link_what_is_the_same(code: Path, fresh: Path, index: Mapping[str, list[int]]) -> set[str]:

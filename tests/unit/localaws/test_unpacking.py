@@ -6,6 +6,9 @@ import base64
 import compileall
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING
@@ -56,6 +59,17 @@ def test_bytecode_follows_the_files_that_did_not_change(tmp_path: Path) -> None:
     second = unpacked(tmp_path, zipped({**FIRST, "app.py": b"x = 3\n"}))
     compiled = {file.name.partition(".")[0] for file in second.rglob("*.pyc")}
     assert compiled == {"__init__", "big"}
+
+
+def test_bytecode_of_another_content_of_the_same_size_is_never_run(tmp_path: Path) -> None:
+    first = unpacked(tmp_path, zipped(FIRST))
+    assert compileall.compile_dir(first, quiet=1)
+    second = unpacked(tmp_path, zipped({**FIRST, "app.py": b"x = 3\n"}))
+    shutil.copytree(first / "__pycache__", second / "__pycache__")
+    told = subprocess.run(
+        [sys.executable, "-c", "import app; print(app.x)"], check=False, cwd=second, capture_output=True, text=True
+    )
+    assert told.stdout == "3\n", told.stderr
 
 
 def test_code_is_read_only_as_on_lambda_and_can_be_removed(tmp_path: Path) -> None:
