@@ -189,6 +189,18 @@ def test_the_record_of_another_unit_is_not_believed(plain: Site) -> None:
     assert (after.digest, after.cached) == (before["s0"].digest, False)
 
 
+def test_an_sbom_that_was_changed_is_written_again(plain: Site) -> None:
+    before = plain.build()
+    sbom = Path(before["s0"].sbom)
+    whole = sbom.read_text()
+    for wrong in ("{}", whole.replace("CycloneDX", "CycloneDY"), whole[:-1], ""):
+        sbom.write_text(wrong)
+        after = plain.build()
+        assert (after["s0"].digest, after["s0"].cached) == (before["s0"].digest, False)
+        assert sbom.read_text() == whole
+    assert plain.build()["s0"].cached
+
+
 def test_what_is_cached_needs_no_cache_that_can_be_written(plain: Site) -> None:
     plain.build()
     with read_only(plain.cache):

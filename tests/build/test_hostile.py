@@ -84,10 +84,12 @@ def test_what_is_neither_file_nor_folder_is_refused_and_not_waited_for(
         ("..", "a symbolic link that leads to a folder above itself"),
         ("nothing", "a symbolic link to nothing"),
         ("odd", "Too many levels of symbolic links"),
+        ("../../.env", "a symbolic link to .env, a file for one machine or person"),
     ],
 )
 def test_links_that_lead_astray_are_refused(tmp_path: Path, target: str, said: str) -> None:
     site = plain(tmp_path / "w")
+    site.write({".env": "TOKEN=1\n"})
     (tmp_path / "w/services/plain/odd").symlink_to(target)
     assert said in refused(site)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.commands import RealCommands
 from penstock.adapters.interpreters import RealInterpreters
+from penstock.adapters.publish import sealed, unsealed
 from penstock.build.archive import pack
 from penstock.model.errors import BuildFailed, ToolMissing
 from penstock.ports import Command, Commands, Interpreters
@@ -196,12 +198,33 @@ def test_what_is_known_of_contents_that_have_long_gone_does_not_pile_up(tmp_path
     files = SourceFiles(tmp_path, memory, Wall())
     files.remember("built users", {"recipe": "ab"})
     files.save()
-    kept = json.loads(memory.read_text())
+    kept = json.loads(unsealed(memory.read_bytes()))
     kept["facts"] |= {f"syntax {number}": 1 for number in range(400_000)}
-    memory.write_text(json.dumps(kept))
+    memory.write_bytes(sealed(json.dumps(kept).encode()))
     files = SourceFiles(tmp_path, memory, Wall())
     files.remember("built orders", {"recipe": "cd"})
     files.save()
     again = SourceFiles(tmp_path, memory, Wall())
     assert again.recall("built users") == {"recipe": "ab"}
     assert memory.stat().st_size < 1000
+
+
+def test_a_memory_of_which_a_letter_has_changed_is_none(tmp_path: Path) -> None:
+    memory = tmp_path / "files.json"
+    files = SourceFiles(tmp_path, memory, Wall())
+    files.remember("built users", {"recipe": "ab"})
+    files.save()
+    memory.write_bytes(memory.read_bytes().replace(b'"ab"', b'"ac"'))
+    assert SourceFiles(tmp_path, memory, Wall()).recall("built users") is None
+
+
+def test_a_note_that_was_changed_or_is_another_ones_is_none(tmp_path: Path) -> None:
+    cache = zips(tmp_path)
+    cache.keep_note("export", "key", {"text": "idna==3.10"})
+    cache.keep_note("export", "other", {"text": "idna==3.7"})
+    assert cache.note("export", "key") == {"text": "idna==3.10"}
+    notes = tmp_path / "v1/index/export"
+    shutil.copyfile(notes / "other.json", notes / "key.json")
+    assert cache.note("export", "key") is None
+    (notes / "other.json").write_text((notes / "other.json").read_text().replace("3.7", "3.8"))
+    assert cache.note("export", "other") is None

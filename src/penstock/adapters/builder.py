@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.adapters import builder_check as check
-from penstock.adapters import builder_seen
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
 from penstock.adapters.builder_history import History
@@ -39,7 +38,7 @@ from penstock.build.units import Unit, select
 from penstock.build.units import units as units_of
 from penstock.build.weight import Weight, tree
 from penstock.model.artifact import Artifact, Recipe, Target
-from penstock.model.errors import BuildsFailed, Failure, PenstockError
+from penstock.model.errors import BuildsFailed, Failure, PenstockError, merged
 from penstock.model.events import ArtifactReady, Note, StepFinished, StepStarted
 
 if TYPE_CHECKING:
@@ -289,9 +288,9 @@ class Builder:
         entry = self._cache.get("artifact", recipe)
         if entry is None:
             return None
-        found = builder_seen.state(str(entry.path))
+        found = self._looks.lies(entry.digest)
         try:
-            sound = self._cache.sbom(entry.digest).is_file() and self._files.digest(entry.path) == entry.digest
+            sound = self._files.digest(entry.path) == entry.digest and self._cache.has_sbom(entry.digest)
         except OSError:
             return None
         if not sound:
@@ -344,13 +343,9 @@ def _raise(failures: Mapping[str, PenstockError], total: int, made: Mapping[str,
     """Raise what failed as one list in which the same reason stands once."""
     if not failures:
         return
-    names_by_reason: dict[tuple[str, str, str], list[str]] = {}
-    for name, error in sorted(failures.items()):
-        reason = (error.what, error.where, error.hint or remedy(error.what))
-        names_by_reason.setdefault(reason, []).append(name)
-    listed = tuple(
-        Failure(names=tuple(names), what=what, where=where, hint=hint)
-        for (what, where, hint), names in names_by_reason.items()
+    listed = merged(
+        Failure(names=(name,), what=error.what, where=error.where, hint=error.hint or remedy(error.what))
+        for name, error in sorted(failures.items())
     )
     made = made or {}
     first = next(iter(failures.values()))

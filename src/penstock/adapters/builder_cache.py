@@ -1,8 +1,9 @@
 """The content-addressed cache of ZIPs: published by rename, never half-written, checked when taken out.
 
-    <cache>/v1/index/<kind>/<key>.json     what a key was made into: the ZIP's digest and sizes, and the key itself
+    <cache>/v1/index/<kind>/<key>.json     what a key was made into: the ZIP's digest and sizes, and the key itself; or
+                                           a note of what was found out, under its seal
     <cache>/v1/zips/<sha256>.zip           the ZIPs
-    <cache>/v1/zips/<sha256>.cdx.json      the SBOMs of those that are artifacts
+    <cache>/v1/zips/<sha256>.cdx.json      the SBOMs of those that are artifacts, which their serial numbers seal
     <cache>/v1/tools/<name>-<version>/     programs of ours that were fetched
     <cache>/v1/npm/<name>-<version>.tgz    npm packages that were fetched for another platform
     <cache>/v1/tmp/                        what is being written
@@ -28,7 +29,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from penstock.adapters.builder_room import UV, note_use, publishing
 from penstock.adapters.builder_seen import boot
-from penstock.build import archive
+from penstock.build import archive, sbom
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -135,6 +136,13 @@ class ZipCache:
         """Where the SBOM of an artifact lies."""
         return Path(self.place(digest, ".cdx.json"))
 
+    def has_sbom(self, digest: str) -> bool:
+        """Whether the SBOM of an artifact lies there as it was written."""
+        try:
+            return sbom.is_whole(self.sbom(digest).read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError):
+            return False
+
     def get_or_make(self, kind: str, key: str, make: Callable[[], Iterable[Member]]) -> Entry:
         """The ZIP of that key; threads that want the same one wait for the first instead of making it as well."""
         with self._guard:
@@ -154,8 +162,10 @@ class ZipCache:
         return known
 
     def note(self, kind: str, key: str) -> dict[str, Any] | None:
-        """A small JSON value that was kept under the key, or None."""
-        return _json(self._record(kind, key))
+        """A small JSON value that was kept under the key; None where there is none, or another than was kept."""
+        found = _json(self._record(kind, key)) or {}
+        value = found.get("value")
+        return value if isinstance(value, dict) and found.get("seal") == _seal(kind, key, value) else None
 
     def keep_note(self, kind: str, key: str, value: dict[str, Any], *, most: int | None = None) -> None:
         """Keep a small JSON value; of its kind only so many, the latest."""
@@ -167,7 +177,8 @@ class ZipCache:
             (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
             handle, draft = tempfile.mkstemp(dir=self.folder / "tmp")
             os.close(handle)
-            _publish(Path(draft), self._record(kind, key), json.dumps(value, sort_keys=True))
+            sealed = {"kind": kind, "key": key, "seal": _seal(kind, key, value), "value": value}
+            _publish(Path(draft), self._record(kind, key), json.dumps(sealed, sort_keys=True))
 
     def drop_note(self, kind: str, key: str) -> None:
         """Forget one that nobody will ask for any more."""
@@ -315,6 +326,11 @@ def _settle(file: IO[Any]) -> None:
     file.flush()
     if boot() is None:
         os.fsync(file.fileno())
+
+
+def _seal(kind: str, key: str, value: dict[str, Any]) -> str:
+    """What a note is known by: nobody takes one that was changed, or that was another's."""
+    return hashlib.sha256(json.dumps([kind, key, value], sort_keys=True).encode()).hexdigest()
 
 
 def _json(path: Path) -> dict[str, Any] | None:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import penstock
 from penstock.adapters import builder_seen
 from penstock.adapters.builder_seen import Seen, State, boot
-from penstock.adapters.publish import remember
+from penstock.adapters.publish import remember, sealed, unsealed
 from penstock.build.ignore import skips_file, skips_folder
+from penstock.build.proof import secret_file
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ class SourceFiles:
         by = penstock.__version__
         known = {"format": _FORMAT, "penstock": by, "boot": boot(), "digests": digests, "facts": facts}
         # Not `dump`, which leaves the encoding to Python code and takes several times as long.
-        remember(self._memory_file, json.dumps(known).encode())
+        remember(self._memory_file, sealed(json.dumps(known).encode()))
         self._changed = False
 
     @property
@@ -308,6 +309,12 @@ class SourceFiles:
                 raise BuildFailed(f"a symbolic link out of the workspace, to {target}", where=entry.path)
             if not target.exists():
                 raise BuildFailed(f"a symbolic link to nothing ({target})", where=entry.path)
+            if secret_file(target.name):
+                raise BuildFailed(
+                    f"a symbolic link to {target.name}, a file for one machine or person",
+                    where=entry.path,
+                    hint="what a function needs of it belongs into `env`, or `secrets` of [uses], in service.toml",
+                )
             return target.stat()
         return entry.stat(follow_symlinks=False)
 
@@ -339,7 +346,7 @@ def _told(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def _load(memory: Path) -> tuple[dict[str, list[Any]], dict[str, Any]]:
     try:
-        content = json.loads(memory.read_bytes())
+        content = json.loads(unsealed(memory.read_bytes()))
         if content["format"] == _FORMAT:
             facts = content["facts"]
             if content["penstock"] != penstock.__version__:  # another one may find other facts in the same contents

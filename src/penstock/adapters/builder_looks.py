@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from penstock.adapters import builder_seen, own_code
 from penstock.adapters.builder_cache import Entry
 from penstock.adapters.builder_room import NOTED
-from penstock.adapters.publish import remember
+from penstock.adapters.publish import remember, sealed, unsealed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_seen import Listing, Seen, State
     from penstock.ports import Clock
 
-_FORMAT = 3
+_FORMAT = 4
 _PATH = 2
 """Kind of an observation: one path. 0 and 1 are folders, without and with their outputs."""
 
@@ -92,9 +92,7 @@ class Looks:
         if known is None:
             return None
         digest, size, unzipped, found, until = known
-        if builder_seen.state(self._cache.place(digest)) != found:
-            return None
-        if not isinstance(builder_seen.state(self._cache.place(digest, ".cdx.json")), list):
+        if self.lies(digest) != found:
             return None
         now = self._clock.now()
         if now > until:  # not each time: a thousand services are looked at
@@ -104,10 +102,14 @@ class Looks:
             self._changed = True
         return Entry(path=self._cache.zip(digest), digest=digest, size=size, unzipped=unzipped)
 
-    def learn_entry(self, recipe: str, entry: Entry, found: builder_seen.State) -> None:
-        """Keep an artifact; `found` is the state of its ZIP from before its digest was checked."""
+    def lies(self, digest: str) -> list[builder_seen.State]:
+        """How an artifact and its SBOM lie in the cache."""
+        return [builder_seen.state(self._cache.place(digest, suffix)) for suffix in (".zip", ".cdx.json")]
+
+    def learn_entry(self, recipe: str, entry: Entry, found: list[builder_seen.State]) -> None:
+        """Keep an artifact; `found` is how it lay before it was checked."""
         now = self._clock.now()
-        if isinstance(found, list) and builder_seen.is_settled(found[1], found[2], now):
+        if all(isinstance(one, list) and builder_seen.is_settled(one[1], one[2], now) for one in found):
             self._zips[recipe] = [entry.digest, entry.size, entry.unzipped, found, int(now + NOTED)]
             self._changed = True
 
@@ -132,16 +134,12 @@ class Looks:
             "units": {name: [*known[:3], [renumbered[one] for one in known[3]]] for name, known in kept.items()},
             "zips": {recipe: known for recipe, known in self._zips.items() if recipe in recipes},
         }
-        text = json.dumps(content).encode()
-        remember(self._memory, hashlib.sha256(text).hexdigest().encode() + b"\n" + text)
+        remember(self._memory, sealed(json.dumps(content).encode()))
 
     def _load(self) -> None:
         self.forget()
         try:
-            digest, _, text = self._memory.read_bytes().partition(b"\n")
-            if hashlib.sha256(text).hexdigest().encode() != digest:
-                return
-            content = json.loads(text)
+            content = json.loads(unsealed(self._memory.read_bytes()))
             if (content["format"], content["boot"], content["scope"]) == (_FORMAT, builder_seen.boot(), self._scope):
                 self._seen, self._units, self._zips = content["seen"], content["units"], content["zips"]
         except (OSError, ValueError, KeyError, TypeError):

@@ -181,7 +181,7 @@ class Maker:
             raise BuildFailed(str(error), where=one.unit.service.path) from error
         except OSError as error:
             raise in_words(error, self._cache.folder) from error
-        check_size(one.unit.name, ((member.name, member.size) for member in members))
+        check_size(one.unit.service.path, ((member.name, member.size) for member in members))
         return members, meta
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from typing import TYPE_CHECKING
 
@@ -45,3 +46,16 @@ def remember(path: Path, content: bytes) -> None:
     """The same for what only saves time: where nobody may write, or nothing fits, nothing happens."""
     with contextlib.suppress(OSError):
         publish(path, content)
+
+
+def sealed(content: bytes) -> bytes:
+    """The content behind its digest, for what is believed without another look."""
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
+
+
+def unsealed(found: bytes) -> bytes:
+    """What was sealed. Raises ValueError where it is not what it was."""
+    _, _, content = found.partition(b"\n")
+    if found != sealed(content):
+        raise ValueError("the seal is broken")
+    return content

@@ -17,7 +17,7 @@ _FOLDERS = frozenset(
         ".git", ".hg", ".svn", ".venv", "venv", "node_modules", ".pnpm-store", "__pycache__", ".mypy_cache",
         ".pytest_cache", ".ruff_cache", ".hypothesis", ".tox", ".nox", ".penstock", ".terraform", ".aws-sam",
         ".idea", ".vscode", "htmlcov", ".turbo", ".cache", ".serverless", "cdk.out", ".nx", ".direnv",
-        ".terragrunt-cache", ".eggs", ".ipynb_checkpoints",
+        ".terragrunt-cache", ".eggs", ".ipynb_checkpoints", ".env",
     }
 )  # fmt: skip
 _FILES = (

@@ -1,8 +1,8 @@
 """Lambda's limits on code.
 
 Source: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, "Deployment package (.zip file archive)
-size": 50 MB zipped "when uploaded through the Lambda API or SDKs", larger ones through S3; 250 MB unzipped with layers.
-Artifacts go through S3, always.
+size": 50 MB zipped "when uploaded through the Lambda API or SDKs", larger ones through S3; 250 MB unzipped with layers,
+which are MiB. Artifacts go through S3, always.
 """
 
 from __future__ import annotations
@@ -44,10 +44,10 @@ def check_size(where: str, files: Iterable[tuple[str, int]], *, limit: int = UNZ
         weights = Counter[str]()
         for name, size in listed:
             weights[name.partition("/")[0]] += size
-        biggest = ", ".join(f"{name} {size / 2**20:.1f} MB" for name, size in weights.most_common(_SHOWN))
+        biggest = ", ".join(f"{name} {size / 2**20:.1f} MiB" for name, size in weights.most_common(_SHOWN))
         raise BuildFailed(
-            f"{total / 2**20:.1f} MB unzipped are over Lambda's quota "
-            f"'Deployment package (.zip file archive) size' of {limit / 2**20:.0f} MB",
+            f"{total / 2**20:.1f} MiB unzipped are over Lambda's quota "
+            f"'Deployment package (.zip file archive) size' of {limit / 2**20:.0f} MiB",
             where=where,
             hint=f"leave out or split what weighs most: {biggest}",
         )
@@ -59,9 +59,9 @@ def direct_upload_note(unit: str, size: int, unzipped: int) -> str:
     if size <= DIRECT_UPLOAD_MAX:
         return ""
     return (
-        f"{unit}: its ZIP of {size / 2**20:.1f} MB is over the {DIRECT_UPLOAD_MAX / 2**20:.0f} MB of a direct upload "
-        f"to Lambda. Penstock uploads through S3, where only the {UNZIPPED_MAX / 2**20:.0f} MB unzipped count: "
-        f"it has {unzipped / 2**20:.1f} MB"
+        f"{unit}: its ZIP of {size / 2**20:.1f} MiB is over the {DIRECT_UPLOAD_MAX / 2**20:.0f} MiB of a direct upload "
+        f"to Lambda. Penstock uploads through S3, where only the {UNZIPPED_MAX / 2**20:.0f} MiB unzipped count: "
+        f"it has {unzipped / 2**20:.1f} MiB"
     )
 
 
@@ -74,7 +74,7 @@ def layers_note(unit: str, unzipped: int, layers: Collection[str], *, fresh: boo
         return ""
     room = UNZIPPED_MAX - unzipped
     return (
-        f"{unit}: its layers count against the {UNZIPPED_MAX / 2**20:.0f} MB unzipped as well, and how big they are is "
-        f"not known here: beside its own {unzipped / 2**20:.1f} MB there are {room / 2**20:.1f} MB "
+        f"{unit}: its layers count against the {UNZIPPED_MAX / 2**20:.0f} MiB unzipped as well, and how big they are "
+        f"is not known here: beside its own {unzipped / 2**20:.1f} MiB there are {room / 2**20:.1f} MiB "
         f"for {', '.join(sorted(layers))}"
     )

@@ -23,25 +23,33 @@ _PYTHON_TAG = re.compile(
 _STORED = 0
 _HEAD = 64
 _SECRET_FILES = re.compile(
-    r"(^|/)(\.env(\..*)?|\.envrc|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pgpass|\.pypirc|\.npmrc"
+    r"(^|/)(\.env(\..*)?|[^/]+\.env|\.envrc|id_rsa|id_dsa|id_ecdsa|id_ed25519|\.netrc|\.pgpass|\.pypirc|\.npmrc"
     r"|\.git-credentials|[^/]*\.tfvars(\.json)?|[^/]*\.tfstate(\.[^/]*)?)$"
 )
-_HARMLESS = re.compile(r"(^|/)\.env\.(example|sample|template|dist)$")
+_HARMLESS = re.compile(r"(^|/)(\.env\.(example|sample|template|dist)|(example|sample|template)\.env)$")
 
 
 def check_names(members: Iterable[Member], *, where: str) -> None:
-    """Raise BuildFailed for two files that are one on a system that does not tell case or Unicode's forms apart."""
+    """Raise BuildFailed for two files that are one on a system that does not tell case or Unicode's forms apart.
+
+    Also for a file that is a folder's namesake, on any system: nobody could unpack both.
+    """
     seen: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for member in members:
         name = member.name
         key = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
-        other = seen.setdefault(key, member.name)
-        if other != member.name:
-            raise BuildFailed(
-                f"{other} and {member.name} would be one file where case or accents do not count",
-                where=where,
-                hint="rename one of them",
-            )
+        other = seen.setdefault(key, name)
+        if other != name:
+            what = f"{other} and {name} would be one file where case or accents do not count"
+            raise BuildFailed(what, where=where, hint="rename one of them")
+        above = key.rpartition("/")[0]
+        while above and above not in folders:
+            folders[above] = name
+            above = above.rpartition("/")[0]
+    for both in sorted(seen.keys() & folders.keys()):
+        what = f"{seen[both]} would be a file, and a folder with {folders[both]} in it"
+        raise BuildFailed(what, where=where, hint="rename one of them")
 
 
 def check_native(members: Collection[Member], target: Target, *, where: str) -> None:

@@ -1,7 +1,8 @@
 """Components → CycloneDX 1.6 JSON: what is in an artifact, and what its runtime adds.
 
 Written by hand because the library takes a quarter of a second to import; the tests hold it against the library's own
-schema. No times, no random serial numbers: the same artifact has the same SBOM.
+schema. No times, and a serial number that is made of the content: the same artifact has the same SBOM, and one that was
+changed is known by it.
 Format: https://cyclonedx.org/docs/1.6/json/, purls: https://github.com/package-url/purl-spec.
 """
 
@@ -9,9 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import json
 import re
 import tomllib
+import uuid
 from dataclasses import dataclass, field
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +34,9 @@ _NO_LICENCE = frozenset({"UNKNOWN", "UNLICENSED", "NONE"})
 _LONGEST_NAME = 80
 """Characters; a longer `License` field is the licence's whole text."""
 _CLASSIFIER = "License :: "
+_SERIAL = ',\n"serialNumber": "urn:uuid:'
+_BEFORE_SERIAL = ',\n"specVersion": '
+"""The line that follows, as keys are sorted. No text of a component can look like it: JSON has no line break in one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +92,23 @@ def document(unit: str, digest: str, target: Target, components: Iterable[Compon
     lines = {key: _canonical(value) for key, value in content.items()} | {
         key: f"[\n{text}\n]" for key, text in lists.items()
     }
-    return "{\n" + ",\n".join(f'"{key}": {text}' for key, text in sorted(lines.items())) + "\n}\n"
+    whole = "{\n" + ",\n".join(f'"{key}": {text}' for key, text in sorted(lines.items())) + "\n}\n"
+    return whole.replace(_BEFORE_SERIAL, f"{_serial(whole)}{_BEFORE_SERIAL}", 1)
+
+
+def is_whole(text: str) -> bool:
+    """Whether an SBOM is, to the last character, what `document` made."""
+    before, found, after = text.partition(_BEFORE_SERIAL)
+    begin, _, serial = before.rpartition(_SERIAL)
+    whole = f"{begin}{found}{after}"
+    return bool(found) and f"{_SERIAL}{serial}" == _serial(whole)
+
+
+def _serial(whole: str) -> str:
+    """The line of the serial number: a UUID (version 8, RFC 9562) of what all other lines say."""
+    number = uuid.UUID(bytes=hashlib.sha256(whole.encode()).digest()[:16]).int
+    told = uuid.UUID(int=number & ~(0xF000 << 64 | 0xC000 << 48) | 0x8000 << 64 | 0x8000 << 48)
+    return f'{_SERIAL}{told}"'
 
 
 # ------------------------------------------------------------------------------------------ Python

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from penstock.cli.settings import Settings
+
+_GAP = 2
+"""Blanks between two columns."""
 
 
 def say(text: str) -> None:
@@ -36,6 +40,7 @@ def table(
     columns: Sequence[str],
     kind: str,
     numbers: Collection[str] = (),
+    spare: Collection[str] = (),
 ) -> None:
     """Rows as a table on a terminal, as aligned columns elsewhere, as one JSON object each with `--json`.
 
@@ -45,27 +50,42 @@ def table(
         columns: what text shows, in order; a column's title is its name with blanks for `_`.
         kind: the value of `event` in the JSON objects.
         numbers: columns that are aligned at the right.
+        spare: columns that are left out on a terminal that is too narrow for all.
     """
     if settings.json:
         for row in rows:
             put({"event": kind, **row})
         return
+    columns, texts = list(columns), _texts(rows, columns)
+    is_seen = sys.stdout.isatty()
+    if is_seen and spare and _width(columns, texts) > shutil.get_terminal_size().columns:
+        columns = [column for column in columns if column not in spare]
+        texts = _texts(rows, columns)
     titles = [column.replace("_", " ") for column in columns]
-    texts = [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
     right = [column in numbers for column in columns]
-    if sys.stdout.isatty():
+    if is_seen:
         _rich_table(settings, titles, texts, right)
     else:
         say(_aligned([titles, *texts], right))
 
 
+def _texts(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[list[str]]:
+    return [["" if row.get(column) is None else str(row[column]) for column in columns] for row in rows]
+
+
+def _width(titles: Sequence[str], texts: Sequence[Sequence[str]]) -> int:
+    return sum(max(map(len, column)) + _GAP for column in zip(titles, *texts, strict=True)) - _GAP
+
+
 def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     return "\n".join(
-        "  ".join(
+        (" " * _GAP)
+        .join(
             cell.rjust(width) if is_right else cell.ljust(width)
             for cell, width, is_right in zip(line, widths, right, strict=True)
-        ).rstrip()
+        )
+        .rstrip()
         for line in lines
     )
 

@@ -6,7 +6,7 @@ import re
 
 # In a file of its own, or, by `\n` or line by line, in a text of JSON or of a program.
 _PRIVATE_KEY = re.compile(
-    rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY-----"
+    rb"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
     rb"(?:\s*\r?\n[A-Za-z0-9+/=:, -]{16}|(?:\\[nr]|[\s\"'+,\\])+[A-Za-z0-9+/]{40})"
 )
 _SECRETS = (

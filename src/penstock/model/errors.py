@@ -30,6 +30,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from penstock.model.artifact import Artifact
 
 
@@ -127,21 +129,27 @@ class BuildsFailed(BuildFailed):
         else:
             listed = "\n".join(str(failure) for failure in failures)
             super().__init__(f"{count} of {total} did not build:\n{listed}")
+        self.summary = f"{count} of {total} did not build"
         self.failures = failures
         self.total = total
         self.made = made
 
     def __add__(self, other: BuildsFailed) -> BuildsFailed:
         """Both lists as one, in which the same reason stands once."""
-        names: dict[Failure, tuple[str, ...]] = {}
-        for failure in (*self.failures, *other.failures):
-            reason = replace(failure, names=())
-            names[reason] = tuple(dict.fromkeys((*names.get(reason, ()), *failure.names)))
         return BuildsFailed(
-            tuple(replace(reason, names=each) for reason, each in names.items()),
-            total=self.total + other.total,
-            made=self.made + other.made,
+            merged((*self.failures, *other.failures)), total=self.total + other.total, made=self.made + other.made
         )
+
+
+def merged(failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """Each reason at a place once, with all whom it stopped and what most is said of it."""
+    found: dict[tuple[str, str], Failure] = {}
+    for failure in failures:
+        reason = failure.what, failure.where
+        known = found.get(reason, failure)
+        names = tuple(dict.fromkeys((*known.names, *failure.names)))
+        found[reason] = replace(known, names=names, hint=max(known.hint, failure.hint, key=len))
+    return tuple(found.values())
 
 
 class TerraformFailed(PenstockError):

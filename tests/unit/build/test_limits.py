@@ -11,15 +11,15 @@ def test_a_zip_within_a_direct_upload_is_nothing_to_speak_of() -> None:
 
 def test_a_bigger_zip_is_told_with_the_limit_that_does_count() -> None:
     assert direct_upload_note("users", 60 << 20, 200 << 20) == (
-        "users: its ZIP of 60.0 MB is over the 50 MB of a direct upload to Lambda. Penstock uploads through S3, where "
-        "only the 250 MB unzipped count: it has 200.0 MB"
+        "users: its ZIP of 60.0 MiB is over the 50 MiB of a direct upload to Lambda. Penstock uploads through S3, where "
+        "only the 250 MiB unzipped count: it has 200.0 MiB"
     )
 
 
 def test_layers_are_named_with_the_room_that_the_zip_leaves_them() -> None:
     assert layers_note("users", 240 << 20, ("arn:a:1", "arn:b:2"), fresh=True) == (
-        "users: its layers count against the 250 MB unzipped as well, and how big they are is not known here: beside "
-        "its own 240.0 MB there are 10.0 MB for arn:a:1, arn:b:2"
+        "users: its layers count against the 250 MiB unzipped as well, and how big they are is not known here: beside "
+        "its own 240.0 MiB there are 10.0 MiB for arn:a:1, arn:b:2"
     )
 
 

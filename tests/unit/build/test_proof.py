@@ -294,6 +294,16 @@ def test_names_that_are_one_on_other_systems_are_refused(one: str, other: str) -
 
 
 @pytest.mark.parametrize(
+    ("one", "other"), [("thing", "thing/x.txt"), ("a/Data/x.txt", "a/data"), ("a", "a/b/c/d"), ("é", "e\u0301/x")]
+)
+def test_a_file_that_is_a_folders_namesake_is_refused(one: str, other: str) -> None:
+    for both in ((one, other), (other, one)):
+        with pytest.raises(BuildFailed, match="would be a file, and a folder with"):
+            proof.check_names([pack(name, b"") for name in both], where="s")
+    proof.check_names([pack(name, b"") for name in ("Data/x", "data/y", "thing", "things/thing")], where="s")
+
+
+@pytest.mark.parametrize(
     "name", ["../x", "/etc/passwd", "a/../../x", "a\\..\\x", "C:\\x", "a//b", "", ".", "a\x00b", "a\nb", "a/."]
 )
 def test_names_that_would_escape_are_refused(name: str) -> None:
@@ -317,6 +327,7 @@ class _Nowhere:
     [
         ("-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAx0\n", "a private key"),
         ("-----BEGIN PRIVATE KEY-----\r\nMIIEvQIBADANBgkqhk\n", "a private key"),
+        ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nlQdGBGUzO8QBEADc1pVx\n", "a private key"),
         (
             '{"private_key": "-----BEGIN PRIVATE KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"}',
             "a private key",
@@ -353,7 +364,8 @@ def test_examples_and_certificates_are_no_secrets(content: str) -> None:
 
 @pytest.mark.parametrize(("path", "is_one"), [
     ("config/.env", True), (".env.production", True), ("a/id_rsa", True), (".env.example", False), ("env.py", False),
-    (".envrc", True), ("a/live.auto.tfvars", True), ("terraform.tfvars.json", True), ("terraform.tfvars.md", False),
+    (".envrc", True), ("prod.env", True), ("sample.env", False),
+    ("a/live.auto.tfvars", True), ("terraform.tfvars.json", True), ("terraform.tfvars.md", False),
     ("terraform.tfstate", True), ("a.tfstate.backup", True), ("tfstate.py", False), ("envrc.py", False),
 ])  # fmt: skip
 def test_files_that_hold_secrets_by_their_name(path: str, *, is_one: bool) -> None:

@@ -8,12 +8,15 @@ import time
 
 import pytest
 
+from penstock.cli.output import table
 from penstock.cli.render.ndjson import NdjsonSink
 from penstock.cli.render.plain import PlainSink
 from penstock.cli.render.sink import line, seconds, size
+from penstock.cli.render.stopwatch import Stopwatch
 from penstock.cli.render.terminal import TerminalSink
+from penstock.cli.settings import Settings
 from penstock.model import events as e
-from penstock.model.errors import BuildsFailed, Failure, Locked, Problem, WorkspaceInvalid
+from penstock.model.errors import BuildsFailed, Failure, Locked, Problem, WorkspaceInvalid, merged
 
 STREAM: tuple[e.Event, ...] = (
     e.Note(text="building for python3.11 at hand", level="warning"),
@@ -139,10 +142,48 @@ def test_ndjson_tells_everything_that_did_not_build_and_why() -> None:
     stream = io.StringIO()
     failures = (Failure(names=("a", "b"), what="no", where="uv.lock"), Failure(names=("c",), what="neither"))
     NdjsonSink(stream).fail(BuildsFailed(failures, total=4))
-    assert json.loads(stream.getvalue())["failures"] == [
+    told = json.loads(stream.getvalue())
+    assert told["what"] == "3 of 4 did not build"
+    assert told["failures"] == [
         {"names": ["a", "b"], "what": "no", "where": "uv.lock", "hint": ""},
         {"names": ["c"], "what": "neither", "where": "", "hint": ""},
     ]
+
+
+def test_a_reason_that_stopped_many_stands_once_with_what_most_is_said_of_it() -> None:
+    at = {"what": "no syntax", "where": "packages/a/x.py:1"}
+    package, service = Failure(names=("a",), **at), Failure(names=("s",), **at, hint="read by 3.12")
+    other = Failure(names=("t",), what="no syntax", where="services/t/x.py:1")
+    assert merged((package, service, other)) == (
+        Failure(names=("a", "s"), **at, hint="read by 3.12"),
+        other,
+    )
+
+
+def test_a_step_that_one_program_is_counts_once() -> None:
+    stopwatch = Stopwatch(PlainSink(io.StringIO()))
+    stopwatch.emit(e.StepStarted(step="pnpm run build"))
+    stopwatch.emit(e.StepStarted(step="pnpm run build", inner=True))
+    stopwatch.emit(e.StepFinished(step="pnpm run build", seconds=2.0, inner=True))
+    stopwatch.emit(e.StepFinished(step="pnpm run build", seconds=2.1))
+    stopwatch.emit(e.StepFinished(step="uv export", seconds=1.0, inner=True))
+    assert [(one.step, one.times, one.seconds) for one in stopwatch.slowest(5)] == [
+        ("pnpm run build", 1, 2.1),
+        ("uv export", 1, 1.0),
+    ]
+
+
+def test_a_table_that_is_too_wide_does_without_what_can_be_spared(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    rows = [{"unit": "notification_service", "digest": "0123456789ab", "time": "1.0 s"}]
+    for columns, is_spared in (("80", False), ("38", True)):
+        monkeypatch.setenv("COLUMNS", columns)
+        table(Settings(), rows, columns=list(rows[0]), kind="artifact", spare=("digest",))
+        shown = capsys.readouterr().out
+        assert ("0123456789ab" not in shown) is is_spared
+        assert "notification_service" in shown
 
 
 def test_the_terminal_keeps_every_finished_line_and_leaves_no_spinner() -> None:

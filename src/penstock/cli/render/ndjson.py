@@ -40,7 +40,8 @@ class NdjsonSink:
             else None
         )
         failures = [asdict(one) for one in error.failures] if isinstance(error, BuildsFailed) else None
-        told = {"event": "error", "error": type(error).__name__, "what": error.what, "where": error.where}
+        what = error.summary if isinstance(error, BuildsFailed) else error.what  # the list is beside it
+        told = {"event": "error", "error": type(error).__name__, "what": what, "where": error.where}
         told |= {"hint": error.hint}
         self._failed = True
         lists = {"problems": problems, "failures": failures}

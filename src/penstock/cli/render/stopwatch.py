@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.model.events import Event, StepFinished
+from penstock.model.events import Event, StepFinished, StepStarted
 
 if TYPE_CHECKING:
     from penstock.cli.render.sink import Sink
@@ -27,10 +28,19 @@ class Stopwatch:
     def __init__(self, sink: Sink) -> None:
         self._sink = sink
         self._seconds: dict[str, list[float]] = {}
+        self._running: Counter[str] = Counter()
 
     def emit(self, event: Event) -> None:
-        """Pass the event on; keep the time of a step that has ended."""
-        if isinstance(event, StepFinished) and not event.skipped:
+        """Pass the event on; keep the time of a step that has ended.
+
+        A step that is told as a whole may be one program's, which is told as well, under the same name.
+        """
+        if isinstance(event, StepStarted) and not event.inner:
+            self._running[event.step] += 1
+        elif isinstance(event, StepFinished) and not event.inner:
+            self._running[event.step] -= 1
+        is_told = isinstance(event, StepFinished) and event.inner and self._running[event.step] > 0
+        if isinstance(event, StepFinished) and not event.skipped and not is_told:
             self._seconds.setdefault(event.step, []).append(event.seconds)
         self._sink.emit(event)
 

@@ -11,6 +11,7 @@ from penstock.cli.engine import in_first_environment
 from penstock.cli.group import Verb, VerbGroup
 from penstock.cli.output import put, say, table, talk
 from penstock.cli.render.sink import size as in_words
+from penstock.operations.summary import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,10 +132,8 @@ def info(settings: Settings) -> None:
         put({"event": "cache", **asdict(found)})
         return
     say(f"{found.folder}")
-    say(
-        f"{found.artifacts} artifacts and {found.parts} parts of them: {in_words(found.size)} of the "
-        f"{in_words(found.limit)} that a build leaves"
-    )
+    held = f"{counted(found.artifacts, 'artifact')} and {counted(found.parts, 'part')} of them"
+    say(f"{held}: {in_words(found.size)} of the {in_words(found.limit)} that a build leaves")
     say(f"records, tools and the rest: {in_words(found.other)}")
 
 

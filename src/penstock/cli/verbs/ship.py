@@ -93,7 +93,7 @@ def _show_artifacts(settings: Settings, artifacts: Sequence[Artifact]) -> None:
     ]
     if rows:
         columns = ["unit", "target", "size", "delta", "digest", "from", "time"]
-        table(settings, rows, columns=columns, kind="artifact", numbers=("size", "delta", "time"))
+        table(settings, rows, columns=columns, kind="artifact", numbers=("size", "delta", "time"), spare=("digest",))
 
 
 def _delta(change: int | None) -> str:
