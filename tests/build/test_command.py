@@ -122,5 +122,5 @@ def test_a_zip_that_only_s3_can_bring_to_lambda_is_told(mixed: Mixed) -> None:
     (mixed.root / "services/orders/src/orders/model.bin").write_bytes(os.urandom(51 << 20))
     ended = said(mixed, "orders")
     assert ended.returncode == 0
-    assert "orders: its ZIP of 51.0 MB is over the 50 MB of a direct upload to Lambda" in ended.stderr
-    assert "through S3, where only the 250 MB unzipped count: it has 51.0 MB" in ended.stderr
+    assert "orders: its ZIP of 51.0 MiB is over the 50 MiB of a direct upload to Lambda" in ended.stderr
+    assert "through S3, where only the 250 MiB unzipped count: it has 51.0 MiB" in ended.stderr

@@ -11,8 +11,8 @@ def test_a_zip_within_a_direct_upload_is_nothing_to_speak_of() -> None:
 
 def test_a_bigger_zip_is_told_with_the_limit_that_does_count() -> None:
     assert direct_upload_note("users", 60 << 20, 200 << 20) == (
-        "users: its ZIP of 60.0 MiB is over the 50 MiB of a direct upload to Lambda. Penstock uploads through S3, where "
-        "only the 250 MiB unzipped count: it has 200.0 MiB"
+        "users: its ZIP of 60.0 MiB is over the 50 MiB of a direct upload to Lambda. Penstock uploads through S3, "
+        "where only the 250 MiB unzipped count: it has 200.0 MiB"
     )
 
 

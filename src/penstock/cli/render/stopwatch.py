@@ -29,19 +29,22 @@ class Stopwatch:
         self._sink = sink
         self._seconds: dict[str, list[float]] = {}
         self._running: Counter[str] = Counter()
+        self._repeated: Counter[str] = Counter()
 
     def emit(self, event: Event) -> None:
         """Pass the event on; keep the time of a step that has ended.
 
-        A step that is told as a whole may be one program's, which is told as well, under the same name.
+        A step may be one program's run, which is told as well, as a part of it under the same name: that counts once.
         """
-        if isinstance(event, StepStarted) and not event.inner:
-            self._running[event.step] += 1
-        elif isinstance(event, StepFinished) and not event.inner:
+        if isinstance(event, StepStarted):
+            counter = self._repeated if event.inner and self._running[event.step] else self._running
+            counter[event.step] += 1
+        elif isinstance(event, StepFinished) and event.inner and self._repeated[event.step]:
+            self._repeated[event.step] -= 1
+        elif isinstance(event, StepFinished):
             self._running[event.step] -= 1
-        is_told = isinstance(event, StepFinished) and event.inner and self._running[event.step] > 0
-        if isinstance(event, StepFinished) and not event.skipped and not is_told:
-            self._seconds.setdefault(event.step, []).append(event.seconds)
+            if not event.skipped:
+                self._seconds.setdefault(event.step, []).append(event.seconds)
         self._sink.emit(event)
 
     def fail(self, error: PenstockError) -> None:
