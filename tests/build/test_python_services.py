@@ -335,9 +335,9 @@ def test_code_over_lambdas_quota_leaves_nothing_behind(tmp_path: Path) -> None:
     site.write({"services/plain/app.py": "def handler(e, c): ...\n"})
     with (site.root / "services/plain/big.bin").open("wb") as file:
         file.truncate(251 * 1024 * 1024)
-    with pytest.raises(BuildFailed, match="250 MB") as caught:
+    with pytest.raises(BuildFailed, match="250 MiB") as caught:
         site.build()
-    assert "big.bin 251.0 MB" in caught.value.hint
+    assert "big.bin 251.0 MiB" in caught.value.hint
     assert not list((site.cache / "v1/index").glob("artifact/*"))
 
 
@@ -421,7 +421,7 @@ def test_layers_that_no_check_counts_are_named(site: Site) -> None:
     site.workspace = workspace(replace(users, functions=(layered,)), packages=site.workspace.packages)
     site.build()
     (told,) = [event.to_json()["text"] for event in site.heard.events if event.name == "note"]
-    assert told.startswith("users: its layers count against the 250 MB unzipped as well")
+    assert told.startswith("users: its layers count against the 250 MiB unzipped as well")
     assert told.endswith("for arn:aws:lambda:eu-west-1:1:layer:big:3")
     site.build()
     assert "note" not in site.heard.names, "once, for a small ZIP"
