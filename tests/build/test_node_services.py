@@ -226,6 +226,60 @@ def test_a_handler_that_another_module_defines_is_found(node_site: Site) -> None
     node_site.build("catalog")
 
 
+@pytest.mark.parametrize(
+    ("service", "app", "other"),
+    [
+        ("catalog", 'export { handler } from "./core";\n', "export const other = 1;\n"),
+        ("catalog", 'import { handler } from "./core";\nexport { handler };\n', "export const other = 1;\n"),
+        ("catalog", 'export { handler } from "./core";\n', "export type handler = () => number;\n"),
+        ("legacy", 'export { handler } from "./core";\n', "export interface handler { a: 1 }\n"),
+    ],
+)
+def test_a_handler_that_is_taken_from_where_it_is_not_is_refused(
+    service: str, app: str, other: str, node_site: Site
+) -> None:
+    """Of TypeScript esbuild cannot tell whether that is a type, and leaves it out without a word."""
+    folder = {"catalog": "services/catalog/src", "legacy": "services/legacy"}[service]
+    (node_site.root / "services/legacy/app.js").unlink()
+    node_site.write({f"{folder}/app.ts": app, f"{folder}/core.ts": other})
+    with pytest.raises(BuildFailed, match=r"app\.ts does not export handler") as caught:
+        node_site.build("catalog" if service == "catalog" else "legacy-api")
+    assert caught.value.hint == "export handler where that is taken from; a type is nothing that can be called"
+
+
+def test_a_handler_of_commonjs_in_an_es_module_is_refused(node_site: Site) -> None:
+    """All that it exports is in the bundle's default, where Lambda does not look."""
+    (node_site.root / "services/catalog/src/app.ts").unlink()
+    node_site.write({"services/catalog/src/app.cjs": "exports.handler = async () => 1;\n"})
+    with pytest.raises(BuildFailed, match=r"app\.cjs does not export handler"):
+        node_site.build("catalog")
+
+
+def test_what_a_module_exports_of_another_that_is_in_no_bundle_is_believed(node_site: Site) -> None:
+    own = (replace(one, build=BuildOptions(external=("layered",))) for one in node_site.workspace.services)
+    node_site.workspace = replace(node_site.workspace, services=tuple(own))
+    node_site.write({"services/catalog/src/app.ts": 'export * from "layered";\n'})
+    node_site.build("catalog")
+
+
+@pytest.mark.parametrize(
+    ("app", "other", "kind"),
+    [
+        ('export { handler } from "./core";\n', "export const handler = 1;\n", "a number"),
+        ('export { run as handler } from "./core";\n', "export class run {}\n", "a class"),
+        ('import { run as handler } from "./core";\nexport { handler };\n', "export const run = 'x';\n", "a text"),
+        ('export { default as handler } from "./core";\n', "export default { fetch: () => 1 };\n", "an object"),
+        ('export { handler } from "./core";\n', "const x = [1];\nexport { x as handler };\n", "a list"),
+    ],
+)
+def test_a_handler_that_another_module_defines_as_no_function_is_refused(
+    app: str, other: str, kind: str, node_site: Site
+) -> None:
+    node_site.write({"services/catalog/src/app.ts": app, "services/catalog/src/core.ts": other})
+    with pytest.raises(BuildFailed, match=rf"src/core\.ts: \w+ is {kind}, which cannot be called"):
+        node_site.build("catalog")
+
+
 def test_a_file_of_another_service_is_refused(node_site: Site) -> None:
     node_site.write(
         {"services/catalog/src/app.ts": 'export { handler } from "../../legacy/app.js";\n'},
