@@ -17,7 +17,7 @@ from build.sites import Site, alive, eventually, service, workspace
 from build.vendored import vendor
 
 from penstock.model.errors import BuildFailed
-from penstock.model.events import StepFinished
+from penstock.model.events import Note, StepFinished
 from penstock.model.workspace import BuildOptions
 
 
@@ -278,6 +278,27 @@ def test_a_handler_that_another_module_defines_as_no_function_is_refused(
     node_site.write({"services/catalog/src/app.ts": app, "services/catalog/src/core.ts": other})
     with pytest.raises(BuildFailed, match=rf"src/core\.ts: \w+ is {kind}, which cannot be called"):
         node_site.build("catalog")
+
+
+def test_a_module_that_the_targets_node_has_not_got_is_refused_or_told(node_site: Site) -> None:
+    older = {name: replace(target, version="20") for name, target in node_site.targets.items()}
+    app = 'import db from "node:sqlite";\nexport const handler = async () => db;\n'
+    node_site.write({"services/catalog/src/app.ts": app})
+    with pytest.raises(BuildFailed, match=r"Node\.js 20 has no module node:sqlite") as caught:
+        node_site.builder().build(node_site.workspace, ("catalog",), older)
+    assert caught.value.where == "services/catalog/src/app.ts:1"
+    app = (
+        "let db; try { db = require('node:sqlite'); } catch { /* an older one */ }\n"
+        "const { New } = require('@aws-sdk/client-that-is-new');\nexports.handler = exports.jobs = () => [db, New];\n"
+    )
+    node_site.write({"services/legacy/app.js": app})
+    (made,) = node_site.builder().build(node_site.workspace, ("legacy-api",), older)
+    told = {one.text for one in node_site.heard.events if isinstance(one, Note) and one.level == "warning"}
+    assert made.digest
+    assert told >= {
+        "services/legacy/app.js:1: node:sqlite is no module of Node.js 20, as far as Penstock knows",
+        "services/legacy/app.js:2: no package.json names @aws-sdk/client-that-is-new: is it in the runtime's SDK?",
+    }
 
 
 def test_a_file_of_another_service_is_refused(node_site: Site) -> None:

@@ -16,7 +16,7 @@ from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck, check_extended
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
-from penstock.build import archive, metafile, node, node_handlers, node_lock, package_json, proof, python
+from penstock.build import archive, metafile, node, node_handlers, node_imports, node_lock, package_json, proof, python
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
@@ -120,6 +120,7 @@ class NodeBuilder:
             # What CommonJS exports is all in the default of an ES module, where Lambda does not look for it.
             node_handlers.check_export(begins, names, "" if is_esm else text, where=manifest, bundle=module)
             node_handlers.check_followed(begins, source, meta, self._text, where=manifest)
+            self._check_asked(plan, meta, source, target)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
         return members, meta
@@ -158,6 +159,18 @@ class NodeBuilder:
             return None
         self._brought.setdefault(name, brought)
         return program
+
+    def _check_asked(self, plan: NodePlan, meta: Metafile, source: str, target: Target) -> None:
+        """Raise BuildFailed, or warn, for what the bundle asks of Node.js and Lambda, and they may not have."""
+        asked = node_imports.asked(meta, source)
+        let = (*plan.options.external, *plan.options.provided)
+        named = frozenset().union(*(part.manifest.depends_on for part in (plan.service, *plan.packages)))
+        told = node_imports.check_own_modules(asked, target.version, let, self._text, where=source)
+        for line in (*told, *node_imports.undeclared_sdk(asked, named, lambda: self._lock(plan), let, self._text)):
+            self._tools.warn(line)
+
+    def _lock(self, plan: NodePlan) -> str:
+        return (plan.lock_name and self._files.text(plan.top / plan.lock_name)) or ""
 
     def _text(self, path: str) -> str | None:
         return self._files.text(self._root / path)
