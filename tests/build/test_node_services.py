@@ -82,6 +82,14 @@ def test_the_sbom_names_what_is_bundled_and_what_the_runtime_adds(node_site: Sit
     assert purls == {"@aws-sdk/client-s3": "pkg:npm/%40aws-sdk/client-s3", "@w/made": None, "@w/plain": None}
 
 
+def test_the_sbom_has_the_locked_version_of_what_the_runtime_adds(node_site: Site) -> None:
+    vendor(node_site, {"@aws-sdk/client-s3": SDKS["@aws-sdk/client-s3"]})
+    content = json.loads(Path(node_site.build("catalog")["catalog"].sbom).read_text())
+    (found,) = (each for each in content["components"] if each["name"] == "@aws-sdk/client-s3")
+    assert (found["version"], found["purl"]) == ("1.0.0", "pkg:npm/%40aws-sdk/client-s3@1.0.0")
+    assert [each["name"] for each in found["properties"]] == ["penstock:supplied-by"]
+
+
 def test_each_function_of_a_service_has_its_own_bundle(node_site: Site, tmp_path: Path) -> None:
     made = node_site.build("legacy")
     assert {unit: artifact.functions for unit, artifact in made.items()} == {
