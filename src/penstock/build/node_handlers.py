@@ -135,7 +135,7 @@ def _values(name: str, source: str) -> Iterator[str]:
     ]
     places += [r"^export\s+default\s+"] if name == "default" else []
     if not _EXPORTS_AS_A_WHOLE.search(text):
-        places += [rf"\bexports\.{word}\s*=(?![=>])\s*"]
+        places += [rf"\bexports\.{word}\s*(?:\?\?|\|\||&&)?=(?![=>])\s*"]
     for match in re.finditer("|".join(places), text, re.MULTILINE):
         yield text[match.end() :]
     yield from _given_once(name, text, source)

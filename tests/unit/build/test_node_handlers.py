@@ -91,6 +91,8 @@ def test_a_handler_that_plainly_cannot_be_called_is_refused(source: str, kind: s
         "const handler = 1;\nexport { run as handler };",
         "const run = 1;\nfunction other() {\nconst run = 2;\n}\nexport { run as handler };",
         "const text = `\nconst run = 1;\n`;\nimport { run } from './run';\nexport { run as handler };",
+        "exports.handler = undefined;\nexports.handler ??= run;",
+        "exports.handler = null;\nexports.handler ||= run;",
         "export let handler;\nhandler = run;",
         "export let handler;\n({ handler } = make());",
         "export let handler;\nsetup((made) => { handler ??= made; });",
