@@ -17,7 +17,7 @@ from build.sites import Site, alive, eventually, service, workspace
 from build.vendored import vendor
 
 from penstock.model.errors import BuildFailed
-from penstock.model.events import StepFinished
+from penstock.model.events import Note, StepFinished
 from penstock.model.workspace import BuildOptions
 
 
@@ -80,6 +80,14 @@ def test_the_sbom_names_what_is_bundled_and_what_the_runtime_adds(node_site: Sit
     content = json.loads(Path(catalog.sbom).read_text())
     purls = {each["name"]: each.get("purl") for each in content["components"]}
     assert purls == {"@aws-sdk/client-s3": "pkg:npm/%40aws-sdk/client-s3", "@w/made": None, "@w/plain": None}
+
+
+def test_the_sbom_has_the_locked_version_of_what_the_runtime_adds(node_site: Site) -> None:
+    vendor(node_site, {"@aws-sdk/client-s3": SDKS["@aws-sdk/client-s3"]})
+    content = json.loads(Path(node_site.build("catalog")["catalog"].sbom).read_text())
+    (found,) = (each for each in content["components"] if each["name"] == "@aws-sdk/client-s3")
+    assert (found["version"], found["purl"]) == ("1.0.0", "pkg:npm/%40aws-sdk/client-s3@1.0.0")
+    assert [each["name"] for each in found["properties"]] == ["penstock:supplied-by"]
 
 
 def test_each_function_of_a_service_has_its_own_bundle(node_site: Site, tmp_path: Path) -> None:
@@ -224,6 +232,81 @@ def test_a_handler_that_another_module_defines_is_found(node_site: Site) -> None
         }
     )
     node_site.build("catalog")
+
+
+@pytest.mark.parametrize(
+    ("service", "app", "other"),
+    [
+        ("catalog", 'export { handler } from "./core";\n', "export const other = 1;\n"),
+        ("catalog", 'import { handler } from "./core";\nexport { handler };\n', "export const other = 1;\n"),
+        ("catalog", 'export { handler } from "./core";\n', "export type handler = () => number;\n"),
+        ("legacy", 'export { handler } from "./core";\n', "export interface handler { a: 1 }\n"),
+    ],
+)
+def test_a_handler_that_is_taken_from_where_it_is_not_is_refused(
+    service: str, app: str, other: str, node_site: Site
+) -> None:
+    """Of TypeScript esbuild cannot tell whether that is a type, and leaves it out without a word."""
+    folder = {"catalog": "services/catalog/src", "legacy": "services/legacy"}[service]
+    (node_site.root / "services/legacy/app.js").unlink()
+    node_site.write({f"{folder}/app.ts": app, f"{folder}/core.ts": other})
+    with pytest.raises(BuildFailed, match=r"app\.ts does not export handler") as caught:
+        node_site.build("catalog" if service == "catalog" else "legacy-api")
+    assert caught.value.hint == "export handler where that is taken from; a type is nothing that can be called"
+
+
+def test_a_handler_of_commonjs_in_an_es_module_is_refused(node_site: Site) -> None:
+    """All that it exports is in the bundle's default, where Lambda does not look."""
+    (node_site.root / "services/catalog/src/app.ts").unlink()
+    node_site.write({"services/catalog/src/app.cjs": "exports.handler = async () => 1;\n"})
+    with pytest.raises(BuildFailed, match=r"app\.cjs does not export handler"):
+        node_site.build("catalog")
+
+
+def test_what_a_module_exports_of_another_that_is_in_no_bundle_is_believed(node_site: Site) -> None:
+    own = (replace(one, build=BuildOptions(external=("layered",))) for one in node_site.workspace.services)
+    node_site.workspace = replace(node_site.workspace, services=tuple(own))
+    node_site.write({"services/catalog/src/app.ts": 'export * from "layered";\n'})
+    node_site.build("catalog")
+
+
+@pytest.mark.parametrize(
+    ("app", "other", "kind"),
+    [
+        ('export { handler } from "./core";\n', "export const handler = 1;\n", "a number"),
+        ('export { run as handler } from "./core";\n', "export class run {}\n", "a class"),
+        ('import { run as handler } from "./core";\nexport { handler };\n', "export const run = 'x';\n", "a text"),
+        ('export { default as handler } from "./core";\n', "export default { fetch: () => 1 };\n", "an object"),
+        ('export { handler } from "./core";\n', "const x = [1];\nexport { x as handler };\n", "a list"),
+    ],
+)
+def test_a_handler_that_another_module_defines_as_no_function_is_refused(
+    app: str, other: str, kind: str, node_site: Site
+) -> None:
+    node_site.write({"services/catalog/src/app.ts": app, "services/catalog/src/core.ts": other})
+    with pytest.raises(BuildFailed, match=rf"src/core\.ts: \w+ is {kind}, which cannot be called"):
+        node_site.build("catalog")
+
+
+def test_a_module_that_the_targets_node_has_not_got_is_refused_or_told(node_site: Site) -> None:
+    older = {name: replace(target, version="20") for name, target in node_site.targets.items()}
+    app = 'import db from "node:sqlite";\nexport const handler = async () => db;\n'
+    node_site.write({"services/catalog/src/app.ts": app})
+    with pytest.raises(BuildFailed, match=r"Node\.js 20 has no module node:sqlite") as caught:
+        node_site.builder().build(node_site.workspace, ("catalog",), older)
+    assert caught.value.where == "services/catalog/src/app.ts:1"
+    app = (
+        "let db; try { db = require('node:sqlite'); } catch { /* an older one */ }\n"
+        "const { New } = require('@aws-sdk/client-that-is-new');\nexports.handler = exports.jobs = () => [db, New];\n"
+    )
+    node_site.write({"services/legacy/app.js": app})
+    (made,) = node_site.builder().build(node_site.workspace, ("legacy-api",), older)
+    told = {one.text for one in node_site.heard.events if isinstance(one, Note) and one.level == "warning"}
+    assert made.digest
+    assert told >= {
+        "services/legacy/app.js:1: node:sqlite is no module of Node.js 20, as far as Penstock knows",
+        "services/legacy/app.js:2: no package.json names @aws-sdk/client-that-is-new: is it in the runtime's SDK?",
+    }
 
 
 def test_a_file_of_another_service_is_refused(node_site: Site) -> None:

@@ -107,3 +107,54 @@ def test_other_names_that_no_source_asks_by_cost_nothing(tested: Site) -> None:
     before = recipe(tested)
     (tested.root / "services/catalog/docs/how.md").write_text("# Otherwise\n")
     assert recipe(tested) == before
+
+
+def test_a_tsconfig_of_a_folder_of_the_service_may_lead_to_it(tested: Site) -> None:
+    paths = {"compilerOptions": {"paths": {"help": ["../docs/openapi.json"]}}}
+    base = {
+        "compilerOptions": {
+            "module": "esnext",
+            "moduleResolution": "bundler",
+            "resolveJsonModule": True,
+            "skipLibCheck": True,
+        }
+    }
+    tested.write(
+        {
+            "services/catalog/tsconfig.json": json.dumps(base),
+            "services/catalog/src/tsconfig.json": json.dumps({"extends": "./paths.json"}),
+            "services/catalog/src/paths.json": json.dumps(paths),
+            "services/catalog/docs/openapi.json": '{ "helper": "OF TESTS" }',
+            "services/catalog/src/app.ts": 'import x from "help";\nexport const handler = async () => x;\n',
+        }
+    )
+    made = tested.build("catalog")["catalog"]
+    assert "OF TESTS" in contents(made.path)["src/app.mjs"]
+    (tested.root / "services/catalog/docs/openapi.json").write_text('{ "helper": "OTHERWISE" }')
+    assert touched(tested, "docs/openapi.json")
+    assert "OTHERWISE" in contents(tested.build("catalog")["catalog"].path)["src/app.mjs"]
+
+
+@pytest.mark.parametrize(
+    ("exports", "module"),
+    [
+        ({"./spec": "./docs/openapi.json"}, "catalog/spec"),
+        ({"./of/*": {"types": "./src/x.d.ts", "default": "./docs/*.json"}}, "catalog/of/openapi"),
+        ({".": {"default": ["./docs/openapi.json"]}}, "catalog"),
+    ],
+)
+def test_a_service_may_ask_for_it_by_its_own_name(exports: dict[str, object], module: str, tested: Site) -> None:
+    folder = tested.root / "services/catalog"
+    manifest = json.loads((folder / "package.json").read_text())
+    tested.write(
+        {
+            "services/catalog/package.json": json.dumps({**manifest, "exports": exports}),
+            "services/catalog/docs/openapi.json": '{ "helper": "OF TESTS" }',
+            "services/catalog/src/app.ts": f'import x from "{module}";\nexport const handler = async () => x;\n',
+        }
+    )
+    made = tested.build("catalog")["catalog"]
+    assert "OF TESTS" in contents(made.path)["src/app.mjs"]
+    (folder / "docs/openapi.json").write_text('{ "helper": "OTHERWISE" }')
+    assert touched(tested, "docs/openapi.json")
+    assert "OTHERWISE" in contents(tested.build("catalog")["catalog"].path)["src/app.mjs"]

@@ -16,7 +16,7 @@ from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck, check_extended
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
-from penstock.build import archive, metafile, node, node_handlers, node_lock, package_json, proof, python
+from penstock.build import archive, metafile, node, node_handlers, node_imports, node_lock, package_json, proof, python
 from penstock.model.errors import BuildFailed, PenstockError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "7"
+BUILDER = "8"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -111,13 +111,16 @@ class NodeBuilder:
         esbuild = self._tools.esbuild(plan.holders(self._root))
         source = posixpath.join(plan.service.folder, begins.source)
         with self._cache.scratch() as scratch, self._undisturbed(plan, brought):
-            members, meta = self._bundled(_Bundle(esbuild, source, scratch, begins.place), unit, target, plan)
+            members, made = self._bundled(_Bundle(esbuild, source, scratch, begins.place), unit, target, plan)
+            meta = made.meta
             self._check_made(plan, meta)
-            names = metafile.exported(meta) if plan.service.manifest.format == "esm" else None
-            names = self._exported(esbuild, source, scratch) if names is None else names
+            is_esm = plan.service.manifest.format == "esm"
+            names, module = (metafile.exported(meta), made.code) if is_esm else self._exported(esbuild, source, scratch)
             text = self._files.text(self._root / source) or ""
-            node_handlers.check_export(begins, names, text, where=manifest)
-            node_handlers.check_callable(begins, text, where=manifest)
+            # What CommonJS exports is all in the default of an ES module, where Lambda does not look for it.
+            node_handlers.check_export(begins, names, "" if is_esm else text, where=manifest, bundle=module)
+            node_handlers.check_followed(begins, source, meta, self._text, where=manifest)
+            self._check_asked(plan, meta, source, target)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
         return members, meta
@@ -157,8 +160,23 @@ class NodeBuilder:
         self._brought.setdefault(name, brought)
         return program
 
-    def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], Metafile]:
-        """The bundle and what lies beside it, and esbuild's metafile."""
+    def _check_asked(self, plan: NodePlan, meta: Metafile, source: str, target: Target) -> None:
+        """Raise BuildFailed, or warn, for what the bundle asks of Node.js and Lambda, and they may not have."""
+        asked = node_imports.asked(meta, source)
+        let = (*plan.options.external, *plan.options.provided)
+        named = frozenset().union(*(part.manifest.depends_on for part in (plan.service, *plan.packages)))
+        told = node_imports.check_own_modules(asked, target.version, let, self._text, where=source)
+        for line in (*told, *node_imports.undeclared_sdk(asked, named, lambda: self._lock(plan), let, self._text)):
+            self._tools.warn(line)
+
+    def _lock(self, plan: NodePlan) -> str:
+        return (plan.lock_name and self._files.text(plan.top / plan.lock_name)) or ""
+
+    def _text(self, path: str) -> str | None:
+        return self._files.text(self._root / path)
+
+    def _bundled(self, one: _Bundle, unit: Unit, target: Target, plan: NodePlan) -> tuple[tuple[Member, ...], Bundled]:
+        """The bundle as files of the ZIP, with what lies beside it, and as esbuild made it."""
         beside: frozenset[str] = frozenset(plan.options.unbundled)
         absent: set[str] = set()
 
@@ -202,7 +220,7 @@ class NodeBuilder:
             code += f"//# sourceMappingURL={posixpath.basename(one.place)}.map\n".encode()
         asked = metafile.asked_of(made.meta, beside) | dict.fromkeys(plan.options.unbundled, ())
         beside_members = self._natives.members(asked, plan, target) if asked else ()
-        return (archive.pack(one.place, code), *maps, *beside_members), made.meta
+        return (archive.pack(one.place, code), *maps, *beside_members), made
 
     def _alone(self, command: Callable[[], Command], one: _Bundle, absent: set[str]) -> Bundled:
         """One bundle of its own; to `absent` it adds packages that are not there and that others can do without."""
@@ -252,9 +270,9 @@ class NodeBuilder:
             draft.replace(apart)
         return ()
 
-    def _exported(self, esbuild: Path, source: str, scratch: Path) -> frozenset[str]:
-        """What CommonJS exports; of an ES module the bundle itself tells."""
+    def _exported(self, esbuild: Path, source: str, scratch: Path) -> tuple[frozenset[str], bytes]:
+        """What CommonJS exports, were it an ES module, and that; of an ES module the bundle itself tells."""
         result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))
         if result.status != 0:
             raise node.bundle_failure(result.stderr, source)
-        return metafile.exported(read_meta(scratch / "exports.json"))
+        return metafile.exported(read_meta(scratch / "exports.json")), (scratch / "exports").read_bytes()

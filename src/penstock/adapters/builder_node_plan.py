@@ -93,7 +93,7 @@ class NodePlanner:
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
             else None,
-            unread=unread(self._files, workspace, service, self._aliases.tsconfigs(service.folder, folders)),
+            unread=unread(self._files, workspace, service, lambda one: self._aliases.tsconfigs(one, folders)),
             manifests_read=any(
                 module.rpartition("/")[2] == "package.json"
                 for part in parts

@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_node_aliases import asked_for
+from penstock.adapters.builder_node_aliases import TSCONFIGS, asked_for
 from penstock.build import node, node_unread, tsconfig
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Iterable
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
     from penstock.adapters.builder_node_parts import NodePart
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 
 def unread(
-    files: SourceFiles, workspace: Workspace, service: NodePart, configs: Collection[str]
+    files: SourceFiles, workspace: Workspace, service: NodePart, tsconfigs: Callable[[str], Iterable[str]]
 ) -> frozenset[str] | None:
     """Files of the service that no bundle takes in; None where one of its sources might ask for such a file.
 
-    `configs` are the tsconfigs that count for it.
+    `tsconfigs` gives those that count for a folder.
     """
     functions = (each.functions for each in workspace.services if each.path == service.folder)
     handlers = [one.handler for each in functions for one in each]
     sources = {path: file for path, file in service.files.items() if path.endswith(node.EXTENSIONS)}
     asked = ((path, asked_for(files, file)) for path, file in sources.items())
+    configs = dict.fromkeys(config for folder in _configured(service) for config in tsconfigs(folder))
     aliases = _aliases(files, service, configs)
     if not handlers or node_unread.are_asked_for(asked, handlers, service.folder, aliases):
         return None
@@ -37,14 +38,23 @@ def unread(
     return None if any(_computes(files, file) for path, file in sources.items() if path not in found) else found
 
 
-def _aliases(files: SourceFiles, service: NodePart, configs: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _configured(service: NodePart) -> set[str]:
+    """The folders of the service for which a tsconfig of their own may count."""
+    inner = (path for path in service.files if path.endswith(TSCONFIGS) and not node_unread.may_be_unread(path))
+    return {service.folder, *(posixpath.dirname(f"{service.folder}/{path}") for path in inner)}
+
+
+def _aliases(files: SourceFiles, service: NodePart, configs: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Other names for the service's files: patterns of modules' names to patterns of places, from the workspace."""
     found: dict[str, tuple[str, ...]] = {}
     for path in configs:
         for name, places in tsconfig.aliases(path, files.setting(path) or "").items():
             found[name] = (*found.get(name, ()), *places)
-    for name, paths in service.manifest.imports.items():
-        found[name] = tuple(posixpath.join(service.folder, path) for path in paths)
+    manifest = service.manifest
+    own = {f"{manifest.name}{asked.removeprefix('.')}": paths for asked, paths in manifest.given.items()}
+    for name, paths in (*manifest.imports.items(), *(own.items() if manifest.name else ())):
+        inside = (posixpath.normpath(posixpath.join(service.folder, path)) for path in paths)
+        found[name] = (*found.get(name, ()), *inside)
     return found
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from penstock.adapters.builder_node_parts import NodePlan
-from penstock.build import metafile, node, node_locked, python, sbom
+from penstock.build import metafile, node, node_locked, package_json, python, sbom
 from penstock.build.requirements import normalised, pinned_versions, plain_lines
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_python_parts import PythonPlan
     from penstock.build.archive import Member
     from penstock.build.metafile import Metafile
+    from penstock.build.node_lock import Lock
     from penstock.build.sbom import Component
     from penstock.model.artifact import Target
 
@@ -43,6 +44,8 @@ class SbomReader:
         self._files = files
         self._guard = threading.Lock()
         self._locks: dict[str, Any] = {}
+        self._hashes: dict[str, Mapping[str, str]] = {}
+        """What locks of Node.js have them for, by the digests of these."""
         self._distributions: dict[tuple[str, int, int], Component] = {}
         self._components: dict[tuple[object, ...], Component] = {}
         self._ours: tuple[tuple[str, ...], frozenset[str]] = ((), frozenset())
@@ -192,8 +195,28 @@ class SbomReader:
             for member in members
             if (package := sbom.installed(member.name))
         ]
-        supplied = metafile.left_external(meta, node.SUPPLIED_BY_LAMBDA)
-        return "", (*found, *(sbom.Component(name=name, index="npm", supplied=True) for name in supplied))
+        left = metafile.left_external(meta, node.SUPPLIED_BY_LAMBDA)
+        asking = metafile.asked_of(meta, left)
+        versions = {name: self._left_version(plan, name, asking.get(name, ())) for name in left}
+        supplied = (sbom.Component(name=name, version=versions[name], index="npm", supplied=True) for name in left)
+        return "", (*found, *supplied)
+
+    def _left_version(self, plan: NodePlan, name: str, files: Sequence[str]) -> str:
+        """The version that the lock has of a package that is left to the runtime; `files` ask for it."""
+        lock = self._lock(plan)
+        if lock is None:
+            return ""
+        parts = (plan.service, *plan.packages)
+        asking = [part for part in parts if any(path.startswith(f"{part.folder}/") for path in files)]
+        for part in asking:
+            manifest = self._files.text(self._root / part.folder / "package.json") or "{}"
+            asker = node_locked.Asker(
+                name=part.name, version="", folder=posixpath.relpath(part.folder, plan.top_folder or ".")
+            )
+            locked = node_locked.find(lock, asker, name, package_json.range_of(manifest, name))
+            if locked is not None:
+                return locked.version
+        return node_locked.only_version(lock, name)
 
     def _outside(self, folder: str, ours: frozenset[str]) -> Path | None:
         real = (self._root / folder).resolve()
@@ -201,14 +224,22 @@ class SbomReader:
         return None if is_ours else real
 
     def _integrities(self, plan: NodePlan) -> Mapping[str, str]:
-        if not plan.lock_name:
+        lock = self._lock(plan)
+        if lock is None:
             return {}
+        with self._guard:
+            if plan.lock not in self._hashes:
+                self._hashes[plan.lock] = node_locked.integrities(lock)
+        return self._hashes[plan.lock]
+
+    def _lock(self, plan: NodePlan) -> Lock | None:
+        if not plan.lock_name:
+            return None
         with self._guard:
             if plan.lock not in self._locks:
                 text = (plan.top / plan.lock_name).read_text(encoding="utf-8")
-                lock = node_locked.parse(plan.lock_name, text)
-                self._locks[plan.lock] = node_locked.integrities(lock) if lock else {}
-        found: Mapping[str, str] = self._locks[plan.lock]
+                self._locks[plan.lock] = node_locked.parse(plan.lock_name, text)
+        found: Lock | None = self._locks[plan.lock]
         return found
 
 

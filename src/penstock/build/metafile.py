@@ -80,6 +80,13 @@ def exported(meta: Metafile) -> frozenset[str]:
     return frozenset(name for output in meta["outputs"].values() for name in output.get("exports", ()))
 
 
+def meant(meta: Metafile, path: str, module: str) -> str:
+    """The file of a bundle that one of its files imports by that name; empty when there is none."""
+    imports = meta["inputs"].get(path, {}).get("imports", ())
+    found = {one["path"] for one in imports if one.get("original") == module and not one.get("external")}
+    return str(found.pop()) if len(found) == 1 else ""
+
+
 def bundled(meta: Metafile) -> dict[str, str]:
     """Packages with code in a bundle: `node_modules` folder of each → its name, from esbuild's metafile."""
     found: dict[str, str] = {}

@@ -25,6 +25,7 @@ _YARN_LINE = re.compile(r'^  (\w+):? "?([^"\n]+)"?$', re.MULTILINE)
 _CONDITION = re.compile(r"\b(os|cpu|libc)=([\w-]+)")
 _NAME = re.compile(r"(@[A-Za-z0-9~-][\w.~-]*/)?[A-Za-z0-9~][\w.~-]*", re.ASCII)
 _VERSION = re.compile(r"\d+\.\d+\.\d+[\w.+-]*", re.ASCII)
+_PNPM_KINDS = ("devDependencies", "dependencies", "optionalDependencies")
 _STRENGTH = ("sha512", "sha384", "sha256", "sha1")
 
 
@@ -78,6 +79,15 @@ def integrities(lock: Lock) -> dict[str, str]:
         return {}
 
 
+def only_version(lock: Lock, name: str) -> str:
+    """The version of a package, if the lock has it in one; else empty."""
+    try:
+        found = {version for each, _, version in (key.rpartition("@") for key, _ in _integrities(lock)) if each == name}
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return ""
+    return found.pop() if len(found) == 1 else ""
+
+
 def _integrities(lock: Lock) -> Iterator[tuple[str, str]]:
     if "yarn" in lock:
         for key, about in lock["yarn"].items():
@@ -126,7 +136,7 @@ def _in_npm(packages: Mapping[str, Any], asker: Asker, name: str) -> Locked | No
 def _in_pnpm(lock: Lock, asker: Asker, name: str) -> Locked | None:
     packages = lock.get("packages", {})
     for about in _pnpm_askers(lock, asker):
-        said = {**(about.get("dependencies") or {}), **(about.get("optionalDependencies") or {})}.get(name)
+        said = {each: to for kind in _PNPM_KINDS for each, to in (about.get(kind) or {}).items()}.get(name)
         version = said["version"] if isinstance(said, dict) else said
         keys = node_lock.pnpm_keys(name, version) if version else ()
         key = next((key for key in keys if key in packages), None)

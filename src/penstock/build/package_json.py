@@ -126,6 +126,15 @@ def can_do_without(text: str, name: str) -> bool:
         return False
 
 
+def range_of(text: str, name: str) -> str:
+    """The version, or range, of another package that a package.json asks for; empty when it does not."""
+    try:
+        tables = [json.loads(text).get(kind) or {} for kind in _DEPENDENCIES]
+        return str(next((table[name] for table in tables if name in table), ""))
+    except (ValueError, AttributeError, TypeError):
+        return ""
+
+
 def outputs(manifest: PackageJson, sources: Mapping[str, object]) -> tuple[str, ...]:
     """Entries that are not among the sources, so that the package's build script must make them."""
     if manifest.build_script is None:

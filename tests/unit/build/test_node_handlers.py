@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from penstock.build.node import Entry
-from penstock.build.node_handlers import check_callable, may_export
+from penstock.build.node_handlers import check_callable, check_export, may_export, taken_from
 from penstock.model.errors import BuildFailed
 
 
@@ -53,6 +55,14 @@ def check(source: str, export: str = "handler", *, inside: bool = False) -> None
         ("exports.handler = 'app.run';", "a text"),
         ("module.exports.handler = {};", "an object"),
         ("/* export const handler = make(); */\nexport const handler = 0x1f", "a number"),
+        ("const run = 5;\nexport { run as handler };", "a number"),
+        ("class handler {}\nexport { handler };", "a class"),
+        ("let run: Handler = [1];\nexport {\n  other,\n  run as handler,\n};\nconst other = 1;", "a list"),
+        ("export let handler;", "undefined"),
+        ("export let handler: (event: Event) => void;\n", "undefined"),
+        ("export const handler = null;", "null"),
+        ("export let handler = 5;", "a number"),
+        ("class App { run() {} }\nexport const handler = new App();", "an object"),
     ],
 )
 def test_a_handler_that_plainly_cannot_be_called_is_refused(source: str, kind: str) -> None:
@@ -79,6 +89,21 @@ def test_a_handler_that_plainly_cannot_be_called_is_refused(source: str, kind: s
         "exports.handler = 'x';\nmodule.exports = { handler };",
         'exports.handler = "x";\nexports["handler"] = run;',
         "const handler = 1;\nexport { run as handler };",
+        "const run = 1;\nfunction other() {\nconst run = 2;\n}\nexport { run as handler };",
+        "const text = `\nconst run = 1;\n`;\nimport { run } from './run';\nexport { run as handler };",
+        "exports.handler = undefined;\nexports.handler ??= run;",
+        "exports.handler = null;\nexports.handler ||= run;",
+        "export let handler;\nhandler = run;",
+        "export let handler;\n({ handler } = make());",
+        "export let handler;\nsetup((made) => { handler ??= made; });",
+        "let run = 1;\nrun = async () => 1;\nexport { run as handler };",
+        "export const handler = new Proxy(run, {});",
+        "export const handler = new Function('event', 'return 1');",
+        "class App { constructor() { return () => 1; } }\nexport const handler = new App();",
+        "@callable\nclass App {}\nexport const handler = new App();",
+        "class App extends Function {}\nexport const handler = new App();",
+        "class App { run() {} }\nexport const handler = new App().run;",
+        "class App { run() {} }\nexport const handler = new App() as unknown as Handler;",
     ],
 )
 def test_a_handler_of_which_that_is_not_plain_is_believed(source: str) -> None:
@@ -89,3 +114,42 @@ def test_what_a_handler_is_a_property_of_need_not_be_called() -> None:
     check("export const api = { get: async () => 1 };", "api", inside=True)
     with pytest.raises(BuildFailed, match="default is an object"):
         check("export default { fetch };", "default")
+
+
+@pytest.mark.parametrize(
+    ("source", "found"),
+    [
+        ('export { handler } from "./core";', ("handler", "./core")),
+        ("export { run as handler, other } from './core'", ("run", "./core")),
+        ('export {\n  default as handler,\n} from "@w/core";', ("default", "@w/core")),
+        ('import { run } from "./core";\nexport { run as handler };', ("run", "./core")),
+        ('import { run as handler } from "./core";\nexport { handler };', ("run", "./core")),
+        ('const text = `\nexport { handler } from "./core";\n`;\nexport const handler = run;', None),
+        ('/*\nexport { handler } from "./core";\n*/\nexport { handler } from "./other";', None),
+        ('import { run } from "./core";\nlet handler = run;\nexport { handler };', None),
+        ('export { type handler } from "./core";', None),
+        ('export * from "./core";', None),
+    ],
+)
+def test_where_a_handler_is_taken_from_is_plain_or_not_said(source: str, found: tuple[str, str] | None) -> None:
+    assert taken_from("handler", source) == found
+
+
+@pytest.mark.parametrize(
+    ("bundle", "fits"),
+    [
+        ("var a=1;export{a as handler};", True),
+        ("var a=1;export{b as other,a as handler};/*! export { licence } */", True),
+        ('export{a as"}",b as handler};', True),
+        ("export {\n  other,\n  handler\n};\n", True),
+        ('export*from"layered";', True),
+        ("export{a as other};", False),
+        ("export{a as handlers,b as $handler};", False),
+        ("", False),
+    ],
+)
+def test_what_a_bundle_lists_is_what_it_exports(bundle: str, fits: bool) -> None:
+    found = Entry(source="app.ts", place="app.mjs", export="handler")
+    refused = contextlib.nullcontext() if fits else pytest.raises(BuildFailed, match="does not export handler")
+    with refused:
+        check_export(found, {"handler"}, "", where="service.toml", bundle=bundle.encode())

@@ -8,7 +8,16 @@ import json
 
 import pytest
 
-from penstock.build.node_locked import Asker, Locked, find, integrities, is_well_named, is_what_is_locked, parse
+from penstock.build.node_locked import (
+    Asker,
+    Locked,
+    find,
+    integrities,
+    is_well_named,
+    is_what_is_locked,
+    only_version,
+    parse,
+)
 
 SHARP = Asker(name="sharp", version="0.33.5")
 NPM = json.dumps(
@@ -244,6 +253,25 @@ def test_every_hash_of_a_lock_is_known_by_name_and_version(kind: str) -> None:
     assert {"npm": None, "yarn": None}.get(kind, "sha512-sharp") == found.get("sharp@0.33.5")
 
 
+@EVERY
+def test_a_version_is_told_of_what_the_lock_has_in_only_one(kind: str) -> None:
+    lock = parse(*LOCKS[kind])
+    assert lock is not None
+    assert only_version(lock, "@img/sharp-linux-arm64") == "", "of two"
+    assert only_version(lock, "none") == ""
+    assert only_version(lock, "aliased" if kind in {"npm", "yarn", "berry"} else "real") == "2.0.0"
+
+
+@pytest.mark.parametrize("kind", ["pnpm 9", "pnpm 6", "pnpm 5"])
+def test_what_a_service_needs_for_its_development_is_found_as_well(kind: str) -> None:
+    name, text = LOCKS[kind]
+    lock = parse(name, text.replace("    optionalDependencies:", "    devDependencies:", 1))
+    assert lock is not None
+    found = find(lock, Asker(name="a", version="", folder="services/a"), "@img/sharp-linux-arm64", "")
+    assert found is not None
+    assert found.version == "0.33.4"
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -256,6 +284,7 @@ def test_a_lock_that_holds_something_else_has_no_hashes(name: str, text: str) ->
     lock = parse(name, text)
     assert lock is not None
     assert integrities(lock) == {}
+    assert only_version(lock, "a") in {"", "1"}
 
 
 def test_a_lock_of_another_form_is_not_understood() -> None:
