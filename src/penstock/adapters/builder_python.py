@@ -18,7 +18,7 @@ from penstock.adapters.builder_python_needs import Needs
 from penstock.adapters.builder_python_parts import BACKENDS_PYTHON, settings_files
 from penstock.adapters.builder_python_syntax import PythonSyntax
 from penstock.adapters.builder_python_uv import Uv
-from penstock.build import archive, backends, python
+from penstock.build import archive, backends, metadata, python
 from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "6"
+BUILDER = "7"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -189,7 +189,7 @@ class PythonBuilder:
                     where=f"{part.folder}/pyproject.toml",
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
-            return _without_manifest(_from_wheel(wheels[0]), part)
+            return _without_manifest(_from_wheel(wheels[0], part, scratch), part)
 
     def _track(self, part: Part, top: Path) -> None:
         """Let git know exactly the copy's files: without it such a backend ships no data, and says nothing."""
@@ -264,12 +264,26 @@ def _without_manifest(made: tuple[Member, ...], part: Part) -> tuple[Member, ...
     return tuple(one for one in made if PurePosixPath(one.name).name != "pyproject.toml" or one.content() != content)
 
 
-def _from_wheel(path: Path) -> tuple[Member, ...]:
+def _from_wheel(path: Path, part: Part, scratch: Path) -> tuple[Member, ...]:
+    """The wheel's files. Raises BuildFailed for one that names `scratch`, which is another folder for each build."""
     import zipfile  # noqa: PLC0415 - slow, and rarely needed
 
+    mark = f"{scratch.parent.name}/{scratch.name}".encode()  # by links and in URLs as well
+    found = []
     with zipfile.ZipFile(path) as wheel:
-        return tuple(
-            archive.pack(place, wheel.read(info), executable=bool(info.external_attr >> 16 & 0o100))
-            for info in wheel.infolist()
-            if (place := python.place_of_wheel_member(info.filename)) is not None
-        )
+        for info in wheel.infolist():
+            place = python.place_of_wheel_member(info.filename)
+            if place is None:
+                continue
+            content = wheel.read(info)
+            if mark in content and metadata.distributions([place]):
+                content = metadata.by_name(content, mark)
+            if mark in content:
+                raise BuildFailed(
+                    f"the build backend of {part.name} writes the folder that it is built in into {place}, "
+                    "so that no two builds are the same",
+                    where=f"{part.folder}/{'pyproject.toml' if part.manifest else 'setup.py'}",
+                    hint=f"let what makes {place} write no absolute path",
+                )
+            found.append(archive.pack(place, content, executable=bool(info.external_attr >> 16 & 0o100)))
+    return tuple(found)

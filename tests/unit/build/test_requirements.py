@@ -316,3 +316,19 @@ def test_markers_of_poetrys_folders_are_those_of_the_lock_or_of_who_asks() -> No
         "b": ("os_name == 'nt'",),
         "c": ('python_version >= "3.12"',),
     }
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ("one @ file:///w/tmp/tmp1/source/in/../one", "one"),
+        ("one[a,b]@file:///with%20space/tmp/tmp1/one ; extra == 'x'", "one[a,b] ; extra == 'x'"),
+        ("one @ file:///w/tmp/tmp1/one; os_name == 'nt'", "one; os_name == 'nt'"),
+        ("one @ https://example.org/one.whl ; extra == 'x'", "one @ https://example.org/one.whl ; extra == 'x'"),
+        ("one @ file:../one", "one @ file:../one"),
+        ("one @ file:///w/tmp/tmp2/one", "one @ file:///w/tmp/tmp2/one"),
+    ],
+)
+def test_what_is_asked_for_by_the_folder_of_the_build_is_asked_for_by_its_name(asked: str, kept: str) -> None:
+    text = "Name: x\r\nRequires-Dist: {}\r\nRequires-Dist: two>=1\r\n\r\nmail a@b/tmp/tmp1\r\n"
+    assert metadata.by_name(text.format(asked).encode(), b"tmp/tmp1") == text.format(kept).encode()
