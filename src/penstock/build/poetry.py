@@ -174,31 +174,52 @@ def _roots(manifest: Mapping[str, Any], where: str, groups: Collection[str], ext
         line = _line(text, where)
         in_project.add(line.name)
         yield line
-    optional = {normalised(name) for extra in extras for name in tool.get("extras", {}).get(extra, ())}
+    standard = _by_name(project.get("optional-dependencies", {}))
+    tables = _by_name(tool.get("extras", {}))
+    optional = {normalised(name) for extra in extras for name in tables.get(normalised(extra), ())}
     for extra in extras:
-        known = project.get("optional-dependencies", {})
-        if extra not in known and extra not in tool.get("extras", {}):
+        if normalised(extra) not in standard and normalised(extra) not in tables:
             raise BuildFailed(f"there is no extra named {extra}", where=where, hint="correct [build] extras")
-        yield from (_line(text, where) for text in known.get(extra, ()))
+        yield from (_line(text, where) for text in standard.get(normalised(extra), ()))
     for name, value in tool.get("dependencies", {}).items():
         if normalised(name) not in in_project and name != "python":  # else it only says where from
             yield from _written(name, value, where, optional)
-    for group in groups:
-        tables = tool.get("group", {})
-        standard = manifest.get("dependency-groups", {})
-        if group not in tables and group not in standard:
-            raise BuildFailed(f"there is no dependency group named {group}", where=where, hint="correct [build] groups")
-        yield from _group(standard, group, where)
-        for name, value in tables.get(group, {}).get("dependencies", {}).items():
-            yield from _written(name, value, where, optional)
+    yield from _grouped(manifest, groups, where, optional)
 
 
-def _group(groups: Mapping[str, Any], name: str, where: str) -> Iterator[Line]:
-    for entry in groups.get(name, ()):
-        if isinstance(entry, str):
-            yield _line(entry, where)
-        elif isinstance(entry, dict) and "include-group" in entry:
-            yield from _group(groups, entry["include-group"], where)
+def _grouped(
+    manifest: Mapping[str, Any], groups: Collection[str], where: str, optional: Collection[str]
+) -> Iterator[Line]:
+    """Those of the groups and of the groups that they include, of whichever of the two tables."""
+    standard = _by_name(manifest.get("dependency-groups", {}))
+    tables = _by_name(manifest.get("tool", {}).get("poetry", {}).get("group", {}))
+    queue = [(group, "") for group in groups]
+    seen = set()
+    while queue:
+        group, by = queue.pop(0)
+        name = normalised(group)
+        if name in seen or (by and name == "main"):  # the project's own are there in any case
+            continue
+        seen.add(name)
+        if name not in standard and name not in tables:
+            raise BuildFailed(
+                f"there is no dependency group named {group}{f', which {by} includes' if by else ''}",
+                where=where,
+                hint="correct the group" if by else "correct [build] groups",
+            )
+        entries, table = standard.get(name, ()), tables.get(name, {})
+        in_group = [_line(entry, where) for entry in entries if isinstance(entry, str)]
+        yield from in_group
+        if not in_group:  # else Poetry's own table only says where from
+            for one, value in table.get("dependencies", {}).items():
+                yield from _written(one, value, where, optional)
+        included = [entry["include-group"] for entry in entries if isinstance(entry, dict) and "include-group" in entry]
+        queue += [(inner, group) for inner in (*included, *table.get("include-groups", ()))]
+
+
+def _by_name(table: Mapping[str, Any]) -> dict[str, Any]:
+    """By names as they are compared: groups and extras may be spelled in several ways."""
+    return {normalised(name): value for name, value in table.items()}
 
 
 def _written(name: str, value: Any, where: str, optional: Collection[str]) -> Iterator[Line]:

@@ -285,6 +285,50 @@ def test_groups_of_a_poetry_project_come_when_they_are_asked_for() -> None:
         reach(groups=("docs",))
 
 
+GROUPS = """
+[project]
+name = "p"
+dependencies = []
+optional-dependencies = { Big_Data = ["big"] }
+[tool.poetry.group.Base.dependencies]
+base = "*"
+[tool.poetry.group.ops]
+include-groups = ["base", "my_group", "main"]
+[tool.poetry.group.ops.dependencies]
+ops = "*"
+[tool.poetry.group.other.dependencies]
+theirs = { source = "ours" }
+[tool.poetry.group.broken]
+include-groups = ["nowhere"]
+[dependency-groups]
+My_Group = ["mine"]
+other = [{ include-group = "my-group" }, { include-group = "Other" }, "theirs>=1"]
+wrong = [{ include-group = "lost" }]
+"""
+
+
+def grouped(*groups: str, extras: tuple[str, ...] = ()) -> list[str]:
+    names = ("big", "base", "ops", "mine", "theirs")
+    lock = "".join(f'[[package]]\nname = "{name}"\nversion = "1"\n' for name in names)
+    found = reach(GROUPS, f'{lock}[metadata]\nlock-version = "2.1"\n', groups=groups, extras=extras)
+    return sorted(line.text for line in found.roots)
+
+
+def test_groups_that_a_group_includes_come_with_it_from_whichever_table() -> None:
+    assert grouped("ops") == ["base", "mine", "ops"]
+    assert grouped("other") == ["mine", "theirs>=1"]
+
+
+def test_groups_and_extras_are_found_however_they_are_spelled() -> None:
+    assert grouped("my.group", extras=("big-data",)) == ["big", "mine"]
+
+
+@pytest.mark.parametrize(("group", "lost", "by"), [("wrong", "lost", "wrong"), ("broken", "nowhere", "broken")])
+def test_an_included_group_that_is_not_there_is_refused(group: str, lost: str, by: str) -> None:
+    with pytest.raises(BuildFailed, match=f"no dependency group named {lost}, which {by} includes"):
+        grouped(group)
+
+
 def test_a_poetry_lock_that_lacks_a_dependency_says_what_to_type() -> None:
     with pytest.raises(BuildFailed, match="httpx is not in the lock") as caught:
         reach(PROJECT.replace('private = "1.0"', 'httpx = "*"'))
