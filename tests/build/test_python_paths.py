@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from build.sites import HANDLER_PY, Site, service, workspace
 
-from penstock.model.errors import BuildFailed
+from penstock.model.errors import BuildFailed, BuildsFailed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,3 +84,15 @@ def test_a_file_that_names_the_folder_it_was_built_in_is_refused(tmp_path: Path)
     with pytest.raises(BuildFailed, match=r"writes the folder that it is built in into one/where\.py") as caught:
         site(tmp_path, {"setup.py": setup}).build()
     assert "packages/one" in str(caught.value.where or caught.value)
+
+
+def test_a_shared_package_that_does_not_build_is_told_once_for_all_who_reach_it(tmp_path: Path) -> None:
+    made = site(tmp_path, {"setup.py": "open('../beside/words.txt')\n"})
+    made.workspace = workspace(service("plain", "app.handler"), service("other", "app.handler"))
+    made.write({"services/other/app.py": HANDLER_PY, "services/other/requirements.txt": "-e ../../packages/one\n"})
+    with pytest.raises(BuildsFailed) as caught:
+        made.build()
+    (failure,) = caught.value.failures
+    assert failure.names == ("other", "plain")
+    assert failure.where == "packages/one/setup.py"
+    assert "No such file or directory: '../beside/words.txt'" in failure.what

@@ -186,7 +186,7 @@ class PythonBuilder:
                 names = ", ".join(wheel.name for wheel in wheels) or "nothing"
                 raise BuildFailed(
                     f"the build backend made {names}, not one wheel for every platform",
-                    where=f"{part.folder}/pyproject.toml",
+                    where=part.said_in,
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
             return _without_manifest(_from_wheel(wheels[0], part, scratch), part)
@@ -196,11 +196,11 @@ class PythonBuilder:
         git = self._commands.find("git")
         if git is None:
             what = f"the build backend of {part.name} ships what git tracks, and git is not on this machine"
-            raise BuildFailed(what, where=f"{part.folder}/pyproject.toml", hint="install git")
+            raise BuildFailed(what, where=part.said_in, hint="install git")
         for command in python.track_commands(git, top):
             result = self._commands.run(command)
             if result.status != 0:
-                raise BuildFailed(f"git failed: {result.stderr.strip()}", where=f"{part.folder}/pyproject.toml")
+                raise BuildFailed(f"git failed: {result.stderr.strip()}", where=part.said_in)
 
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
@@ -231,8 +231,8 @@ class PythonBuilder:
                 offline=offline,
             ),
             what=f"the build backend of {part.name} failed",
-            where=f"{part.folder}/pyproject.toml",
-            told={str(source): part.folder},
+            where=part.said_in,
+            told=_told(part, source, out.parent),
         )
 
 
@@ -240,6 +240,13 @@ def _code(part: Part) -> str:
     """What setuptools is told besides pyproject.toml."""
     there = (part.files[name] for name in ("setup.py", "setup.cfg") if name in part.files)
     return "".join(file.read().decode(errors="replace") for file in there)
+
+
+def _told(part: Part, source: Path, scratch: Path) -> dict[str, str]:
+    """What the copy's folders are known as."""
+    above = zip(source.parents, PurePosixPath(part.folder).parents, strict=False)
+    folders = {f"{copy}/": f"{folder}/".removeprefix("./") for copy, folder in above}
+    return {str(source): part.folder, **folders, f"{scratch}/": ""}
 
 
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
@@ -282,7 +289,7 @@ def _from_wheel(path: Path, part: Part, scratch: Path) -> tuple[Member, ...]:
                 raise BuildFailed(
                     f"the build backend of {part.name} writes the folder that it is built in into {place}, "
                     "so that no two builds are the same",
-                    where=f"{part.folder}/{'pyproject.toml' if part.manifest else 'setup.py'}",
+                    where=part.said_in,
                     hint=f"let what makes {place} write no absolute path",
                 )
             found.append(archive.pack(place, content, executable=bool(info.external_attr >> 16 & 0o100)))
