@@ -77,6 +77,9 @@ def test_hashes_are_verified(tmp_path: Path) -> None:
     site.write({"services/plain/requirements.txt": f"idna==3.10 {wrong}\n"})
     with pytest.raises(BuildFailed, match="Hash mismatch"):
         site.build()
+    site.write({"services/plain/requirements.txt": f"idna==3.10 {IDNA[1]}\nsix==1.17.0\n"})
+    with pytest.raises(BuildFailed, match=r"none of these has one.*: six \(services/plain/requirements\.txt:2\)"):
+        site.build()
 
 
 def test_the_sdk_that_the_runtime_adds_is_noted_with_the_pinned_version(tmp_path: Path) -> None:

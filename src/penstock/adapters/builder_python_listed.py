@@ -13,6 +13,7 @@ from urllib.parse import quote
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_parts import Listing, PythonPlan, below
 from penstock.build import poetry, python, requirements
+from penstock.build.hashes import check_hashes
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class ListedPlanner:
     def from_requirements(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
         """By the requirements.txt in that folder, and those of the packages that it names. Raises BuildFailed."""
         parsed = self._requirements(folder, options)
+        if options.resolve is None:  # else uv adds what has none
+            check_hashes(f"{folder}/requirements.txt", parsed)
         packages = {place: self._package(place) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
         files, nested, extras = set(parsed.files), set(), dict(parsed.extras)
