@@ -318,6 +318,23 @@ content-hash = "0"
 """
 
 
+def test_remedies_are_of_the_tool_at_hand(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/lost\n")
+    with pytest.raises(BuildFailed, match="packages/lost is not in the workspace") as caught:
+        site.build()
+    assert (caught.value.where, caught.value.hint) == ("services/plain/requirements.txt", "correct the path")
+    (tmp_path / "services/plain/requirements.txt").unlink()
+    site.write(
+        {
+            "services/plain/pyproject.toml": '[tool.poetry]\nname = "plain"\nversion = "1"\npackage-mode = false\n'
+            '[tool.poetry.dependencies]\npython = "^3.11"\nidna = "*"\n'
+        }
+    )
+    with pytest.raises(BuildFailed, match="it has dependencies but no lock") as caught:
+        site.build()
+    assert caught.value.hint == "poetry lock --directory services/plain"
+
+
 def test_a_poetry_lock_gives_what_the_target_needs_of_it(tmp_path: Path) -> None:
     built = service("plain", "app.handler")
     site = Site(tmp_path, workspace(built))

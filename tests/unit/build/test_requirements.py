@@ -20,6 +20,9 @@ def parse(text: str, **more: str) -> requirements.Requirements:
         ("-e ../packages/x", "packages/x"),
         ("-e ./lib[fast]", "s/lib"),
         ("--editable=lib", "s/lib"),
+        ('-e "../packages/x"', "packages/x"),
+        ("-e '../packages/with space[fast]' ; os_name == 'posix'", "packages/with space"),
+        ("-e ../packages/x#egg=x[fast]", "packages/x"),
         ("x @ file:../x", "x"),
         ("x @ file:///w/packages/x", "packages/x"),
         ("-e file:///w/packages/x", "packages/x"),
@@ -32,6 +35,12 @@ def parse(text: str, **more: str) -> requirements.Requirements:
 )
 def test_folders_are_found_however_they_are_written(line: str, folder: str) -> None:
     assert parse(f"{line}\n").folders == (folder,)
+
+
+def test_names_of_included_files_may_be_quoted() -> None:
+    text = "-r \"../with space.txt\"\n--constraint='c.txt'\n"
+    assert requirements.includes("s/requirements.txt", text) == ("with space.txt", "s/c.txt")
+    assert parse(text, **{"with space.txt": "six==1\n", "s/c.txt": ""}).lines[0].name == "six"
 
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
