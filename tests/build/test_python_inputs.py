@@ -77,6 +77,9 @@ def test_hashes_are_verified(tmp_path: Path) -> None:
     site.write({"services/plain/requirements.txt": f"idna==3.10 {wrong}\n"})
     with pytest.raises(BuildFailed, match="Hash mismatch"):
         site.build()
+    site.write({"services/plain/requirements.txt": f"idna==3.10 {IDNA[1]}\nsix==1.17.0\n"})
+    with pytest.raises(BuildFailed, match=r"none of these has one.*: six \(services/plain/requirements\.txt:2\)"):
+        site.build()
 
 
 def test_the_sdk_that_the_runtime_adds_is_noted_with_the_pinned_version(tmp_path: Path) -> None:
@@ -313,6 +316,23 @@ lock-version = "2.1"
 python-versions = "^3.11"
 content-hash = "0"
 """
+
+
+def test_remedies_are_of_the_tool_at_hand(tmp_path: Path) -> None:
+    site = plain(tmp_path, "-e ../../packages/lost\n")
+    with pytest.raises(BuildFailed, match="packages/lost is not in the workspace") as caught:
+        site.build()
+    assert (caught.value.where, caught.value.hint) == ("services/plain/requirements.txt", "correct the path")
+    (tmp_path / "services/plain/requirements.txt").unlink()
+    site.write(
+        {
+            "services/plain/pyproject.toml": '[tool.poetry]\nname = "plain"\nversion = "1"\npackage-mode = false\n'
+            '[tool.poetry.dependencies]\npython = "^3.11"\nidna = "*"\n'
+        }
+    )
+    with pytest.raises(BuildFailed, match="it has dependencies but no lock") as caught:
+        site.build()
+    assert caught.value.hint == "poetry lock --directory services/plain"
 
 
 def test_a_poetry_lock_gives_what_the_target_needs_of_it(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from penstock.adapters.builder_python_needs import Needs
 from penstock.adapters.builder_python_parts import BACKENDS_PYTHON, settings_files
 from penstock.adapters.builder_python_syntax import PythonSyntax
 from penstock.adapters.builder_python_uv import Uv
-from penstock.build import archive, backends, python
+from penstock.build import archive, backends, metadata, python
 from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.build.overlay import LOCKED, Overlay
 from penstock.model.errors import BuildFailed
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from penstock.model.workspace import BuildOptions
     from penstock.ports import Commands, EventSink, Interpreters
 
-BUILDER = "6"
+BUILDER = "7"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 
@@ -186,21 +186,21 @@ class PythonBuilder:
                 names = ", ".join(wheel.name for wheel in wheels) or "nothing"
                 raise BuildFailed(
                     f"the build backend made {names}, not one wheel for every platform",
-                    where=f"{part.folder}/pyproject.toml",
+                    where=part.said_in,
                     hint="publish a package with native code to an index, with a wheel for Lambda, and depend on it",
                 )
-            return _without_manifest(_from_wheel(wheels[0]), part)
+            return _without_manifest(_from_wheel(wheels[0], part, scratch), part)
 
     def _track(self, part: Part, top: Path) -> None:
         """Let git know exactly the copy's files: without it such a backend ships no data, and says nothing."""
         git = self._commands.find("git")
         if git is None:
             what = f"the build backend of {part.name} ships what git tracks, and git is not on this machine"
-            raise BuildFailed(what, where=f"{part.folder}/pyproject.toml", hint="install git")
+            raise BuildFailed(what, where=part.said_in, hint="install git")
         for command in python.track_commands(git, top):
             result = self._commands.run(command)
             if result.status != 0:
-                raise BuildFailed(f"git failed: {result.stderr.strip()}", where=f"{part.folder}/pyproject.toml")
+                raise BuildFailed(f"git failed: {result.stderr.strip()}", where=part.said_in)
 
     def _run_backend(self, part: Part, source: Path, out: Path, pins: Path) -> None:
         """With the versions of it that hold for everybody, or else, with a warning, as new as the day."""
@@ -231,8 +231,8 @@ class PythonBuilder:
                 offline=offline,
             ),
             what=f"the build backend of {part.name} failed",
-            where=f"{part.folder}/pyproject.toml",
-            told={str(source): part.folder},
+            where=part.said_in,
+            told=_told(part, source, out.parent),
         )
 
 
@@ -240,6 +240,13 @@ def _code(part: Part) -> str:
     """What setuptools is told besides pyproject.toml."""
     there = (part.files[name] for name in ("setup.py", "setup.cfg") if name in part.files)
     return "".join(file.read().decode(errors="replace") for file in there)
+
+
+def _told(part: Part, source: Path, scratch: Path) -> dict[str, str]:
+    """What the copy's folders are known as."""
+    above = zip(source.parents, PurePosixPath(part.folder).parents, strict=False)
+    folders = {f"{copy}/": f"{folder}/".removeprefix("./") for copy, folder in above}
+    return {str(source): part.folder, **folders, f"{scratch}/": ""}
 
 
 def _copied(part: Part, top: str = "src/") -> tuple[Member, ...]:
@@ -264,12 +271,26 @@ def _without_manifest(made: tuple[Member, ...], part: Part) -> tuple[Member, ...
     return tuple(one for one in made if PurePosixPath(one.name).name != "pyproject.toml" or one.content() != content)
 
 
-def _from_wheel(path: Path) -> tuple[Member, ...]:
+def _from_wheel(path: Path, part: Part, scratch: Path) -> tuple[Member, ...]:
+    """The wheel's files. Raises BuildFailed for one that names `scratch`, which is another folder for each build."""
     import zipfile  # noqa: PLC0415 - slow, and rarely needed
 
+    mark = f"{scratch.parent.name}/{scratch.name}".encode()  # by links and in URLs as well
+    found = []
     with zipfile.ZipFile(path) as wheel:
-        return tuple(
-            archive.pack(place, wheel.read(info), executable=bool(info.external_attr >> 16 & 0o100))
-            for info in wheel.infolist()
-            if (place := python.place_of_wheel_member(info.filename)) is not None
-        )
+        for info in wheel.infolist():
+            place = python.place_of_wheel_member(info.filename)
+            if place is None:
+                continue
+            content = wheel.read(info)
+            if mark in content and metadata.distributions([place]):
+                content = metadata.by_name(content, mark)
+            if mark in content:
+                raise BuildFailed(
+                    f"the build backend of {part.name} writes the folder that it is built in into {place}, "
+                    "so that no two builds are the same",
+                    where=part.said_in,
+                    hint=f"let what makes {place} write no absolute path",
+                )
+            found.append(archive.pack(place, content, executable=bool(info.external_attr >> 16 & 0o100)))
+    return tuple(found)

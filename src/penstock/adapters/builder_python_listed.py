@@ -13,6 +13,7 @@ from urllib.parse import quote
 from penstock.adapters.builder_files import SourceFile
 from penstock.adapters.builder_python_parts import Listing, PythonPlan, below
 from penstock.build import poetry, python, requirements
+from penstock.build.hashes import check_hashes
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class ListedPlanner:
             without=python.supplied(options),
         )
         places = {name: below(folder, inner) for name, inner in locked.folders.items()}
+        for place in places.values():
+            self._check_there(place, where, hint=f"correct the path, then: poetry lock --directory {folder}")
         archives = self._archives(below(folder, inner) for inner in locked.archives)
         lines = [line.text for line in locked.roots]
         listing = Listing(
@@ -79,7 +82,9 @@ class ListedPlanner:
     def from_requirements(self, folder: str, manifest: Manifest | None, options: BuildOptions) -> PythonPlan:
         """By the requirements.txt in that folder, and those of the packages that it names. Raises BuildFailed."""
         parsed = self._requirements(folder, options)
-        packages = {place: self._package(place) for place in parsed.folders}
+        if options.resolve is None:  # else uv adds what has none
+            check_hashes(f"{folder}/requirements.txt", parsed)
+        packages = {place: self._package(place, folder) for place in parsed.folders}
         packages.pop(folder, None)  # `-e .`
         files, nested, extras = set(parsed.files), set(), dict(parsed.extras)
         queue = [place for place in parsed.folders if place != folder]
@@ -93,7 +98,7 @@ class ListedPlanner:
             for further in inner.folders:
                 nested.add(further)
                 if further not in packages and further not in {place, folder}:
-                    packages[further] = self._package(further)
+                    packages[further] = self._package(further, place)
                     queue.append(further)
         service = self._part(folder, folder, manifest)
         parts = [*packages.values(), *([service] if folder in parsed.folders else [])]
@@ -116,7 +121,13 @@ class ListedPlanner:
             conditions={place: markers for place, markers in parsed.conditions.items() if place not in nested},
         )
 
-    def _package(self, place: str) -> Part:
+    def _check_there(self, place: str, where: str, *, hint: str) -> None:
+        if place.startswith("..") or not self._files.has_folder(place):
+            raise BuildFailed(f"{place} is not in the workspace", where=where, hint=hint)
+
+    def _package(self, place: str, by: str) -> Part:
+        """The package in `place`, which the requirements file in the folder `by` names."""
+        self._check_there(place, f"{by}/requirements.txt", hint="correct the path")
         manifest = self._manifest(place)
         return self._part(place, (manifest.name if manifest else "") or Path(place).name, manifest)
 

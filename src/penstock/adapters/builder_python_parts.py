@@ -54,6 +54,11 @@ class Part:
         places = (f"{module}/", f"src/{module}/", f"{module}.py", f"src/{module}.py")
         return self.manifest.buildable and (not module or any(path.startswith(places) for path in self.files))
 
+    @property
+    def said_in(self) -> str:
+        """The file that says how it is built."""
+        return f"{self.folder}/{'pyproject.toml' if self.manifest else 'setup.py'}"
+
     def inputs(self, label: str) -> dict[str, str]:
         """What its bytes depend on."""
         found = {f"{label}{path}": file.value for path, file in self.files.items() if path != "pyproject.toml"}

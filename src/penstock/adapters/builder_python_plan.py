@@ -74,10 +74,15 @@ class PythonPlanner:
             raise BuildFailed(
                 "it has dependencies but no lock",
                 where=f"{folder}/pyproject.toml",
-                hint=f"uv lock --directory {folder}, or make it a member of the uv workspace and run: uv lock",
+                hint=self._lock_hint(folder),
             )
         service = self._part(folder, folder, manifest)
         return PythonPlan(service=service, packages=(), locked={}, requires={}, options=options)
+
+    def _lock_hint(self, folder: str) -> str:
+        if pyproject.is_poetrys(self._files.text(self._root / folder / "pyproject.toml") or ""):
+            return f"poetry lock --directory {folder}"
+        return f"uv lock --directory {folder}, or make it a member of the uv workspace and run: uv lock"
 
     def again(self, plan: PythonPlan, target: Target) -> PythonPlan:
         """Look at the same once more, as it is now. Raises BuildFailed when something is missing."""

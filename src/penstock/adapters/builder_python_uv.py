@@ -61,12 +61,12 @@ class Uv:
             result = self._commands.run(command(False))  # noqa: FBT003 - the other way
         if result.status != 0:
             explained = explain(result.stderr)
-            text = python.diagnosis(result.stderr)
-            if python.is_unreachable(result.stderr):
+            said = result.stderr
+            if python.is_unreachable(said):
                 what = "uv cannot reach the index"
             for ours, theirs in (told or {}).items():
-                text = text.replace(ours, theirs)
-            raise explained or BuildFailed(f"{what}:\n{text}", where=where)
+                said = said.replace(ours, theirs)
+            raise explained or BuildFailed(f"{what}:\n{python.diagnosis(said)}", where=where)
         return result
 
     def _ask_version(self) -> str:

@@ -30,6 +30,15 @@ def listed(metadata: str) -> list[str]:
     return re.findall(r"^Requires-Dist:\s*(.+?)\s*$", metadata.partition("\n\n")[0], re.MULTILINE)
 
 
+def by_name(content: bytes, mark: bytes) -> bytes:
+    """The file with names alone where it asks for packages by URLs that `mark` stands in; extras and markers stay.
+
+    Backends make of a path beside the package one of the folder that they work in, which nobody else has.
+    """
+    asked = rb"^(Requires-Dist:[^\r\n@]*?)\s*@\s*[^\s;]*" + re.escape(mark) + rb"[^\s;]*"
+    return re.sub(asked, rb"\1", content, flags=re.MULTILINE)
+
+
 def needed(listed: Iterable[str], target: Target) -> list[str]:
     """Those that hold on the target; extras are not looked at."""
     return [

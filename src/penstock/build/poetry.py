@@ -22,6 +22,8 @@ from penstock.model.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
+_BY_POETRY_1 = "2.0"
+"""Version of its locks, which knew no `[project]`."""
 _KEYS = ("version", "extras", "markers", "python", "platform", "optional", "git", "path", "url", "file")
 
 
@@ -56,12 +58,13 @@ def reached(
     `without` are packages that stay out with what only they need. `where` is the lock's path. Raises BuildFailed when
     the lock cannot be read, lacks something, or is older than the manifest.
     """
-    packages = _packages(lock, where)
+    packages, version = _packages(lock, where)
     manifest = tomllib.loads(project)
     by_name: dict[str, list[dict[str, Any]]] = {}
     for package in packages:
         by_name.setdefault(normalised(package["name"]), []).append(package)
-    wanted = list(_roots(manifest, posixpath.join(posixpath.dirname(where), "pyproject.toml"), groups, extras))
+    by = posixpath.join(posixpath.dirname(where), "pyproject.toml")
+    wanted = list(_roots(manifest, by, groups, extras, is_union=version == _BY_POETRY_1))
     missing = next((line.name for line in wanted if line.name not in by_name), None)
     if missing is not None:
         raise BuildFailed(f"{missing} is not in the lock", where=where, hint="poetry lock")
@@ -151,7 +154,8 @@ def _above(version: str, *, caret: bool) -> str:
     return ".".join(map(str, [*numbers[:position], numbers[position] + 1]))
 
 
-def _packages(text: str, where: str) -> list[dict[str, Any]]:
+def _packages(text: str, where: str) -> tuple[list[dict[str, Any]], str]:
+    """The packages of a lock, and its version."""
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -164,48 +168,91 @@ def _packages(text: str, where: str) -> list[dict[str, Any]]:
             where=where,
             hint="poetry lock, with Poetry 1.5 or later",
         )
-    return list(packages)
+    return list(packages), version
 
 
-def _roots(manifest: Mapping[str, Any], where: str, groups: Collection[str], extras: Collection[str]) -> Iterator[Line]:
+def _roots(
+    manifest: Mapping[str, Any], where: str, groups: Collection[str], extras: Collection[str], *, is_union: bool
+) -> Iterator[Line]:
+    """What the manifest asks for; with `is_union` of the standard's tables and of Poetry's own, whichever is there."""
     project, tool = manifest.get("project", {}), manifest.get("tool", {}).get("poetry", {})
     in_project = set()
     for text in project.get("dependencies", ()):
         line = _line(text, where)
         in_project.add(line.name)
         yield line
-    optional = {normalised(name) for extra in extras for name in tool.get("extras", {}).get(extra, ())}
+    standard = _by_name(project.get("optional-dependencies", {}))
+    tables = _by_name(tool.get("extras", {}))
+    optional = {normalised(name) for extra in extras for name in tables.get(normalised(extra), ())}
     for extra in extras:
-        known = project.get("optional-dependencies", {})
-        if extra not in known and extra not in tool.get("extras", {}):
+        if normalised(extra) not in standard and normalised(extra) not in tables:
             raise BuildFailed(f"there is no extra named {extra}", where=where, hint="correct [build] extras")
-        yield from (_line(text, where) for text in known.get(extra, ()))
+        yield from (_line(text, where) for text in standard.get(normalised(extra), ()))
+    counts = {True, False} if is_union else _counting(project)
     for name, value in tool.get("dependencies", {}).items():
         if normalised(name) not in in_project and name != "python":  # else it only says where from
-            yield from _written(name, value, where, optional)
-    for group in groups:
-        tables = tool.get("group", {})
-        standard = manifest.get("dependency-groups", {})
-        if group not in tables and group not in standard:
-            raise BuildFailed(f"there is no dependency group named {group}", where=where, hint="correct [build] groups")
-        yield from _group(standard, group, where)
-        for name, value in tables.get(group, {}).get("dependencies", {}).items():
-            yield from _written(name, value, where, optional)
+            yield from _written(name, value, where, optional, counts)
+    yield from _grouped(manifest, groups, where, optional, is_union=is_union)
 
 
-def _group(groups: Mapping[str, Any], name: str, where: str) -> Iterator[Line]:
-    for entry in groups.get(name, ()):
-        if isinstance(entry, str):
-            yield _line(entry, where)
-        elif isinstance(entry, dict) and "include-group" in entry:
-            yield from _group(groups, entry["include-group"], where)
+def _counting(project: Mapping[str, Any]) -> set[bool]:
+    """Whether entries of Poetry's own table count, those that are optional (True) and others (False).
+
+    Beside dependencies of `[project]` they only say where those come from, unless it calls the others dynamic:
+    https://python-poetry.org/docs/dependency-specification/#projectdependencies-and-toolpoetrydependencies.
+    """
+    is_optional = {True} if any(project.get("optional-dependencies", {}).values()) else set()
+    there = is_optional | ({False} if project.get("dependencies") else set())
+    is_dynamic = not {"dependencies", "optional-dependencies"}.isdisjoint(project.get("dynamic", ()))
+    return {True, False} - there if is_dynamic or not there else set()
 
 
-def _written(name: str, value: Any, where: str, optional: Collection[str]) -> Iterator[Line]:
-    """A dependency in Poetry's own words: a constraint, a table, or several of them for different markers."""
+def _grouped(
+    manifest: Mapping[str, Any], groups: Collection[str], where: str, optional: Collection[str], *, is_union: bool
+) -> Iterator[Line]:
+    """Those of the groups and of the groups that they include, of whichever of the two tables."""
+    standard = _by_name(manifest.get("dependency-groups", {}))
+    tables = _by_name(manifest.get("tool", {}).get("poetry", {}).get("group", {}))
+    queue = [(group, "") for group in groups]
+    seen = set()
+    while queue:
+        group, by = queue.pop(0)
+        name = normalised(group)
+        if name in seen or (by and name == "main"):  # the project's own are there in any case
+            continue
+        seen.add(name)
+        if name not in standard and name not in tables:
+            raise BuildFailed(
+                f"there is no dependency group named {group}{f', which {by} includes' if by else ''}",
+                where=where,
+                hint="correct the group" if by else "correct [build] groups",
+            )
+        entries, table = standard.get(name, ()), tables.get(name, {})
+        in_group = [_line(entry, where) for entry in entries if isinstance(entry, str)]
+        yield from in_group
+        if is_union or not in_group:  # else Poetry's own table only says where from
+            for one, value in table.get("dependencies", {}).items():
+                yield from _written(one, value, where, optional)
+        included = [entry["include-group"] for entry in entries if isinstance(entry, dict) and "include-group" in entry]
+        queue += [(inner, group) for inner in (*included, *table.get("include-groups", ()))]
+
+
+def _by_name(table: Mapping[str, Any]) -> dict[str, Any]:
+    """By names as they are compared: groups and extras may be spelled in several ways."""
+    return {normalised(name): value for name, value in table.items()}
+
+
+def _written(
+    name: str, value: Any, where: str, optional: Collection[str], counts: Collection[bool] = (True, False)
+) -> Iterator[Line]:
+    """A dependency in Poetry's own words: a constraint, a table, or several of them for different markers.
+
+    Of those that are optional (True in `counts`) only the names in `optional` are taken.
+    """
     for one in value if isinstance(value, list) else [value]:
         table = {"version": one} if isinstance(one, str) else {key: one[key] for key in _KEYS if key in one}
-        if table.get("optional") and normalised(name) not in optional:
+        is_optional = bool(table.get("optional"))
+        if is_optional not in counts or (is_optional and normalised(name) not in optional):
             continue
         asked = ",".join(table.get("extras", ()))
         markers = [f"({table['markers']})"] if "markers" in table else []

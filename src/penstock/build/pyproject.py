@@ -128,6 +128,12 @@ def names_manifest(text: str) -> bool:
     return ".toml" in text
 
 
+def is_poetrys(text: str) -> bool:
+    """Whether Poetry locks what it depends on. Raises TOMLDecodeError when it is not TOML."""
+    tools = tomllib.loads(text).get("tool", {})
+    return "poetry" in tools and "uv" not in tools
+
+
 def _dependencies(project: dict[str, Any], tool: dict[str, Any], where: str) -> Iterator[str]:
     listed = project.get("dependencies", ())
     yield from (text for text in listed if isinstance(text, str))

@@ -65,6 +65,15 @@ _PER_MACHINE = frozenset(
 )
 _NO_COMPILER = {"CC": "false", "CXX": "false"}
 """Native code that is optional is left out on every machine, whether it has a compiler or not."""
+_WANTS_COMPILER = re.compile(
+    r"command '?\S*\bfalse'? failed|\bfalse: |unable to execute '?\S*\bfalse\b|C compiler cannot create executables"
+)
+_OF_A_MOMENT = re.compile(r"(?<=/)(\.tmp)\w{6}\b|(?<=/tmp/)(tmp)[a-z0-9_]{8}\b")
+"""What is random in the names of temporary folders, uv's and Python's."""
+_TRACEBACK = re.compile(
+    r"^(?P<head>(?P<indent> *)Traceback \(most recent call last\):\n)(?P<frames>(?:(?P=indent) +.*\n)+)", re.MULTILINE
+)
+_FRAMES_MAX = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,7 +250,7 @@ def is_unreachable(stderr: str) -> bool:
 def is_native(stderr: str) -> bool:
     """Whether sources did not build because they are native code: they want a compiler, or fit this machine only."""
     told = _unwrapped(stderr)
-    wants_compiler = re.search(r"command '?\S*\bfalse'? failed|\bfalse: |unable to execute '?\S*\bfalse\b", told)
+    wants_compiler = _WANTS_COMPILER.search(told)
     return wants_compiler is not None or "is not compatible with the target Python" in told
 
 
@@ -337,11 +346,23 @@ def is_pure(wheel: str) -> bool:
 
 
 def diagnosis(stderr: str) -> str:
-    """What uv or a build backend said, without progress and warnings."""
+    """What uv or a build backend said, without progress and warnings, the same for the same fault.
+
+    Of tracebacks only the end is left: above it are a backend's own calls of itself.
+    """
     lines = [line.rstrip() for line in stderr.splitlines() if line.strip()]
     marks = ("error", "Error", "\N{MULTIPLICATION SIGN}", "Traceback")
     begin = next((index for index, line in enumerate(lines) if line.lstrip().startswith(marks)), 0)
-    return "\n".join(lines[begin:]).removeprefix("error: ") or "it said nothing"
+    text = _OF_A_MOMENT.sub(r"\1\2", "\n".join(lines[begin:]).removeprefix("error: "))
+    return _TRACEBACK.sub(_end_of, text) or "it said nothing"
+
+
+def _end_of(traceback: re.Match[str]) -> str:
+    frames = [frame for frame in re.split(r'^(?= *File ")', traceback["frames"], flags=re.MULTILINE) if frame]
+    if len(frames) <= _FRAMES_MAX:
+        return traceback[0]
+    left_out = f"{traceback['indent']}  \N{HORIZONTAL ELLIPSIS}\n"
+    return "".join((traceback["head"], left_out, *frames[-_FRAMES_MAX:]))
 
 
 def _unwrapped(stderr: str) -> str:

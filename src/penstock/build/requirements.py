@@ -23,8 +23,9 @@ _PINNED = re.compile(rf"{_NAME}\s*===?\s*(?P<version>[^\s;,*]+)\s*(;.*|\s--hash.
 _DIRECT = re.compile(rf"{_NAME}\s*@\s*(?P<url>\S+)")
 _NAMED = re.compile(rf"{_NAME}\s*(?P<rest>([<>=!~(;]|\s--hash).*)?$")
 _COMMIT = re.compile(r"@[0-9a-f]{40}(#|$)")
-_INCLUDE = re.compile(r"(-r|--requirement)[\s=]*(?P<path>\S+)")
-_CONSTRAIN = re.compile(r"(-c|--constraint)[\s=]*(?P<path>\S+)")
+_PATH = r"""(?P<path>"[^"]+"|'[^']+'|\S+)"""
+_INCLUDE = re.compile(rf"(-r|--requirement)[\s=]*{_PATH}")
+_CONSTRAIN = re.compile(rf"(-c|--constraint)[\s=]*{_PATH}")
 _EDITABLE = re.compile(r"(-e|--editable)[\s=]*(?P<path>.+)")
 _OPTION = re.compile(r"--?[a-z]")
 _ARCHIVES = (".whl", ".tar.gz", ".zip", ".tar.bz2", ".tar.xz")
@@ -136,7 +137,7 @@ def parse(
 def includes(path: str, text: str) -> tuple[str, ...]:
     """Paths of the files that a requirements file includes by `-r` and `-c`."""
     matches = (_INCLUDE.match(line) or _CONSTRAIN.match(line) for _, line in _logical_lines(text))
-    return tuple(_relative(path, match["path"]) for match in matches if match)
+    return tuple(_relative(path, _unquoted(match["path"])) for match in matches if match)
 
 
 def name_of(requirement: str) -> str:
@@ -289,7 +290,7 @@ def _read(
     for number, line in _logical_lines(files[path]):
         where = f"{path}:{number}"
         if include := (_INCLUDE.match(line) or _CONSTRAIN.match(line)):
-            inner = _relative(path, include["path"])
+            inner = _relative(path, _unquoted(include["path"]))
             if inner not in files:
                 raise BuildFailed(f"{include['path']} is not there", where=where)
             also = constraining or _CONSTRAIN.match(line) is not None
@@ -337,7 +338,7 @@ def _requirement(line: str, where: str) -> Line:
 def _local(line: str) -> str | None:
     """The path of a line that means a folder or an archive of the workspace, or None."""
     if editable := _EDITABLE.match(line):
-        line = editable["path"].strip()
+        line = re.sub(r"#egg=[^\s\[]*", "", _unquoted(editable["path"].strip()))
     elif direct := _DIRECT.match(line):
         line = direct["url"]
     line = line.split(" ;")[0].split(" --")[0].strip()
@@ -347,6 +348,11 @@ def _local(line: str) -> str | None:
     if is_path or (is_archive(line) and "://" not in line):
         return line.split(";")[0].split("[")[0].strip()
     return line.split("[")[0] if editable and "://" not in line else None
+
+
+def _unquoted(path: str) -> str:
+    """A path of an option, which pip reads as a shell does."""
+    return re.sub(r"""^(["'])(.*?)\1""", r"\2", path)
 
 
 def _logical_lines(text: str) -> list[tuple[int, str]]:

@@ -337,6 +337,28 @@ def test_uvs_words_are_passed_on_without_its_progress() -> None:
     assert python.stale_lock("error: The lockfile at `uv.lock` needs to be updated, but `--locked` was provided.")
 
 
+def test_folders_that_are_others_each_time_are_told_alike() -> None:
+    said = 'error: no\n  File "/c/uv/builds-v0/.tmp{0}/lib/x.py"\n  /c/sdists-v11/.tmp{0}: no\n  /v1/tmp/tmpab{0}: no'
+    told = python.diagnosis(said.format("qlx4ff"))
+    assert told == python.diagnosis(said.format("izkxha"))
+    assert told == 'no\n  File "/c/uv/builds-v0/.tmp/lib/x.py"\n  /c/sdists-v11/.tmp: no\n  /v1/tmp/tmp: no'
+
+
+def test_of_a_traceback_its_end_is_told() -> None:
+    frames = [f'  File "f{number}.py", line 1, in f\n    g{number}()\n    ^^^^\n' for number in range(9)]
+    text = "cause: [stderr]\n" + f"Traceback (most recent call last):\n{''.join(frames)}OSError: File gone\nhint: x"
+    for said in (text, text.replace("\n", "\n      ")):
+        told = [line.strip() for line in python.diagnosis(said).splitlines()]
+        assert told[:3] == [
+            "Traceback (most recent call last):",
+            "\N{HORIZONTAL ELLIPSIS}",
+            'File "f6.py", line 1, in f',
+        ]
+        assert told[-2:] == ["OSError: File gone", "hint: x"]
+    short = f"Traceback (most recent call last):\n{''.join(frames[:3])}OSError: gone"
+    assert python.diagnosis(short) == short
+
+
 @pytest.mark.parametrize(
     ("said", "is_native"),
     [
@@ -346,6 +368,7 @@ def test_uvs_words_are_passed_on_without_its_progress() -> None:
             "The built wheel `crcmod-1.7-cp311-cp311-linux_x86_64.whl` is not compatible with\nthe target Python 3.12",
             True,
         ),
+        ("configure: error: C compiler cannot create executables", True),
         ("error: command 'gcc' was not found", False),
         ("a test was false", False),
     ],

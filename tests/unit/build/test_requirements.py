@@ -1,10 +1,10 @@
-"""Requirements files and Poetry's locks, as text."""
+"""Requirements files and what packages say that they need, as text."""
 
 from __future__ import annotations
 
 import pytest
 
-from penstock.build import metadata, poetry, requirements
+from penstock.build import metadata, requirements
 from penstock.build.pyproject import manifest
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
@@ -20,6 +20,9 @@ def parse(text: str, **more: str) -> requirements.Requirements:
         ("-e ../packages/x", "packages/x"),
         ("-e ./lib[fast]", "s/lib"),
         ("--editable=lib", "s/lib"),
+        ('-e "../packages/x"', "packages/x"),
+        ("-e '../packages/with space[fast]' ; os_name == 'posix'", "packages/with space"),
+        ("-e ../packages/x#egg=x[fast]", "packages/x"),
         ("x @ file:../x", "x"),
         ("x @ file:///w/packages/x", "packages/x"),
         ("-e file:///w/packages/x", "packages/x"),
@@ -32,6 +35,12 @@ def parse(text: str, **more: str) -> requirements.Requirements:
 )
 def test_folders_are_found_however_they_are_written(line: str, folder: str) -> None:
     assert parse(f"{line}\n").folders == (folder,)
+
+
+def test_names_of_included_files_may_be_quoted() -> None:
+    text = "-r \"../with space.txt\"\n--constraint='c.txt'\n"
+    assert requirements.includes("s/requirements.txt", text) == ("with space.txt", "s/c.txt")
+    assert parse(text, **{"with space.txt": "six==1\n", "s/c.txt": ""}).lines[0].name == "six"
 
 
 COMMIT = "0123456789abcdef" * 2 + "01234567"
@@ -133,186 +142,22 @@ def test_what_is_no_requirement_is_refused_with_its_place(line: str) -> None:
     assert caught.value.where == "s/requirements.txt:2"
 
 
-@pytest.mark.parametrize(
-    ("constraint", "standard"),
-    [
-        ("^1.2.3", ">=1.2.3,<2"),
-        ("^0.2.3", ">=0.2.3,<0.3"),
-        ("^0.0.3", ">=0.0.3,<0.0.4"),
-        ("^0", ">=0,<1"),
-        ("~1.2.3", ">=1.2.3,<1.3"),
-        ("~1", ">=1,<2"),
-        ("1.2.*", "==1.2.*"),
-        ("1.2.3", "==1.2.3"),
-        (">=1.2,<3", ">=1.2,<3"),
-        (">= 1.2, < 3", ">=1.2,<3"),
-        ("~=1.4", "~=1.4"),
-        ("*", ""),
-        ("^1 || ^2", ""),
-    ],
-)
-def test_poetrys_constraints_are_understood(constraint: str, standard: str) -> None:
-    assert poetry.specifier(constraint) == standard
-
-
-@pytest.mark.parametrize(("version", "is_left_out"), [("2.0", False), ("2.1", True)])
-def test_a_folder_that_another_package_needs_is_there_for_every_target(version: str, *, is_left_out: bool) -> None:
-    project = (
-        "[tool.poetry.dependencies]\n"
-        'a = { path = "../a" }\nb = { path = "../b", markers = "sys_platform == \'darwin\'" }\n'
-    )
-    marker = "markers = \"sys_platform == 'darwin'\"\n" if version == "2.1" else ""
-    lock = (
-        '[[package]]\nname = "a"\nversion = "1"\n[package.dependencies]\nb = { path = "../b" }\n'
-        '[package.source]\ntype = "directory"\nurl = "../a"\n'
-        f'[[package]]\nname = "b"\nversion = "1"\n{marker}[package.source]\ntype = "directory"\nurl = "../b"\n'
-        f'[metadata]\nlock-version = "{version}"\n'
-    )
-    found = reach(project, lock)
-    assert set(found.folders) == {"a", "b"}
-    assert ("b" in found.conditions) is is_left_out
-
-
-LOCK = """
-[[package]]
-name = "Requests"
-version = "2.32.3"
-files = [{ file = "a", hash = "sha256:aa" }, { file = "b", hash = "sha256:bb" }]
-[package.dependencies]
-urllib3 = ">=1.21"
-[package.extras]
-socks = ["pysocks"]
-
-[[package]]
-name = "urllib3"
-version = "2.0.0"
-files = [{ file = "c", hash = "sha256:cc" }]
-
-[[package]]
-name = "numpy"
-version = "1.26.4"
-python-versions = ">=3.9"
-markers = "python_version < '3.12'"
-files = []
-[[package]]
-name = "numpy"
-version = "2.1.0"
-markers = "python_version >= '3.12'"
-files = []
-
-[[package]]
-name = "private"
-version = "1.0"
-files = []
-[package.source]
-type = "legacy"
-url = "https://example.org/simple"
-reference = "ours"
-
-[[package]]
-name = "tool"
-version = "0.1"
-files = []
-[package.source]
-type = "git"
-url = "https://example.org/tool.git"
-reference = "main"
-resolved_reference = "abc123"
-subdirectory = "py"
-
-[[package]]
-name = "boto3"
-version = "1.40"
-files = []
-[package.dependencies]
-botocore = "*"
-[[package]]
-name = "botocore"
-version = "1.40"
-files = []
-
-[[package]]
-name = "pytest"
-version = "8.0"
-files = []
-
-[metadata]
-lock-version = "2.1"
-"""
-PROJECT = """
-[project]
-name = "p"
-dependencies = ["requests[socks] (>=2.32,<3.0) ; python_version < '4'", "tool"]
-[tool.poetry.dependencies]
-python = "^3.11"
-requests = { source = "ours" }
-numpy = [{ version = "^1.26", python = "<3.12" }, { version = "^2", python = ">=3.12" }]
-private = "1.0"
-boto3 = "*"
-[tool.poetry.group.dev.dependencies]
-pytest = "^8"
-"""
-
-
-def reach(project: str = PROJECT, lock: str = LOCK, **more: object) -> poetry.PoetryLocked:
-    return poetry.reached(lock, project, where="s/poetry.lock", **more)  # type: ignore[arg-type]
-
-
-def test_a_poetry_project_reaches_its_own_part_of_the_lock() -> None:
-    found = reach(without=("boto3", "botocore"))
-    assert [line.text for line in found.roots] == [
-        "requests[socks] (>=2.32,<3.0) ; python_version < '4'",
-        "tool @ git+https://example.org/tool.git@abc123#subdirectory=py",
-        'numpy>=1.26,<2 ; python_version < "3.12"',
-        'numpy>=2,<3 ; python_version >= "3.12"',
-        "private==1.0",
-    ]
-    assert [line.text for line in found.pins] == [
-        "requests==2.32.3 --hash=sha256:aa --hash=sha256:bb",
-        "urllib3==2.0.0 --hash=sha256:cc",
-        "numpy==1.26.4 ; python_version < '3.12'",
-        "numpy==2.1.0 ; python_version >= '3.12'",
-        "private==1.0",
-    ]
-    assert found.options == ("--extra-index-url https://example.org/simple",)
-    assert "boto3 1.40" not in found.packages
-
-
-def test_groups_of_a_poetry_project_come_when_they_are_asked_for() -> None:
-    assert "pytest 8.0" not in reach().packages
-    assert "pytest 8.0" in reach(groups=("dev",)).packages
-    with pytest.raises(BuildFailed, match="no dependency group named docs"):
-        reach(groups=("docs",))
-
-
-def test_a_poetry_lock_that_lacks_a_dependency_says_what_to_type() -> None:
-    with pytest.raises(BuildFailed, match="httpx is not in the lock") as caught:
-        reach(PROJECT.replace('private = "1.0"', 'httpx = "*"'))
-    assert caught.value.hint == "poetry lock"
-
-
-@pytest.mark.parametrize("lock", ["no toml [", '[metadata]\nlock-version = "1.1"\n', "[[package]]\n"])
-def test_what_is_no_lock_of_poetrys_second_format_is_refused(lock: str) -> None:
-    with pytest.raises(BuildFailed):
-        reach(lock=lock)
-
-
 def test_markers_of_folders_are_kept_for_the_target() -> None:
     found = parse("../a ; python_version < '3.12'\n../b\n../a ; os_name == 'nt'\n../b ; os_name == 'nt'\n")
     assert found.conditions == {"a": ("python_version < '3.12'", "os_name == 'nt'")}
 
 
-def test_markers_of_poetrys_folders_are_those_of_the_lock_or_of_who_asks() -> None:
-    project = (
-        "[tool.poetry.dependencies]\n"
-        'a = { path = "../a", markers = "python_version < \'3.12\'" }\nb = { path = "../b" }\n'
-        'c = { path = "../c", python = ">=3.12" }\n'
-    )
-    package = '[[package]]\nname = "{0}"\nversion = "1"\n{1}[package.source]\ntype = "directory"\nurl = "../{0}"\n'
-    by_lock = {"a": "", "b": "markers = \"os_name == 'nt'\"\n", "c": ""}
-    lock = "".join(package.format(*one) for one in by_lock.items()) + '[metadata]\nlock-version = "2.1"\n'
-    assert reach(project, lock).conditions == {
-        "a": ("(python_version < '3.12')",),
-        "b": ("os_name == 'nt'",),
-        "c": ('python_version >= "3.12"',),
-    }
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        ("one @ file:///w/tmp/tmp1/source/in/../one", "one"),
+        ("one[a,b]@file:///with%20space/tmp/tmp1/one ; extra == 'x'", "one[a,b] ; extra == 'x'"),
+        ("one @ file:///w/tmp/tmp1/one; os_name == 'nt'", "one; os_name == 'nt'"),
+        ("one @ https://example.org/one.whl ; extra == 'x'", "one @ https://example.org/one.whl ; extra == 'x'"),
+        ("one @ file:../one", "one @ file:../one"),
+        ("one @ file:///w/tmp/tmp2/one", "one @ file:///w/tmp/tmp2/one"),
+    ],
+)
+def test_what_is_asked_for_by_the_folder_of_the_build_is_asked_for_by_its_name(asked: str, kept: str) -> None:
+    text = "Name: x\r\nRequires-Dist: {}\r\nRequires-Dist: two>=1\r\n\r\nmail a@b/tmp/tmp1\r\n"
+    assert metadata.by_name(text.format(asked).encode(), b"tmp/tmp1") == text.format(kept).encode()
