@@ -383,6 +383,14 @@ def test_an_import_that_finds_nothing_is_refused_with_file_and_line(site: Site) 
     assert 'provided = ["requests"]' in caught.value.hint
 
 
+def test_a_handler_is_followed_into_the_module_that_defines_it(site: Site) -> None:
+    site.write({"services/users/src/users/app.py": "from users.core import handler\n"})
+    site.write({"services/users/src/users/core.py": "async def handler(event, context): ...\n"})
+    with pytest.raises(BuildFailed, match=r"handler in users/core\.py is a coroutine function") as caught:
+        site.build("users")
+    assert caught.value.where == "services/users/service.toml"
+
+
 def test_a_possible_fault_is_only_told(site: Site) -> None:
     site.write({"services/users/src/users/app.py": "def handler(e, c):\n    import requests\n"})
     site.build("users")

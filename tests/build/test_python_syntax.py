@@ -77,3 +77,18 @@ def test_what_was_let_through_for_want_of_the_targets_python_is_judged_once_it_i
     with pytest.raises(BuildFailed, match="invalid syntax") as caught:
         judge(site, asks=True).check(sources, NEWER)
     assert caught.value.where == "a/wrong.py:1"
+
+
+def test_what_no_python_here_can_read_is_told_with_its_place(site: Site) -> None:
+    newest = "3.14"
+    if has(site, newest) or f"3.{OURS}" == newest:
+        pytest.skip("there is a Python that reads it")
+    site.versions["python"] = newest
+    site.write({"services/p/app.py": f"import nope\n{HANDLER_PY}retrn 1\n", "services/p/requirements.txt": ""})
+    site.build()
+    (told,) = [event.to_json()["text"] for event in site.heard.events if event.name == "note"]
+    assert told.startswith(
+        f"p: services/p/app.py:{len(HANDLER_PY.splitlines()) + 2}: Python 3.{OURS}, on which Penstock"
+    )
+    site.build()
+    assert "note" not in site.heard.names, "once, when it is made"

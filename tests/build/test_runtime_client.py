@@ -32,12 +32,19 @@ CALLED = (
         "import asyncio\ndef awaited(f):\n    return lambda e, c: asyncio.run(f(e, c))\n"
         "@awaited\nasync def handler(event, context):\n    return 1\n"
     ),
+    "(handler := lambda event, context: 1)\n",
+    "handler = None\nfor handler in [lambda event, context: 1]:\n    pass\n",
+    "globals()['handler'] = lambda event, context: 1\n",
+    "handler = None\ndef begin():\n    global handler\n    handler = lambda event, context: 1\nbegin()\n",
 )
 REFUSED = (
     "async def handler(event, context):\n    return 1\n",
     "def handler(event):\n    return 1\n",
     "def handler(event, context, *, more):\n    return 1\n",
     "handler = {'a': 1}\n",
+    "async def main(event, context):\n    return 1\nhandler = main\n",
+    "def handler(event, context):\n    return 1\ndel handler\n",
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from json import loads as handler\n",
     "",
 )
 APP = """\

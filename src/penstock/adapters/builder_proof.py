@@ -7,8 +7,8 @@ import hashlib
 import threading
 from typing import TYPE_CHECKING
 
-from penstock.build import libc, proof, proof_imports
-from penstock.build.ignore import skips_folder
+from penstock.build import import_faults, libc, proof, proof_imports
+from penstock.build.handlers import cannot_be_called
 from penstock.model import credentials
 from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
@@ -56,10 +56,10 @@ class PythonProof:
         found = self._missing(unit, target, options, members, ours)
         # A layer brings modules that nobody here can see.
         certain = [one for one in found if one.certain] if not any(f.layers for f in unit.functions) else []
-        for line in proof_imports.reasons([one for one in found if one not in certain and one.ours], ours):
+        for line in import_faults.reasons([one for one in found if one not in certain and one.ours], ours):
             self._tell(f"{unit.name}: {line}, which a call would find out")
         if certain:
-            raise _not_found(certain, ours)
+            raise import_faults.not_found(certain, ours)
 
     def _missing(
         self,
@@ -77,7 +77,7 @@ class PythonProof:
                 contents[path] = members[path].content()
             return contents[path]
 
-        modules = proof_imports.Modules(members)
+        modules = proof_imports.Modules(members, target.platform)
         handlers = [function.handler.replace("/", ".") for function in unit.functions]
         for handler in proof_imports.undefined(handlers, modules, read, ours.keys(), version=target.version):
             module, _, name = handler.rpartition(".")
@@ -86,9 +86,12 @@ class PythonProof:
                 where=f"{unit.service.path}/service.toml",
                 hint=f"import {name} by its name",
             )
+        for handler, fault in proof_imports.uncallable(handlers, modules, read, ours.keys()):
+            raise cannot_be_called(handler, fault, where=f"{unit.service.path}/service.toml")
+        unread: dict[str, int] = {}
         # The first of those with these packages reads them for all; others that began now would all do the same.
         with contextlib.nullcontext() if remembered else first:
-            return proof_imports.missing(
+            found = proof_imports.missing(
                 [handler.rpartition(".")[0] for handler in handlers],
                 modules,
                 read,
@@ -96,7 +99,11 @@ class PythonProof:
                 version=target.version,
                 provided=options.provided,
                 known=remembered,
+                unread=unread,
             )
+        if unread:
+            self._tell(f"{unit.name}: {import_faults.unread(unread, ours, target.version)}")
+        return found
 
     def _shared(
         self, members: Mapping[str, Member], ours: Mapping[str, str]
@@ -192,23 +199,4 @@ def _secret(folder: str, path: str, found: tuple[str, int]) -> BuildFailed:
         f"it holds {what}, which would be readable by everybody who can read the function" if line else f"it is {what}",
         where=f"{folder}/{path}:{line}" if line else f"{folder}/{path}",
         hint=f'keep it with: penstock secrets set; or, when it is none, in service.toml: [build] reviewed = ["{path}"]',
-    )
-
-
-def _not_found(missing: list[Missing], ours: Mapping[str, str]) -> BuildFailed:
-    first, *further = missing
-    place = f"{ours.get(first.file, first.file)}:{first.line}"
-    lines = proof_imports.reasons(further, ours)
-    what = f"import of {first.module}: {first.why}" + "".join(f"\n{line}" for line in lines)
-    name = first.module.split(".")[0]
-    if first.ours and not first.module.startswith("."):
-        hint = f"add what has {name} to the dependencies and lock again"
-        if skips_folder(name):
-            hint += f"; a folder {name} at the top of a service or package is left out by rule: call it something else"
-    elif first.ours:
-        hint = "write the import without dots, or let the handler name the package: package.module.function"
-    else:
-        hint = f"lock what has {name}: a package that is locked needs it"
-    return BuildFailed(
-        what, where=place, hint=f'{hint}; if a layer brings it, in service.toml: [build] provided = ["{name}"]'
     )

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 _MAGIC = b"\x7fELF"
 _MACHINES = {62: "x86_64", 183: "arm64", 3: "x86 (32 bits)", 40: "arm (32 bits)"}
 _MAC_OS = frozenset({b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"})
-_HEAD_MIN = 20
+_HEAD_MIN = 64
+_OF_LAMBDA = (62, 183)
+_OF_64_BITS, _LITTLE_ENDIAN = 2, 1
 _SECTION = struct.Struct("<II4QII2Q")
 _SYMBOL = struct.Struct("<IBBHQQ")
 _RELOCATION = struct.Struct("<QQq")
@@ -69,10 +71,16 @@ def system(head: bytes) -> str:
         return "macOS"
     if head[:2] == b"MZ":
         return "Windows"
-    if head[:4] != _MAGIC or len(head) < _HEAD_MIN:
+    if head[:4] != _MAGIC:
         return ""  # a linker's script, or a placeholder
-    machine = struct.unpack_from("<H" if head[5] == 1 else ">H", head, 18)[0]
-    return _MACHINES.get(machine, f"machine {machine}")
+    if len(head) < _HEAD_MIN:
+        return "no processor (it is cut short)"
+    is_little, is_64 = head[5] == _LITTLE_ENDIAN, head[4] == _OF_64_BITS
+    machine = struct.unpack_from("<H" if is_little else ">H", head, 18)[0]
+    made_for = _MACHINES.get(machine, f"machine {machine}")
+    if machine in _OF_LAMBDA and not is_64:
+        made_for += " (32 bits)"
+    return made_for if is_little else f"{made_for} (big-endian)"
 
 
 def library(content: bytes) -> Library | None:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from penstock.build import syntax
+from penstock.build import bindings, syntax
+from penstock.build.handler_values import Source, Uncallable, uncallable
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-_GIVEN = 2
-"""Lambda calls a handler with event and context (https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html)."""
-_PLAIN = (
-    ast.Constant, ast.Dict, ast.List, ast.Set, ast.Tuple, ast.JoinedStr, ast.UnaryOp, ast.ListComp, ast.SetComp,
-    ast.DictComp, ast.GeneratorExp,
-)  # fmt: skip
 _COMPILE = """
 import json, sys
 faults = []
@@ -69,20 +63,24 @@ def check_python_handler(handler: str, files: Mapping[str, bytes], *, where: str
             where=where,
             hint=f"make {candidates[0]} (below src/ in that layout), or name the right module in service.toml",
         )
+    module, source = handler.rpartition(".")[0].replace("/", "."), Source(path, files[path])
+    if (fault := uncallable(module, name, lambda wanted: source if wanted == module else None)) is not None:
+        raise cannot_be_called(handler, fault, where=where)
     try:
-        tree = syntax.tree(files[path])
-    except (SyntaxError, RecursionError):
-        return  # newer syntax than ours or deeper, or an error that the check of all sources tells with file and line
-    names = set(_defined(tree.body))
-    if (fault := _fault(tree.body, name)) is not None:
-        what, hint = fault
-        raise BuildFailed(f"handler {handler}: {name} in {path} {what}", where=where, hint=hint)
-    if name not in names and not names & {"*", "__getattr__"}:
+        names = bindings.bound(source.content)
+    except (SyntaxError, ValueError):
+        return  # newer syntax than ours, or an error that the check of all sources tells with file and line
+    if names is not None and names.isdisjoint({name, "*"}):
         raise BuildFailed(
             f"handler {handler}: {path} does not define {name}",
             where=where,
             hint=f"define {name} in {path}, or name the right one in service.toml",
         )
+
+
+def cannot_be_called(handler: str, fault: Uncallable, *, where: str) -> BuildFailed:
+    """The error about a handler that leads to such a thing."""
+    return BuildFailed(f"handler {handler}: {fault.name} in {fault.path} {fault.what}", where=where, hint=fault.hint)
 
 
 def syntax_fault(content: bytes, version: tuple[int, int]) -> SyntaxFault | None:
@@ -112,73 +110,3 @@ def syntax_command(interpreter: Path, contents: Sequence[bytes]) -> Command:
 def syntax_faults(stdout: str) -> dict[int, SyntaxFault]:
     """What it said, by the places of the sources in the question. Raises ValueError when it is no answer."""
     return {place: SyntaxFault(message, line, text) for place, message, line, text in json.loads(stdout)}
-
-
-def _fault(body: list[ast.stmt], name: str) -> tuple[str, str] | None:
-    """Why what the name is in the end cannot be called as Lambda does, when that is plain to see, and what to do."""
-    found: tuple[str, str] | None = None
-    for statement in body:
-        match statement:
-            case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value) if _assigns(statement, name):
-                found = _fault_of_value(value, name)
-            case ast.FunctionDef(name=defined) | ast.AsyncFunctionDef(name=defined) if defined == name:
-                # What a decorator makes of it is for the run to say.
-                found = None if statement.decorator_list else _fault_of_function(statement, name)
-            case _ if name in set(_defined([statement])):
-                found = None
-            case _:
-                pass
-    return found
-
-
-def _assigns(statement: ast.Assign | ast.AnnAssign, name: str) -> bool:
-    targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
-    return any(isinstance(one, ast.Name) and one.id == name for one in targets)
-
-
-def _fault_of_value(value: ast.expr, name: str) -> tuple[str, str] | None:
-    if isinstance(value, ast.Lambda):
-        return _fault_of_arguments(value.args, name)
-    if isinstance(value, _PLAIN):
-        return f"is {ast.unparse(value)[:40]}, which cannot be called", f"let {name} be a function of event and context"
-    return None
-
-
-def _fault_of_function(function: ast.FunctionDef | ast.AsyncFunctionDef, name: str) -> tuple[str, str] | None:
-    if isinstance(function, ast.AsyncFunctionDef):
-        # The runtime interface client turns the answer into JSON, and a coroutine is none.
-        hint = f"def {name}(event, context): return asyncio.run(…)"
-        return "is a coroutine function, which Lambda does not await", hint
-    return _fault_of_arguments(function.args, name)
-
-
-def _fault_of_arguments(args: ast.arguments, name: str) -> tuple[str, str] | None:
-    places = [*args.posonlyargs, *args.args]
-    needed = len(places) - len(args.defaults)
-    takes_two = needed <= _GIVEN and (len(places) >= _GIVEN or args.vararg is not None)
-    if takes_two and None not in args.kw_defaults:
-        return None
-    return "does not take event and context, which Lambda calls it with", f"def {name}(event, context): …"
-
-
-def _defined(body: list[ast.stmt]) -> Iterator[str]:
-    """Names that a module's statements bind, those in `if`, `try` and `with` included."""
-    for statement in body:
-        match statement:
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                yield name
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                yield from (alias.asname or alias.name.partition(".")[0] for alias in names)
-            case ast.Assign(targets=targets):
-                yield from (node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name)) if statement.value is not None:
-                yield name
-            case ast.If() | ast.For() | ast.While():
-                yield from _defined([*statement.body, *statement.orelse])
-            case ast.With():
-                yield from _defined(statement.body)
-            case ast.Try() | ast.TryStar():
-                yield from _defined([*statement.body, *statement.orelse, *statement.finalbody])
-                yield from (name for handler in statement.handlers for name in _defined(handler.body))
-            case _:
-                pass

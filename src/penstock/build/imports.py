@@ -6,12 +6,13 @@ import ast
 import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal
 
 from penstock.build import syntax
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 Weight = Literal["always", "later", "maybe"]
 """`always`: when the module is imported; `later`: when a function is called; `maybe`: its absence is provided for."""
@@ -38,6 +39,15 @@ class Import:
     dots: int
     line: int
     weight: Weight
+
+    def base(self, name: str, path: str) -> str:
+        """The full name of what it begins at in the module `name` of that file; empty when above all packages."""
+        if not self.dots:
+            return self.module
+        is_package = path.endswith("/__init__.py") or path == "__init__.py"
+        above = name.split(".") if is_package else name.split(".")[:-1]
+        above = above[: len(above) - self.dots + 1]
+        return ".".join([*above, self.module] if self.module else above) if above else ""
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -72,39 +82,13 @@ def quick(content: bytes) -> tuple[Import, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=_REMEMBERED)
-def bound(content: bytes) -> frozenset[str] | None:
-    """Every name that a module binds somewhere, `*` for those of other modules; None when it may bind any.
-
-    Raises SyntaxError or ValueError.
-    """
-    if any(mark in content for mark in (b"__getattr__", b"globals()", b"sys.modules", b"setattr(", b"exec(")):
-        return None
-    names: set[str] = set()
-    try:
-        tree = syntax.tree(content)
-    except RecursionError:
-        return None
-    for node in ast.walk(tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()):
-                names.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                names.add(name)
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                names |= {alias.asname or alias.name.partition(".")[0] for alias in aliases}
-            case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                names.add(name)
-            case _ if type(node).__name__ == "TypeAlias":
-                names.add(node.name.id)  # type: ignore[attr-defined] # Python 3.12's
-    return frozenset(names)
-
-
 def _statements(  # noqa: C901, PLR0912 - one case for each kind
     body: list[ast.stmt], weight: Weight, *, by_text: bool
 ) -> Iterator[Import]:
     inside = partial(_statements, by_text=by_text)
     for statement in body:
+        if by_text:
+            yield from (one for part, how in _outside_of_body(statement, weight) for one in _by_text(part, how))
         match statement:
             case ast.Import(names=names):
                 yield from (Import(alias.name, (), 0, statement.lineno, weight) for alias in names)
@@ -117,10 +101,13 @@ def _statements(  # noqa: C901, PLR0912 - one case for each kind
                 yield from inside(statement.body, weight)
             case ast.Try() | ast.TryStar():
                 caught = any(_catches(handler.type) for handler in statement.handlers)
-                yield from inside(statement.body, "maybe" if caught else weight)
+                perhaps: Weight = "maybe" if statement.handlers else weight
+                sure = _not_skipped(statement.body)
+                yield from inside(statement.body[:sure], "maybe" if caught else weight)
+                yield from inside([*statement.body[sure:], *statement.orelse], perhaps)
                 for handler in statement.handlers:
-                    yield from inside(handler.body, "maybe" if caught else weight)
-                yield from inside([*statement.orelse, *statement.finalbody], "maybe" if caught else weight)
+                    yield from inside(handler.body, perhaps)
+                yield from inside(statement.finalbody, weight)
             case ast.With() | ast.AsyncWith():
                 suppressed = any(_suppresses(item.context_expr) for item in statement.items)
                 yield from inside(statement.body, "maybe" if suppressed else weight)
@@ -130,13 +117,42 @@ def _statements(  # noqa: C901, PLR0912 - one case for each kind
             case ast.Match():
                 for case in statement.cases:
                     yield from inside(case.body, "maybe")
-            case _ if by_text:
-                yield from _by_text(statement, weight)
             case _:
                 pass
 
 
-def _by_text(statement: ast.stmt, weight: Weight) -> Iterator[Import]:
+def _outside_of_body(statement: ast.stmt, weight: Weight) -> Iterator[tuple[ast.AST, Weight]]:
+    """What a statement evaluates besides the statements that it holds; all of it when it holds none."""
+    found: list[ast.expr] = []
+    match statement:
+        case ast.FunctionDef(args=args) | ast.AsyncFunctionDef(args=args):
+            # Annotations may never be evaluated.
+            found = [*statement.decorator_list, *args.defaults, *(one for one in args.kw_defaults if one is not None)]
+        case ast.ClassDef():
+            found = [*statement.decorator_list, *statement.bases, *(word.value for word in statement.keywords)]
+        case ast.With(items=items) | ast.AsyncWith(items=items):
+            for item in items:
+                yield item.context_expr, weight
+                weight = "maybe" if _suppresses(item.context_expr) else weight
+        case ast.If(test=one) | ast.While(test=one) | ast.Match(subject=one):
+            found = [one]
+        case ast.For(iter=one) | ast.AsyncFor(iter=one):
+            found = [one]
+        case ast.Try() | ast.TryStar():
+            pass
+        case _:
+            yield statement, weight
+    yield from ((one, weight) for one in found)
+
+
+def _not_skipped(body: Sequence[ast.stmt]) -> int:
+    """How many statements of a `try` no error that is handled can leave out: its imports, and what follows them."""
+    leading = sum(1 for _ in takewhile(lambda one: isinstance(one, (ast.Import, ast.ImportFrom)), body))
+    is_begun = any(isinstance(one, (ast.With, ast.AsyncWith)) for one in body[leading : leading + 1])
+    return leading if is_begun else leading + 1
+
+
+def _by_text(statement: ast.AST, weight: Weight) -> Iterator[Import]:
     """`importlib.import_module("a.b")`, `import_module(".b", __package__)` and `__import__("a")` within a statement.
 
     With a stack of its own: a sum of a thousand texts is a thousand levels deep.
@@ -150,7 +166,32 @@ def _by_text(statement: ast.stmt, weight: Weight) -> Iterator[Import]:
                 plain = name.lstrip(".")
                 yield Import(plain, (), len(name) - len(plain), node.lineno, weight)
         inner: Weight = "later" if isinstance(node, ast.Lambda) and weight == "always" else weight
-        stack += [(child, inner) for child in reversed(list(ast.iter_child_nodes(node)))]
+        perhaps = _perhaps(node)
+        stack += [
+            (child, "maybe" if any(child is one for one in perhaps) else inner)
+            for child in reversed(list(ast.iter_child_nodes(node)))
+        ]
+
+
+def _perhaps(node: ast.AST) -> Sequence[ast.AST]:
+    """What of an expression is evaluated in some cases only."""
+    found: Sequence[ast.AST] = ()
+    match node:
+        case ast.IfExp():
+            found = [node.body, node.orelse]
+        case ast.BoolOp(values=[_, *others]) | ast.Compare(comparators=[_, *others]):
+            found = others
+        case ast.ListComp(elt=one) | ast.SetComp(elt=one) | ast.GeneratorExp(elt=one):
+            found = [one, *node.generators[1:]]
+        case ast.DictComp():
+            found = [node.key, node.value, *node.generators[1:]]
+        case ast.comprehension():
+            found = node.ifs
+        case ast.Assert(msg=ast.expr() as message):
+            found = [message]
+        case _:
+            pass
+    return found
 
 
 def _suppresses(manager: ast.expr) -> bool:

@@ -12,15 +12,19 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from penstock.build import imports
-from penstock.build.stdlib import SUPPLIED, is_standard
+from penstock.build import bindings, handler_values, imports
+from penstock.build.handler_values import Source
+from penstock.build.stdlib import SUPPLIED, has_no_part, is_standard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from penstock.build.handler_values import Uncallable
     from penstock.build.imports import Import
 
-_EXTENSION = re.compile(r"(?:\.(?:cpython|pypy|abi)[\w.-]*|\.cp\d+[\w.-]*)?\.(?:so|pyd)$")
+_EXTENSION = re.compile(r"(?:\.cpython-[\w-]+|\.abi\w+)?\.so$")
+"""What CPython looks for but on Windows; see `importlib.machinery.EXTENSION_SUFFIXES`."""
+_OF_MAC_OS = re.compile(r"\.cpython-\w+-darwin\.so$")
 _TRICKS = (b"sys.modules", b"__path__", b"__getattr__", b"extend_path", b"declare_namespace", b"import_module")
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _SHOWN = 20
@@ -53,13 +57,13 @@ class Sound:
 class Modules:
     """The modules of an artifact by their dotted names."""
 
-    def __init__(self, paths: Iterable[str]) -> None:
-        """`paths` are the ZIP's."""
+    def __init__(self, paths: Iterable[str], platform: str = "linux") -> None:
+        """`paths` are the ZIP's, `platform` the target's."""
         self.files: dict[str, str] = {}
         self.folders: set[str] = set()
         for path in paths:
             module = _module(path)
-            if module is None:
+            if module is None or (platform == "linux" and _OF_MAC_OS.search(path)):
                 continue
             name, above = module
             if self.files.get(name, "").endswith(".py") and not path.endswith("__init__.py"):
@@ -89,12 +93,13 @@ def missing(
     version: str,
     provided: Collection[str] = (),
     known: dict[str, Sound] | None = None,
+    unread: dict[str, int] | None = None,
 ) -> tuple[Missing, ...]:
     """What the modules that the `handlers` (dotted names of modules) reach do not find.
 
     `read` gives a file of the ZIP, `ours` are the paths of the workspace's own code, `provided` what the person says
     is there. `known` remembers what sound files of locked packages reach, from one artifact of the same locked set to
-    the next.
+    the next. `unread` is given those of our own files that this Python cannot read, with the line.
     """
     search = _Search(
         modules,
@@ -103,7 +108,8 @@ def missing(
         version,
         frozenset(provided),
         {} if known is None else known,
-        Modules(ours).names(),
+        Modules(ours, "").names(),
+        {} if unread is None else unread,
     )
     return tuple(sorted(set(search.run(handlers))))[:_SHOWN]
 
@@ -117,6 +123,22 @@ def undefined(
     return tuple(one for one, module, name in halves if modules.has(module) and search.defines(module, name) is False)
 
 
+def uncallable(
+    handlers: Collection[str], modules: Modules, read: Callable[[str], bytes], ours: Collection[str]
+) -> Iterator[tuple[str, Uncallable]]:
+    """Those of the handlers that Lambda cannot call, wherever in modules of our own they come from, and why."""
+
+    def find(module: str) -> Source | None:
+        path = modules.files.get(module, "")
+        return Source(path, read(path)) if path in ours and path.endswith(".py") else None
+
+    for handler in handlers:
+        module, _, name = handler.rpartition(".")
+        fault = handler_values.uncallable(module, name, find)
+        if fault is not None and not _is_set_from_outside({name, fault.name}, read, ours):
+            yield handler, fault
+
+
 @dataclass(frozen=True, slots=True)
 class _Search:
     modules: Modules
@@ -126,6 +148,7 @@ class _Search:
     provided: frozenset[str] = frozenset()
     known: dict[str, Sound] = field(default_factory=dict)
     own_names: frozenset[str] = frozenset()
+    unread: dict[str, int] = field(default_factory=dict)
 
     def run(self, handlers: Collection[str]) -> Iterator[Missing]:
         seen: set[str] = set()
@@ -150,7 +173,7 @@ class _Search:
                         continue
                     reached, fault = self._follow(name, path, statement)
                     all_reached += reached
-                    asked.update(_names_of(_base(name, path, statement), statement))
+                    asked.update(_names_of(statement.base(name, path), statement))
                     sound = sound and fault is None
                     if fault and statement.weight != "maybe" and f"{path}:{statement.line}" not in seen:
                         seen.add(f"{path}:{statement.line}")
@@ -172,8 +195,10 @@ class _Search:
         if path in self.ours:
             try:
                 return imports.exact(self.read(path))
-            except (SyntaxError, ValueError):
-                return ()  # the check of syntax says so, with the target's grammar
+            except (SyntaxError, ValueError) as error:
+                # Newer syntax than ours: all else the check of syntax refuses, with the target's grammar.
+                self.unread[path] = getattr(error, "lineno", None) or 1
+                return ()
         return imports.quick(self.read(path))
 
     def _is_real(self, path: str, statement: Import) -> bool:
@@ -188,7 +213,7 @@ class _Search:
 
     def _follow(self, name: str, path: str, statement: Import) -> tuple[list[str], tuple[str, str] | None]:
         """Modules of the ZIP that an import runs, and what it does not find: module and why."""
-        base = _base(name, path, statement)
+        base = statement.base(name, path)
         if not base:
             dotted = "." * statement.dots + statement.module
             return [], (dotted, "a relative import, and the module lies in no package")
@@ -205,14 +230,22 @@ class _Search:
             defined = self.defines(base, one)
             if defined is not True and inner in self.modules.files:
                 reached.append(inner)
-            elif defined is False and path in self.ours and not self.modules.has(inner):
+            elif defined is False and path in self.ours and not self._may_come_to_have(inner):
                 fault_of_names = (inner, f"{self.modules.files.get(base, base)} does not define {one}")
         return reached, fault_of_names
 
+    def _may_come_to_have(self, inner: str) -> bool:
+        """Whether a name that a module of ours does not bind is a module, or bound from another of ours."""
+        return self.modules.has(inner) or _is_set_from_outside({inner.rpartition(".")[2]}, self.read, self.ours)
+
     def _outside(self, base: str, path: str) -> tuple[str, str] | None:
         top = base.split(".", maxsplit=1)[0]
-        if is_standard(top, self.version) or top in SUPPLIED or self._is_provided(base):
+        if top in SUPPLIED or self._is_provided(base):
             return None
+        if is_standard(top, self.version):
+            is_made_up = path not in self.ours or b"sys.modules" in self.read(path)
+            has_it = is_made_up or not has_no_part(base, self.version)
+            return None if has_it else (base, f"{top} is a module of Python {self.version}, and no package")
         if top.startswith("_") and path not in self.ours:
             return None  # a private module of another Python's, most likely
         if path in self.ours and b"sys.path" in self.read(path) and self.modules.elsewhere(base):
@@ -248,7 +281,7 @@ class _Search:
             # Only asked for submodules: when the word is there, it may be bound, and the submodule never run.
             return _has_word(content, name.encode())
         try:
-            names = imports.bound(content)
+            names = bindings.bound(content)
             if names is not None and "*" in names and name not in names:
                 return self._comes_by_star(module, path, name, seen | {module})
         except (SyntaxError, ValueError):
@@ -258,7 +291,7 @@ class _Search:
     def _comes_by_star(self, module: str, path: str, name: str, seen: frozenset[str]) -> bool | None:
         """Whether one of the modules that it imports everything of has the name."""
         for statement in imports.exact(self.read(path)):
-            base = _base(module, path, statement)
+            base = statement.base(module, path)
             if "*" not in statement.names or base in seen:
                 continue
             if self.modules.files.get(base, "") not in self.ours:
@@ -267,6 +300,12 @@ class _Search:
             if found is not False:
                 return found
         return False
+
+
+def _is_set_from_outside(names: Collection[str], read: Callable[[str], bytes], ours: Collection[str]) -> bool:
+    """Whether some module of ours may bind one of the names in another. Asked where a fault is about to be told."""
+    sources = (read(path) for path in ours if path.endswith(".py"))
+    return any(bindings.sets_of_another(content, name) for content in sources for name in names)
 
 
 def _has_word(content: bytes, word: bytes) -> bool:
@@ -280,16 +319,6 @@ def _has_word(content: bytes, word: bytes) -> bool:
     return False
 
 
-def _base(name: str, path: str, statement: Import) -> str:
-    """The full name of what an import in the module `name` begins at; empty when that is above all packages."""
-    if not statement.dots:
-        return statement.module
-    is_package = path.endswith("/__init__.py") or path == "__init__.py"
-    above = name.split(".") if is_package else name.split(".")[:-1]
-    above = above[: len(above) - statement.dots + 1]
-    return ".".join([*above, statement.module] if statement.module else above) if above else ""
-
-
 def _names_of(base: str, statement: Import) -> Iterator[str]:
     """All names that an import may lead to."""
     if base:
@@ -301,11 +330,6 @@ def _with_packages(module: str) -> list[str]:
     """The packages that a module lies in, which run before it, and itself."""
     parts = module.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
-
-
-def reasons(found: Iterable[Missing], sources: Mapping[str, str]) -> list[str]:
-    """One line for each, with the file as the person knows it."""
-    return [f"{sources.get(one.file, one.file)}:{one.line}: import of {one.module}: {one.why}" for one in found]
 
 
 @lru_cache(maxsize=50_000)

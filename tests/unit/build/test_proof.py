@@ -8,9 +8,8 @@ import pytest
 
 from penstock.build import proof
 from penstock.build.archive import ArchiveError, Member, pack, write
-from penstock.build.handlers import check_python_handler
-from penstock.build.proof_imports import Missing, Modules, Sound, missing, undefined
-from penstock.build.stdlib import is_standard
+from penstock.build.proof_imports import Missing, Modules, Sound, missing
+from penstock.build.stdlib import has_no_part, is_standard
 from penstock.model.artifact import Target
 from penstock.model.credentials import secret
 from penstock.model.errors import BuildFailed
@@ -35,7 +34,7 @@ def look(
 @pytest.mark.parametrize(
     "line",
     [
-        "import json, os.path",
+        "import json, os.path, pyexpat.errors, importlib.resources, xml.parsers.expat.model",
         "import lib.core as c",
         "from lib import run, extra",
         "from lib.core import *",
@@ -47,10 +46,11 @@ def look(
         "import contextlib\nwith contextlib.suppress(ImportError):\n    import uvloop",
         "import sys\nif sys.platform == 'win32':\n    import winreg_more",
         "from helpers import one",
+        "import helpers\nhelpers.three = 3\nfrom helpers import three",
         "from package import part",
         "from package.part import two",
         "from data import files",
-        "import native",
+        "import native, stable, plain",
         "'''\nimport nothing\n'''",
         "import importlib\nextra = importlib.import_module('lib.extra')",
         "import importlib\nname = 'anything'\nimportlib.import_module(name)",
@@ -65,6 +65,8 @@ def test_what_resolves_or_is_provided_for_is_no_fault(line: str) -> None:
         "package/part.py": "from . import part\ntwo = 2",
         "data/files/a.py": "",
         "native.cpython-313-x86_64-linux-gnu.so": "",
+        "stable.abi3.so": "",
+        "plain.so": "",
     }
     assert look(ours) == []
 
@@ -77,8 +79,15 @@ def test_what_resolves_or_is_provided_for_is_no_fault(line: str) -> None:
         ("from lib.nothing import x", "lib.nothing", "no lib.nothing in the ZIP"),
         ("import helpers.deep", "helpers.deep", "no helpers.deep"),
         ("from helpers import three", "helpers.three", "helpers.py does not define three"),
+        ("from helpers import hidden", "helpers.hidden", "helpers.py does not define hidden"),
         ("from . import helpers", ".", "lies in no package"),
         ("import cgi", "cgi", "neither"),
+        ("import winreg", "winreg", "neither"),
+        ("import os.nope", "os.nope", "os is a module of Python 3.13, and no package"),
+        ("from types.nope import x", "types.nope", "no package"),
+        ("import typing.re", "typing.re", "no package"),
+        ("import windows", "windows", "neither"),
+        ("import mac", "mac", "neither"),
         ("__import__('requests')", "requests", "neither"),
         ("import importlib; x = importlib.import_module('requests.adapters')", "requests.adapters", "neither"),
         ("import importlib; x = [importlib.import_module('lib.nothing')]", "lib.nothing", "no lib.nothing in the ZIP"),
@@ -87,7 +96,9 @@ def test_what_resolves_or_is_provided_for_is_no_fault(line: str) -> None:
     ],
 )
 def test_our_own_imports_that_find_nothing_are_told_with_their_line(line: str, module: str, why: str) -> None:
-    (found,) = look({"app.py": f"\n{line}\n", "helpers.py": "one = 1", "spread/there/a.py": ""})
+    (found,) = look(
+        {"app.py": f"\n{line}\n", "helpers.py": "one = 1\ndef f():\n    hidden = 1", "spread/there/a.py": ""}
+    )
     assert (found.file, found.module, found.certain, found.ours) == ("app.py", module, True, True)
     assert found.line == (3 if line.startswith("class") else 2)
     assert why in found.why
@@ -179,6 +190,20 @@ def test_the_standard_library_is_that_of_the_target() -> None:
     assert not is_standard("requests", "3.13")
     assert is_standard("_thread", "3.13")
     assert not is_standard("_anything", "3.13")
+    assert not is_standard("msvcrt", "3.13")
+
+
+def test_parts_of_the_standard_library_are_those_of_its_packages() -> None:
+    assert has_no_part("os.nope", "3.13")
+    assert has_no_part("typing.re", "3.13")
+    for module in ("os", "os.path", "json.decoder", "importlib.nope", "string.templatelib", "requests.api"):
+        assert not has_no_part(module, "3.14")
+    assert not has_no_part("typing.re", "3.12")
+    assert not has_no_part("os.nope", "3.15"), "of which nobody knows yet"
+
+
+def test_modules_of_macos_are_there_for_a_target_of_macos() -> None:
+    assert Modules(["mac.cpython-313-darwin.so"], "darwin").has("mac")
 
 
 def test_a_private_module_of_ours_has_to_be_there_as_any_other() -> None:
@@ -271,6 +296,24 @@ def test_a_library_that_the_target_cannot_load_is_refused(
 ) -> None:
     with pytest.raises(BuildFailed, match=message):
         native(name, machine, "3.13", architecture)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (elf(62)[:40], "made for no processor .it is cut short."),
+        (b"\x7fELF", "made for no processor .it is cut short."),
+        (b"\x7fELF\x02\x02\x01" + bytes(9) + struct.pack(">HH", 3, 62) + bytes(200), r"x86_64 \(big-endian\)"),
+        (b"\x7fELF\x01\x01\x01" + bytes(9) + struct.pack("<HH", 3, 62) + bytes(200), r"x86_64 \(32 bits\)"),
+    ],
+)
+def test_a_library_that_no_loader_takes_is_refused(content: bytes, message: str) -> None:
+    target = Target(language="python", version="3.13", architecture="x86_64")
+    with pytest.raises(BuildFailed, match=message):
+        proof.check_native([pack("a/_c.so", content)], target, where="s")
+    proof.check_native(
+        [pack("a/_c.so", elf(62)), pack("a/empty.so", b""), pack("a/l.so", b"INPUT(-lc)")], target, where="s"
+    )
 
 
 def test_a_package_may_carry_libraries_for_several_pythons() -> None:
@@ -370,91 +413,6 @@ def test_examples_and_certificates_are_no_secrets(content: str) -> None:
 ])  # fmt: skip
 def test_files_that_hold_secrets_by_their_name(path: str, *, is_one: bool) -> None:
     assert proof.secret_file(path) is is_one
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "handler = 1",
-        "handler = 'x'",
-        "def handler(e, c): ...\nhandler = {}",
-        "handler: int = 3",
-        "handler = (run, 1)",
-        "handler = -1",
-        "handler = [one for one in many]",
-    ],
-)
-def test_a_handler_that_cannot_be_called_is_refused(source: str) -> None:
-    with pytest.raises(BuildFailed, match="cannot be called"):
-        check_python_handler("app.handler", {"app.py": source.encode()}, where="s")
-
-
-def test_a_handler_that_becomes_callable_in_the_end_is_found() -> None:
-    check_python_handler("app.handler", {"app.py": b"handler = None\ndef handler(e, c): ..."}, where="s")
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "def handler(): ...",
-        "def handler(event): ...",
-        "def handler(event, context, more): ...",
-        "def handler(event, *, context): ...",
-        "def handler(event, context, *, more): ...",
-    ],
-)
-def test_a_handler_that_does_not_take_event_and_context_is_refused(source: str) -> None:
-    with pytest.raises(BuildFailed, match="does not take event and context"):
-        check_python_handler("app.handler", {"app.py": source.encode()}, where="s")
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "def handler(*words): ...",
-        "def handler(event, *rest, **more): ...",
-        "def handler(event, context, more=None, *, further=1): ...",
-        "@wrapped\ndef handler(): ...",
-        "def handler(event): ...\nhandler = wrapped(handler)",
-    ],
-)
-def test_a_handler_that_takes_two_arguments_somehow_passes(source: str) -> None:
-    check_python_handler("app.handler", {"app.py": source.encode()}, where="s")
-
-
-def test_a_coroutine_that_nobody_awaits_is_refused_and_one_that_a_decorator_runs_passes() -> None:
-    with pytest.raises(BuildFailed, match="Lambda does not await") as caught:
-        check_python_handler("app.handler", {"app.py": b"async def handler(e, c): ..."}, where="s")
-    assert "asyncio.run" in caught.value.hint
-    check_python_handler("app.handler", {"app.py": b"@awaited\nasync def handler(e, c): ..."}, where="s")
-
-
-@pytest.mark.parametrize(
-    ("core", "is_there"),
-    [
-        ("def handler(e, c): ...\n", True),
-        ("from .deeper import *\n", True),
-        ("from .app import *\nfrom .deeper import handler\n", True),
-        ("__all__ = ['handler']\nhandler = make()\n", True),
-        ("def __getattr__(name): ...\n", True),
-        ("from locked import *\n", True),
-        ("def handle(e, c): ...\n", False),
-        ("from .deeper import other\n", False),
-        ("from .app import *\n", False),
-    ],
-)
-def test_a_handler_that_comes_by_a_star_is_looked_for_behind_it(core: str, *, is_there: bool) -> None:
-    ours = {
-        "api/__init__.py": "",
-        "api/app.py": "from .core import *\n",
-        "api/core.py": core,
-        "api/deeper.py": "def handler(e, c): ...\nother = 1\n",
-    }
-    files = {**ours, "locked.py": "x = 1\n"}
-    found = undefined(
-        ["api.app.handler"], Modules(files), lambda path: files[path].encode(), ours.keys(), version="3.13"
-    )
-    assert found == (() if is_there else ("api.app.handler",))
 
 
 def test_a_name_that_comes_by_a_star_is_no_missing_one() -> None:
