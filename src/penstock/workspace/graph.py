@@ -116,12 +116,15 @@ def cycles(edges: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
 
 
 def declared(tree: Tree) -> list[tuple[str, Language, str | None, str]]:
-    """What the package folders call themselves: path, language, name (None: it has none) and manifest."""
+    """What the package folders call themselves: path, language, name (None: it has none) and manifest.
+
+    A pyproject.toml that says nothing of a project is left out: of setup.cfg, setup.py or nothing is the folder's name.
+    """
     found: list[tuple[str, Language, str | None, str]] = []
     for folder in tree.folders:
         if folder.path in tree.package_paths:
-            if folder.python is not None:
-                name = _name(folder.python.get("project"))
+            name = _python_name(folder)
+            if name is not None or "project" in _dict(folder.python):
                 found.append((folder.path, "python", name, PYTHON_FILE))
             if folder.node is not None:
                 found.append((folder.path, "node", _name(folder.node), NODE_FILE))
@@ -194,7 +197,7 @@ def _named(tree: Tree) -> dict[tuple[Language, str], str]:
     for folder in tree.folders:
         if folder.path not in tree.package_paths:
             continue
-        if (name := _name(_dict(folder.python).get("project"))) is not None:
+        if (name := _python_name(folder)) is not None:
             found.setdefault(("python", normalized(name)), folder.path)
         if (name := _name(folder.node)) is not None:
             found.setdefault(("node", name), folder.path)
@@ -225,6 +228,12 @@ def _node_needs(folder: Folder) -> set[str]:
 def _project(folder: Folder) -> dict[str, Any]:
     project = _dict(_dict(folder.python).get("project"))
     return project if isinstance(project.get("name"), str) else {}
+
+
+def _python_name(folder: Folder) -> str | None:
+    """The name in `[project]`, or else in Poetry's table."""
+    document = _dict(folder.python)
+    return _name(document.get("project")) or _name(_dict(document.get("tool")).get("poetry"))
 
 
 def _name(value: object) -> str | None:
