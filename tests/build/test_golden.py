@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 GOLDEN = {
     "python 6": {"users": "ff680f5bae1fef492e4f8a60b23afb12c4a6a8e46c64160986f960fc76651817"},
-    "node 7": {
+    "node 8": {
         "catalog": "86545433b13c6d6bdc6538f184fb73c9ea01a3ecb24a2f18729a1570b160ef6e",
         "legacy-api": "46f8a3d9884cb01abf9c9d02334a3e447032acdbd013ddb5d87d4f04470377db",
     },

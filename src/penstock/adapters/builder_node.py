@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
     from penstock.ports import Command, Commands
 
-BUILDER = "7"
+BUILDER = "8"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
 
 

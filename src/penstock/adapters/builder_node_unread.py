@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 
 def unread(
-    files: SourceFiles, workspace: Workspace, service: NodePart, configs: Collection[str]
+    files: SourceFiles, workspace: Workspace, service: NodePart, configs: Collection[tuple[str, str]]
 ) -> frozenset[str] | None:
     """Files of the service that no bundle takes in; None where one of its sources might ask for such a file.
 
-    `configs` are the tsconfigs that count for it.
+    `configs` are the tsconfigs that count for it, each with the folder of the one that extends it at last.
     """
     functions = (each.functions for each in workspace.services if each.path == service.folder)
     handlers = [one.handler for each in functions for one in each]
@@ -31,17 +31,17 @@ def unread(
     if not handlers or node_unread.are_asked_for(asked, handlers, service.folder, aliases):
         return None
     # The types of whatever file may be in the metadata of decorators.
-    if any("emitDecoratorMetadata" in (files.setting(path) or "") for path in configs):
+    if any("emitDecoratorMetadata" in (files.setting(path) or "") for path, _ in configs):
         return None
     found = frozenset(path for path in service.files if node_unread.may_be_unread(path))
     return None if any(_computes(files, file) for path, file in sources.items() if path not in found) else found
 
 
-def _aliases(files: SourceFiles, service: NodePart, configs: Collection[str]) -> dict[str, tuple[str, ...]]:
+def _aliases(files: SourceFiles, service: NodePart, configs: Collection[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     """Other names for the service's files: patterns of modules' names to patterns of places, from the workspace."""
     found: dict[str, tuple[str, ...]] = {}
-    for path in configs:
-        for name, places in tsconfig.aliases(path, files.setting(path) or "").items():
+    for path, home in configs:
+        for name, places in tsconfig.aliases(path, files.setting(path) or "", home).items():
             found[name] = (*found.get(name, ()), *places)
     for name, paths in service.manifest.imports.items():
         found[name] = tuple(posixpath.join(service.folder, path) for path in paths)
