@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from penstock.workspace.tree import Folder, Tree
 
 _REQUIREMENT_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-_NODE_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+_SHIPPED_TABLES = ("dependencies", "optionalDependencies", "peerDependencies")
+_NODE_TABLES = (*_SHIPPED_TABLES, "devDependencies")
 
 _SHARED: Mapping[Language, frozenset[str]] = MappingProxyType(
     {
@@ -132,7 +133,11 @@ def declared(tree: Tree) -> list[tuple[str, Language, str | None, str]]:
 
 
 def unknown_internal(tree: Tree) -> list[tuple[str, str, str]]:
-    """Dependencies that say they come from the workspace, and do not: folder, name and manifest."""
+    """Dependencies that say they come from the workspace, and do not: folder, name and manifest.
+
+    Not those for development, such as a package of tsconfigs: where such a one lies, the package manager's own settings
+    say, and what of it a bundle takes in is refused.
+    """
     named = _named(tree)
     services = {service.path for service in tree.services}
     members = {
@@ -147,7 +152,7 @@ def unknown_internal(tree: Tree) -> list[tuple[str, str, str]]:
             known = ("python", normalized(name)) in named or normalized(name) in members
             if _dict(source).get("workspace") is True and not known:
                 found.append((folder.path, name, PYTHON_FILE))
-        for key in _NODE_TABLES:
+        for key in _SHIPPED_TABLES:
             for name, version in _dict(_dict(folder.node).get(key)).items():
                 known = ("node", name) in named or name == tree.node_root
                 if isinstance(version, str) and version.startswith("workspace:") and not known:
