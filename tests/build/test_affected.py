@@ -152,6 +152,22 @@ def test_settings_of_uvs_above_a_shared_package_count(shop: Path, affected: Affe
     assert affected("HEAD") == {"users": ["packages/uv.toml"]}
 
 
+def test_of_a_pyproject_above_only_that_counts_which_is_in_recipes(shop: Path, affected: Affected) -> None:
+    whole = '[project]\nname = "w"\nversion = "1"\n'
+    write(shop, {"pyproject.toml": whole})
+    commit(shop)
+    write(shop, {"pyproject.toml": f"# of the workspace\n{whole}[tool.ruff]\nline-length = 99\n"})
+    assert affected("HEAD") == {}
+    write(shop, {"pyproject.toml": f"{whole}[tool.uv]\nno-binary = true\n"})
+    assert set(affected("HEAD")) == {"orders", "users"}
+    write(
+        shop, {"pyproject.toml": "not TOML", "packages/common/pyproject.toml": FILES["packages/common/pyproject.toml"]}
+    )
+    commit(shop)
+    write(shop, {"pyproject.toml": whole, "packages/common/pyproject.toml": '[project]\nname = "common"\n#\n'})
+    assert affected("HEAD")["users"] == ["packages/common/pyproject.toml", "pyproject.toml"]
+
+
 def test_a_deleted_archive_of_a_folder_of_links_and_settings_of_uvs_count(shop: Path, affected: Affected) -> None:
     write(shop, {"services/orders/requirements.txt": "--find-links ../../links\n", "links/x-1-py3-none-any.whl": "x"})
     write(shop, {"uv.toml": "no-binary = false\n"})

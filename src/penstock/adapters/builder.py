@@ -198,7 +198,7 @@ class Builder:
                 plan: PythonPlan | NodePlan
                 if service.language == "python":
                     plan = self._pythons.plan(service.path, service.build)
-                    reach = plan.reach(service.name, self._files.root)
+                    reach = self._pythons.reach(plan, service.name)
                 else:
                     plan = plans[service.name] = self._nodes.plan(workspace, service.path, service.build)
                     reach = self._nodes.reach(plan, service.name)
