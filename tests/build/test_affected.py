@@ -116,12 +116,56 @@ def test_files_that_are_reached_by_links_count_where_they_lie(shop: Path, affect
     assert affected("HEAD") == {"users": ["more/deep/b.py"]}
 
 
+def test_submodules_that_are_or_hold_a_package_or_a_service_count_however_they_changed(
+    shop: Path, affected: Affected, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    write(other, {"one/pyproject.toml": '[project]\nname = "one"\nversion = "1"\n', "one/one/__init__.py": "X = 1\n"})
+    write(other, {"sub/service.toml": 'handler = "app.handler"\n', "sub/app.py": HANDLER})
+    git(other, "init", "-q")
+    commit(other)
+    for place in ("packages/ext", "services/sub"):
+        git(shop, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(other), place)
+    whole = FILES["penstock.toml"].replace('services/*"', 'services/*", "services/sub/sub"')
+    write(shop, {"penstock.toml": whole.replace('packages/*"', 'packages/*", "packages/ext/one"')})
+    write(shop, {"services/orders/requirements.txt": "-e ../../packages/ext/one\n"})
+    commit(shop)
+    touched = {"orders": ["packages/ext"]}
+    assert affected("HEAD") == {}
+    write(shop, {"packages/ext/one/one/__init__.py": "X = 2\n"})
+    assert affected("HEAD") == touched
+    commit(shop / "packages/ext")
+    assert affected("HEAD") == touched
+    commit(shop)
+    assert (affected("HEAD"), affected("HEAD~1")) == ({}, touched)
+    git(shop, "config", "diff.ignoreSubmodules", "all")
+    git(shop, "config", "status.showUntrackedFiles", "no")
+    write(shop, {"services/sub/sub/new.py": "X = 1\n"})
+    assert affected("HEAD") == {"sub": ["services/sub"]}
+
+
 def test_settings_of_uvs_above_a_shared_package_count(shop: Path, affected: Affected) -> None:
     write(shop, {"packages/uv.toml": "no-binary = false\n"})
     assert affected("HEAD") == {"users": ["packages/uv.toml"]}
     commit(shop)
     (shop / "packages/uv.toml").unlink()
     assert affected("HEAD") == {"users": ["packages/uv.toml"]}
+
+
+def test_of_a_pyproject_above_only_that_counts_which_is_in_recipes(shop: Path, affected: Affected) -> None:
+    whole = '[project]\nname = "w"\nversion = "1"\n'
+    write(shop, {"pyproject.toml": whole})
+    commit(shop)
+    write(shop, {"pyproject.toml": f"# of the workspace\n{whole}[tool.ruff]\nline-length = 99\n"})
+    assert affected("HEAD") == {}
+    write(shop, {"pyproject.toml": f"{whole}[tool.uv]\nno-binary = true\n"})
+    assert set(affected("HEAD")) == {"orders", "users"}
+    write(
+        shop, {"pyproject.toml": "not TOML", "packages/common/pyproject.toml": FILES["packages/common/pyproject.toml"]}
+    )
+    commit(shop)
+    write(shop, {"pyproject.toml": whole, "packages/common/pyproject.toml": '[project]\nname = "common"\n#\n'})
+    assert affected("HEAD")["users"] == ["packages/common/pyproject.toml", "pyproject.toml"]
 
 
 def test_a_deleted_archive_of_a_folder_of_links_and_settings_of_uvs_count(shop: Path, affected: Affected) -> None:

@@ -390,6 +390,27 @@ def test_types_of_a_package_that_only_tsc_at_the_root_would_make_are_those_of_it
     assert caught.value.where == "services/web/src/app.ts:2"
 
 
+def test_a_cached_artifact_is_not_believed_for_tests_that_came_since(web: Site) -> None:
+    test = "services/web/src/app.test.ts"
+    made = web.build()["web"]
+    web.write({test: "export const wrong: number = 'x';\n"})
+    for _ in range(2):
+        with pytest.raises(BuildFailed, match="TS2322") as caught:
+            web.build()
+        assert caught.value.where == f"{test}:1"
+    assert options(web, typecheck=False).recipes()["web"].inputs.keys() - web.recipes()["web"].inputs.keys() == {
+        "option typecheck"
+    }
+    web.write({test: "export const wrong: number = 1;\n"})
+    again = web.build()["web"]
+    assert (again.recipe, again.digest) == (made.recipe, made.digest)
+    assert web.build()["web"].cached
+    web.write({"services/web/docs/how.md": "# How\n"})
+    assert web.build()["web"].cached
+    (web.root / test).unlink()
+    assert web.build()["web"].cached
+
+
 def test_an_error_of_types_is_told_with_file_and_line(web: Site) -> None:
     web.write({"services/web/src/app.ts": APP + "export const wrong: number = greet('x');\n"})
     with pytest.raises(BuildFailed, match="TS2322") as caught:

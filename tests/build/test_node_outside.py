@@ -58,3 +58,44 @@ def test_projects_that_a_tsconfig_refers_to_are_part_of_the_recipe(node_site: Si
     found = node_site.recipes()["legacy-api"].inputs
     assert {f"types types/{path}" for path in paths} <= found.keys()
     assert not any("services/catalog" in name for name in found), "what lies above a service is mostly others'"
+
+
+def test_types_that_typeroots_hold_or_types_name_are_part_of_the_recipe(node_site: Site) -> None:
+    options = {"typeRoots": ["./roots", "../node_modules/@types"], "types": ["node", "../../named", "../../one/file"]}
+    node_site.write(
+        {
+            "services/legacy/tsconfig.json": '{ "extends": "../../tooling/base.json" }',
+            "tooling/base.json": json.dumps({"compilerOptions": options}),
+            "tooling/roots/glob/package.json": '{ "types": "lib/glob.d.ts" }',
+            "tooling/roots/glob/lib/glob.d.ts": '/// <reference path="../../../../globals.d.ts" />\n',
+            "globals.d.ts": "declare const GLOB: string;\n",
+            "named/index.d.ts": "declare const NAMED: string;\n",
+            "one/file.d.ts": "declare const ONE: string;\n",
+            "node_modules/@types/extra/index.d.ts": "declare const EXTRA: string;\n",
+        }
+    )
+    found = node_site.recipes()["legacy-api"]
+    roots = {f"types tooling/roots/glob/{path}" for path in ("package.json", "lib/glob.d.ts")}
+    assert {*roots, "types globals.d.ts", "types named/index.d.ts", "types one/file.d.ts"} <= found.inputs.keys()
+    assert not any("node_modules" in name for name in found.inputs), "the lock speaks for these"
+    node_site.write({"tooling/roots/new/index.d.ts": "declare const NEW: string;\n"})
+    assert node_site.recipes()["legacy-api"].digest != found.digest
+
+
+def test_configdir_of_a_tsconfig_that_is_extended_means_the_services_folder(node_site: Site) -> None:
+    options = {"paths": {"%s/*": ["${configDir}/../../shared/*"]}, "typeRoots": ["${configDir}/../../types"]}
+    node_site.write(
+        {
+            "services/catalog/tsconfig.json": '{ "extends": "../../tooling/base.json" }',
+            "tooling/base.json": json.dumps({"compilerOptions": options, "include": ["${configDir}/../../further"]}),
+            "services/catalog/src/app.ts": 'import { K } from "%s/k";\nexport const handler = async () => K;\n',
+            "shared/k.ts": 'export const K: string = "K1";\n',
+            "types/glob/index.d.ts": "declare const GLOB: string;\n",
+            "further/more.ts": "declare const MORE: string;\n",
+        }
+    )
+    first = node_site.build("catalog")["catalog"]
+    inputs = node_site.recipes()["catalog"].inputs
+    assert {"types types/glob/index.d.ts", "types further/more.ts"} <= inputs.keys()
+    node_site.write({"shared/k.ts": 'export const K: string = "K2";\n'})
+    assert node_site.build("catalog")["catalog"].digest != first.digest

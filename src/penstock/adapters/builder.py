@@ -30,7 +30,7 @@ from penstock.adapters.builder_room import LIMIT, Freed, Room, is_short, make_ro
 from penstock.adapters.builder_sbom import SbomReader
 from penstock.adapters.builder_units import Units
 from penstock.adapters.node_tools import NodeTools
-from penstock.build import archive, changes
+from penstock.build import archive, changes, python
 from penstock.build.ignore import ENVIRONMENTS, left_out_note
 from penstock.build.limits import layers_note
 from penstock.build.remedies import remedy
@@ -38,7 +38,7 @@ from penstock.build.units import Unit, select
 from penstock.build.units import units as units_of
 from penstock.build.weight import Weight, tree
 from penstock.model.artifact import Artifact, Recipe, Target
-from penstock.model.errors import BuildsFailed, Failure, PenstockError, merged
+from penstock.model.errors import BuildFailed, BuildsFailed, Failure, PenstockError, merged
 from penstock.model.events import ArtifactReady, Note, StepFinished, StepStarted
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Builder:
         missing = []
         for one in prepared:
             entry = self._sound(one.digest)
-            if entry is None:
+            checked = _checked(one)
+            if entry is None or (checked and self._cache.note("checked", checked) is None):
                 missing.append(one)
             else:
                 found[one.unit.name] = self._ready(one, entry, cached=True, seconds=self._clock.monotonic() - began)
@@ -196,7 +197,7 @@ class Builder:
                 plan: PythonPlan | NodePlan
                 if service.language == "python":
                     plan = self._pythons.plan(service.path, service.build)
-                    reach = plan.reach(service.name, self._files.root)
+                    reach = self._pythons.reach(plan, service.name)
                 else:
                     plan = plans[service.name] = self._nodes.plan(workspace, service.path, service.build)
                     reach = self._nodes.reach(plan, service.name)
@@ -302,6 +303,9 @@ class Builder:
         delta = self._history.remember(one.recipe, one.digest, entry)
         if isinstance(one.plan, NodePlan) and one.plan.lock:
             self._history.keep_lock(one.plan.top / one.plan.lock_name, one.plan.lock)
+        if (checked := _checked(one)) and self._cache.note("checked", checked) is None:
+            with contextlib.suppress(BuildFailed):  # a cache that cannot be written: they are checked once more
+                self._cache.keep_note("checked", checked, {"recipe": one.digest})
         return self._tell(one.unit, one.recipe.target, one.digest, entry, cached=cached, seconds=seconds, delta=delta)
 
     def _tell(
@@ -337,6 +341,12 @@ class Builder:
         )
         self._events.emit(event)
         return artifact
+
+
+def _checked(one: Prepared) -> str:
+    """A key of the recipe and of what is checked besides, so that no artifact is believed for tests that came since."""
+    beside = one.plan.only_checked() if isinstance(one.plan, NodePlan) else {}
+    return python.key("checked", {"recipe": one.digest, **beside}) if beside else ""
 
 
 def _raise(failures: Mapping[str, PenstockError], total: int, made: Mapping[str, Artifact] | None = None) -> None:

@@ -113,7 +113,8 @@ class Maker:
 
     def _make_one(self, one: Prepared, elsewhere: Elsewhere | None) -> Artifact:
         began = self._clock.monotonic()
-        entry = self._fetch(one, elsewhere) if elsewhere else None
+        is_here = self._cache.get("artifact", one.digest) is not None  # and its tests' types are to be checked
+        entry = self._fetch(one, elsewhere) if elsewhere and not is_here else None
         if entry is not None:
             return self._ready(one, entry, cached=True, seconds=self._clock.monotonic() - began)
         step = f"build {one.unit.name}"

@@ -14,6 +14,7 @@ from penstock.adapters.builder_node_packages import NodePackages
 from penstock.adapters.builder_node_plan import entry
 from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck, check_extended
+from penstock.adapters.builder_node_unshipped import unshipped
 from penstock.adapters.builder_proof import check_secrets
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
 from penstock.build import archive, metafile, node, node_handlers, node_imports, node_lock, package_json, proof, python
@@ -123,6 +124,8 @@ class NodeBuilder:
             self._check_asked(plan, meta, source, target)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
+        for told in unshipped(self._files, plan, meta, members, begins.place):
+            self._tools.warn(told)
         return members, meta
 
     def _check_made(self, plan: NodePlan, meta: Metafile) -> None:

@@ -107,8 +107,8 @@ class NodeAliases:
     def paths(self, part: NodePart, folders: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """`paths` and `baseUrl` of the part's tsconfigs: patterns of modules' names to patterns of places."""
         found: dict[str, tuple[str, ...]] = {}
-        for path in self.tsconfigs(part.folder, folders):
-            found |= tsconfig.aliases(path, self._files.setting(path) or "")
+        for path, home in self.configs(part.folder, folders):
+            found |= tsconfig.aliases(path, self._files.setting(path) or "", home)
         return found
 
     def imported(self, part: NodePart) -> Iterator[str]:
@@ -129,6 +129,11 @@ class NodeAliases:
                 chain.append(path)
                 queue += package_json.extended_by(path, self._files.setting(path) or "", folders)
         return chain[::-1]
+
+    def configs(self, folder: str, folders: Mapping[str, str]) -> list[tuple[str, str]]:
+        """The same, each with the folder of the one that extends all others: `${configDir}` means that."""
+        chain = self.tsconfigs(folder, folders)
+        return [(path, posixpath.dirname(chain[-1])) for path in chain]
 
     def _compiled(self, part: NodePart, folders: Mapping[str, str]) -> Compiled | None:
         """Where `tsc` would put the package's results, when its entries are such results and nothing makes them."""

@@ -6,7 +6,7 @@ They also decide what the metadata of decorators says, so they are part of the r
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_node_aliases import asked_for
 from penstock.build import node, node_lock, node_reach, package_json, tsconfig
@@ -21,13 +21,14 @@ _TYPED = (".ts", ".tsx", ".mts", ".cts")
 
 
 def types_outside(
-    files: SourceFiles, parts: Sequence[NodePart], configs: Iterable[str], folders: Mapping[str, str]
+    files: SourceFiles, parts: Sequence[NodePart], configs: Iterable[tuple[str, str]], folders: Mapping[str, str]
 ) -> dict[str, str]:
     """Digests of such files by path, relative to the workspace; no digest where one would lie.
 
-    `configs` are the tsconfigs that count for the parts. Of what `files` and `include` take in, a folder that holds the
-    parts themselves is left out: most of it is others'. `folders` are those of the workspace's packages by name, which
-    lie in node_modules for whoever asks.
+    `configs` are the tsconfigs that count for the parts, each with the folder of the one that extends it at last. Of
+    what `files`, `include`, `typeRoots` and `types` take in, a folder that holds the parts themselves is left out: most
+    of it is others'. `folders` are those of the workspace's packages by name, which lie in node_modules for whoever
+    asks.
     """
     outside = _Outside(files, parts, folders)
     for place in _of_projects(files, configs, parts, folders):
@@ -81,24 +82,26 @@ class _Outside:
 
 
 def _of_projects(
-    files: SourceFiles, configs: Iterable[str], parts: Sequence[NodePart], folders: Mapping[str, str]
+    files: SourceFiles, configs: Iterable[tuple[str, str]], parts: Sequence[NodePart], folders: Mapping[str, str]
 ) -> Iterator[str]:
     """Files outside that tsconfigs take in, those among them that others refer to with all that lies around these."""
-    queue: list[tuple[str, str]] = [(config, "") for config in configs]
-    seen: set[str] = set()
+    queue: list[tuple[str, str, str]] = [(config, home, "") for config, home in configs]
+    seen: set[tuple[str, str]] = set()
     while queue:
-        config, why = queue.pop()
-        if config in seen:
+        config, home, why = queue.pop()
+        if (config, home) in seen:
             continue
-        seen.add(config)
+        seen.add((config, home))
         text = files.setting(config) or ""
-        yield from _included(files, config, parts)
+        content = tsconfig.read(text)
+        yield from _included(files, config, content, home, parts)
+        yield from _typed(files, config, content, home, parts)
         if why and not _is_inside(config, parts):
             yield config
-            queue += [(one, "extended") for one in package_json.extended_by(config, text, folders)]
+            queue += [(one, home, "extended") for one in package_json.extended_by(config, text, folders)]
             if why == "project" and not _holds(posixpath.dirname(config), parts):
                 yield from _below(files, posixpath.dirname(config), _TYPED)
-        queue += [(one, "project") for one in tsconfig.referred_to(config, tsconfig.read(text))]
+        queue += [(one, posixpath.dirname(one), "project") for one in tsconfig.referred_to(config, content)]
 
 
 def _is_inside(path: str, parts: Sequence[NodePart]) -> bool:
@@ -114,14 +117,41 @@ def _below(files: SourceFiles, folder: str, endings: tuple[str, ...]) -> Iterato
         yield from (f"{folder}/{path}" for path in files.walk(folder, outputs=True) if path.endswith(endings))
 
 
-def _included(files: SourceFiles, config: str, parts: Sequence[NodePart]) -> Iterator[str]:
+def _included(
+    files: SourceFiles, config: str, content: Mapping[str, Any], home: str, parts: Sequence[NodePart]
+) -> Iterator[str]:
     """Files outside that a tsconfig's `files` and `include` name."""
-    content = tsconfig.read(files.setting(config) or "")
-    named = [one for key in ("files", "include") for one in content.get(key) or () if isinstance(one, str)]
-    for pattern in named:
-        place = posixpath.normpath(posixpath.join(posixpath.dirname(config), pattern))
+    for pattern in (*_texts(content.get("files")), *_texts(content.get("include"))):
+        place = tsconfig.placed(posixpath.dirname(config), pattern, home)
         folder = place.partition("*")[0].rpartition("/")[0] if "*" in place else place
         if place.endswith(_TYPED) and "*" not in place:
             yield place
-        elif not _holds(folder, parts) and not _is_inside(folder, parts) and not folder.startswith(".."):
+        elif _is_outside(folder, parts):
             yield from _below(files, folder, _TYPED)
+
+
+def _typed(
+    files: SourceFiles, config: str, content: Mapping[str, Any], home: str, parts: Sequence[NodePart]
+) -> Iterator[str]:
+    """Files outside that a tsconfig's `typeRoots` hold, or that its `types` name by relative paths."""
+    base, options = posixpath.dirname(config), content.get("compilerOptions") or {}
+    roots = [tsconfig.placed(base, one, home) for one in _texts(options.get("typeRoots"))]
+    named = [one for one in _texts(options.get("types")) if one.startswith(".")]
+    # TypeScript looks from its roots, then from the project; an older one from the tsconfig that says it.
+    places = [posixpath.normpath(posixpath.join(above, one)) for one in named for above in (base, home, *roots)]
+    for place in places:
+        if _is_outside(place, parts):
+            yield from (f"{place}{ending}" for ending in (*_TYPED, ".d.ts", "/index.d.ts", "/package.json"))
+    for folder in (*roots, *places):
+        if _is_outside(folder, parts):
+            yield from _below(files, folder, (*_TYPED, "package.json"))
+
+
+def _is_outside(folder: str, parts: Sequence[NodePart]) -> bool:
+    """Whether a folder is one of the workspace's, with none of the parts in it, nor in one of these."""
+    is_ours = not folder.startswith(("..", "/")) and "node_modules" not in folder.split("/")
+    return is_ours and not _holds(folder, parts) and not _is_inside(folder, parts)
+
+
+def _texts(value: object) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from penstock.adapters.builder_node_beside import beside
 from penstock.adapters.builder_node_installed import Installed
 from penstock.adapters.builder_seen import Seen
-from penstock.build import node_reach, package_json
+from penstock.build import node, node_reach, package_json
 from penstock.model.workspace import BuildOptions
 
 if TYPE_CHECKING:
@@ -140,6 +140,13 @@ class NodePlan:
     def type_inputs(self) -> dict[str, str]:
         """What the types depend on."""
         return self._part_inputs() | self._shared_inputs()
+
+    def only_checked(self) -> dict[str, str]:
+        """Sources whose types are checked and that are in no recipe: tests. Nothing where nobody checks types."""
+        if not self.options.typecheck or "tsconfig.json" not in self.service.files:
+            return {}
+        sources = (path for path in self.unread or () if path.endswith(node.EXTENSIONS))
+        return {f"source {path}": self.service.files[path].value for path in sources}
 
     def _part_inputs(self) -> dict[str, str]:
         found, beside_bundle = self.service.inputs("source "), self.beside

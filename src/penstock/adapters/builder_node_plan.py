@@ -93,7 +93,7 @@ class NodePlanner:
             paths=self._aliases.paths(service, folders) | {name: (path,) for name, path in instead.items()}
             if instead
             else None,
-            unread=unread(self._files, workspace, service, lambda one: self._aliases.tsconfigs(one, folders)),
+            unread=unread(self._files, workspace, service, lambda one: self._aliases.configs(one, folders)),
             manifests_read=any(
                 module.rpartition("/")[2] == "package.json"
                 for part in parts
@@ -188,7 +188,7 @@ class NodePlanner:
 
     def types(self, parts: tuple[NodePart, ...], folders: Mapping[str, str]) -> dict[str, str]:
         """Digests of files outside the parts that their sources ask for; no digest where such a file would lie."""
-        configs = {path: None for part in parts for path in self._aliases.tsconfigs(part.folder, folders)}
+        configs = dict.fromkeys(one for part in parts for one in self._aliases.configs(part.folder, folders))
         return types_outside(self._files, parts, configs, folders)
 
     def _as_it_lies(self, part: NodePart) -> NodePart:

@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 def unread(
-    files: SourceFiles, workspace: Workspace, service: NodePart, tsconfigs: Callable[[str], Iterable[str]]
+    files: SourceFiles, workspace: Workspace, service: NodePart, configs_of: Callable[[str], Iterable[tuple[str, str]]]
 ) -> frozenset[str] | None:
     """Files of the service that no bundle takes in; None where one of its sources might ask for such a file.
 
-    `tsconfigs` gives those that count for a folder.
+    `configs_of` gives the tsconfigs that count for a folder, each with the folder of the one that extends it at last.
     """
     functions = (each.functions for each in workspace.services if each.path == service.folder)
     handlers = [one.handler for each in functions for one in each]
     sources = {path: file for path, file in service.files.items() if path.endswith(node.EXTENSIONS)}
     asked = ((path, asked_for(files, file)) for path, file in sources.items())
-    configs = dict.fromkeys(config for folder in _configured(service) for config in tsconfigs(folder))
+    configs = dict.fromkeys(config for folder in _configured(service) for config in configs_of(folder))
     aliases = _aliases(files, service, configs)
     if not handlers or node_unread.are_asked_for(asked, handlers, service.folder, aliases):
         return None
     # The types of whatever file may be in the metadata of decorators.
-    if any("emitDecoratorMetadata" in (files.setting(path) or "") for path in configs):
+    if any("emitDecoratorMetadata" in (files.setting(path) or "") for path, _ in configs):
         return None
     found = frozenset(path for path in service.files if node_unread.may_be_unread(path))
     return None if any(_computes(files, file) for path, file in sources.items() if path not in found) else found
@@ -44,11 +44,11 @@ def _configured(service: NodePart) -> set[str]:
     return {service.folder, *(posixpath.dirname(f"{service.folder}/{path}") for path in inner)}
 
 
-def _aliases(files: SourceFiles, service: NodePart, configs: Iterable[str]) -> dict[str, tuple[str, ...]]:
+def _aliases(files: SourceFiles, service: NodePart, configs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
     """Other names for the service's files: patterns of modules' names to patterns of places, from the workspace."""
     found: dict[str, tuple[str, ...]] = {}
-    for path in configs:
-        for name, places in tsconfig.aliases(path, files.setting(path) or "").items():
+    for path, home in configs:
+        for name, places in tsconfig.aliases(path, files.setting(path) or "", home).items():
             found[name] = (*found.get(name, ()), *places)
     manifest = service.manifest
     own = {f"{manifest.name}{asked.removeprefix('.')}": paths for asked, paths in manifest.given.items()}

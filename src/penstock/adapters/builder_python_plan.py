@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from penstock.adapters.builder_files import SourceFiles
+    from penstock.build.changes import Reach
     from penstock.model.artifact import Target
     from penstock.model.workspace import BuildOptions
 
@@ -43,6 +44,11 @@ _OTHER_LOCKS = {
 
 _TELL_BACKENDS = (*RUN_BY_BACKENDS, "setup.cfg", "MANIFEST.in")
 """What tells a backend which files to ship, besides pyproject.toml."""
+
+
+def _counting(manifest: Manifest) -> str:
+    """What of a pyproject.toml above a service is in recipes: no comments, no settings of linters."""
+    return f"{manifest.requires} {manifest.settings}"
 
 
 class PythonPlanner:
@@ -99,8 +105,30 @@ class PythonPlanner:
                         hint=f"write {folder}/requirements.txt by: {export}; or change to uv: uvx migrate-to-uv",
                     )
 
+    def reach(self, plan: PythonPlan, service: str) -> Reach:
+        """The places of the workspace that it depends on; of a pyproject.toml above, the keys that are in recipes."""
+        found = plan.reach(service, self._root)
+        whole = {below(part.folder, path) for part in (plan.service, *plan.packages) for path in part.named}
+        counting = {
+            path: _counting(manifest)
+            for path in {*found.files} - {*whole, *plan.listing.files}
+            if posixpath.basename(path) == "pyproject.toml"
+            and not any(path.startswith(f"{folder}/") for folder in found.folders)
+            and (manifest := self._manifest(posixpath.dirname(path))) is not None
+        }
+        files = tuple(path for path in found.files if path not in counting)
+        return replace(found, files=files, locks={**found.locks, **counting})
+
     def lock_part(self, folder: str, options: BuildOptions, lock: str, text: str) -> str | None:
-        """A digest of what the project in `folder` reaches in a text of the lock at that path; None: not in it."""
+        """A digest of what the project in `folder` reaches in a text of the lock at that path; None: not in it.
+
+        Or of what counts in that of a pyproject.toml above.
+        """
+        if posixpath.basename(lock) == "pyproject.toml":
+            try:
+                return _counting(pyproject.manifest(text, where=lock))
+            except BuildFailed:
+                return None
         inner = os.path.relpath(folder, os.path.dirname(lock) or ".")  # noqa: PTH120 - a relative path, as text
         fact = self._reached(inner, lock, options, text)
         return None if fact is None else part_of_lock(lockfile.Locked(**fact).packages, str(fact["edges"]))

@@ -35,7 +35,7 @@ FETCHED = (UV, TOOLS, NPM)
 _FETCHED_KEPT = 30 * 86_400.0
 """Seconds since one of these was used. Most builds need none."""
 _ZIPS_OF = ("artifact", "wheel", "installation")
-_NOTES_OF = ("changed-modules", "chosen", "export", "package", "types", "wheels")
+_NOTES_OF = ("changed-modules", "checked", "chosen", "export", "package", "types", "wheels")
 """Kinds of notes of which changes of locks and sources leave ever more, and that can be found out again."""
 _NOTES_MAX = 10_000
 """How many of a kind may be there: of the smaller kinds ten changes of the lock of 1,000 services."""

@@ -69,11 +69,13 @@ def left_at(commands: Commands, root: Path, ref: str) -> str:
 def changed_since(commands: Commands, root: Path, commit: str) -> tuple[str, ...]:
     """Files below `root` (POSIX, relative to it) that differ from a commit (hex): edited, new, untracked, deleted.
 
-    A file that was moved counts at both places. Raises UsageError when git does not know the commit.
+    A file that was moved counts at both places; of a submodule its folder is told. Raises UsageError when git does not
+    know the commit.
     """
-    differ = commands.run(
-        Command(argv=("git", "diff", "--name-only", "--no-renames", "--relative", "-z", commit, "--", "."), cwd=root)
-    )
+    # Whatever somebody's settings say: an untracked file in a submodule is built like others.
+    settled = ("git", "-c", "status.showUntrackedFiles=normal", "diff", "--ignore-submodules=none")
+    argv = (*settled, "--name-only", "--no-renames", "--relative", "-z", commit, "--", ".")
+    differ = commands.run(Command(argv=argv, cwd=root))
     if differ.status != 0:
         raise UsageError(f"git cannot compare with {commit}: {_first_line(differ.stderr) or 'it does not say why'}")
     untracked = commands.run(Command(argv=("git", "ls-files", "--others", "--exclude-standard", "-z"), cwd=root))

@@ -128,7 +128,7 @@ def affected(
 def _touches(reach: Reach, path: str, lock_before: Callable[[Reach, str], str | None]) -> bool:
     if path in reach.locks:
         return lock_before(reach, path) != reach.locks[path]
-    if path in reach.files or path == "penstock.toml":
+    if path == "penstock.toml" or _holds_any(path, (*reach.folders, *reach.files, *reach.locks)):
         return True
     for number, folder in enumerate(reach.folders):
         inner = path.removeprefix(f"{folder}/")
@@ -137,6 +137,12 @@ def _touches(reach: Reach, path: str, lock_before: Callable[[Reach, str], str | 
         if inner != path and (inner == _MANIFEST or counts(inner)):
             return True
     return False
+
+
+def _holds_any(path: str, places: Iterable[str]) -> bool:
+    """Whether one of the places is, or lies in, what changed: of a submodule git tells no more than its folder."""
+    path = path.rstrip("/")
+    return any(place == path or place.startswith(f"{path}/") for place in places)
 
 
 def counts(path: str) -> bool:

@@ -11,6 +11,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from penstock.build import tsconfig
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -49,11 +51,13 @@ def compiled(folder: str, chain: Iterable[tuple[str, Mapping[str, Any]]]) -> Com
     """
     out = root = None
     composite = False
-    for path, content in chain:
+    configs = list(chain)
+    home = posixpath.dirname(configs[-1][0]) if configs else ""
+    for path, content in configs:
         options = content.get("compilerOptions") or {}
         base = posixpath.dirname(path)
-        out = posixpath.join(base, str(options["outDir"])) if "outDir" in options else out
-        root = posixpath.join(base, str(options["rootDir"])) if "rootDir" in options else root
+        out = tsconfig.placed(base, str(options["outDir"]), home) if "outDir" in options else out
+        root = tsconfig.placed(base, str(options["rootDir"]), home) if "rootDir" in options else root
         composite = bool(options.get("composite", composite))
     if out is None:
         return None

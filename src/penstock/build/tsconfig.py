@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+_CONFIG_DIR = "${configdir}"
+"""In any case, at the beginning of a place: the folder of the tsconfig that extends all others.
+
+Source: https://www.typescriptlang.org/docs/handbook/release-notes/typescript-5-5.html, "The ${configDir} Template".
+"""
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/', re.DOTALL)
 
 
@@ -23,18 +28,25 @@ def read(text: str) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def aliases(path: str, text: str) -> dict[str, tuple[str, ...]]:
+def placed(base: str, place: str, home: str) -> str:
+    """A place that a tsconfig in a folder speaks of; `home` is the folder of the one that extends it at last."""
+    if place.lower().startswith(_CONFIG_DIR):
+        return posixpath.normpath(posixpath.join(home, place[len(_CONFIG_DIR) :].lstrip("/")))
+    return posixpath.normpath(posixpath.join(base, place))
+
+
+def aliases(path: str, text: str, home: str) -> dict[str, tuple[str, ...]]:
     """What `paths` of a tsconfig maps: patterns of modules' names to patterns of places relative to the workspace.
 
-    `baseUrl` maps all names to what lies there.
+    `baseUrl` maps all names to what lies there. `home` is the folder of the tsconfig that extends this one at last.
     """
     options = read(text).get("compilerOptions") or {}
-    base = posixpath.join(posixpath.dirname(path), str(options.get("baseUrl", ".")))
+    base = placed(posixpath.dirname(path), str(options.get("baseUrl", ".")), home)
     mapped = {"*": ["*"]} if "baseUrl" in options else {}
     found = {}
     for name, targets in {**mapped, **(options.get("paths") or {})}.items():
         if isinstance(targets, list):
-            places = (posixpath.normpath(posixpath.join(base, target)) for target in targets)
+            places = (placed(base, str(target), home) for target in targets)
             found[name] = tuple(place for place in places if not place.startswith(".."))
     return found
 
@@ -94,7 +106,9 @@ def with_sources(
     packages of types are found from the project's; `chain` are the project's tsconfig.json and what it extends, by the
     folder that each lies in, the strongest first.
     """
-    options: dict[str, Any] = {
+    home = f"{root}/{folder}"
+    options = _at_home([(above, content.get("compilerOptions") or {}) for above, content in chain], home)
+    options |= {
         "paths": {name: [f"{root}/{place}" for place in places] for name, places in sorted(paths.items())},
         # Sources of several projects are looked at as one, and nothing is written.
         "rootDir": root,
@@ -102,25 +116,39 @@ def with_sources(
         "incremental": False,
         "tsBuildInfoFile": None,
     }
-    if _said(chain, "typeRoots") is None:
+    if not any("typeRoots" in (content.get("compilerOptions") or {}) for _, content in chain):
         options["typeRoots"] = list(types)
-    content: dict[str, Any] = {"extends": f"{root}/{folder}/tsconfig.json", "compilerOptions": options}
+    taken = {key: value for key, value in _at_home(chain, home).items() if key in {"files", "include", "exclude"}}
+    content: dict[str, Any] = {"extends": f"{home}/tsconfig.json", "compilerOptions": options, **taken}
     named = {key for _, each in chain for key in ("files", "include", "exclude") if key in each}
     if not named & {"files", "include"}:
-        content["include"] = [f"{root}/{folder}/**/*"]
+        content["include"] = [f"{home}/**/*"]
     if "exclude" not in named:
-        made = (_said(chain, "outDir"), _said(chain, "declarationDir"))
-        content["exclude"] = [f"{root}/{folder}/node_modules", *(posixpath.normpath(place) for place in made if place)]
+        made = (_said(chain, "outDir", home), _said(chain, "declarationDir", home))
+        content["exclude"] = [f"{home}/node_modules", *(place for place in made if place)]
     return json.dumps(content)
 
 
-def _said(chain: Sequence[tuple[str, Mapping[str, Any]]], option: str) -> str | None:
+def _said(chain: Sequence[tuple[str, Mapping[str, Any]]], option: str, home: str) -> str | None:
     """The place that the strongest of the tsconfigs gives for an option."""
     for folder, content in chain:
         options = content.get("compilerOptions") or {}
         if option in options:
-            return posixpath.join(folder, str(options[option]))
+            return placed(folder, str(options[option]), home)
     return None
+
+
+def _at_home(chain: Sequence[tuple[str, Mapping[str, Any]]], home: str) -> dict[str, Any]:
+    """What the strongest says of each key, where it speaks of its `home`: for a tsconfig that lies elsewhere."""
+    found: dict[str, Any] = {}
+    for folder, content in reversed(chain):
+        for key, value in content.items():
+            found.pop(key, None)
+            listed = value if isinstance(value, list) else [value]
+            if any(isinstance(one, str) and one.lower().startswith(_CONFIG_DIR) for one in listed):
+                places = [placed(folder, one, home) for one in listed if isinstance(one, str)]
+                found[key] = places if isinstance(value, list) else places[0]
+    return found
 
 
 def type_errors(output: str, root: str, folder: str) -> list[str]:

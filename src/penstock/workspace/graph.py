@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from penstock.workspace.tree import Folder, Tree
 
 _REQUIREMENT_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)")
-_NODE_TABLES = ("dependencies", "devDependencies", "optionalDependencies", "peerDependencies")
+_SHIPPED_TABLES = ("dependencies", "optionalDependencies", "peerDependencies")
+_NODE_TABLES = (*_SHIPPED_TABLES, "devDependencies")
 
 _SHARED: Mapping[Language, frozenset[str]] = MappingProxyType(
     {
@@ -116,12 +117,15 @@ def cycles(edges: Mapping[str, Collection[str]]) -> list[tuple[str, ...]]:
 
 
 def declared(tree: Tree) -> list[tuple[str, Language, str | None, str]]:
-    """What the package folders call themselves: path, language, name (None: it has none) and manifest."""
+    """What the package folders call themselves: path, language, name (None: it has none) and manifest.
+
+    A pyproject.toml that says nothing of a project is left out: of setup.cfg, setup.py or nothing is the folder's name.
+    """
     found: list[tuple[str, Language, str | None, str]] = []
     for folder in tree.folders:
         if folder.path in tree.package_paths:
-            if folder.python is not None:
-                name = _name(folder.python.get("project"))
+            name = _python_name(folder)
+            if name is not None or "project" in _dict(folder.python):
                 found.append((folder.path, "python", name, PYTHON_FILE))
             if folder.node is not None:
                 found.append((folder.path, "node", _name(folder.node), NODE_FILE))
@@ -129,7 +133,11 @@ def declared(tree: Tree) -> list[tuple[str, Language, str | None, str]]:
 
 
 def unknown_internal(tree: Tree) -> list[tuple[str, str, str]]:
-    """Dependencies that say they come from the workspace, and do not: folder, name and manifest."""
+    """Dependencies that say they come from the workspace, and do not: folder, name and manifest.
+
+    Not those for development, such as a package of tsconfigs: where such a one lies, the package manager's own settings
+    say, and what of it a bundle takes in is refused.
+    """
     named = _named(tree)
     services = {service.path for service in tree.services}
     members = {
@@ -144,7 +152,7 @@ def unknown_internal(tree: Tree) -> list[tuple[str, str, str]]:
             known = ("python", normalized(name)) in named or normalized(name) in members
             if _dict(source).get("workspace") is True and not known:
                 found.append((folder.path, name, PYTHON_FILE))
-        for key in _NODE_TABLES:
+        for key in _SHIPPED_TABLES:
             for name, version in _dict(_dict(folder.node).get(key)).items():
                 known = ("node", name) in named or name == tree.node_root
                 if isinstance(version, str) and version.startswith("workspace:") and not known:
@@ -194,7 +202,7 @@ def _named(tree: Tree) -> dict[tuple[Language, str], str]:
     for folder in tree.folders:
         if folder.path not in tree.package_paths:
             continue
-        if (name := _name(_dict(folder.python).get("project"))) is not None:
+        if (name := _python_name(folder)) is not None:
             found.setdefault(("python", normalized(name)), folder.path)
         if (name := _name(folder.node)) is not None:
             found.setdefault(("node", name), folder.path)
@@ -225,6 +233,12 @@ def _node_needs(folder: Folder) -> set[str]:
 def _project(folder: Folder) -> dict[str, Any]:
     project = _dict(_dict(folder.python).get("project"))
     return project if isinstance(project.get("name"), str) else {}
+
+
+def _python_name(folder: Folder) -> str | None:
+    """The name in `[project]`, or else in Poetry's table."""
+    document = _dict(folder.python)
+    return _name(document.get("project")) or _name(_dict(document.get("tool")).get("poetry"))
 
 
 def _name(value: object) -> str | None:

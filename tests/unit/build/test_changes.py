@@ -70,6 +70,13 @@ def test_tests_caches_and_strangers_touch_nothing_but_a_manifest_does() -> None:
     assert set(touched("services/users-too/app.py", "packages/commonly/x.py")) == set()
 
 
+def test_a_submodule_touches_those_of_whom_it_is_or_holds_a_part() -> None:
+    assert set(touched("services/users")) == {"users"}
+    assert set(touched("packages")) == {"orders"}
+    assert set(touched("services/")) == {"orders", "users"}  # an untracked repository
+    assert touched("services/user", "package") == {}
+
+
 def test_the_workspaces_own_settings_touch_everything() -> None:
     assert set(touched("penstock.toml")) == {"orders", "users"}
     assert set(touched("tsconfig.base.json")) == {"orders"}

@@ -191,12 +191,38 @@ def test_a_package_json_that_is_none_is_refused(text: str) -> None:
 def test_a_tsconfig_is_read_with_its_comments_and_commas() -> None:
     text = '{ // why\n "compilerOptions": { "baseUrl": "./src", /* x */ "paths": { '
     text += '"@a/*": ["../libs/*/src", "x/*",], "b": ["b.ts"], }, }, "u": "http://x" }'
-    assert tsconfig.aliases("w/tsconfig.json", text) == {
+    assert tsconfig.aliases("w/tsconfig.json", text, "w") == {
         "*": ("w/src/*",),
         "@a/*": ("w/libs/*/src", "w/src/x/*"),
         "b": ("w/src/b.ts",),
     }
     assert tsconfig.read("not json") == {}
+
+
+def test_configdir_is_the_folder_of_the_tsconfig_that_extends_the_others() -> None:
+    text = (
+        '{ "compilerOptions": { "paths": { "~/*": ["${configDir}/src/*", "./x/*"], "up": ["${CONFIGDIR}/../k.ts"] } } }'
+    )
+    assert tsconfig.aliases("tooling/base.json", text, "services/a") == {
+        "~/*": ("services/a/src/*", "tooling/x/*"),
+        "up": ("services/k.ts",),
+    }
+    assert tsconfig.aliases("../base.json", '{"compilerOptions": {"baseUrl": "${configDir}"}}', "a") == {"*": ("a/*",)}
+
+
+def test_a_tsconfig_elsewhere_for_a_project_means_the_projects_folder_by_configdir() -> None:
+    base: dict[str, object] = {
+        "include": ["${configDir}/src", "x"],
+        "compilerOptions": {"typeRoots": ["${configDir}/t"], "strict": True},
+    }
+    chain: list[tuple[str, dict[str, object]]] = [("/w/a", {"extends": "../t/base.json"}), ("/w/t", base)]
+    found = json.loads(tsconfig.with_sources("/w", "a", {}, [], chain))
+    assert found["include"] == ["/w/a/src", "/w/t/x"]
+    assert found["compilerOptions"]["typeRoots"] == ["/w/a/t"]
+    assert "strict" not in found["compilerOptions"]
+    own: dict[str, object] = {"include": ["src"], "compilerOptions": {"typeRoots": ["mine"]}}
+    found = json.loads(tsconfig.with_sources("/w", "a", {}, [], [("/w/a", own), ("/w/t", base)]))
+    assert not {"include", "typeRoots"} & {*found, *found["compilerOptions"]}
 
 
 @pytest.mark.parametrize(
