@@ -140,7 +140,8 @@ class Execution:
             run_ms = max((time.monotonic() - began) * 1000 - (outcome.init_ms or 0.0), 0.01)
             lines = _with_platform_lines(outcome, config, request_id, run_ms)
             self._write_log(config, worker.log_stream, lines)
-            return {**_result(outcome, lines), "duration_ms": run_ms}
+            environment = (worker.log_stream, outcome.pid)
+            return {**_result(outcome, lines), "duration_ms": run_ms, "environment": environment}
 
         return execute
 
