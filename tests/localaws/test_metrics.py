@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -56,25 +56,24 @@ def test_other_names_are_none_of_them(name: str) -> None:
 
 
 def test_the_duration_is_that_of_the_report_without_the_initialisation(account: Account) -> None:
-    account.function("f", STARTS_LATE)
-    _, cold = account.invoke("f", {"fails": True}, LogType="Tail")
-    report = re.search(
-        r"\tDuration: ([\d.]+) ms.*Init Duration: ([\d.]+) ms", base64.b64decode(cold["LogResult"]).decode()
-    )
-    assert report is not None
-    assert float(report[2]) > 1500
-    count, longest = durations(account)
-    assert count == 1
-    assert longest == pytest.approx(float(report[1]), rel=0.03), "in buckets that are 3 % wide"
-    assert longest < 1000
-
-    account.invoke("f", {"seconds": 0.2})
-    count, longest = durations(account)
-    assert count == 2
-    assert 194 <= longest < 1000, "what the handler takes is in it"
+    account.function("f", STARTS_LATE, Timeout=30)
+    cold, init = reported(account, {"fails": True})
+    assert init is not None
+    assert init > 1500
+    assert durations(account) == (1, pytest.approx(cold, rel=0.05)), "CloudWatch keeps buckets"
+    warm, init = reported(account, {"seconds": 0.2})
+    assert (init, warm >= 200) == (None, True), "what the handler takes is in it"
+    assert durations(account) == (2, pytest.approx(max(cold, warm), rel=0.05))
 
 
-def durations(account: Account) -> tuple[float, float]:
+def reported(account: Account, event: dict[str, Any]) -> tuple[float, float | None]:
+    """The milliseconds of REPORT: the duration, and the initialisation where there was one."""
+    log = base64.b64decode(account.invoke("f", event, LogType="Tail")[1]["LogResult"]).decode()
+    found = {name: float(taken) for name, taken in re.findall(r"\t((?:Init )?Duration): ([\d.]+) ms", log)}
+    return found["Duration"], found.get("Init Duration")
+
+
+def durations(account: Account) -> tuple[Any, Any]:
     """How many there are, and the longest in milliseconds."""
     found = account.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/Lambda",

@@ -74,14 +74,17 @@ def test_the_candidates_environments_start_slowly_once_also_what_a_check_has_war
     two_sides(account)
     for alias in ("green", "blue"):
         account.invoke("f", Qualifier=alias)
-    account.server.control("GET", "rehearsal")
+    warmed = account.server.control("GET", "rehearsal")["calls"]
     fail(account.server, ("cold-start", "candidate", 1.5))
     for alias in ("green", "green", "blue"):
         account.invoke("f", Qualifier=alias)
     told = account.server.control("GET", "rehearsal")
-    assert [call[3] >= 1.5 for call in told["calls"]] == [True, False, False]
+    first, *others = (call[3] for call in told["calls"])
+    assert first >= 1.5
     assert told["hits"]["cold-start candidate"] == 1
-    assert counted(account, "Duration", "green", "Maximum") < 1500, "as on AWS, where Init Duration is not in it"
+    others += (call[3] for call in warmed)
+    longest = max(first - 1.5, *others) * 1000
+    assert counted(account, "Duration", "green", "Maximum") <= longest * 1.05, "as on AWS it is not in Duration"
 
 
 def test_the_candidates_dependencies_are_denied_to_it_alone_also_where_it_runs_already(account: Account) -> None:
@@ -144,7 +147,8 @@ def counted(account: Account, metric: str, alias: str, statistic: str = "Sum") -
         Period=86_400,
         Statistics=[statistic],
     )
-    return float(sum(point[statistic] for point in found["Datapoints"]))
+    points = [point[statistic] for point in found["Datapoints"]]  # two where a day of its quick clock ends meanwhile
+    return float(max(points, default=0) if statistic == "Maximum" else sum(points))
 
 
 def wait_until(account: Account, state: str) -> None:
