@@ -22,6 +22,7 @@ def test_a_candidate_that_fails_comes_back_in_the_rehearsal_and_production_never
     report = json.loads(ended.stdout.splitlines()[-1])
     assert report["outcome"] == "rolled-back"
     assert report["candidate"]["failed"] > 0
+    assert 0 < report["hits"]["errors=0.6"] <= report["candidate"]["failed"]
     assert report["stable"]["failed"] == 0
     assert 0 < report["failed"] <= report["candidate"]["failed"] + 5, "callers were let down by the candidate only"
     assert report["detected"] is not None

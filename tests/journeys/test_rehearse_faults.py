@@ -54,7 +54,18 @@ def test_a_rehearsal_of_production_ends_as_the_documents_say(shop: Shop, fault: 
     report = json.loads(ended.stdout.splitlines()[-1])
     assert report.get("outcome") in outcomes, ended
     assert report["faults"] == ([fault] if fault else [])
-    if fault is None:
-        assert report["failed"] == 0
+    assert list(report["hits"]) == report["faults"]
+    assert all(report["hits"].values()), "an outcome without its fault proves nothing"
+    match fault and fault.partition("=")[0]:
+        case None:
+            assert report["failed"] == 0
+        case "incident":
+            assert min(report["stable"]["failed"], report["candidate"]["failed"]) > 0
+        case "cold-start":
+            assert report["slowest"] >= 2, "callers waited for it"
+        case "alarm-ringing":
+            assert report["stable"]["failed"] > 0
+        case "driver-killed":
+            assert report["hits"] == {fault: 1}
     if "rolled-back" in outcomes:
         assert report["stable"]["failed"] == 0, "callers were let down by the candidate only"

@@ -13,6 +13,8 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from localaws.harness import LOGS, REGION, Account
 
+from penstock.adapters.aws.store import bucket_policy
+
 if TYPE_CHECKING:
     from localaws.harness import Server
 
@@ -110,6 +112,31 @@ def test_a_functions_role_allows_exactly_what_it_says(account: Account, other_ac
         ),
     )
     assert try_as(account, "dynamodb", "put_item", TableName="users", Item=key) == "done", "a grant counts at once"
+
+
+def test_who_may_do_everything_in_a_bucket_still_neither_deletes_nor_overwrites_its_ledger(account: Account) -> None:
+    name = f"history-{account.number}"
+    bucket = account.bucket(name, versioned=True)
+    bucket.put_bucket_policy(Bucket=name, Policy=bucket_policy(name, tls_only=False))
+    account.function("f", CALLER, account.role("r", {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}))
+
+    def tried(operation: str, key: str = "ledger/1.json", **parameters: Any) -> str:
+        return try_as(account, "s3", operation, Bucket=name, Key=key, **parameters)
+
+    assert tried("put_object", Body="first") == "AccessDenied", "it has to ask for the place to be empty"
+    assert tried("put_object", Body="first", IfNoneMatch="*") == "done"
+    (entry,) = bucket.list_object_versions(Bucket=name)["Versions"]
+    assert tried("put_object", Body="second", IfNoneMatch="*") == "PreconditionFailed"
+    assert tried("put_object", Body="second") == "AccessDenied"
+    assert tried("put_object", Body="second", IfMatch=entry["ETag"]) == "AccessDenied"
+    assert tried("delete_object") == "AccessDenied"
+    assert tried("delete_object", VersionId=entry["VersionId"]) == "AccessDenied"
+    try_as(account, "s3", "delete_objects", Bucket=name, Delete={"Objects": [{"Key": entry["Key"]}]})
+    assert (tried("put_object", "lease.json", Body="x"), tried("delete_object", "lease.json")) == ("done", "done")
+
+    left = bucket.list_object_versions(Bucket=name, Prefix="ledger/")
+    assert ([one["VersionId"] for one in left["Versions"]], left.get("DeleteMarkers", [])) == ([entry["VersionId"]], [])
+    assert bucket.get_object(Bucket=name, Key=entry["Key"])["Body"].read() == b"first"
 
 
 def test_a_transaction_is_checked_item_by_item(account: Account) -> None:

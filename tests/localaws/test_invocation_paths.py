@@ -24,9 +24,13 @@ READS = [
 
 
 def by_invoke(account: Account, arn: str) -> None:
-    for kind in ("RequestResponse", "Event"):
-        for _ in range(CALLS // 2):
-            account.client("lambda").invoke(FunctionName=arn, InvocationType=kind)
+    for _ in range(CALLS):
+        account.client("lambda").invoke(FunctionName=arn, InvocationType="RequestResponse")
+
+
+def by_asynchronous_invoke(account: Account, arn: str) -> None:
+    for _ in range(CALLS):
+        assert account.client("lambda").invoke(FunctionName=arn, InvocationType="Event")["StatusCode"] == 202
 
 
 def by_api(account: Account, arn: str) -> None:
@@ -92,7 +96,9 @@ def by_event(account: Account, arn: str) -> None:
         events.put_events(Entries=[{"Detail": "{}", "DetailType": "ordered", "Source": "shop"}])
 
 
-@pytest.mark.parametrize("path", [by_invoke, by_api, by_topic, by_bucket, by_stream, by_queue, by_event])
+@pytest.mark.parametrize(
+    "path", [by_invoke, by_asynchronous_invoke, by_api, by_topic, by_bucket, by_stream, by_queue, by_event]
+)
 def test_calls_are_shared_out_and_counted_by_version(account: Account, path: Callable[[Account, str], None]) -> None:
     role = account.role("f", LOGS, {"Effect": "Allow", "Action": READS, "Resource": "*"})
     account.function("f", CODE % "one", role, Publish=True)

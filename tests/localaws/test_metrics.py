@@ -1,11 +1,27 @@
-"""CloudWatch: statistics beyond averages."""
+"""CloudWatch: how long invocations take, and statistics beyond averages."""
 
 from __future__ import annotations
+
+import base64
+import re
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from penstock.localaws.statistics import compute, known
 
+if TYPE_CHECKING:
+    from localaws.harness import Account
+
+STARTS_LATE = """
+import time
+time.sleep(1.5)
+def handler(event, context):
+    time.sleep(event.get("seconds", 0))
+    if event.get("fails"):
+        raise ValueError("no")
+"""
 SAMPLES = [(100.0, 6.0), (300.0, 2.0), (301.0, 1.0), (900.0, 1.0)]
 
 
@@ -37,3 +53,35 @@ def test_trimmed_statistics_have_an_exclusive_lower_and_an_inclusive_upper_bound
 @pytest.mark.parametrize("name", ["", "Sum", "p95", "TC", "TC()x", "TC(300)", "TX(1:2)", "PR(a:b)"])
 def test_other_names_are_none_of_them(name: str) -> None:
     assert not known(name)
+
+
+def test_the_duration_is_that_of_the_report_without_the_initialisation(account: Account) -> None:
+    account.function("f", STARTS_LATE, Timeout=30)
+    cold, init = reported(account, {"fails": True})
+    assert init is not None
+    assert init > 1500
+    assert durations(account) == (1, pytest.approx(cold, rel=0.05)), "CloudWatch keeps buckets"
+    warm, init = reported(account, {"seconds": 0.2})
+    assert (init, warm >= 200) == (None, True), "what the handler takes is in it"
+    assert durations(account) == (2, pytest.approx(max(cold, warm), rel=0.05))
+
+
+def reported(account: Account, event: dict[str, Any]) -> tuple[float, float | None]:
+    """The milliseconds of REPORT: the duration, and the initialisation where there was one."""
+    log = base64.b64decode(account.invoke("f", event, LogType="Tail")[1]["LogResult"]).decode()
+    found = {name: float(taken) for name, taken in re.findall(r"\t((?:Init )?Duration): ([\d.]+) ms", log)}
+    return found["Duration"], found.get("Init Duration")
+
+
+def durations(account: Account) -> tuple[Any, Any]:
+    """How many there are, and the longest in milliseconds."""
+    found = account.client("cloudwatch").get_metric_statistics(
+        Namespace="AWS/Lambda",
+        MetricName="Duration",
+        Dimensions=[{"Name": "FunctionName", "Value": "f"}],
+        StartTime=time.time() - 3600,
+        EndTime=time.time() + 60,
+        Period=86_400,
+        Statistics=["Maximum", "SampleCount"],
+    )["Datapoints"]
+    return sum(point["SampleCount"] for point in found), max(point["Maximum"] for point in found)

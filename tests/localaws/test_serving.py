@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -352,20 +353,33 @@ def test_a_stage_has_access_logs_only_while_it_is_given_some(account: Account) -
     assert "accessLogSettings" not in gateway.get_stage(**stage)
 
 
+def limit(account: Account, api: str, rate: str, burst: str) -> None:
+    given = {"rateLimit": rate, "burstLimit": burst}
+    account.client("apigateway").update_stage(
+        restApiId=api,
+        stageName="live",
+        patchOperations=[
+            {"op": "replace", "path": f"/*/*/throttling/{name}", "value": value} for name, value in given.items()
+        ],
+    )
+
+
 def test_a_limit_of_minus_one_is_no_limit_and_one_of_zero_refuses_all(
     account: Account, server: Server, shop: dict[str, str]
 ) -> None:
-    def limit(rate: str, burst: str) -> None:
-        given = {"rateLimit": rate, "burstLimit": burst}
-        account.client("apigateway").update_stage(
-            restApiId=shop["api"],
-            stageName="live",
-            patchOperations=[
-                {"op": "replace", "path": f"/*/*/throttling/{name}", "value": value} for name, value in given.items()
-            ],
-        )
-
-    limit("-1", "-1")
+    limit(account, shop["api"], "-1", "-1")
     assert server.call(f"/@{shop['name']}/users")[0] == 200
-    limit("0", "0")
+    limit(account, shop["api"], "0", "0")
     assert server.call(f"/@{shop['name']}/users")[0] == 429
+
+
+def test_a_stage_lets_a_burst_through_and_then_its_rate(account: Account, server: Server, shop: dict[str, str]) -> None:
+    path = f"/@{shop['name']}/users"
+    server.call(path)  # the function is up
+    limit(account, shop["api"], "0.05", "3")
+    assert [server.call(path)[0] for _ in range(5)] == [200, 200, 200, 429, 429]
+    limit(account, shop["api"], "2", "3")
+    until = time.monotonic() + 10
+    while (status := server.call(path)[0]) == 429 and time.monotonic() < until:
+        time.sleep(0.05)
+    assert status == 200

@@ -152,6 +152,11 @@ class Scene:
         if answer.status != 200:  # noqa: PLR2004 - HTTP's own
             raise PenstockError(f"the embedded AWS took no faults: {answer.body[:200]}", where=PATH)
 
+    def hits(self) -> Mapping[str, int]:
+        """How often each kind of fault has struck each side."""
+        told: dict[str, int] = self._told()["hits"]
+        return told
+
     def ringing(self) -> tuple[str, ...]:
         """The names of the alarms that ring."""
         return tuple(self._told()["alarms"])

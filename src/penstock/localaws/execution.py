@@ -137,9 +137,11 @@ class Execution:
             finally:
                 started()
                 self._places.give_back(worker)
-            lines = _with_platform_lines(outcome, config, request_id, (time.monotonic() - began) * 1000)
+            run_ms = max((time.monotonic() - began) * 1000 - (outcome.init_ms or 0.0), 0.01)
+            lines = _with_platform_lines(outcome, config, request_id, run_ms)
             self._write_log(config, worker.log_stream, lines)
-            return _result(outcome, lines)
+            environment = (worker.log_stream, outcome.pid)
+            return {**_result(outcome, lines), "duration_ms": run_ms, "environment": environment}
 
         return execute
 
@@ -247,12 +249,9 @@ def _trace_id(config: Mapping[str, Any]) -> str:
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled={sampled}"
 
 
-def _with_platform_lines(
-    outcome: Outcome, config: Mapping[str, Any], request_id: str, duration_ms: float
-) -> list[Line]:
+def _with_platform_lines(outcome: Outcome, config: Mapping[str, Any], request_id: str, run: float) -> list[Line]:
     """START, END and REPORT around the function's own lines; JSON records when its log format is JSON."""
     init = outcome.init_ms or 0.0
-    run = max(duration_ms - init, 0.01)
     first = outcome.lines[0].at if outcome.lines else time.time_ns() // 1_000_000
     last = time.time_ns() // 1_000_000
     version = config.get("Version", "$LATEST")

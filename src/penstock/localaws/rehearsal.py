@@ -11,6 +11,7 @@ import json
 import random
 import threading
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,9 @@ _DIRECTORY = 1 << 20
 class Fault:
     """``value`` is a share, a factor for latency, seconds for a cold start; the other kinds have none.
 
+    A cold start is the first call of each execution environment since there is the fault, of those that ran before too:
+    one that a check has warmed may answer everything that comes.
+
     ``alarm-ringing`` and ``aws-errors`` are of no side: they take either for both.
     """
 
@@ -68,10 +72,10 @@ class Rehearsal:
         self._lock = threading.Lock()
         self._faults: tuple[Fault, ...] = ()
         self._sides: dict[str, str] = {}
-        self._warm: set[tuple[str, str]] = set()
+        self._warm: set[object] = set()
         self._sessions: dict[str, tuple[str, str]] = {}
         self._ringing: Callable[[], Iterator[str]] = lambda: iter(())
-        self._refused = 0
+        self._hits: Counter[str] = Counter()
         self._calls: list[tuple[float, str, str, float, bool]] = []
 
     def install(self, ministack: Ministack) -> None:
@@ -97,9 +101,12 @@ class Rehearsal:
             config = func.get("config") or func
             side = self._side(config, func.get("code_zip") or b"")
             began, at = time.monotonic(), time.time()
-            result = self._kept_off(config, side) or self._broken(original(func, event, request_id), side)
+            result = self._kept_off(side) or self._broken(self._run(original, func, event, request_id, side), side)
             for fault in self._of("latency", side):
                 time.sleep(max(fault.value - 1, 0) * (time.monotonic() - began))
+                if "duration_ms" in result:
+                    result["duration_ms"] *= max(fault.value, 1)
+                self._hit(fault)
             failed = bool(result.get("error")) or _is_5xx(result.get("body"))
             with self._lock:
                 self._calls.append((at, str(config["FunctionName"]), side, time.monotonic() - began, failed))
@@ -128,9 +135,11 @@ class Rehearsal:
         def enforce(access_key_id: str, *arguments: Any, **keywords: Any) -> Any:
             decision = original(access_key_id, *arguments, **keywords)
             side, session = self._sessions.get(access_key_id, ("", ""))
-            if decision is None and side and self._of("dependency-denied", side):
-                return refused("ImplicitDeny", principal_arn=session)
-            return decision
+            denied = self._of("dependency-denied", side) if decision is None and side else []
+            if not denied:
+                return decision
+            self._hit(denied[0])
+            return refused("ImplicitDeny", principal_arn=session)
 
         return enforce
 
@@ -148,45 +157,69 @@ class Rehearsal:
         for fault in self._of("aws-errors", "both"):
             service = control_plane(scope)
             if service is not None and self._chance() < fault.value:
-                self._refused += 1
-                return refusal(scope, service, throttled=self._refused % 2 == 1)
+                return refusal(scope, service, throttled=self._hit(fault) % 2 == 1)
         return None
 
     def answer(self, method: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        """``PUT`` the faults that hold from now on; ``GET`` the calls since the last time, and the alarms that ring."""
+        """``PUT`` the faults that hold from now on; ``GET`` what came of them.
+
+        That is the calls since the last time, the alarms that ring, and how often each ``kind side`` has struck so far.
+        """
         if method == "GET":
             with self._lock:
                 calls, self._calls = self._calls, []
-            return 200, {"calls": calls, "alarms": sorted(self._ringing()), "refused": self._refused}
+            return 200, {"calls": calls, "alarms": sorted(self._ringing()), "hits": dict(self._hits)}
         if method == "PUT":
             try:
-                self._faults = tuple(Fault.of(found) for found in json.loads(body)["faults"])
+                faults = tuple(Fault.of(found) for found in json.loads(body)["faults"])
             except (ValueError, KeyError, TypeError) as error:
                 return 400, {"message": f"faults are a list of kind, side and value: {error}"}
+            with self._lock:
+                self._faults = faults
+                self._warm.clear()
             return 200, {"faults": len(self._faults)}
         return 404, {"message": f"{method} {PATH} is not one of: GET, PUT"}
 
-    def _kept_off(self, config: Mapping[str, Any], side: str) -> dict[str, Any] | None:
+    def _hit(self, fault: Fault) -> int:
+        """Write down that it struck; how often it has."""
+        with self._lock:
+            self._hits[f"{fault.kind} {fault.side}"] += 1
+            return self._hits[f"{fault.kind} {fault.side}"]
+
+    def _kept_off(self, side: str) -> dict[str, Any] | None:
         """What becomes of a call that does not get as far as the function, or None."""
         for fault in self._of("throttling", side):
             if self._chance() < fault.value:
+                self._hit(fault)
                 return _throttle()
-        if self._of("init-crash", side):
+        for fault in self._of("init-crash", side):
+            self._hit(fault)
             return _failure("Runtime.ImportModuleError", "rehearsal: the candidate crashes while it starts")
-        for fault in self._of("cold-start", side):
-            key = (str(config["FunctionName"]), str(config.get("Version")))
-            with self._lock:
-                cold = key not in self._warm
-                self._warm.add(key)
-            if cold:
-                time.sleep(fault.value)
         return None
+
+    def _run(
+        self, original: Callable[..., Any], func: Mapping[str, Any], event: Any, request_id: str, side: str
+    ) -> dict[str, Any]:
+        """Call the function; a start that is late is waited for here, and is none of its Duration, as on AWS."""
+        result: dict[str, Any] = original(func, event, request_id)
+        environment = result.pop("environment", None)
+        faults = self._of("cold-start", side)
+        if faults:
+            with self._lock:
+                is_cold = environment not in self._warm
+                self._warm.add(environment)
+            for fault in faults if is_cold else ():
+                time.sleep(fault.value)
+                self._hit(fault)
+        return result
 
     def _broken(self, result: dict[str, Any], side: str) -> dict[str, Any]:
         """The result, or a failure that took as long: one that came at once would tell the sides by their latency."""
         for fault in self._of("errors", side):
             if self._chance() < fault.value:
-                return _failure("RuntimeError", "rehearsal: broken in some calls")
+                self._hit(fault)
+                taken = {"duration_ms": result["duration_ms"]} if "duration_ms" in result else {}
+                return {**_failure("RuntimeError", "rehearsal: broken in some calls"), **taken}
         return result
 
     def _of(self, kind: str, side: str) -> list[Fault]:

@@ -53,6 +53,8 @@ class Outcome:
     lines: list[Line] = field(default_factory=list)
     init_ms: float | None = None
     peak_mb: int = 0
+    pid: int | None = None
+    """Of the process that ran it, which may have ended since."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ class FunctionProcess:
                     # Lambda begins a late init anew within the function's timeout: this is as long as both together.
                     self._start(environment, outcome, _INIT_SECONDS + call.timeout, call)
                 started()
+                outcome.pid = self._process.pid if self._process else None
                 if outcome.failure is None:
                     self._invoke(call, outcome)
             except NoInterpreterError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from penstock.model.errors import Interrupted, PenstockError, UsageError
-from penstock.rehearsal.faults import ALARM_RINGING, DRIVER_KILLED, to_server
+from penstock.rehearsal.faults import ALARM_RINGING, DRIVER_KILLED, hits, to_server
 from penstock.rehearsal.report import MINUTE, Judged, Moved, Seen
 from penstock.rollout.verdict import Verdict
 
@@ -52,6 +52,9 @@ class Place(Protocol):
 
     def calls(self) -> tuple[Call, ...]:
         """The invocations since the last time they were asked for."""
+
+    def hits(self) -> Mapping[str, int]:
+        """How often each kind of fault has struck each side."""
 
     def ringing(self) -> tuple[str, ...]:
         """The names of the alarms that ring."""
@@ -124,7 +127,7 @@ def rehearse(
         sleep(SETTLED)
     # Where the machine cannot keep up, what was due before is asked only now, and is a call of now.
     asked = tuple(one for one in callers.asked if one.at + one.seconds >= began)
-    calls = place.calls()
+    struck = hits(wanted.faults, place.hits(), events.killed)
     return Seen(
         environment=environment,
         strategy=wanted.strategy,
@@ -137,8 +140,9 @@ def rehearse(
         words=events.words,
         moves=tuple(events.moves),
         judged=tuple(events.judged),
-        calls=calls,
+        calls=place.calls(),
         asked=asked,
+        hits=struck,
     )
 
 
@@ -164,6 +168,7 @@ class _Candidate:
         self._wanted = wanted
         self._tell = tell
         self._kills = sum(fault.kind == DRIVER_KILLED for fault in wanted.faults)
+        self.killed = 0
         self.moves: list[Moved] = []
         self.judged: list[Judged] = []
         self.words = ""
@@ -182,6 +187,7 @@ class _Candidate:
                     killed = True
                     self._tell("the driver is killed, and the same command is given again")
                     self._place.kill()
+            self.killed += killed and self.status < 0
 
     def _note(self, event: Mapping[str, Any]) -> None:
         match event["event"]:

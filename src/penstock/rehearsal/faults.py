@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from penstock.model.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 DRIVER_KILLED = "driver-killed"
 ALARM_RINGING = "alarm-ringing"
@@ -17,25 +17,28 @@ INCIDENT_BEFORE = 0.9
 
 
 class Kind(NamedTuple):
-    """One kind of fault: what its value means (None: it has none), its least and most, and a line about it."""
+    """One kind of fault: what its value means (None: it has none), its least and most, about it, what it strikes."""
 
     unit: str | None
     least: float
     most: float
     says: str
+    strikes: str = "call"
 
 
 KINDS: dict[str, Kind] = {
     "errors": Kind("share of calls", 0.0, 1.0, "this share of the candidate's calls fails"),
     "incident": Kind("share of calls", 0.0, 1.0, "this share of all calls fails, the stable release's as well"),
     "latency": Kind("factor", 1.0, 1000.0, "the candidate's calls take so many times as long"),
-    "cold-start": Kind("seconds", 0.0, 300.0, "the candidate's first call of each function takes so much longer"),
+    "cold-start": Kind("seconds", 0.0, 300.0, "the first call of each environment of the candidate's takes longer"),
     "init-crash": Kind(None, 0.0, 0.0, "the candidate crashes while it starts"),
     "throttling": Kind("share of calls", 0.0, 1.0, "this share of the candidate's calls finds no concurrency left"),
-    "dependency-denied": Kind(None, 0.0, 0.0, "the candidate's functions may call nothing of AWS any more"),
+    "dependency-denied": Kind(None, 0.0, 0.0, "the candidate's functions may call nothing of AWS any more", "request"),
     ALARM_RINGING: Kind(None, 0.0, 0.0, "the stable release fails and its alarms ring when the candidate comes"),
-    "aws-errors": Kind("share of calls", 0.0, 1.0, "AWS's control planes throttle or fail this share of what is asked"),
-    DRIVER_KILLED: Kind(None, 0.0, 0.0, "the process that drives the rollout is killed, and started again"),
+    "aws-errors": Kind(
+        "share of calls", 0.0, 1.0, "AWS's control planes throttle or fail this share of what is asked", "request"
+    ),
+    DRIVER_KILLED: Kind(None, 0.0, 0.0, "the process that drives the rollout is killed, and started again", "driver"),
 }
 
 
@@ -49,7 +52,7 @@ class Fault:
     @property
     def is_at_start(self) -> bool:
         """Whether it is there before the candidate has traffic."""
-        return self.is_before or self.kind in {"init-crash", "cold-start"}
+        return self.is_before or self.kind == "init-crash"
 
     @property
     def is_before(self) -> bool:
@@ -89,6 +92,20 @@ def usages() -> list[str]:
 def to_server(faults: Iterable[Fault]) -> list[dict[str, Any]]:
     """As the embedded AWS takes them; what it has no part in is left out."""
     return [part for fault in faults for part in _parts(fault)]
+
+
+def hits(faults: Iterable[Fault], told: Mapping[str, int], kills: int) -> dict[str, int]:
+    """How often each fault struck, by what the embedded AWS told and how often a driver was killed."""
+    found = {}
+    for fault in faults:
+        parts = _parts(fault)
+        found[fault.describe()] = told.get(f"{parts[0]['kind']} {parts[0]['side']}", 0) if parts else kills
+    return found
+
+
+def struck(name: str, times: int) -> str:
+    """`errors=0.2 struck 22 calls`, for people."""
+    return f"{name} struck {times:,} {KINDS[name.partition('=')[0]].strikes}{'' if times == 1 else 's'}"
 
 
 def _parts(fault: Fault) -> list[dict[str, Any]]:

@@ -6,8 +6,10 @@ from dataclasses import asdict, dataclass
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any, Literal
 
+from penstock.rehearsal.faults import struck
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MINUTE = 60.0
 LATE = 5.0
@@ -80,6 +82,8 @@ class Seen:
     judged: tuple[Judged, ...]
     calls: tuple[Call, ...]
     asked: tuple[Asked, ...]
+    hits: Mapping[str, int]
+    """How often each fault struck."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +106,7 @@ class Report:
         reverted: seconds from that decision to the last call that the candidate answered.
         slowest: seconds that a request took from when it was due, at most: many when the machine could not keep up.
         why: what the decision rested on.
+        hits: how often each fault struck, of what it strikes: calls, requests of AWS, drivers.
     """
 
     outcome: Outcome
@@ -120,6 +125,7 @@ class Report:
     promoted: float | None
     reverted: float | None
     why: str
+    hits: Mapping[str, int]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -152,6 +158,7 @@ def report(seen: Seen) -> Report:
         promoted=None if outcome != "promoted" or first is None else (seen.ended - first) * seen.scale / MINUTE,
         reverted=None if back is None or last is None else max(last - back.at, 0.0),
         why=_why(seen, back),
+        hits=dict(seen.hits),
     )
 
 
@@ -186,6 +193,8 @@ def lines(found: Report) -> list[str]:
         f"candidate: {_side(found.candidate)}",
         f"stable:    {_side(found.stable)}",
     ]
+    if found.hits:
+        said.append("; ".join(struck(name, times) for name, times in found.hits.items()))
     if found.slowest > LATE:
         waited = f"callers waited up to {found.slowest:.0f} s from when they were due"
         said.append(f"{waited}: if this machine cannot keep up, a lower --rate helps")

@@ -49,23 +49,38 @@ def test_an_incident_is_one_of_both_sides() -> None:
     put(rehearsal, "errors", "both", 0.5)
     assert invoked(rehearsal, STABLE)["error"]
     assert invoked(rehearsal, CANDIDATE)["error"]
+    assert rehearsal.answer("GET", b"")[1]["hits"] == {"errors both": 2}
 
 
 def test_a_crash_at_the_start_is_what_lambda_reports() -> None:
     rehearsal = Rehearsal()
     put(rehearsal, "init-crash", "candidate", 0)
     assert invoked(rehearsal, CANDIDATE)["body"]["errorType"] == "Runtime.ImportModuleError"
+    assert rehearsal.answer("GET", b"")[1]["hits"] == {"init-crash candidate": 1}
 
 
-def test_only_the_first_call_of_a_version_starts_slowly() -> None:
+def test_the_first_call_of_each_environment_starts_slowly_also_where_a_check_has_warmed_it() -> None:
     rehearsal = Rehearsal()
+    taken = iter(["one", "one", "one", "two", "two"])
+    execute = rehearsal.around_execute(lambda *_: {"body": None, "duration_ms": 2.0, "environment": next(taken)})
+    execute(CANDIDATE, {}, "the check")
     put(rehearsal, "cold-start", "candidate", 0.05)
-    began = time.monotonic()
-    invoked(rehearsal, CANDIDATE)
-    assert time.monotonic() - began >= 0.05
-    invoked(rehearsal, CANDIDATE)
-    first, second = (call[3] for call in rehearsal.answer("GET", b"")[1]["calls"])
-    assert first > second
+    assert [execute(CANDIDATE, {}, "id")["duration_ms"] for _ in range(4)] == [2.0] * 4, "a start is no Duration"
+    invoked(rehearsal, STABLE)
+    told = rehearsal.answer("GET", b"")[1]
+    assert [call[3] >= 0.05 for call in told["calls"]] == [False, True, False, True, False, False]
+    assert told["hits"] == {"cold-start candidate": 2}
+
+
+def test_a_call_that_takes_longer_or_breaks_is_as_long_to_cloudwatch_too() -> None:
+    rehearsal = Rehearsal(chance=lambda: 0.0)
+    execute = rehearsal.around_execute(lambda *_: {"body": None, "duration_ms": 2.0})
+    put(rehearsal, "latency", "candidate", 3)
+    assert execute(CANDIDATE, {}, "id")["duration_ms"] == pytest.approx(6.0)
+    put(rehearsal, "errors", "candidate", 1)
+    broken = execute(CANDIDATE, {}, "id")
+    assert (broken["error"], broken["duration_ms"]) == (True, 2.0)
+    assert rehearsal.answer("GET", b"")[1]["hits"] == {"errors candidate": 1, "latency candidate": 1}
 
 
 def test_a_throttled_call_never_reaches_the_function_and_is_no_invocation() -> None:
@@ -75,7 +90,9 @@ def test_a_throttled_call_never_reaches_the_function_and_is_no_invocation() -> N
     assert (refused["throttle"], refused["body"]["__type"]) == (True, "TooManyRequestsException")
     assert "throttle" not in invoked(rehearsal, CANDIDATE)
     assert "throttle" not in invoked(rehearsal, STABLE)
-    assert [call[4] for call in rehearsal.answer("GET", b"")[1]["calls"]] == [True, False, False]
+    told = rehearsal.answer("GET", b"")[1]
+    assert [call[4] for call in told["calls"]] == [True, False, False]
+    assert told["hits"] == {"throttling candidate": 1}
 
 
 def test_a_broken_call_takes_as_long_as_a_good_one() -> None:
@@ -107,6 +124,7 @@ def test_who_may_not_is_the_candidate_alone_although_both_have_one_role() -> Non
     assert enforce(keys["candidate"], "dynamodb:GetItem") == denied
     assert enforce(keys["stable"], "dynamodb:GetItem") is None
     assert enforce("222222222222", "dynamodb:GetItem") is None
+    assert rehearsal.answer("GET", b"")[1]["hits"] == {"dependency-denied candidate": 1}
 
 
 def test_what_is_denied_anyway_stays_as_it_was() -> None:
@@ -143,7 +161,7 @@ def test_a_control_plane_is_busy_one_time_and_broken_the_other_for_drivers_alone
     assert rehearsal.refusal({**asked, "path": "/2015-03-31/functions/users/invocations"}) is None
     assert rehearsal.refusal({**asked, "headers": signed("111111111111", "execute-api")}) is None
     assert rehearsal.refusal({**asked, "headers": []}) is None
-    assert rehearsal.answer("GET", b"")[1]["refused"] == 2
+    assert rehearsal.answer("GET", b"")[1]["hits"] == {"aws-errors both": 2}
 
 
 def signed(key: str, service: str) -> list[tuple[bytes, bytes]]:

@@ -71,6 +71,9 @@ class Script:
     def fail(self, faults: Sequence[Mapping[str, Any]]) -> None:
         self.done.append(f"fail {[fault['kind'] for fault in faults]}")
 
+    def hits(self) -> Mapping[str, int]:
+        return {"errors candidate": 3, "errors both": 5, "latency candidate": 7}
+
     def ringing(self) -> tuple[str, ...]:
         self.done.append("ringing")
         return self.rings.pop(0) if self.rings else ()
@@ -107,9 +110,10 @@ def run(workspace: Workspace, script: Script, wanted: Rehearsing) -> Any:
     return seen
 
 
-def test_faults_begin_with_the_candidates_first_traffic(workspace: Workspace) -> None:
+@pytest.mark.parametrize("fault", ["errors=0.2", "cold-start=2"])
+def test_faults_begin_with_the_candidates_first_traffic(workspace: Workspace, fault: str) -> None:
     script = Script([UP, [MOVED, JUDGED, BACK, ended(3)]])
-    seen = run(workspace, script, rehearsing("errors=0.2"))
+    seen = run(workspace, script, rehearsing(fault))
     environment = workspace.environment.name
     assert script.done == [
         "start",
@@ -118,7 +122,7 @@ def test_faults_begin_with_the_candidates_first_traffic(workspace: Workspace) ->
         "calls",
         "fail []",
         f"deploy candidate {environment} canary",
-        "fail ['errors']",
+        f"fail ['{fault.partition('=')[0]}']",
         "calls",
     ]
     assert (seen.status, seen.ended, len(seen.moves), seen.judged[0].log10_e) == (3, 6.0, 2, 2.7)
@@ -141,6 +145,21 @@ def test_a_killed_driver_is_followed_by_the_same_command_once(workspace: Workspa
         f"deploy candidate {workspace.environment.name} canary",
     ]
     assert (seen.status, len(seen.judged)) == (0, 1)
+    assert seen.hits == {"driver-killed": 1}
+
+
+def test_a_driver_that_had_ended_before_it_was_killed_is_not_told_as_killed(workspace: Workspace) -> None:
+    class TooLate(Script):
+        def kill(self) -> None:
+            self.done.append("kill")
+
+    seen = run(workspace, TooLate([UP, [MOVED, ended(0)], [ended(0)]]), rehearsing("driver-killed"))
+    assert seen.hits == {"driver-killed": 0}
+
+
+def test_what_struck_is_told_by_fault(workspace: Workspace) -> None:
+    seen = run(workspace, Script([UP, [MOVED, ended(0)]]), rehearsing("errors=0.2", "incident=0.1", "cold-start=2"))
+    assert seen.hits == {"errors=0.2": 3, "incident=0.1": 5, "cold-start=2": 0}
 
 
 def test_the_candidate_comes_when_an_alarm_rings_and_the_stable_release_goes_on_failing(workspace: Workspace) -> None:

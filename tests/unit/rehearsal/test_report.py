@@ -34,6 +34,7 @@ SEEN = Seen(
         Asked(1011.0, 0.01, 0),
         Asked(1012.0, 0.01, 404),
     ),
+    hits={"errors=0.05": 5, "driver-killed": 1},
 )
 
 
@@ -49,6 +50,8 @@ def test_a_release_that_came_back() -> None:
     assert found.why == REASON
     assert lines(found)[0] == f"rolled back: {REASON}"
     assert "time to detect: 8.0 min" in "\n".join(lines(found))
+    assert "errors=0.05 struck 5 calls; driver-killed struck 1 driver" in lines(found)
+    assert found.to_json()["hits"] == {"errors=0.05": 5, "driver-killed": 1}
 
 
 def test_callers_that_the_machine_lets_wait_are_told() -> None:
