@@ -48,6 +48,8 @@ class Deployed:
     live: bool
     url: str | None
     plan: Plan | None = None
+    forecast: str | None = None
+    """What the judge will be able to tell on the way, where it was only planned."""
     detached: bool = False
     """Whether the controller in the account takes it to traffic."""
 
