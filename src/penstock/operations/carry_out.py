@@ -54,6 +54,7 @@ from penstock.operations.terraform import (
 from penstock.operations.verify import verify_release
 from penstock.operations.wanted import Deployed, live_release
 from penstock.operations.warmth import follow
+from penstock.operations.way_back import way_back
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
@@ -108,7 +109,8 @@ def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Con
             with behind(world, shipped.baking) as held:
                 if held is not None and _is_wanted(world, shipped.wanted):
                     _clean_up(world, held, shipped.wanted, shipped.planned)
-    return shipped.reached
+    reached = shipped.reached
+    return replace(reached, back=way_back(world)) if reached.live else reached
 
 
 def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it

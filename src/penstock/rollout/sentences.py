@@ -78,8 +78,8 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
     if needs is None:
         return f"{seen}: too many for a pass, too few for a rollback"
     if _is_higher(one.canary, one.stable):
-        e = f"e = {exp(suspicion):.1f}"
-        return f"{seen}; not proved worse ({e}), a pass needs about {_rounded(needs)} more canary calls"
+        so_far = f"e = {exp(suspicion):.1f}"
+        return f"{seen}; not proved worse ({so_far}), a pass needs about {_rounded(needs)} more canary calls"
     return f"{seen}; no worse so far, about {_rounded(needs)} more canary calls would prove it"
 
 
