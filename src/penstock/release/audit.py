@@ -119,7 +119,7 @@ def figures(entries: Iterable[LedgerEntry], committed: Mapping[str, float] | Non
     known = committed or {}
     leads = [at - known[release] for release, at in arrived.items() if known.get(release, inf) <= at]
     return Figures(
-        days=round(span, 5),
+        days=round(span, 9),
         promotions=promoted,
         shared=shared,
         lead_seconds=round(median(leads), 1) if leads else None,

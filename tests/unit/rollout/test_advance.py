@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.release.share import UNEVEN
-from penstock.rollout.advance import advance, deadline, judgement_of, step_of, to_ask
+from penstock.rollout.advance import Judged, advance, deadline, decide, judged, judgement_of, step_of, to_ask
 from penstock.rollout.gates import Points, gates_of
 from penstock.rollout.judge import JudgePolicy, Verdict
 from penstock.rollout.minutes import first_clean_minute, is_due, old_enough, to_judge
@@ -97,6 +97,7 @@ class World:
         self.rollout, self.calls, self.bad = rollout, calls, bad
         self.now, self.weight = BEGAN, 0
         self.wrong = ""
+        self.judged: Judged | None = None
         self.unlogged = False
         """Whether the access log tells nothing."""
         self.checked: tuple[int, str] | None = None
@@ -130,8 +131,10 @@ class World:
             replies=self.replies,
         )
         again = advance(self.rollout, seen)
+        assert decide(self.rollout, seen, self.judged)[:2] == again, "what was judged before spares only time"
         self.rollout, action = advance(Rollout.from_json(json.loads(json.dumps(self.rollout.to_json()))), seen)
         assert (self.rollout, action) == again, "the same observation always gives the same walk, also through JSON"
+        self.judged = judged(self.rollout, self.judged)
         self.walk.append(action)
         match action:
             case Wait(seconds=seconds):
@@ -286,6 +289,30 @@ def test_calls_of_the_cold_minute_bring_nobody_back() -> None:
     while world.rollout.outcome is None:
         turn(range(int(moved) // 60 * 60, first + 60, 60))
     assert world.rollout.outcome == "promoted"
+
+
+def test_a_look_without_news_is_not_judged_anew_and_one_with_news_is() -> None:
+    long = RolloutPolicy(strategy="canary", weights=(10, 50), bake=1200.0)
+    world = World(a_rollout(long, deadline=86_400.0), calls=600, bad=0)
+    while not world.rollout.evidence.canary_calls("users"):
+        world.turn()
+    known = judged(world.rollout)
+    quiet = Observation(now=world.now, weight=world.weight, until=world.rollout.judged)
+    waits, _, still = decide(world.rollout, quiet, known)
+    assert still is known
+    assert judged(waits, known) is known
+    for other in (
+        replace(waits, policy=replace(waits.policy, margin=0.05)),
+        replace(waits, changed=()),
+        replace(waits, gates=gates_of((LOAD,), candidate="green", stable="blue")),
+        replace(waits, replies=(Reply(step=waits.at, webhook="qa", verdict=Verdict.FAIL, sentence="no", at=0.0),)),
+    ):
+        assert judged(other, known) is not known
+        assert judged(other, known) == judged(other)
+    before = world.rollout.judged
+    while world.rollout.judged == before:
+        world.turn()
+    assert judged(world.rollout, known).judgement == judgement_of(world.rollout) != known.judgement
 
 
 def test_a_fast_service_does_not_wait_for_a_slow_one_that_changed_too() -> None:

@@ -84,4 +84,4 @@ def figures_text(figures: Figures) -> str:
 
 def _span(days: float) -> str:
     """`3.5 days`, and less than one as a part of it that says something."""
-    return f"{days:.1f} days" if days >= 1 else seconds(days * 86_400)
+    return f"{days:.1f} days" if days >= 1 else seconds(round(days * 86_400, 2))
