@@ -223,7 +223,11 @@ def test_people_have_the_last_word_while_another_process_drives(quick: Shop) -> 
     until(lambda: len(mailed(quick, "after")) >= 10, "the queue is empty", within=120)
     assert set(mailed(quick, "after")) == {"new"}
     assert any(entry["what"].endswith("seen enough") for entry in ledger(quick))
-    assert quick.terraform("plan", "-input=false", "-var", "slot=production").status == 0
+    assert quick.plan_status() == 0, "Terraform finds nothing to do behind a promotion by verb"
+    assert quick.terraform("plan", "-detailed-exitcode", "-input=false", "-var", "slot=production").status == 0
+    back = well(quick.run("rollback", "-e", "dev", "--why", "seen too much"))
+    assert "dev runs release" in back.stderr
+    assert (marked(quick), quick.plan_status()) == ("", 0), "nor behind a rollback of it"
 
 
 def test_an_abort_takes_all_services_and_consumers_back_from_the_process_that_drives(quick: Shop) -> None:
@@ -241,6 +245,7 @@ def test_an_abort_takes_all_services_and_consumers_back_from_the_process_that_dr
     assert [marks(quick, route) for route in (ROUTE, "/orders/health")] == [{""}, {""}]
     after = consumers(quick)
     assert (after["FunctionVersion"], "RoutingConfig" in after) == (before, False)
+    assert quick.plan_status() == 0, "Terraform finds nothing to do behind an abort"
 
 
 def test_ctrl_c_takes_the_traffic_back(quick: Shop) -> None:

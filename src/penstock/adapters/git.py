@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import ToolMissing, UsageError
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from penstock.ports import Commands
 
+HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""A commit's whole name."""
 CI_BRANCH_VARIABLES = ("GITHUB_REF_NAME", "CI_COMMIT_BRANCH", "BUILDKITE_BRANCH")
 """A CI checkout is a detached commit; the service tells the branch in one of these.
 
@@ -40,6 +43,22 @@ def commit_and_branch(commands: Commands, root: Path, environ: Mapping[str, str]
     if branch == "(detached)":
         branch = _ci_branch(environ)
     return ("" if commit == "(initial)" else commit), branch, any(not line.startswith("#") for line in lines)
+
+
+def times_of(commands: Commands, root: Path, commits: Collection[str]) -> Mapping[str, float]:
+    """When commits (hex) were made, in seconds since the epoch, of those that this clone has; nothing without git."""
+    asked = sorted(commit for commit in commits if HEX.fullmatch(commit))
+    if not asked:
+        return {}
+    argv = ("git", "log", "--no-walk", "--ignore-missing", "--format=%H %ct", *asked)
+    try:
+        result = commands.run(Command(argv=argv, cwd=root))
+    except ToolMissing:
+        return {}
+    if result.status != 0:
+        return {}
+    found = dict(line.split(" ") for line in result.stdout.splitlines())
+    return {commit: float(at) for commit, at in found.items()}
 
 
 def left_at(commands: Commands, root: Path, ref: str) -> str:

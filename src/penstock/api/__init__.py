@@ -284,9 +284,10 @@ class Penstock(Wiring):
 
     def audit(self) -> Audit:
         """The environment's history, and whether its chain holds."""
+        from penstock.adapters.git import times_of  # noqa: PLC0415
         from penstock.operations.audit import audit  # noqa: PLC0415
 
-        return audit(self.world)
+        return audit(self.world, lambda commits: times_of(RealCommands(), self.root, commits))
 
     def releases(self) -> Sequence[ReleaseLine]:
         """Every release, newest promotion first."""

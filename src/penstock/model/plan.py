@@ -55,7 +55,7 @@ class Plan:
     """How many releases were promoted before: a yes is used up by the next move of traffic."""
 
     walk: str = ""
-    """How traffic will move, in words, where it does not move at once: a yes is a yes to this, too."""
+    """How traffic will move, in words; empty where none moves: a yes is a yes to this, too."""
     rollout: Mapping[str, Any] = field(default_factory=dict)
     """How it will be judged on that way, `RolloutPolicy` as plain JSON: a yes is no yes to another judge. It has the
     gates that are asked, and `host` and `url_sha256` in the place of a webhook's URL. Empty where nothing is judged."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 Slot = Literal["blue", "green"]
 SLOTS: tuple[Slot, Slot] = ("blue", "green")
 LIVE_ALIAS = "live"
+CHANGES = "+changes"
+"""Behind a release's commit: it was built from files that no commit has."""
 
 
 def other(slot: Slot) -> Slot:
@@ -69,6 +71,11 @@ class Release:
             "grants": dict(self.grants),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def source(self) -> tuple[str, bool]:
+        """The commit that it was built from, and whether files were changed beside it."""
+        return self.commit.removesuffix(CHANGES), self.commit.endswith(CHANGES)
 
     def changed_from(self, before: Release | None) -> frozenset[str]:
         """Keys of the functions whose code, configuration or routes are not those of the release before.

@@ -10,7 +10,7 @@ from penstock.infra.digest import config_digest
 from penstock.infra.grants import grants
 from penstock.infra.openapi import api_digest, route_digests
 from penstock.model.errors import Refused, UsageError
-from penstock.model.release import FunctionRelease, Release
+from penstock.model.release import CHANGES, FunctionRelease, Release
 from penstock.operations.steps import timestamp
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def assemble(world: World, artifacts: Iterable[Artifact]) -> Release:
         },
         api=api_digest(workspace),
         grants=grants_of(workspace),
-        commit=world.origin.commit + ("+changes" if world.origin.dirty else ""),
+        commit=world.origin.commit + (CHANGES if world.origin.dirty else ""),
         author="",
         created=timestamp(world),
         routes=route_digests(workspace),

@@ -54,6 +54,7 @@ from penstock.operations.terraform import (
 from penstock.operations.verify import verify_release
 from penstock.operations.wanted import Deployed, live_release
 from penstock.operations.warmth import follow
+from penstock.operations.way_back import way_back
 from penstock.policy.destruction import loses_no_data_but
 from penstock.release.effects import EnsureVersion
 from penstock.release.reconcile import Applied, Loaded
@@ -85,7 +86,8 @@ def plan_only(world: World, wanted: Wanted, request: DeployRequest) -> Deployed:
     nobody_at_work(world)
     with telling_of_the_root(world):
         planned = _plan(world, wanted, live_release(world, read_pointer(world)), request.allow_destroy, only=True)
-    return _result(world, wanted, changed=False, live=False, plan=planned.plan)
+    reached = _result(world, wanted, changed=False, live=False, plan=planned.plan)
+    return replace(reached, forecast=planned.forecast)
 
 
 def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Confirm) -> Deployed:
@@ -107,7 +109,8 @@ def carry_out(world: World, wanted: Wanted, request: DeployRequest, confirm: Con
             with behind(world, shipped.baking) as held:
                 if held is not None and _is_wanted(world, shipped.wanted):
                     _clean_up(world, held, shipped.wanted, shipped.planned)
-    return shipped.reached
+    reached = shipped.reached
+    return replace(reached, back=way_back(world)) if reached.live else reached
 
 
 def _ship(  # noqa: PLR0917 - what was asked for, and what was walked of it
@@ -291,6 +294,7 @@ class _Planned:
     saved: TerraformPlan | None
     sealed: str | None
     retained: str | None
+    forecast: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,11 +339,12 @@ def _plan(world: World, wanted: Wanted, live: Release | None, allow_destroy: Seq
         walk=traffic,
         rollout=policy,
     )
-    forecast = forecast_of(world, wanted, live) if only and plan.walk and not plan.is_empty else None
+    forecast = forecast_of(world, wanted, live) if only and policy is not None and not plan.is_empty else None
     text = summary(plan, forecast or "")
     plans.save(world, plan, text)
     world.events.emit(PlanReady(plan={**plan.to_json(), "forecast": forecast}, summary=text))
-    return _Planned(plan=plan, saved=saved, sealed=seal(world, saved) if saved else None, retained=retained)
+    sealed = seal(world, saved) if saved else None
+    return _Planned(plan=plan, saved=saved, sealed=sealed, retained=retained, forecast=forecast)
 
 
 # ------------------------------------------------------------------------------------------ small things

@@ -25,7 +25,7 @@ from penstock.operations.verify import verify_release
 from penstock.operations.warmth import warm
 from penstock.release.reconcile import Applied, Settled, reconcile
 from penstock.release.share import Shared
-from penstock.rollout.advance import advance
+from penstock.rollout.advance import Judged, decide, judged
 from penstock.rollout.minutes import first_due, old_enough, to_judge
 from penstock.rollout.state import Ask, Check, Finished, Observation, Promote, Revert, Rollout, Shift, Wait
 
@@ -80,6 +80,8 @@ class Driver:
     """Orders that were read and are not in the ledger yet, by their ids."""
     began: float = 0.0
     """When this driver began, by the clock's `monotonic`."""
+    judged: Judged | None = None
+    """What was judged last: it holds until a minute, a gate or a reply is new."""
     _seen: Observation | None = None
 
     def turn(self, rollout: Rollout, measures: Measures) -> Rollout:
@@ -93,7 +95,7 @@ class Driver:
                 seen = _look(self.world, self.store, self.looks, rollout, measures)
                 self._seen = replace(seen, checked=self.checked, replies=self.replies)
                 self.pending |= {order.id: order for order in self._seen.orders}
-                rollout, action = advance(rollout, self._seen)
+                rollout, action, self.judged = decide(rollout, self._seen, self.judged)
             self._tell(rollout)
             if rollout.outcome is not None:
                 self._close(rollout)
@@ -136,7 +138,8 @@ class Driver:
         self.session.hold()  # a look may take minutes, and nobody tells of a rollout that is somebody else's
         self._book(rollout.release)
         if self._seen is not None:
-            tell_news(self.world, self.session, self.told, rollout, self._seen)
+            self.judged = judged(rollout, self.judged)
+            tell_news(self.world, self.session, self.told, rollout, self._seen, self.judged.judgement)
         self.told = rollout
 
     def _book(self, release: str) -> None:

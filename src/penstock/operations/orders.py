@@ -70,7 +70,7 @@ def tell(world: World, verb: GoingOn, *, why: str = "", lock_timeout: float = 0.
     if taken is not None:
         return _told(taken, verb)
     if verb in ("pause", "approve") or (verb == "resume" and rollout.detached):
-        return _told(rollout, verb)  # nobody moves it; whoever goes on with it finds the order
+        return _told(_this(store, rollout) or rollout, verb)  # nobody moves it; whoever goes on with it finds the order
     with told_of_the_order(verb):
         baking = in_turn(world, lock_timeout, lambda: _go_on(world, store, rollout, verb), beside=False)
     if baking is not None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
+from penstock.model.rollouts import RolloutPolicy
 from penstock.operations.callers import judged, moves_at_once, new_to
 from penstock.operations.foretell import foretell_plan
 from penstock.operations.rollout import judge_policy, rules_of, slowest
 from penstock.rollout.strategies import (
+    ALL,
     STRATEGIES,
+    AwaitSwitch,
     Consult,
     SetWeight,
     Verify,
@@ -23,7 +27,6 @@ from penstock.rollout.webhooks import asking
 
 if TYPE_CHECKING:
     from penstock.model.release import Release
-    from penstock.model.rollouts import RolloutPolicy
     from penstock.model.workspace import Function
     from penstock.operations.wanted import Wanted
     from penstock.operations.world import World
@@ -50,20 +53,26 @@ def walks_of(world: World, strategy: str, changed: list[Function], live: Release
     return whole, asking(whole if judged(changed, live) else unshared(whole), policy.webhooks)
 
 
+def _first(whole: Steps) -> Steps:
+    """The walk of the first release: nothing runs beside it, so it is verified, may wait, and has all traffic."""
+    return (*takewhile(lambda step: isinstance(step, Verify | AwaitSwitch), whole), SetWeight(ALL))
+
+
 def traffic_of(world: World, wanted: Wanted, live: Release | None) -> tuple[str, RolloutPolicy | None]:
-    """How traffic will move, in words, and who judges it; nothing where it moves at once, as to the first release."""
+    """How traffic will move, in words, and who judges it or is asked; nothing where no traffic moves."""
+    if live is not None and live.id == wanted.release.id:
+        return "", None
     policy = world.workspace.environment.rollout
     changed = changed_functions(world, wanted.release, live)
     whole, steps = walks_of(world, wanted.strategy, changed, live)
-    baking = policy.bake_after
-    bake_after = f"alarms can take it back for {duration(baking)} after all traffic has moved" if baking else ""
-    rest = "; ".join(part for part in (*_callers(world, wanted.release, live, whole), bake_after) if part)
-    policy = _asked(policy, steps)
-    if live is None or not is_walked(steps):
-        return (rest, policy) if live is not None and rest else ("", None)
+    if live is None:
+        return walk(_first(whole), 0.0), None
     said = walk(steps, policy.delay + slowest(world, judged(changed, live), live))
-    gates = f"gates: {', '.join(metric.name for metric in policy.metrics)}" if policy.metrics else ""
-    return "; ".join(part for part in (said, gates, rest) if part), policy
+    asked = _asked(policy, steps) if is_walked(steps) else None
+    gates = f"gates: {', '.join(metric.name for metric in asked.metrics)}" if asked and asked.metrics else ""
+    callers = _callers(world, wanted.release, live, whole)
+    baking = _bake_after(policy, told=asked is not None)
+    return "; ".join(part for part in (said, gates, *callers, baking) if part), asked
 
 
 def forecast_of(world: World, wanted: Wanted, live: Release | None) -> str | None:
@@ -94,11 +103,29 @@ def _callers(world: World, release: Release, live: Release | None, steps: Steps)
     )
 
 
+def _bake_after(policy: RolloutPolicy, *, told: bool) -> str:
+    """What watches behind the move; the user's own alarms by name, where the judge's policy has not `told` them."""
+    if not policy.bake_after:
+        return ""
+    own = f", {', '.join(policy.alarms)} among them," if policy.alarms and not told else ""
+    return f"alarms{own} can take it back for {duration(policy.bake_after)} after all traffic has moved"
+
+
 def _asked(policy: RolloutPolicy, steps: Steps) -> RolloutPolicy:
-    """The policy without gates that this walk asks nothing."""
+    """The policy without gates that this walk asks nothing, and without the judge's numbers where nobody judges."""
     names = {step.webhook for step in steps if isinstance(step, Consult)}
+    asked = replace(policy, webhooks=tuple(hook for hook in policy.webhooks if hook.name in names))
+    if is_weighted(steps):
+        return asked
+    usual = RolloutPolicy()
     return replace(
-        policy,
-        metrics=policy.metrics if is_weighted(steps) else (),
-        webhooks=tuple(hook for hook in policy.webhooks if hook.name in names),
+        asked,
+        metrics=(),
+        margin=usual.margin,
+        latency_margin=usual.latency_margin,
+        alpha=usual.alpha,
+        minimum=usual.minimum,
+        clusters=usual.clusters,
+        delay=usual.delay,
+        on_inconclusive=usual.on_inconclusive,
     )

@@ -47,7 +47,7 @@ def release_from(world: World, source: World, targets: Mapping[str, Target]) -> 
     if found is None:
         name = source.workspace.environment.name
         raise NotFound(f"nothing is live in {name}", where=name, hint=f"penstock deploy -e {name}")
-    if world.origin.commit and found.commit.removesuffix("+changes") != world.origin.commit:
+    if world.origin.commit and found.source[0] != world.origin.commit:
         note(world, f"{found.environment} runs commit {found.commit[:12]}; routes and configuration come from here")
     workspace = world.workspace
     needed = {function.key: targets[unit.name] for unit in units(workspace) for function in unit.functions}

@@ -66,9 +66,18 @@ def refuse_what_is_missing(world: World, target: Release, live: Release, history
         raise Refused(
             f"release {target.id} may need what was removed after it: {', '.join(missing)}",
             where=name,
-            hint=f"check out {target.commit or 'its commit'} and deploy it, which makes that again; "
+            hint=f"{made_again(target, name)}, which makes that again; "
             f"if it does not need it: penstock rollback -e {name} --to {target.id}",
         )
+
+
+def made_again(target: Release, environment: str) -> str:
+    """What brings a release back by a deploy, in words: files that no commit has cannot be checked out."""
+    commit, is_changed = target.source
+    if commit and not is_changed:
+        return f"git checkout {commit}, then penstock deploy -e {environment}"
+    files = f" (commit {commit} and changes that were never committed)" if commit else ""
+    return f"bring its files back{files}, then penstock deploy -e {environment}"
 
 
 def _removals(body: bytes | None) -> list[tuple[str, list[str]]]:

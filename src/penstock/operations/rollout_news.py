@@ -8,7 +8,7 @@ from penstock.model.errors import CameBack, Inconclusive, Refused
 from penstock.model.events import RolloutJudged, RolloutMoved
 from penstock.operations.bypass import who_may_bypass
 from penstock.release.share import UNEVEN
-from penstock.rollout.advance import judgement_of, open_sentence
+from penstock.rollout.advance import open_sentence
 from penstock.rollout.gates import finding
 from penstock.rollout.strategies import Approve, Bake, Consult, Pause
 from penstock.rollout.traffic import findings
@@ -17,12 +17,14 @@ from penstock.rollout.verdict import Verdict
 if TYPE_CHECKING:
     from penstock.operations.session import Session
     from penstock.operations.world import World
+    from penstock.rollout.judge import Judgement
     from penstock.rollout.state import Observation, Rollout
 
 
-def tell_news(world: World, session: Session, before: Rollout, now: Rollout, seen: Observation) -> None:
+def tell_news(  # noqa: PLR0917 - what was, what is, and what is thought of it
+    world: World, session: Session, before: Rollout, now: Rollout, seen: Observation, judgement: Judgement
+) -> None:
     """What is new, to those who watch and to the ledger."""
-    judgement = judgement_of(now)
     is_open = before.reverting is None and now.outcome is None  # what is decided is not judged any more
     if is_open and (seen.until > before.judged or _have_gates_news(before, now)):
         world.events.emit(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from penstock.model.rollouts import RolloutPolicy
 from penstock.rollout.strategies import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from penstock.model.plan import FunctionMove, Plan
 
 SHOWN_DIGITS = 10
@@ -81,7 +82,14 @@ def _judged(plan: Plan) -> str:
     """What the judge is told otherwise than it is by default: a yes to the plan is a yes to this."""
     usual = asdict(RolloutPolicy())
     told = {key: plan.rollout[key] for key in JUDGED if key in plan.rollout and plan.rollout[key] != usual[key]}
-    return ", ".join(f"{key} = {json.dumps(value)}{' s' if key in SECONDS else ''}" for key, value in told.items())
+    return ", ".join(f"{key} {_written(key, value)}" for key, value in told.items())
+
+
+def _written(key: str, value: float | str | Sequence[str]) -> str:
+    """A setting's value as people write it."""
+    if isinstance(value, int | float):
+        return duration(value) if key in SECONDS else f"{value:g}"
+    return value if isinstance(value, str) else " ".join(value)
 
 
 def _gates(plan: Plan) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import Refused, UsageError
@@ -26,6 +26,7 @@ from penstock.operations.store import ReleaseStore
 from penstock.operations.targets import target_of
 from penstock.operations.terraform import contract, read_applied, read_wanted
 from penstock.operations.verify import verify_release
+from penstock.operations.way_back import way_back
 from penstock.policy.destruction import HOLDS_DATA
 from penstock.release.reconcile import Applied, Loaded
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from penstock.operations.session import Session
+    from penstock.operations.way_back import WayBack
     from penstock.operations.world import World
 
 
@@ -46,6 +48,8 @@ class Moved:
     changed: bool
     url: str | None
     is_rollback: bool = False
+    back: WayBack | None = None
+    """How traffic comes back from it; None where nothing is to go back to, and behind a rollback."""
 
 
 def switch(world: World, *, why: str = "", lock_timeout: float = 0.0) -> Moved:
@@ -74,7 +78,7 @@ def _switch(world: World, why: str) -> Moved:
         with behind(world, baking) as session:
             if session is not None:
                 _contract_to_what_was_admitted(world, session, release)
-    return _moved(world, release, pointer)
+    return replace(_moved(world, release, pointer), back=way_back(world))
 
 
 def _contract_to_what_was_admitted(world: World, session: Session, release: Release) -> None:

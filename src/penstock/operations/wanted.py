@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from penstock.model.plan import Plan
     from penstock.model.release import Pointer, Release
     from penstock.operations.terraform import Shape
+    from penstock.operations.way_back import WayBack
     from penstock.operations.world import World
 
 
@@ -48,6 +49,10 @@ class Deployed:
     live: bool
     url: str | None
     plan: Plan | None = None
+    forecast: str | None = None
+    """What the judge will be able to tell on the way, where it was only planned."""
+    back: WayBack | None = None
+    """How traffic comes back from it; None where nothing is to go back to."""
     detached: bool = False
     """Whether the controller in the account takes it to traffic."""
 

@@ -1,14 +1,15 @@
-"""The ledger, told: who shipped what, when, approved by whom, on what evidence; and the four figures of DORA but one.
+"""The ledger, told: who shipped what, when, approved by whom, on what evidence; and the four figures of DORA.
 
-Lead time for changes needs the times of commits, which a ledger does not hold. The others are as DORA defines them
-(https://dora.dev/guides/dora-metrics-four-keys/): how often something is promoted, what share of that went back, and
-how long traffic stayed on what went back.
+They are as DORA defines them (https://dora.dev/guides/dora-metrics-four-keys/): how often something is promoted, how
+long that took from its commit, what share of what users met went back, and how long traffic stayed on what went back.
+The times of commits are git's, not the ledger's: who asks brings them, for as many as the clone at hand knows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from math import inf
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -57,12 +58,18 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """DORA's, of all that the ledger holds. `failed_share` and `restore_seconds` are None where nothing happened."""
+    """DORA's, of all that the ledger holds. Shares and times are None where nothing happened, or nobody can tell."""
 
     days: float
     promotions: int
+    """Releases that got all traffic, each as often as it did."""
+    shared: int
+    """Releases that had a share of the traffic, and never all of it, before they went back."""
     promotions_per_day: float
     failed_share: float | None
+    """What went back, of all that users met: promoted or shared."""
+    lead_seconds: float | None
+    """Median time from a release's commit until it first had all traffic, of those whose commit's time is known."""
     restore_seconds: float | None
     """Median time for which a release that went back had traffic."""
 
@@ -77,12 +84,13 @@ def runs(entries: Iterable[LedgerEntry]) -> tuple[Run, ...]:
     return tuple(_run(group, ordered, aborted) for group in found.values())
 
 
-def figures(entries: Iterable[LedgerEntry]) -> Figures:
-    """DORA's figures."""
+def figures(entries: Iterable[LedgerEntry], committed: Mapping[str, float] | None = None) -> Figures:
+    """DORA's figures; `committed` is when releases were committed, in seconds since the epoch, where that is known."""
     ordered = sorted(entries, key=lambda entry: entry.number)
     had: dict[str, float] = {}
-    promoted = went_back = 0
+    promoted = shared = went_back = 0
     restored: list[float] = []
+    arrived: dict[str, float] = {}
     leaving = has_all = ""
     for entry in ordered:
         at = _seconds(entry.at)
@@ -91,6 +99,7 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
             if entry.data.get("why") == PROMOTION:
                 leaving = ""
                 promoted += release != has_all  # a crash may have it told twice
+                arrived.setdefault(release, at)
                 had.setdefault(release, at)
             elif previous in had:
                 went_back += 1
@@ -103,15 +112,19 @@ def figures(entries: Iterable[LedgerEntry]) -> Figures:
             leaving = str(entry.data["release"])
         elif leaving in had and _is_back(entry):
             went_back += 1
-            promoted += leaving != has_all  # it was put before users, if only before some
+            shared += leaving != has_all
             restored.append(at - had.pop(leaving))
             leaving = ""
     span = (_seconds(ordered[-1].at) - _seconds(ordered[0].at)) / DAY if ordered else 0.0
+    known = committed or {}
+    leads = [at - known[release] for release, at in arrived.items() if known.get(release, inf) <= at]
     return Figures(
-        days=round(span, 5),
+        days=round(span, 9),
         promotions=promoted,
+        shared=shared,
+        lead_seconds=round(median(leads), 1) if leads else None,
         promotions_per_day=round(promoted / max(span, 1.0), 2),
-        failed_share=round(went_back / promoted, 4) if promoted else None,
+        failed_share=round(went_back / (promoted + shared), 4) if promoted + shared else None,
         restore_seconds=round(median(restored), 1) if restored else None,
     )
 

@@ -48,10 +48,12 @@ def accumulate(
         changed: services whose artifact, configuration or routes changed: together they have half of the FAIL stake
             where others are watched as well. None: all of them. Decides when a service is seen for the first time.
     """
+    ordered = sorted(strata, key=lambda stratum: (stratum.minute, stratum.service, stratum.signal))
+    if not ordered:
+        return evidence
     series = dict(evidence.series)
     wealth = {key: _log_wealth(one) for key, one in series.items() if one.informative}
     alarm = evidence.alarm
-    ordered = sorted(strata, key=lambda stratum: (stratum.minute, stratum.service, stratum.signal))
     for minute, group in groupby(ordered, key=lambda stratum: stratum.minute):
         fresh: dict[Key, Stratum] = {}
         for stratum in group:

@@ -16,7 +16,7 @@ What always holds (tests/unit/rollout explores it):
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -41,7 +41,7 @@ from penstock.rollout.traffic import tally
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from penstock.rollout.judge import Judgement
+    from penstock.rollout.judge import Evidence, Judgement, JudgePolicy
     from penstock.rollout.state import Observation, Order, Rollout
     from penstock.rollout.strategies import Step
 
@@ -53,14 +53,32 @@ ASKED = "a person is to decide"
 """How it begins where a person was asked because nobody could tell; a verdict that comes meanwhile ends it as well."""
 
 
-def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # noqa: PLR0911 - one per decision
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A judgement, and all that it rests on: with the same again it is the same, and need not be made anew."""
+
+    rests_on: tuple[Evidence, JudgePolicy, tuple[str, ...], tuple[gates.Gate, ...], tuple[webhooks.Reply, ...]]
+    judgement: Judgement
+
+
+def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:
     """What is known now, and what to do next."""
+    now, action, _ = decide(rollout, seen)
+    return now, action
+
+
+def decide(rollout: Rollout, seen: Observation, known: Judged | None = None) -> tuple[Rollout, Action, Judged | None]:
+    """The same, and what was judged; `known` is what was judged before, and spares only time."""
     if rollout.outcome is not None:
-        return rollout, Finished()
+        return rollout, Finished(), known
     rollout = _obey(_learn(_settled(rollout, seen), seen), seen.orders)
     if seen.weight == ALL:
-        return rollout.ended("promoted", at=seen.now), Finished()
-    judgement = judgement_of(rollout)
+        return rollout.ended("promoted", at=seen.now), Finished(), known
+    said = judged(rollout, known)
+    return *_decided(rollout, seen, said.judgement), said
+
+
+def _decided(rollout: Rollout, seen: Observation, judgement: Judgement) -> tuple[Rollout, Action]:
     rollout = _stop(rollout, seen, judgement)
     if rollout.reverting is not None:
         if seen.weight == 0:
@@ -81,9 +99,19 @@ def advance(rollout: Rollout, seen: Observation) -> tuple[Rollout, Action]:  # n
 
 def judgement_of(rollout: Rollout) -> Judgement:
     """What the judge and the user's own gates say of what was seen so far."""
+    return judged(rollout).judgement
+
+
+def judged(rollout: Rollout, known: Judged | None = None) -> Judged:
+    """The same with what it rests on; `known` where that has not changed since."""
+    asked = rollout.gates if rollout.weight else ()
+    here = tuple(reply for reply in rollout.replies if reply.step == rollout.at)
+    rests_on = (rollout.evidence, rollout.policy, rollout.changed, asked, here)
+    if known is not None and known.rests_on == rests_on:
+        return known
     said = judge(rollout.evidence, rollout.policy, frozenset(rollout.changed))
-    here = (reply.finding for reply in rollout.replies if reply.step == rollout.at)
-    return with_gates(said, (*(gates.finding(gate) for gate in rollout.gates if rollout.weight), *here))
+    found = (*(gates.finding(gate) for gate in asked), *(reply.finding for reply in here))
+    return Judged(rests_on, with_gates(said, found))
 
 
 def deadline(rollout: Rollout) -> float:

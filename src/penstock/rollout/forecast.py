@@ -36,6 +36,9 @@ TOO_LONG = 100
 WHOLE = 100
 """Percent."""
 
+FEW = 10
+"""Requests a minute below which the digits behind the point count."""
+
 MANY = 400
 """From so many expected calls on, a normal distribution stands for the binomial one."""
 
@@ -92,7 +95,7 @@ class Forecast:
             else f"a healthy release needs {self.minutes_to_pass:,} min"
         )
         return (
-            f"at {self.traffic.rate:,.0f} requests/min and {self.traffic.percent:g} % a {size} regression "
+            f"at {_told(self.traffic.rate)} requests/min and {self.traffic.percent:g} % a {size} regression "
             f"is found within {self.within} min in {self.found * 100:.0f} % of cases, and {passing}"
         )
 
@@ -211,6 +214,14 @@ def play(
             return block + max(0.0, goal - reached_before) / (reached - reached_before or 1.0)
         reached_before = reached
     return inf
+
+
+def _told(rate: float) -> str:
+    """A rate that is never told as none where there is one: `2,000`, `62`, `3.5`, `0.12`."""
+    if rate >= FEW:
+        return f"{rate:,.0f}"
+    two = f"{rate:.2f}"
+    return "fewer than 0.01" if rate > 0 and float(two) == 0 else f"{float(two):g}"
 
 
 def _minute(chance: Random, traffic: Traffic, canary_share: float, minute: int) -> Stratum:

@@ -288,16 +288,12 @@ def _needs(one: Series, log_pass: float, margin: float, policy: JudgePolicy) -> 
 
 
 def _overall(findings: list[Finding]) -> str:
-    """The worst finding's sentence; how many others are like it."""
+    """The worst finding's sentence, and how many other services have the same verdict, whatever theirs rests on."""
     if not findings:
         return "no service changed: nothing needs a pass"
     worst = findings[0]
     alike = {finding.service for finding in findings if finding.verdict == worst.verdict} - {worst.service}
-    if worst.verdict == Verdict.PASS and alike:
-        return f"{worst.sentence}; {len(alike)} more passed with room to spare"
-    if alike:
-        return f"{worst.sentence}; {len(alike)} more like it"
-    return worst.sentence
+    return f"{worst.sentence}; {sentences.others(len(alike), worst.verdict)}" if alike else worst.sentence
 
 
 def _log10(value: float) -> float:

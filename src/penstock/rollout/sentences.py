@@ -6,6 +6,7 @@ from math import exp, log
 from typing import TYPE_CHECKING
 
 from penstock.rollout.eprocess import log_wealth
+from penstock.rollout.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,6 +66,8 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
     """`checkout: 212 clean canary calls of the 459 that a pass needs`, or the counts and about how many are missing."""
     calls = one.canary.calls
     of = "" if signal == "errors" else f" (by {signal})"
+    if not calls:
+        return f"{service}: no canary calls were measured{of} yet, and no data is never good data"
     if needs is not None and not one.canary.bad and not one.base.bad:
         return f"{service}: {calls:,} clean canary calls{of} of the {calls + needs:,} that a pass needs"
     seen = f"{service}: {_seen(signal, one.canary, one.stable)}"
@@ -74,6 +77,9 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
         return f"{seen}; looks worse, e = {e:,.0f} of the {1 / alpha:,.0f} that a rollback needs"
     if needs is None:
         return f"{seen}: too many for a pass, too few for a rollback"
+    if _is_higher(one.canary, one.stable):
+        so_far = f"e = {exp(suspicion):.1f}"
+        return f"{seen}; not proved worse ({so_far}), a pass needs about {_rounded(needs)} more canary calls"
     return f"{seen}; no worse so far, about {_rounded(needs)} more canary calls would prove it"
 
 
@@ -90,6 +96,19 @@ def unmeasured(service: str, signal: Signal, *, seen: int, known: int) -> str:
     return f"{service}: its {signal} {told}; {LOOK_AT[signal]}"
 
 
+def others(count: int, verdict: Verdict) -> str:
+    """`3 more are open`: of other services the verdict is told, and not that their numbers are alike."""
+    match verdict:
+        case Verdict.PASS:
+            return f"{count} more passed"
+        case Verdict.INCONCLUSIVE:
+            return f"{count} more {'is' if count == 1 else 'are'} open"
+        case Verdict.ERROR:
+            return f"{count} more could not be judged"
+        case Verdict.FAIL:
+            return f"{count} more failed"
+
+
 def contradictory(service: str, signal: Signal, fault: str) -> str:
     """A measurement that cannot be true."""
     return f"{service}: {signal} could not be judged: {fault}"
@@ -98,6 +117,11 @@ def contradictory(service: str, signal: Signal, fault: str) -> str:
 def _seen(signal: Signal, canary: Sample, stable: Sample) -> str:
     beside = f"{stable.bad:,} of {stable.calls:,} beside it" if stable.calls else "nothing ran beside it"
     return f"{canary.bad:,} of {canary.calls:,} canary calls {WENT_BAD[signal]}, {beside}"
+
+
+def _is_higher(canary: Sample, stable: Sample) -> bool:
+    """Whether a larger share of the canary's calls was bad, or any where nothing ran beside it."""
+    return canary.bad * stable.calls > stable.bad * canary.calls if stable.calls else canary.bad > 0
 
 
 def _reached(log_e: float, alpha: float) -> str:

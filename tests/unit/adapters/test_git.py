@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from penstock.adapters.commands import RealCommands
-from penstock.adapters.git import commit_and_branch
+from penstock.adapters.git import commit_and_branch, times_of
 from penstock.adapters.processes import is_alive
 
 if TYPE_CHECKING:
@@ -34,6 +34,13 @@ def repository(tmp_path: Path) -> Path:
 
 def test_a_clean_work_tree_is_its_commit_on_its_branch(repository: Path) -> None:
     assert commit_and_branch(RealCommands(), repository, {}) == (git(repository, "rev-parse", "HEAD"), "main", False)
+
+
+def test_the_times_of_commits_are_told_of_those_that_are_here(repository: Path, tmp_path_factory: Any) -> None:
+    head = git(repository, "rev-parse", "HEAD")
+    asked = {head, "1" * 40, "--all", ""}
+    assert times_of(RealCommands(), repository, asked) == {head: float(git(repository, "log", "-1", "--format=%ct"))}
+    assert times_of(RealCommands(), tmp_path_factory.mktemp("elsewhere"), asked) == {}
 
 
 def test_changed_files_make_it_dirty(repository: Path) -> None:

@@ -8,6 +8,7 @@ from penstock.cli.render.end import last_words
 from penstock.model.plan import FunctionMove, Plan, ResourceChange
 from penstock.operations.switch import Moved
 from penstock.operations.wanted import Deployed
+from penstock.operations.way_back import WayBack
 
 PLAN = Plan(
     id="0606df5b9b0b",
@@ -20,7 +21,10 @@ PLAN = Plan(
     strategy="all-at-once",
     terraform_digest="",
 )
-DONE = Deployed(environment="dev", release="r2", changed=True, live=True, url="http://x/@shop-dev", plan=PLAN)
+BACK = WayBack(release="r1", how="penstock rollback -e dev")
+DONE = Deployed(
+    environment="dev", release="r2", changed=True, live=True, url="http://x/@shop-dev", plan=PLAN, back=BACK
+)
 
 
 def test_a_deploy_tells_what_runs_instead_of_what_and_the_way_back() -> None:
@@ -58,7 +62,21 @@ def test_many_functions_are_counted() -> None:
 def test_a_rollback_is_not_offered_a_rollback() -> None:
     back = Moved(environment="dev", release="r1", previous="r2", changed=True, url=None, is_rollback=True)
     assert last_words(back, 0.4, with_url=True) == "dev runs release r1 instead of r2 (0.40 s)"
-    assert "→ back to r2: penstock rollback" in last_words(replace(back, is_rollback=False), 0.4, with_url=True)
+    switched = replace(back, is_rollback=False, back=replace(BACK, release="r2"))
+    assert "→ back to r2: penstock rollback" in last_words(switched, 0.4, with_url=True)
+
+
+def test_what_would_be_refused_is_not_what_to_type() -> None:
+    missing = "release r1 may need what was removed after it: index by_user of table_orders"
+    back = replace(BACK, how="git checkout 16e53af, then penstock deploy -e dev", refused=missing)
+    assert last_words(replace(DONE, back=back), 6.14, with_url=False).splitlines()[1:] == [
+        f"  ! {missing}",
+        f"  → back to r1: {back.how}; if it does not need that: penstock rollback -e dev --to r1",
+    ]
+
+
+def test_without_a_release_to_go_back_to_no_way_is_told() -> None:
+    assert "back to" not in last_words(replace(DONE, back=None), 6.14, with_url=False)
 
 
 def change(address: str) -> ResourceChange:

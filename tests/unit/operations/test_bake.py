@@ -134,7 +134,8 @@ def test_an_alarm_that_rang_before_the_switch_cannot_take_it_back(verbs: Verbs) 
 def test_the_plan_says_how_long_alarms_can_take_it_back(verbs: Verbs) -> None:
     plan = verbs.deploy(plan_only=True).plan
     assert plan is not None
-    assert plan.walk == "alarms can take it back for 30m after all traffic has moved"
+    watched = "alarms, mine among them, can take it back for 30m after all traffic has moved"
+    assert plan.walk == f"verify → wait for penstock switch → 100 %; {watched}"
 
 
 def test_nobody_has_to_wait_for_the_bake_to_roll_back(verbs: Verbs, clock: Busy) -> None:

@@ -29,7 +29,7 @@ from penstock.operations.tick import tick
 from penstock.operations.wanted import DeployRequest
 from penstock.operations.watchdog import read_brief
 from penstock.release.lease import CALL_TIMEOUT, MARGIN, TTL
-from penstock.testing import FakeSchedules, Faults, Killed
+from penstock.testing import FakeSchedules, Fault, Faults, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from penstock.ports import Clock
 
 CONTROLLER = "penstock-shop-dev"
+MARK = "/penstock/shop/dev/rollout"
+"""What lets Terraform know of a rollout."""
 MINUTE = 60.0
 LONG = TTL + CALL_TIMEOUT + MARGIN + 1
 
@@ -120,6 +122,59 @@ def test_a_detached_release_that_fails_comes_back_with_nobody_there(verbs: Verbs
     assert "users" in str(last.reverting)
 
 
+def test_a_detached_release_that_nobody_calls_goes_back_at_its_deadline(verbs: Verbs) -> None:
+    left = verbs.deploy(confirm=yes, detach=True)
+    began = verbs.shop.clock.now()
+    nobody_calls(verbs)
+    said = minutes(verbs, 120)
+    assert "at 10 %" in said
+    assert left.release in said[-1]
+    assert "not decided within 1h" in said[-1]
+    ended_at_its_deadline(verbs, began)
+
+
+def test_what_a_dead_driver_left_goes_back_at_its_deadline(tmp_path: Path) -> None:
+    recorded = Faults()
+    deploy(recorded.wrap_fields(a_shop(tmp_path / "recorded").world()), DeployRequest(), TARGETS, yes)
+    shifted = next(call.effect for call in recorded.effects() if "set_canary" in str(call))
+    assert shifted is not None
+    verbs = a_shop(tmp_path / "killed")
+    nobody_calls(verbs)
+    began = verbs.shop.clock.now()
+    with pytest.raises(Killed):
+        deploy(Faults(Fault(effect=shifted, when="after")).wrap_fields(verbs.world()), DeployRequest(), TARGETS, yes)
+    assert weight(verbs) == 10
+    verbs.shop.clock.sleep(LONG)
+    assert "not decided within 1h" in minutes(verbs, 120)[-1]
+    ended_at_its_deadline(verbs, began)
+
+
+def nobody_calls(verbs: Verbs) -> None:
+    clock = verbs.shop.clock
+    assert isinstance(clock, Busy)
+    clock.traffic = Traffic(verbs, per_minute=0)
+
+
+def ended_at_its_deadline(verbs: Verbs, began: float) -> None:
+    """Nobody has said anything, all traffic is on the stable release, and it did not take much longer than it may."""
+    assert DEADLINE <= verbs.shop.clock.now() - began <= DEADLINE + 5 * MINUTE
+    assert (weight(verbs), verbs.live_code()["users"]) == (0, 1)
+    rollout = RolloutStore(verbs.shop.objects).read()
+    assert rollout is not None
+    assert (rollout.outcome, rollout.inconclusive, rollout.orders) == ("reverted", True, ())
+    assert verbs.shop.schedules.scheduled(CONTROLLER) == {}
+    assert verbs.shop.parameters.get(MARK) is None
+    assert audit(verbs.world()).breaks == ()
+
+
+def test_terraform_is_told_again_of_a_walk_whose_mark_somebody_took_away(verbs: Verbs) -> None:
+    left = verbs.deploy(confirm=yes, detach=True)
+    assert verbs.shop.parameters.get(MARK) == left.release
+    verbs.shop.parameters.delete(MARK)  # by who slept past its lease, and woke
+    assert minutes(verbs, 1) == ["at 10 %"]
+    assert verbs.shop.parameters.get(MARK) == left.release
+
+
 def test_it_does_nothing_while_a_command_drives(verbs: Verbs) -> None:
     said: list[str] = []
     clock = verbs.shop.clock
@@ -154,7 +209,7 @@ def test_whatever_a_driver_died_of_the_controller_brings_traffic_to_one_release(
         where = f"killed at {point}, with {under_way and under_way.weight} %"
         assert weight(verbs) == 0, where
         assert RolloutStore(verbs.shop.objects).under_way() is None, where
-        assert verbs.shop.parameters.get("/penstock/shop/dev/rollout") is None, where
+        assert verbs.shop.parameters.get(MARK) is None, where
         assert under_way is None or verbs.shop.observe().pointer.candidate is None, where
         assert verbs.shop.schedules.scheduled(CONTROLLER) == {}, where
         assert audit(verbs.world()).breaks == (), where
@@ -217,7 +272,7 @@ def test_a_handing_over_that_scheduler_refuses_leaves_nothing_on_its_way(verbs: 
     assert last is not None
     assert (last.outcome, last.detached) == ("reverted", False)
     assert "CreateSchedule" in str(last.reverting)
-    assert verbs.shop.parameters.get("/penstock/shop/dev/rollout") is None
+    assert verbs.shop.parameters.get(MARK) is None
     verbs.code["users"] = 3
     assert verbs.deploy(confirm=yes).live
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from penstock.operations.world import World
     from penstock.ports import Clock, StoredObject
-    from penstock.rollout.state import Rollout
+    from penstock.rollout.state import GoingOn, Rollout
 
 ALICE, BOB = (f"arn:aws:iam::111111111111:user/{name}" for name in ("alice", "bob"))
 
@@ -80,6 +80,25 @@ def driven(verbs: Verbs, does: Callable[[float], None]) -> tuple[World, Rollout]
 
     world = replace(verbs.world(), clock=Elsewhere(verbs.shop.clock, lives), host="a laptop")
     return replace(world, identity=FakeIdentity(name="user/bob")), rollout
+
+
+@pytest.mark.parametrize("verb", ["pause", "approve", "resume"])
+def test_an_order_to_what_was_promoted_before_it_was_written_down_does_not_tell_of_a_share(
+    verbs: Verbs, verb: GoingOn
+) -> None:
+    verbs.deploy(confirm=yes, detach=True)
+
+    class Slow(FakeIdentity):
+        """Somebody who is asked for while a visit of the controller ends the rollout."""
+
+        def caller(self) -> str:
+            rollout = RolloutStore(verbs.shop.objects).under_way()
+            if rollout is not None:
+                write_rollout(verbs, replace(rollout, weight=100).ended("promoted", at=verbs.shop.clock.now()))
+            return super().caller()
+
+    told = tell(replace(verbs.world(), identity=Slow(name="user/bob")), verb)
+    assert (told.weight, told.outcome) == (100, "promoted")
 
 
 def test_who_promotes_what_goes_back_meanwhile_is_told_as_the_driver_is(verbs: Verbs) -> None:

@@ -15,10 +15,13 @@ from penstock.model.errors import CameBack, Refused, RemoteFault
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import ApprovalPolicy, Uses
 from penstock.operations.deploy import deploy
+from penstock.operations.removals import made_again
 from penstock.operations.status import status
+from penstock.operations.store import ReleaseStore
 from penstock.operations.switch import rollback, switch
 from penstock.operations.terraform import read_applied
 from penstock.operations.wanted import DeployRequest
+from penstock.operations.way_back import WayBack
 from penstock.ports import AlarmState
 from penstock.testing import FakeObjectStore, FakeTerraform
 
@@ -112,6 +115,44 @@ def test_a_rollback_finds_its_grants_and_is_told_of_the_index_that_it_would_miss
         rollback(verbs.world())
     assert f"--to {before}" in caught.value.hint
     assert rollback(verbs.world(), to=before).release == before
+
+
+def test_a_deploy_that_removes_says_that_the_way_back_is_another_deploy(verbs: Verbs) -> None:
+    before = verbs.shop.observe().pointer.live_release
+    drops_grant_and_index(verbs)
+    back = verbs.deploy(confirm=yes).back
+    assert back is not None
+    assert back.release == before
+    with pytest.raises(Refused) as caught:
+        rollback(verbs.world())
+    assert back.refused == caught.value.what
+    assert back.how in caught.value.hint
+    assert "rollback" not in back.how
+
+
+@pytest.mark.parametrize(
+    ("commit", "how"),
+    [
+        ("16e53af", "git checkout 16e53af, then penstock deploy -e dev"),
+        ("16e53af+changes", "bring its files back (commit 16e53af and changes that were never committed), then "),
+        ("", "bring its files back, then penstock deploy -e dev"),
+        ("+changes", "bring its files back, then penstock deploy -e dev"),
+    ],
+)
+def test_nobody_is_told_to_check_out_what_no_commit_has(verbs: Verbs, commit: str, how: str) -> None:
+    live = ReleaseStore(verbs.shop.objects).require(verbs.shop.observe().pointer.live_release)
+    assert made_again(replace(live, commit=commit), "dev").startswith(how)
+
+
+def test_a_deploy_and_a_switch_that_remove_nothing_name_the_rollback_that_then_works(verbs: Verbs) -> None:
+    before = verbs.shop.observe().pointer.live_release
+    verbs.code["users"] = 2
+    assert verbs.deploy(confirm=yes).back == WayBack(release=before or "", how="penstock rollback -e dev")
+    verbs.code["users"] = 3
+    second = verbs.shop.observe().pointer.live_release
+    assert verbs.deploy(confirm=yes, strategy="blue-green").back is None
+    assert switch(verbs.world()).back == WayBack(release=second or "", how="penstock rollback -e dev")
+    assert rollback(verbs.world()).release == second
 
 
 def test_nothing_removed_is_nothing_refused(verbs: Verbs) -> None:

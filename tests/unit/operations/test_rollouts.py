@@ -21,6 +21,7 @@ from penstock.operations.rollout_store import RolloutStore
 from penstock.operations.session import exclusive
 from penstock.operations.status import releases, rollout_status
 from penstock.ports import AlarmState
+from penstock.rollout.advance import judgement_of
 from penstock.rollout.state import Observation
 
 if TYPE_CHECKING:
@@ -101,9 +102,9 @@ def test_a_minute_that_becomes_known_when_all_is_decided_is_no_news(verbs: Verbs
     world = verbs.world()
     seen = Observation(now=clock.now(), weight=0, until=ended.judged + 60)
     with exclusive(world, "test") as session:
-        tell_news(world, session, going, ended, seen)
+        tell_news(world, session, going, ended, seen, judgement_of(ended))
         assert len(verbs.shop.events.of(RolloutJudged)) == told
-        tell_news(world, session, replace(going, reverting=None), going, seen)
+        tell_news(world, session, replace(going, reverting=None), going, seen, judgement_of(going))
         assert len(verbs.shop.events.of(RolloutJudged)) == told + 1
 
 

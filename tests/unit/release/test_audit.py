@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
+from penstock.cli.verbs.audit import figures_text
 from penstock.release.audit import figures, runs
 from penstock.release.ledger import Head, follow, head_of
 
@@ -110,7 +113,7 @@ def test_a_visit_that_aws_refused_is_no_end_of_what_a_later_one_promoted() -> No
 
 def test_the_figures_count_what_went_back_and_for_how_long_it_had_traffic() -> None:
     found = figures(chain(*SHIPPED, *BACK, *JUDGED))
-    assert found.promotions == 3
+    assert (found.promotions, found.shared) == (2, 1), "three had a share only"
     assert found.failed_share == round(2 / 3, 4)
     assert found.restore_seconds == (120.0 + 61.0) / 2
 
@@ -163,7 +166,7 @@ def test_a_share_of_the_traffic_that_somebody_else_takes_back_counts_as_gone_bac
             ("25:12", "5", "aborting", {"release": "three", "why": ""}),
         )
     )
-    assert (found.promotions, found.failed_share, found.restore_seconds) == (1, 1.0, 301.0)
+    assert (found.promotions, found.shared, found.failed_share, found.restore_seconds) == (0, 1, 1.0, 301.0)
 
 
 def test_a_release_that_went_back_and_is_promoted_later_counts_once_for_each() -> None:
@@ -175,7 +178,7 @@ def test_a_release_that_went_back_and_is_promoted_later_counts_once_for_each() -
         ("35:01", "6", "effect", {"intent": 2, "done": 1, "outcomes": []}),
     )
     found = figures(chain(*JUDGED, *again))
-    assert (found.promotions, found.failed_share) == (2, 0.5)
+    assert (found.promotions, found.shared, found.failed_share) == (1, 1, 0.5)
 
 
 def test_a_promotion_that_is_told_twice_and_taken_back_counts_once() -> None:
@@ -188,7 +191,26 @@ def test_a_promotion_that_is_told_twice_and_taken_back_counts_once() -> None:
         ("12:02", "3", "traffic-moved", moved("one", "two", "aborted")),
     )
     found = figures(chain(*SHIPPED, *twice))
-    assert (found.promotions, found.failed_share, found.restore_seconds) == (2, 0.5, 119.0)
+    assert (found.promotions, found.shared, found.failed_share, found.restore_seconds) == (2, 0, 0.5, 119.0)
+
+
+def test_lead_time_is_from_the_commit_to_all_traffic_of_releases_whose_commit_is_known() -> None:
+    noon = datetime.fromisoformat("2026-01-01T12:00:00+00:00").timestamp()
+    ledger = chain(*SHIPPED, *BACK, *JUDGED)
+    assert figures(ledger).lead_seconds is None
+    known = {"one": noon - 58, "two": noon + 2, "three": noon}
+    assert figures(ledger, known).lead_seconds == (60.0 + 600.0) / 2, "three never had all traffic"
+    assert figures(ledger, {"one": noon + 3}).lead_seconds is None, "a commit of after it is not what it was made from"
+
+
+def test_the_figures_are_told_in_one_line() -> None:
+    found = figures(chain(*SHIPPED, *BACK, *JUDGED), {"one": 0.0})
+    told = figures_text(replace(found, lead_seconds=7800.0))
+    assert told == (
+        "2 promotions and 1 with a share only in 21 min 11 s, 2 h 10 min from commit to all traffic; "
+        "66.7% went back, which had traffic for 1 min 30 s"
+    )
+    assert figures_text(figures(chain(*SHIPPED))) == "1 promotion in 3.00 s; 0.0% went back"
 
 
 def test_an_empty_ledger_has_no_figures() -> None:

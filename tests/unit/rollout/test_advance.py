@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from penstock.model.gates import MetricGate, MetricTerm, Webhook, When
 from penstock.model.rollouts import PlannedStep, RolloutPolicy
 from penstock.release.share import UNEVEN
-from penstock.rollout.advance import advance, deadline, judgement_of, to_ask
+from penstock.rollout.advance import Judged, advance, deadline, decide, judged, judgement_of, step_of, to_ask
 from penstock.rollout.gates import Points, gates_of
 from penstock.rollout.judge import JudgePolicy, Verdict
 from penstock.rollout.minutes import first_clean_minute, is_due, old_enough, to_judge
@@ -97,6 +97,7 @@ class World:
         self.rollout, self.calls, self.bad = rollout, calls, bad
         self.now, self.weight = BEGAN, 0
         self.wrong = ""
+        self.judged: Judged | None = None
         self.unlogged = False
         """Whether the access log tells nothing."""
         self.checked: tuple[int, str] | None = None
@@ -130,8 +131,10 @@ class World:
             replies=self.replies,
         )
         again = advance(self.rollout, seen)
+        assert decide(self.rollout, seen, self.judged)[:2] == again, "what was judged before spares only time"
         self.rollout, action = advance(Rollout.from_json(json.loads(json.dumps(self.rollout.to_json()))), seen)
         assert (self.rollout, action) == again, "the same observation always gives the same walk, also through JSON"
+        self.judged = judged(self.rollout, self.judged)
         self.walk.append(action)
         match action:
             case Wait(seconds=seconds):
@@ -259,6 +262,57 @@ def test_a_minute_of_each_service_is_judged_when_its_own_calls_must_have_ended(t
     complete = clean + 60 + timeout + rollout.rules.delay
     assert complete <= first <= complete + 60, "never while errors may still come in, and no more than a tick later"
     assert first == users + 60 * later
+
+
+@pytest.mark.parametrize("into", [0.0, 1.0, 29.0, 59.0])
+def test_the_first_whole_minute_of_a_canary_is_cold_and_that_of_a_higher_weight_is_not(into: float) -> None:
+    rollout, whole = a_rollout(propagation=10.0), 1_700_000_100
+    shifted = replace(rollout, at=2, weight=10, moved=whole + into)
+    settled = whole + 60 if into <= 50.0 else whole + 120
+    assert first_clean_minute(shifted) == settled + 60
+    assert first_clean_minute(replace(shifted, at=4, weight=50)) == settled
+
+
+def test_calls_of_the_cold_minute_bring_nobody_back() -> None:
+    world, moved = World(a_rollout(deadline=86_400.0), calls=6000, bad=0), 0.0
+
+    def turn(cold: range) -> None:
+        """As `World.turn`, with every call of the canary in these minutes bad."""
+        due = to_judge(world.rollout, world.now)
+        world.bad = 600 if set(due) & set(cold) else 0
+        world.turn()
+
+    while world.weight != 10:
+        world.turn()
+        moved = world.now
+    first = (int(moved) // 60 + 1) * 60
+    while world.rollout.outcome is None:
+        turn(range(int(moved) // 60 * 60, first + 60, 60))
+    assert world.rollout.outcome == "promoted"
+
+
+def test_a_look_without_news_is_not_judged_anew_and_one_with_news_is() -> None:
+    long = RolloutPolicy(strategy="canary", weights=(10, 50), bake=1200.0)
+    world = World(a_rollout(long, deadline=86_400.0), calls=600, bad=0)
+    while not world.rollout.evidence.canary_calls("users"):
+        world.turn()
+    known = judged(world.rollout)
+    quiet = Observation(now=world.now, weight=world.weight, until=world.rollout.judged)
+    waits, _, still = decide(world.rollout, quiet, known)
+    assert still is known
+    assert judged(waits, known) is known
+    for other in (
+        replace(waits, policy=replace(waits.policy, margin=0.05)),
+        replace(waits, changed=()),
+        replace(waits, gates=gates_of((LOAD,), candidate="green", stable="blue")),
+        replace(waits, replies=(Reply(step=waits.at, webhook="qa", verdict=Verdict.FAIL, sentence="no", at=0.0),)),
+    ):
+        assert judged(other, known) is not known
+        assert judged(other, known) == judged(other)
+    before = world.rollout.judged
+    while world.rollout.judged == before:
+        world.turn()
+    assert judged(world.rollout, known).judgement == judgement_of(world.rollout) != known.judgement
 
 
 def test_a_fast_service_does_not_wait_for_a_slow_one_that_changed_too() -> None:
@@ -508,6 +562,9 @@ class Walks(RuleBasedStateMachine):
             assert isinstance(action, Revert | Finished | Promote) or world.weight == world.rollout.weight
         if asked >= deadline(world.rollout) and over is None:
             assert isinstance(action, Revert | Finished | Promote)
+        step = step_of(world.rollout)
+        if step is not None and step.deadline is not None and asked >= world.rollout.entered + step.deadline:
+            assert isinstance(action, Revert | Finished | Promote), "each kind of step ends at its own deadline, too"
 
     @invariant()
     def it_has_ended_only_at_none_or_all(self) -> None:

@@ -122,6 +122,38 @@ def test_a_pause_that_nobody_ends_goes_back_at_its_own_deadline() -> None:
     assert world.now - paused <= 1810
 
 
+SOON = 600.0
+LAST = PlannedStep(kind="weight", percent=60)
+
+
+@pytest.mark.parametrize(
+    ("steps", "stuck"),
+    [
+        ((WEIGHT, BAKE, PlannedStep(kind="approve", people=1, deadline=SOON)), "nobody"),
+        ((WEIGHT, PlannedStep(kind="bake", seconds=120.0, deadline=SOON)), "no calls"),
+        ((WEIGHT, BAKE, PlannedStep(kind="weight", percent=60, deadline=SOON), BAKE), "no move"),
+        ((WEIGHT, BAKE, PlannedStep(kind="verify", deadline=SOON), LAST, BAKE), "no alarms"),
+        ((WEIGHT, BAKE, PlannedStep(kind="pause", why="look", deadline=SOON)), "nobody"),
+    ],
+)
+def test_every_kind_of_step_goes_back_at_its_own_deadline(steps: tuple[PlannedStep, ...], stuck: str) -> None:
+    world = begun(*steps, deadline=86_400.0)
+    at = next(at for at, step in enumerate(world.rollout.steps) if step.deadline is not None)
+    world.calls = 0 if stuck == "no calls" else world.calls
+    until(world, lambda one: one.rollout.at == at)
+    entered = world.rollout.entered
+    while world.rollout.reverting is None:
+        assert world.rollout.outcome is None
+        assert world.now < entered + SOON + 10, "it is past its deadline"
+        if stuck == "no move":
+            world.weight, world.now = 20, world.now + 5.0
+        world.turn(alarms=None if stuck == "no alarms" else ())
+    assert world.now >= entered + SOON
+    assert world.rollout.reverting.startswith(f'"{describe(world.rollout.steps[at])}" did not end in time')
+    rollout = world.to_the_end()
+    assert (rollout.outcome, rollout.inconclusive, world.weight) == ("reverted", True, 0)
+
+
 def test_approvals_are_of_different_people_and_not_of_the_author() -> None:
     world = begun(WEIGHT, BAKE, APPROVE, authors=("carol",))
     until(world, lambda one: one.rollout.held)

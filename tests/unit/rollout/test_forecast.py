@@ -52,6 +52,16 @@ def test_without_traffic_nothing_passes() -> None:
     assert str(forecast(Traffic(rate=0, percent=10))).endswith("in 0 % of cases, and a healthy release does not pass")
 
 
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [(0.107, "0.11"), (0.4, "0.4"), (0.001, "fewer than 0.01"), (9.96, "9.96"), (62.4, "62"), (0, "0")],
+)
+def test_little_traffic_is_not_told_as_none(rate: float, told: str) -> None:
+    few = forecast(Traffic(rate=rate, percent=10))
+    assert str(few).startswith(f"at {told} requests/min and 10 % ")
+    assert ("a healthy release does not pass" in str(few)) == (rate == 0)
+
+
 def test_a_step_of_all_traffic_has_nothing_beside_it_to_judge_by() -> None:
     with pytest.raises(ValueError, match="no traffic to judge"):
         Traffic(rate=60, percent=100)

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from penstock.rollout.hypergeometric import log_probability
-from penstock.rollout.judge import Evidence, JudgePolicy, Verdict, accumulate, begin_step, judge, unmeasured
-from penstock.rollout.sentences import WENT_BAD
+from penstock.rollout.judge import Evidence, JudgePolicy, Series, Verdict, accumulate, begin_step, judge, unmeasured
+from penstock.rollout.sentences import WENT_BAD, undecided
 from penstock.rollout.strata import SIGNALS, Sample, Signal, Stratum
 
 if TYPE_CHECKING:
@@ -236,8 +236,48 @@ def test_several_waiting_services_are_told_in_one_sentence() -> None:
     both = frozenset({"users", "orders"})
     evidence = seen([stratum(1, (53, 0), (400, 0)), stratum(1, (20, 0), (400, 0), service="orders")], both)
     assert judge(evidence, POLICY, both).sentence == (
-        "orders: 20 clean canary calls of the 459 that a pass needs; 1 more like it"
+        "orders: 20 clean canary calls of the 459 that a pass needs; 1 more is open"
     )
+
+
+def test_open_services_are_not_said_to_be_like_the_one_that_looks_worse() -> None:
+    four = frozenset({"users", "orders", "carts", "mails"})
+    clean = [stratum(1, (6, 0), (84, 0), service=service) for service in sorted(four - {"users"})]
+    said = judge(seen([stratum(1, (6, 2), (84, 0)), *clean], four), POLICY, four).sentence
+    assert said.startswith("users: 2 of 6 canary calls failed, 0 of 84 beside it; looks worse, e = ")
+    assert said.endswith("; 3 more are open")
+
+
+def test_services_that_passed_beside_the_last_one_are_counted() -> None:
+    both = frozenset({"users", "orders"})
+    evidence = seen([stratum(1, (500, 0), (500, 0), service=service) for service in sorted(both)], both)
+    assert judge(evidence, POLICY, both).sentence.endswith("→ pass; 1 more passed")
+
+
+@pytest.mark.parametrize(
+    ("canary", "stable", "told"),
+    [
+        ((4, 1), (41, 0), "users: 1 of 4 canary calls failed, 0 of 41 beside it; not proved worse (e = "),
+        ((40, 9), (360, 40), "users: 9 of 40 canary calls failed, 40 of 360 beside it; not proved worse (e = "),
+        ((100, 1), (0, 0), "users: 1 of 100 canary calls failed, nothing ran beside it; not proved worse (e = 1.0), "),
+        ((40, 0), (360, 2), "users: 0 of 40 canary calls failed, 2 of 360 beside it; no worse so far, about "),
+        ((100, 1), (1000, 10), "users: 1 of 100 canary calls failed, 10 of 1,000 beside it; no worse so far, about "),
+        ((100, 0), (100, 0), "users: 100 clean canary calls of the "),
+    ],
+)
+def test_no_worse_is_said_only_where_the_canary_s_share_is_not_higher(
+    canary: tuple[int, int], stable: tuple[int, int], told: str
+) -> None:
+    said = judge(seen([stratum(1, canary, stable)]), JudgePolicy(margin=0.05), USERS).sentence
+    assert said.startswith(told)
+    assert "more canary calls" in said or "clean" in said
+
+
+def test_a_signal_without_canary_calls_is_not_said_to_have_too_many() -> None:
+    said = undecided(
+        "users", "errors", Series(changed=True, stable=Sample(calls=50, bad=2)), needs=None, whole=0.0, alpha=0.01
+    )
+    assert said == "users: no canary calls were measured yet, and no data is never good data"
 
 
 # ------------------------------------------------------------------------------------------ rules

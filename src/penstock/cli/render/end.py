@@ -10,6 +10,7 @@ from penstock.operations.wanted import Deployed
 if TYPE_CHECKING:
     from penstock.model.plan import Plan
     from penstock.operations.switch import Moved
+    from penstock.operations.way_back import WayBack
 
 NAMED = 5
 """Functions that are named; of more the number is told."""
@@ -43,13 +44,17 @@ def last_words(reached: Deployed | Moved, took: float, *, with_url: bool) -> str
         return f"{name} still runs release {release}{at}{what} ({seconds(took)})"
     instead = f" instead of {before}" if before else ""
     lines = [f"{name} runs release {release}{instead}{at}{what} ({seconds(took)})"]
-    if before and not _is_rollback(reached):
-        lines.append(f"  → back to {before}: penstock rollback -e {name}")
+    if before and reached.back is not None:
+        lines.append(_way_back(reached.back, name))
     return "\n".join(lines)
 
 
-def _is_rollback(reached: Deployed | Moved) -> bool:
-    return not isinstance(reached, Deployed) and reached.is_rollback
+def _way_back(back: WayBack, name: str) -> str:
+    """What to type to go back, which is not `penstock rollback` where that would be refused."""
+    if not back.refused:
+        return f"  → back to {back.release}: {back.how}"
+    nevertheless = f"penstock rollback -e {name} --to {back.release}"
+    return f"  ! {back.refused}\n  → back to {back.release}: {back.how}; if it does not need that: {nevertheless}"
 
 
 def _published(plan: Plan) -> str:

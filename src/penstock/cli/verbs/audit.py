@@ -15,6 +15,7 @@ from penstock.cli.render.sink import seconds
 if TYPE_CHECKING:
     from penstock.cli.settings import Settings
     from penstock.operations.audit import Audit
+    from penstock.release.audit import Figures
 
 SHOWN = 20
 """Commands that are shown unless all are asked for."""
@@ -31,8 +32,8 @@ def audit(settings: Settings, verify: bool, everything: bool) -> int:
     """Tell who shipped what, when, and on what evidence.
 
     From the environment's ledger, approvals included. Its entries are chained by hash: a changed or missing one is
-    found. Ends with DORA's figures: how often something is promoted, what share of it went back, and for how long that
-    had traffic.
+    found. Ends with DORA's figures: how often something is promoted, how long it took from its commit (of releases
+    that are kept, and commits that this clone knows), what share went back, and for how long that had traffic.
     """
     found = in_environment(settings).audit()
     settings.events.close()
@@ -64,18 +65,23 @@ def _show(settings: Settings, found: Audit, *, everything: bool, only_chain: boo
         table(settings, shown, columns=told, kind="run")
         if len(shown) < len(rows):
             talk(f"{len(rows) - len(shown)} earlier commands: --all shows them")
-        figures = found.figures
-        back = "none" if figures.failed_share is None else f"{figures.failed_share:.1%}"
-        restored = (
-            "" if figures.restore_seconds is None else f", which had traffic for {seconds(figures.restore_seconds)}"
-        )
-        talk(f"{figures.promotions} promotions in {_span(figures.days)}; {back} went back{restored}")
+        talk(figures_text(found.figures))
     for place in found.breaks:
         talk(f"! entry {place.number}: {place.what}")
     if not found.breaks:
         talk(f"the chain of {found.entries} entries holds")
 
 
+def figures_text(figures: Figures) -> str:
+    """DORA's figures in one line: what got all traffic, and what had only a share of it before it went back."""
+    only = f" and {figures.shared} with a share only" if figures.shared else ""
+    counted = f"{figures.promotions} promotion{'' if figures.promotions == 1 else 's'}{only}"
+    lead = "" if figures.lead_seconds is None else f", {seconds(figures.lead_seconds)} from commit to all traffic"
+    back = "none" if figures.failed_share is None else f"{figures.failed_share:.1%}"
+    restored = "" if figures.restore_seconds is None else f", which had traffic for {seconds(figures.restore_seconds)}"
+    return f"{counted} in {_span(figures.days)}{lead}; {back} went back{restored}"
+
+
 def _span(days: float) -> str:
     """`3.5 days`, and less than one as a part of it that says something."""
-    return f"{days:.1f} days" if days >= 1 else seconds(days * 86_400)
+    return f"{days:.1f} days" if days >= 1 else seconds(round(days * 86_400, 2))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from penstock.cli.settings import Settings
     from penstock.model.artifact import Artifact
     from penstock.model.plan import Objection, Plan
+    from penstock.operations.wanted import Deployed
     from penstock.operations.world import Confirm
 
 _SLOWEST = 12
@@ -124,7 +125,7 @@ def plan(settings: Settings, services: tuple[str, ...], source: str | None, deta
         allow_destroy=(),
         confirm=_nobody,
     )
-    _show_plan(settings, reached.plan)
+    _show_plan(settings, reached)
     changes = reached.plan is not None and not reached.plan.is_empty
     return PLAN_HAS_CHANGES if detailed_exitcode and changes else 0
 
@@ -177,7 +178,7 @@ def deploy(
         confirm=_asking(settings),
     )
     if plan_only:
-        _show_plan(settings, reached.plan)
+        _show_plan(settings, reached)
     else:
         show_end(settings, reached)
 
@@ -207,10 +208,10 @@ def _asking(settings: Settings) -> Confirm:
     return ask
 
 
-def _show_plan(settings: Settings, plan: Plan | None) -> None:
+def _show_plan(settings: Settings, reached: Deployed) -> None:
     settings.events.close()
-    if plan is None or settings.json:
+    if reached.plan is None or settings.json:
         return  # the stream has it already, as `plan-ready`
     from penstock.operations.summary import summary  # noqa: PLC0415
 
-    say(summary(plan))
+    say(summary(reached.plan, reached.forecast or ""))
