@@ -247,3 +247,19 @@ def test_packages_that_were_installed_from_another_lock_do_not_count_as_installe
     node_site.write(one)
     node_site.build("catalog")
     assert installed() == 3, "nobody has installed anything from this one"
+
+
+def test_a_lock_that_installing_writes_anew_with_the_same_text_is_the_same_lock(node_site: Site) -> None:
+    same = texts(node_site, "package-lock.json")
+    shutil.rmtree(node_site.root / "node_modules")
+    node_site.commands = commands = Meanwhile("ci")
+
+    def write() -> None:
+        node_site.write(same)
+        commands.happened = False  # and so each time
+
+    commands.before = write
+    built(node_site, "catalog")
+    commands.ran.clear()
+    built(node_site, "catalog")
+    assert not any(one.split()[1:2] == ["ci"] for one in commands.ran), "they are known to be installed"

@@ -393,3 +393,13 @@ def test_a_source_that_is_reached_by_a_link_touches_whom_it_is_linked_into(node_
     (node_site.root / "services/catalog/src/shared.ts").symlink_to("../../../shared/shared.ts")
     touched = node_site.builder().affected(node_site.workspace, ["shared/shared.ts"], lambda _: None)
     assert dict(touched) == {"catalog": ("shared/shared.ts",)}
+
+
+def test_a_tsconfig_that_is_a_link_within_the_workspace_counts_as_what_it_leads_to(node_site: Site) -> None:
+    config = node_site.root / "services/catalog/tsconfig.json"
+    node_site.write({"tsconfig.shared.json": config.read_text().replace("../../", "./")})
+    config.unlink()
+    config.symlink_to("../../tsconfig.shared.json")
+    before = node_site.build("catalog")["catalog"]
+    node_site.write({"tsconfig.shared.json": '{ "compilerOptions": { "strict": true, "target": "ES2020" } }'})
+    assert node_site.build("catalog")["catalog"].recipe != before.recipe

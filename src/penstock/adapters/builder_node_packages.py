@@ -45,11 +45,14 @@ class NodePackages:
         self._plans = plans
         self._generated = Generated(cache, files)
         self._requires: dict[tuple[Path, str], tuple[str, bool]] = {}
+        self._rewritten: set[tuple[Path, str]] = set()
+        """Locks that were written anew while packages were installed: some programs do so, with the same text."""
         self._one_at_a_time = threading.Lock()
 
     def begin(self) -> None:
         """Look at the manifests anew."""
         self._requires.clear()
+        self._rewritten.clear()
         self._generated.begin()
 
     def bring(self, plan: NodePlan) -> Mapping[str, object]:
@@ -92,9 +95,10 @@ class NodePackages:
         before = builder_seen.state(str(lock))
 
         def check() -> None:
-            is_unwritten = builder_seen.state(str(lock)) == before
+            is_unwritten = builder_seen.state(str(lock)) == before or key in self._rewritten
             if not is_unwritten or self._required(plan, self._digest_if_there(lock))[0] != requires:
                 self._requires.pop(key, None)  # to be asked anew
+                self._rewritten.add(key)
                 raise changed_meanwhile(lock)
 
         self._tools.install(plan.top, plan.lock_name, requires, changed=changed, check=check)

@@ -122,7 +122,8 @@ def check_extended(root: Path, plan: NodePlan) -> None:
         for place, _ in chain_of(root, posixpath.dirname(config), posixpath.basename(config)):
             lies = Path(os.path.realpath(place))
             told = lies.relative_to(real).as_posix() if lies.is_relative_to(real) else ""
-            if told and told not in known and "node_modules" not in lies.parts:
+            own = place.relative_to(root).as_posix() if place.is_relative_to(root) else told
+            if told and known.isdisjoint((told, own)) and "node_modules" not in lies.parts:
                 raise BuildFailed(
                     f"it extends {told} by a link in node_modules of which the lock says nothing: nobody would notice "
                     "when that changes",

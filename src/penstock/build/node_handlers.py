@@ -54,7 +54,9 @@ def check_export(found: Entry, names: Collection[str], source: str, *, where: st
     gives on of others, whether it is there or not.
     """
     assigned = re.search(rf"exports\.{re.escape(found.export)}\b|module\.exports\s*=", source)
-    if assigned or (bundle is not None and _is_exported(found.export, names, bundle)):
+    if (assigned and not _is_left_out(found.export, source)) or (
+        bundle is not None and _is_exported(found.export, names, bundle)
+    ):
         return
     if bundle is None and found.export in names:
         return
@@ -62,6 +64,17 @@ def check_export(found: Entry, names: Collection[str], source: str, *, where: st
     if found.export in names:
         hint = f"export {found.export} where that is taken from; a type is nothing that can be called"
     raise BuildFailed(f"{found.source} does not export {found.export}", where=where, hint=hint)
+
+
+def _is_left_out(name: str, source: str) -> bool:
+    """Whether `module.exports = {…}` is all that a source exports, and plainly speaks of no such name."""
+    text = _COMMENT.sub("", source)
+    begins = re.search(r"\bmodule\.exports\s*=\s*(?=\{)", text)
+    if begins is None or any(len(re.findall(rf"\b{word}\b", text)) > 1 for word in ("module", "exports")):
+        return False
+    literal = text[begins.end() :]
+    literal = literal[: _closed(literal)]
+    return bool(literal) and _counts(name, literal) == 0 and "..." not in literal and "[" not in literal
 
 
 def _is_exported(name: str, names: Collection[str], bundle: bytes) -> bool:

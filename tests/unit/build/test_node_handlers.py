@@ -153,3 +153,25 @@ def test_what_a_bundle_lists_is_what_it_exports(bundle: str, fits: bool) -> None
     refused = contextlib.nullcontext() if fits else pytest.raises(BuildFailed, match="does not export handler")
     with refused:
         check_export(found, {"handler"}, "", where="service.toml", bundle=bundle.encode())
+
+
+@pytest.mark.parametrize(
+    ("source", "fits"),
+    [
+        ("module.exports = { test() {} };", False),
+        ("module.exports={run:function(){return 1}};", False),
+        ("module.exports = { handler };", True),
+        ("module.exports = { 'handler': run };", True),
+        ("module.exports = { ...others };", True),
+        ("module.exports = { [name]: run };", True),
+        ("module.exports = { test() {} };\nmodule.exports.handler = run;", True),
+        ("module.exports = { test() {} };\nObject.assign(exports, others);", True),
+        ("module.exports = { test() {} };\nadd(module);", True),
+        ("module.exports = make();", True),
+    ],
+)
+def test_an_object_that_is_all_that_commonjs_exports_is_asked_for_the_handler(source: str, *, fits: bool) -> None:
+    found = Entry(source="app.js", place="app.js", export="handler")
+    refused = contextlib.nullcontext() if fits else pytest.raises(BuildFailed, match="does not export handler")
+    with refused:
+        check_export(found, set(), source, where="service.toml")
