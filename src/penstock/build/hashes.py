@@ -24,12 +24,14 @@ def check_hashes(path: str, found: Requirements) -> None:
     """Raise BuildFailed for a requirements file in which some lines have hashes, and others have none.
 
     Lines with a marker may be for another machine, and are not asked for one; nor are folders and archives, which lie
-    in the workspace.
+    in the workspace. Hashes in constraints count for their packages, and ask no others for one.
     """
+    if not any(line.hashed for line in found.lines):
+        return
     hashed = {line.name for line in (*found.lines, *found.pins) if line.hashed}
     bare = [line for line in found.lines if line.name not in hashed and not marker_of(line.text)]
     bare = [line for line in bare if not _AS_GOOD.search(line.text)]
-    if not bare or not hashed:
+    if not bare:
         return
     told = ", ".join(f"{line.name} ({line.where})" for line in bare[:_TOLD_MAX])
     more = f" and {len(bare) - _TOLD_MAX} more" if len(bare) > _TOLD_MAX else ""
