@@ -90,7 +90,7 @@ class Builder:
         self._units = Units(self._files, self._looks, clock, planners, self._tools, kept_in, self._programs)
         sboms = SbomReader(root, self._cache, self._files, self._python.chosen)
         both = (self._python, self._node)
-        self._maker = Maker(self._cache, commands, events, clock, both, sboms, self._ready, self._units)
+        self._maker = Maker(self._cache, commands, events, clock, both, sboms, self._made, self._units)
 
     def recipes(self, workspace: Workspace, targets: Mapping[str, Target]) -> Mapping[str, Recipe]:
         """The recipe of every unit, from the files as they are now. Raises BuildFailed with all that is missing."""
@@ -299,13 +299,17 @@ class Builder:
         self._looks.learn_entry(recipe, entry, found)
         return entry
 
+    def _made(self, one: Prepared, entry: Entry, *, cached: bool, seconds: float) -> Artifact:
+        """The same of one that was made or fetched now: what is checked besides has been, or was by whoever made it."""
+        if checked := _checked(one):
+            with contextlib.suppress(BuildFailed):  # a cache that cannot be written: they are checked once more
+                self._cache.keep_note("checked", checked, {"recipe": one.digest})
+        return self._ready(one, entry, cached=cached, seconds=seconds)
+
     def _ready(self, one: Prepared, entry: Entry, *, cached: bool, seconds: float) -> Artifact:
         delta = self._history.remember(one.recipe, one.digest, entry)
         if isinstance(one.plan, NodePlan) and one.plan.lock:
             self._history.keep_lock(one.plan.top / one.plan.lock_name, one.plan.lock)
-        if (checked := _checked(one)) and self._cache.note("checked", checked) is None:
-            with contextlib.suppress(BuildFailed):  # a cache that cannot be written: they are checked once more
-                self._cache.keep_note("checked", checked, {"recipe": one.digest})
         return self._tell(one.unit, one.recipe.target, one.digest, entry, cached=cached, seconds=seconds, delta=delta)
 
     def _tell(

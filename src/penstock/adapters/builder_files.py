@@ -16,7 +16,7 @@ import penstock
 from penstock.adapters import builder_seen
 from penstock.adapters.builder_seen import Seen, State, boot
 from penstock.adapters.publish import remember, sealed, unsealed
-from penstock.build.ignore import skips_file, skips_folder
+from penstock.build.ignore import INSTEAD, skips_file, skips_folder
 from penstock.build.proof import secret_file
 from penstock.model.errors import BuildFailed
 
@@ -310,11 +310,8 @@ class SourceFiles:
             if not target.exists():
                 raise BuildFailed(f"a symbolic link to nothing ({target})", where=entry.path)
             if secret_file(target.name):
-                raise BuildFailed(
-                    f"a symbolic link to {target.name}, a file for one machine or person",
-                    where=entry.path,
-                    hint="what a function needs of it belongs into `env`, or `secrets` of [uses], in service.toml",
-                )
+                what = f"a symbolic link to {target.name}, a file for one machine or person"
+                raise BuildFailed(what, where=entry.path, hint=INSTEAD)
             return target.stat()
         return entry.stat(follow_symlinks=False)
 

@@ -6,7 +6,7 @@ import posixpath
 from functools import partial
 from typing import TYPE_CHECKING
 
-from penstock.build import node, node_data
+from penstock.build import metafile, node, node_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,8 +21,7 @@ def unshipped(
     files: SourceFiles, plan: NodePlan, meta: Metafile, members: Sequence[Member], place: str
 ) -> Iterator[str]:
     """Each such file, as `file:line: what`; `place` is the bundle's own in the ZIP."""
-    outputs = (output.get("inputs", {}) for output in meta["outputs"].values())
-    used = {path for inputs in outputs for path, about in inputs.items() if about.get("bytesInOutput")}
+    used = frozenset(metafile.used(meta))
     shipped = {member.name for member in members}
     for part in (plan.service, *plan.packages):
         for inner, file in part.files.items():

@@ -5,11 +5,11 @@ That is pip's rule: https://pip.pypa.io/en/stable/topics/secure-installs/#hash-c
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import TYPE_CHECKING
 
 from penstock.build.markers import marker_of
+from penstock.build.requirements import compiled
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -35,9 +35,8 @@ def check_hashes(path: str, found: Requirements) -> None:
         return
     told = ", ".join(f"{line.name} ({line.where})" for line in bare[:_TOLD_MAX])
     more = f" and {len(bare) - _TOLD_MAX} more" if len(bare) > _TOLD_MAX else ""
-    source = f"{posixpath.splitext(path)[0]}.in"
     raise BuildFailed(
         f"other lines have hashes, and none of these has one, so that pip would not install them: {told}{more}",
         where=bare[0].where,
-        hint=f"keep what you wrote in {source}, then: uv pip compile --generate-hashes {source} -o {path}",
+        hint=compiled(path, "--generate-hashes "),
     )

@@ -44,14 +44,13 @@ _ROOT_FILE = re.compile("|".join(map(translate, _FILES_AT_ROOT)))
 
 ENVIRONMENTS = (".env", ".envrc")
 """What people keep variables in, beside the code."""
+INSTEAD = "what a function needs of it belongs into `env`, or `secrets` of [uses], in service.toml"
+"""What to do with them."""
 
 
 def left_out_note(unit: str, path: str) -> str:
     """What to tell whoever has a `.env` beside the code: it works on their machine, and then it does not."""
-    return (
-        f"{unit}: {path} stays out of the ZIP; what a function needs of it belongs into `env`, or `secrets` of [uses], "
-        "in service.toml"
-    )
+    return f"{unit}: {path} stays out of the ZIP; {INSTEAD}"
 
 
 def skips_folder(relative: str, *, outputs: bool = False) -> bool:

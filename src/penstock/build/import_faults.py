@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from penstock.build.ignore import skips_folder
-from penstock.build.proof_imports import Modules
+from penstock.build.proof_imports import Modules, with_packages
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ def _hint(missing: Missing, ours: Mapping[str, str]) -> str:
     if not name:
         return "write the import without dots, or let the handler name the package: package.module.function"
     own = Modules(ours)
-    parts = missing.module.split(".")
-    within = next(
-        (".".join(parts[:count]) for count in range(1, len(parts)) if ".".join(parts[:count]) in own.files), ""
-    )
+    within = next((package for package in with_packages(missing.module)[:-1] if package in own.files), "")
     if within:
         # Whatever a layer brings, Python looks for it there.
         return f"{within} is {ours[own.files[within]]}: write what it lacks, or import what it has"

@@ -18,16 +18,23 @@ Metafile = Mapping[str, Any]
 """As esbuild wrote it: `inputs` and `outputs`, by paths relative to the workspace."""
 
 
-def reached_inputs(entry_point: str, inputs: Mapping[str, Any]) -> list[str]:
-    """The files of a metafile that an entry takes in, directly or not."""
+def reached_inputs(entry_point: str, inputs: Mapping[str, Any], *, kind: str | None = None) -> list[str]:
+    """The files of a metafile that an entry takes in, directly or not; `kind` leaves imports of other kinds out."""
     reached: dict[str, None] = {}
     queue = [entry_point]
     while queue:
         path = queue.pop()
         if path in inputs and path not in reached:
             reached[path] = None
-            queue += [one["path"] for one in inputs[path]["imports"] if not one.get("external")]
+            imports = (one for one in inputs[path].get("imports", ()) if kind in {None, one.get("kind")})
+            queue += [one["path"] for one in imports if not one.get("external")]
     return sorted(reached)
+
+
+def used(meta: Metafile) -> tuple[str, ...]:
+    """The files of which something is left in what was made."""
+    inputs = (output.get("inputs", {}) for output in meta["outputs"].values())
+    return tuple(path for each in inputs for path, about in each.items() if about.get("bytesInOutput"))
 
 
 def packages_in(meta: Metafile) -> frozenset[str]:
@@ -90,14 +97,12 @@ def meant(meta: Metafile, path: str, module: str) -> str:
 def bundled(meta: Metafile) -> dict[str, str]:
     """Packages with code in a bundle: `node_modules` folder of each → its name, from esbuild's metafile."""
     found: dict[str, str] = {}
-    for output in meta["outputs"].values():
-        for path, share in output.get("inputs", {}).items():
-            folder, _, inner = path.rpartition("node_modules/")
-            if folder or path.startswith("node_modules/"):
-                parts = inner.split("/")
-                name = "/".join(parts[:2]) if inner.startswith("@") else parts[0]
-                if share.get("bytesInOutput", 0) > 0:
-                    found[posixpath.join(folder, "node_modules", name)] = name
+    for path in used(meta):
+        folder, _, inner = path.rpartition("node_modules/")
+        if folder or path.startswith("node_modules/"):
+            parts = inner.split("/")
+            name = "/".join(parts[:2]) if inner.startswith("@") else parts[0]
+            found[posixpath.join(folder, "node_modules", name)] = name
     return found
 
 

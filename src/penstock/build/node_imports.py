@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from penstock.build import node_lock, node_runtime
+from penstock.build import metafile, node_lock, node_runtime
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
@@ -36,18 +36,18 @@ def asked(meta: Metafile, entry: str) -> tuple[Asked, ...]:
     """What the bundle of that entry asks its surroundings for."""
     inputs: Mapping[str, Any] = meta["inputs"]
     kinds: dict[str, set[str]] = {}
-    used: dict[str, int] = {}
     for output in meta["outputs"].values():
         for one in output.get("imports", ()):
             if one.get("external"):
                 kinds.setdefault(one["path"], set()).add(one["kind"])
-        used |= {path: about.get("bytesInOutput", 0) for path, about in output.get("inputs", {}).items()}
+    used = frozenset(metafile.used(meta))
     askers: dict[str, dict[str, set[str]]] = {}
     for path, about in inputs.items():
-        for one in about.get("imports", ()) if used.get(path) else ():
+        for one in about.get("imports", ()) if path in used else ():
             if one.get("external") and one["path"] in kinds:
                 askers.setdefault(one["path"], {}).setdefault(path, set()).add(one["kind"])
-    first = _started(entry, inputs)
+    # What runs whenever the entry does: statements lead there, no `require` and no `import()`.
+    first = frozenset(metafile.reached_inputs(entry, inputs, kind=_STATEMENT))
     return tuple(
         Asked(
             module=module,
@@ -61,19 +61,6 @@ def asked(meta: Metafile, entry: str) -> tuple[Asked, ...]:
         )
         for module in sorted(kinds)
     )
-
-
-def _started(entry: str, inputs: Mapping[str, Any]) -> frozenset[str]:
-    """Files that run whenever the entry does: statements lead to them, no `require` and no `import()`."""
-    found: set[str] = set()
-    queue = [entry]
-    while queue:
-        path = queue.pop()
-        if path in inputs and path not in found:
-            found.add(path)
-            imports = inputs[path].get("imports", ())
-            queue += [one["path"] for one in imports if one["kind"] == _STATEMENT and not one.get("external")]
-    return frozenset(found)
 
 
 def check_own_modules(

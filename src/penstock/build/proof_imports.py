@@ -153,7 +153,7 @@ class _Search:
     def run(self, handlers: Collection[str]) -> Iterator[Missing]:
         seen: set[str] = set()
         for certain in (True, False):  # first what surely runs, so that a fault there is not called a possible one
-            queue = [package for handler in handlers for package in _with_packages(handler)]
+            queue = [package for handler in handlers for package in with_packages(handler)]
             visited: set[str] = set()
             while queue:
                 name = queue.pop()
@@ -219,7 +219,7 @@ class _Search:
             return [], (dotted, "a relative import, and the module lies in no package")
         if not self.modules.has(base.split(".")[0]):
             return [], self._outside(base, path)
-        reached = _with_packages(base)
+        reached = with_packages(base)
         lost = next((one for one in reached if not self.modules.has(one)), None)
         if lost is not None:
             fault = (lost, f"there is no {lost} in the ZIP")
@@ -322,11 +322,11 @@ def _has_word(content: bytes, word: bytes) -> bool:
 def _names_of(base: str, statement: Import) -> Iterator[str]:
     """All names that an import may lead to."""
     if base:
-        yield from _with_packages(base)
+        yield from with_packages(base)
         yield from (f"{base}.{one}" for one in statement.names if one != "*")
 
 
-def _with_packages(module: str) -> list[str]:
+def with_packages(module: str) -> list[str]:
     """The packages that a module lies in, which run before it, and itself."""
     parts = module.split(".")
     return [".".join(parts[:count]) for count in range(1, len(parts) + 1)]
@@ -336,7 +336,7 @@ def _with_packages(module: str) -> list[str]:
 def _module(path: str) -> tuple[str, tuple[str, ...]] | None:
     """A file's module and the packages above it; remembered, because services share most of what they hold."""
     name = _dotted(path)
-    return None if name is None else (name, tuple(_with_packages(name)[:-1]))
+    return None if name is None else (name, tuple(with_packages(name)[:-1]))
 
 
 def _dotted(path: str) -> str | None:

@@ -81,10 +81,10 @@ class Requirements:
         return _text(sorted({without_hashes(line.text) for line in self.pins}))
 
 
-def compiled(path: str) -> str:
-    """What to do for a listing that says which version of everything is meant."""
+def compiled(path: str, option: str = "") -> str:
+    """What to do for a listing that says which version of everything is meant; `option` is one of uv's and a blank."""
     source = f"{posixpath.splitext(path)[0]}.in"
-    return f"keep what you wrote in {source}, then: uv pip compile {source} -o {path}"
+    return f"keep what you wrote in {source}, then: uv pip compile {option}{source} -o {path}"
 
 
 def parse(

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from penstock.cli.settings import Settings
 
-_GAP = 2
-"""Blanks between two columns."""
+_GAP = "  "
+"""Between two columns."""
 
 
 def say(text: str) -> None:
@@ -74,18 +74,16 @@ def _texts(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[li
 
 
 def _width(titles: Sequence[str], texts: Sequence[Sequence[str]]) -> int:
-    return sum(max(map(len, column)) + _GAP for column in zip(titles, *texts, strict=True)) - _GAP
+    return len(_GAP) * (len(titles) - 1) + sum(max(map(len, column)) for column in zip(titles, *texts, strict=True))
 
 
 def _aligned(lines: Sequence[Sequence[str]], right: Sequence[bool]) -> str:
     widths = [max(len(line[index]) for line in lines) for index in range(len(lines[0]))]
     return "\n".join(
-        (" " * _GAP)
-        .join(
+        _GAP.join(
             cell.rjust(width) if is_right else cell.ljust(width)
             for cell, width, is_right in zip(line, widths, right, strict=True)
-        )
-        .rstrip()
+        ).rstrip()
         for line in lines
     )
 
