@@ -5,10 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from penstock.localaws.metrics import recorder
 from penstock.localaws.statistics import compute, known
 
 if TYPE_CHECKING:
@@ -53,6 +56,33 @@ def test_trimmed_statistics_have_an_exclusive_lower_and_an_inclusive_upper_bound
 @pytest.mark.parametrize("name", ["", "Sum", "p95", "TC", "TC()x", "TC(300)", "TX(1:2)", "PR(a:b)"])
 def test_other_names_are_none_of_them(name: str) -> None:
     assert not known(name)
+
+
+class Series(list[dict[str, Any]]):
+    """The points of a series, and how many threads were between looking for theirs and having it there, at most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside = self.most = 0
+
+    def found(self, _key: object) -> Series:
+        self.inside += 1
+        self.most = max(self.most, self.inside)
+        time.sleep(0.002)
+        return self
+
+    def append(self, point: dict[str, Any]) -> None:
+        super().append(point)
+        self.inside -= 1
+
+
+def test_calls_that_end_at_once_in_many_threads_are_counted_one_by_one() -> None:
+    series = Series()
+    record = recorder(SimpleNamespace(_metric_bucket=series.found, _dims_key=lambda _dimensions: ""), time.time)
+    with ThreadPoolExecutor(8) as threads:
+        for done in [threads.submit(record, "AWS/Lambda", "Invocations", number) for number in range(40)]:
+            done.result()
+    assert (series.most, len(series)) == (1, 40)
 
 
 def test_the_duration_is_that_of_the_report_without_the_initialisation(account: Account) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,7 @@ def install(ministack: Ministack, settings: Settings) -> None:
         ministack.cloudwatch,
         "record_metric",
         "(namespace, metric_name, value, unit=, dimensions=)",
-        _around_record(ministack, settings),
+        lambda _: recorder(ministack.cloudwatch, settings.clock.now),
     )
     ministack.wrap(
         ministack.lambdas, "_emit_lambda_metrics", "(function_name, duration_ms, error, throttle)", lambda _: _nothing
@@ -130,25 +131,29 @@ def series_of(config: Mapping[str, Any]) -> Iterable[dict[str, str]]:
             yield {"FunctionName": name, "Resource": f"{name}:{qualifier}", "ExecutedVersion": version}
 
 
-def _around_record(ministack: Ministack, settings: Settings) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Equal values of the same minute become one point with a count, and durations almost equal ones."""
+def recorder(cloudwatch: Any, now: Callable[[], float]) -> Callable[..., None]:
+    """What stands for ministack's `record_metric`; `at` in seconds since 1970, by CloudWatch's clock, is `now` without.
 
-    def around(_original: Callable[..., Any]) -> Callable[..., Any]:
-        cloudwatch = ministack.cloudwatch
-        minutes = _Minutes()
+    Equal values of the same minute become one point with a count, and durations almost equal ones.
+    """
+    minutes = _Minutes()
+    # Calls end in threads of their own: without it counts get lost, and two that close a minute at once fail a caller.
+    lock = threading.Lock()
 
-        def record_metric(
-            namespace: str,
-            metric_name: str,
-            value: float,
-            unit: str = "None",
-            dimensions: dict[str, str] | None = None,
-            *,
-            at: float | None = None,
-        ) -> None:
-            rounded = _bucket(value) if unit == "Milliseconds" else float(value)
-            series = cloudwatch._metric_bucket((namespace, metric_name, cloudwatch._dims_key(dimensions or {})))
-            moment = settings.clock.now() if at is None else at
+    def record_metric(
+        namespace: str,
+        metric_name: str,
+        value: float,
+        unit: str = "None",
+        dimensions: dict[str, str] | None = None,
+        *,
+        at: float | None = None,
+    ) -> None:
+        rounded = _bucket(value) if unit == "Milliseconds" else float(value)
+        key = (namespace, metric_name, cloudwatch._dims_key(dimensions or {}))
+        moment = now() if at is None else at
+        with lock:
+            series = cloudwatch._metric_bucket(key)
             points = minutes.of(series, int(moment // _RESOLUTION))
             point = points.get((rounded, unit))
             if point is not None:
@@ -164,9 +169,7 @@ def _around_record(ministack: Ministack, settings: Settings) -> Callable[[Callab
             }
             series.append(points[rounded, unit])
 
-        return record_metric
-
-    return around
+    return record_metric
 
 
 class _Minutes:
