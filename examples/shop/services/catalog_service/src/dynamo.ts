@@ -29,7 +29,7 @@ export class DynamoProducts implements Products {
     // A call that hangs is given up well within the function's timeout, so that it is retried and not billed.
     const client = new DynamoDBClient({
       maxAttempts: 3,
-      requestHandler: { connectionTimeout: 1000, requestTimeout: 3000 },
+      requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
     });
     return new DynamoProducts(DynamoDBDocumentClient.from(client), table);
   }
