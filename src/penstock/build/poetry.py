@@ -212,7 +212,7 @@ def _grouped(
 ) -> Iterator[Line]:
     """Those of the groups and of the groups that they include, of whichever of the two tables."""
     standard = _by_name(manifest.get("dependency-groups", {}))
-    tables = _by_name(manifest.get("tool", {}).get("poetry", {}).get("group", {}))
+    tables = _groups(manifest.get("tool", {}).get("poetry", {}))
     queue = [(group, "") for group in groups]
     seen = set()
     while queue:
@@ -235,6 +235,16 @@ def _grouped(
                 yield from _written(one, value, where, optional)
         included = [entry["include-group"] for entry in entries if isinstance(entry, dict) and "include-group" in entry]
         queue += [(inner, group) for inner in (*included, *table.get("include-groups", ()))]
+
+
+def _groups(tool: Mapping[str, Any]) -> dict[str, Any]:
+    """Poetry's own groups; `dev-dependencies`, as they were written before there were groups, are in `dev`."""
+    tables = _by_name(tool.get("group", {}))
+    before = tool.get("dev-dependencies", {})
+    if before:
+        dev = tables.get("dev", {})
+        tables["dev"] = {**dev, "dependencies": {**before, **dev.get("dependencies", {})}}
+    return tables
 
 
 def _by_name(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -177,6 +177,17 @@ def test_groups_that_a_group_includes_come_with_it_from_whichever_table() -> Non
     assert grouped("other") == ["mine", "theirs>=1"]
 
 
+@pytest.mark.parametrize(
+    ("group", "expected"), [("", ["base"]), ('group.dev.dependencies]\nmine = "*"', ["base", "mine"])]
+)
+def test_dependencies_for_developers_of_old_manifests_are_the_group_dev(group: str, expected: list[str]) -> None:
+    manifest = '[project]\nname = "p"\n[tool.poetry.dev-dependencies]\nbase = "*"\n'
+    manifest += f"[tool.poetry.{group}" if group else ""
+    lock = "".join(f'[[package]]\nname = "{name}"\nversion = "1"\n' for name in expected)
+    found = reach(manifest, f'{lock}[metadata]\nlock-version = "2.0"\n', groups=("dev",))
+    assert sorted(line.text for line in found.roots) == expected
+
+
 def test_groups_and_extras_are_found_however_they_are_spelled() -> None:
     assert grouped("my.group", extras=("big-data",)) == ["big", "mine"]
 
