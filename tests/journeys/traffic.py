@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from journeys.shop import Shop
 
 RATE = 1.0
-"""Rounds per second; a round asks every route once. Eight routes asked three times a second are more than a slow machine
-answers while it also runs Terraform: calls then wait for each other until somebody's patience ends, not ours."""
+"""Rounds per second; a round asks every route once. Eight routes asked three times a second are more than a slow
+machine answers while it also runs Terraform: calls then wait for each other until somebody's patience ends."""
 HEALTHY: Mapping[str, int] = dict.fromkeys(HEALTH_ROUTES, 200)
 REAL: Mapping[str, int] = {
     "/catalog": 200,

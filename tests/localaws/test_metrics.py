@@ -6,6 +6,7 @@ import base64
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +79,7 @@ class Series(list[dict[str, Any]]):
 
 def test_calls_that_end_at_once_in_many_threads_are_counted_one_by_one() -> None:
     series = Series()
-    record = recorder(SimpleNamespace(_metric_bucket=series.found, _dims_key=lambda _dimensions: ""), time.time)
+    record = recorder(SimpleNamespace(_metric_bucket=series.found, _dims_key=lambda _dimensions: ""), time.time, Lock())
     with ThreadPoolExecutor(8) as threads:
         for done in [threads.submit(record, "AWS/Lambda", "Invocations", number) for number in range(40)]:
             done.result()

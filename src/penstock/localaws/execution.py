@@ -147,30 +147,37 @@ class Execution:
 
     def _write_log(self, config: Mapping[str, Any], stream_name: str, lines: list[Line]) -> None:
         """Put lines into the function's log group where its role may; make the group where it may that too."""
+        try:
+            at = [int(self._clock.of(line.at / 1000) * 1000) for line in lines]
+            if self._may_write(log_group(config), str(config.get("Role", "")), stream_name, at[0]):
+                told = list(zip(at, (line.text for line in lines), strict=True))
+                write_events(self._ministack, log_group(config), stream_name, told)
+        except Exception:  # the function has run: its caller gets the answer
+            log.exception("could not write the log of %s", config.get("FunctionName"))
+
+    def _may_write(self, group_name: str, role: str, stream_name: str, now: int) -> bool:
+        """Whether the role may write this stream; the group is there afterwards, made by whoever came first."""
         logs = self._ministack.logs
-        group_name = log_group(config)
-        group_arn, role = str(logs._make_group_arn(group_name)), str(config.get("Role", ""))
+        group_arn = str(logs._make_group_arn(group_name))
         stream_arn = f"{group_arn.removesuffix(':*')}:log-stream:{stream_name}"
         if not all(
             self._roles.allows(role, f"logs:{verb}", stream_arn) for verb in ("CreateLogStream", "PutLogEvents")
         ):
-            return
-        at = [int(self._clock.of(line.at / 1000) * 1000) for line in lines]
-        try:
-            if group_name not in logs._log_groups:
-                if not self._roles.allows(role, "logs:CreateLogGroup", group_arn.removesuffix(":*")):
-                    return
-                logs._log_groups[group_name] = {
-                    "arn": group_arn,
-                    "creationTime": at[0],
-                    "retentionInDays": None,
-                    "streams": {},
-                    "subscriptionFilters": {},
-                    "tags": {},
-                }
-            write_events(self._ministack, group_name, stream_name, list(zip(at, (x.text for x in lines), strict=True)))
-        except Exception:
-            log.exception("could not write the log of %s", config.get("FunctionName"))
+            return False
+        if group_name in logs._log_groups:
+            return True
+        if not self._roles.allows(role, "logs:CreateLogGroup", group_arn.removesuffix(":*")):
+            return False
+        group: dict[str, Any] = {
+            "arn": group_arn,
+            "creationTime": now,
+            "retentionInDays": None,
+            "streams": {},
+            "subscriptionFilters": {},
+            "tags": {},
+        }
+        logs._log_groups.setdefault(group_name, group)
+        return True
 
 
 class Places:
@@ -211,10 +218,12 @@ class Places:
         return worker, started
 
     def give_back(self, worker: Any) -> None:
-        """The process is free for the next call."""
+        """The process is free for the next call; one that was condemned meanwhile ends, since nobody else knows it."""
         with self._changed:
             self._ministack.lambda_runtime.release_worker(worker)
             self._changed.notify_all()
+        if worker.doomed:
+            worker.end()
 
     def _has_free(self, key: Any) -> bool:
         runtime = self._ministack.lambda_runtime

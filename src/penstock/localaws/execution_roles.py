@@ -43,7 +43,9 @@ class Roles:
         self._decisions: dict[tuple[str, str, str], tuple[float, bool]] = {}
 
     def allows(self, role_arn: str, action: str, resource: str) -> bool:
-        """Whether the policies and the boundary of a role allow an action on a resource."""
+        """Whether policies and boundary of a role allow an action on a resource. What is no role may nothing."""
+        if role_arn.count(":") < 5:  # noqa: PLR2004 - an ARN
+            return False
         key = (role_arn, action, resource)
         until, decision = self._decisions.get(key, (0.0, False))
         now = time.monotonic()

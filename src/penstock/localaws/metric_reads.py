@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 _SIGNATURE = "(params, cbor_data, is_cbor, is_json=)"
 _LONG_AGO = 0.0
-_EVICTION = 86_400.0
 
 
 def install(ministack: Ministack, settings: Settings) -> None:
@@ -65,7 +64,6 @@ def install(ministack: Ministack, settings: Settings) -> None:
 
         return read
 
-    ministack.wrap(cloudwatch, "_evict_old_metrics", "()", lambda original: _now_and_then(original, settings))
     ministack.wrap(cloudwatch, "_get_metric_data", _SIGNATURE, around)
     ministack.wrap(cloudwatch, "_get_metric_statistics", _SIGNATURE, around)
 
@@ -78,18 +76,6 @@ def _selected(ministack: Ministack, select: Select, start: float, end: float) ->
         points = ministack.series.between(key, start, end)
         if points and select.matches(points[0].get("Dimensions") or {}):
             yield from points
-
-
-def _now_and_then(evict: Callable[[], None], settings: Settings) -> Callable[[], None]:
-    """Ministack looks for points of two weeks ago at each request, and makes every list anew."""
-    next_time = [0.0]
-
-    def seldom() -> None:
-        if settings.clock.now() >= next_time[0]:
-            next_time[0] = settings.clock.now() + _EVICTION
-            evict()
-
-    return seldom
 
 
 def _end(cloudwatch: Any, asked: Mapping[str, Any], settings: Settings) -> float:

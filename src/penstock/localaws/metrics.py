@@ -25,16 +25,25 @@ _WIDTH = 0.03
 _OPEN = 3
 """Minutes of a series into which something may still be counted: calls count for the minute in which they began."""
 _SERIES = 4096
+_EVICTION = 86_400.0
 _CLIENT_ERROR, _SERVER_ERROR = 400, 500
 
 
 def install(ministack: Ministack, settings: Settings) -> None:
     """Publish Lambda's metrics where every invocation passes, instead of twice on some paths and never on others."""
+    # Calls end in threads of their own: without it counts get lost, and two that close a minute at once fail a caller.
+    lock = threading.Lock()
     ministack.wrap(
         ministack.cloudwatch,
         "record_metric",
         "(namespace, metric_name, value, unit=, dimensions=)",
-        lambda _: recorder(ministack.cloudwatch, settings.clock.now),
+        lambda _: recorder(ministack.cloudwatch, settings.clock.now, lock),
+    )
+    ministack.wrap(
+        ministack.cloudwatch,
+        "_evict_old_metrics",
+        "()",
+        lambda original: _now_and_then(original, settings.clock.now, lock),
     )
     ministack.wrap(
         ministack.lambdas, "_emit_lambda_metrics", "(function_name, duration_ms, error, throttle)", lambda _: _nothing
@@ -131,14 +140,12 @@ def series_of(config: Mapping[str, Any]) -> Iterable[dict[str, str]]:
             yield {"FunctionName": name, "Resource": f"{name}:{qualifier}", "ExecutedVersion": version}
 
 
-def recorder(cloudwatch: Any, now: Callable[[], float]) -> Callable[..., None]:
+def recorder(cloudwatch: Any, now: Callable[[], float], lock: threading.Lock) -> Callable[..., None]:
     """What stands for ministack's `record_metric`; `at` in seconds since 1970, by CloudWatch's clock, is `now` without.
 
     Equal values of the same minute become one point with a count, and durations almost equal ones.
     """
     minutes = _Minutes()
-    # Calls end in threads of their own: without it counts get lost, and two that close a minute at once fail a caller.
-    lock = threading.Lock()
 
     def record_metric(
         namespace: str,
@@ -170,6 +177,20 @@ def recorder(cloudwatch: Any, now: Callable[[], float]) -> Callable[..., None]:
             series.append(points[rounded, unit])
 
     return record_metric
+
+
+def _now_and_then(evict: Callable[[], None], now: Callable[[], float], lock: threading.Lock) -> Callable[[], None]:
+    """Ministack looks for points of two weeks ago at each request, and makes every list anew."""
+    next_time = 0.0
+
+    def seldom() -> None:
+        nonlocal next_time
+        if now() >= next_time:
+            next_time = now() + _EVICTION
+            with lock:
+                evict()
+
+    return seldom
 
 
 class _Minutes:

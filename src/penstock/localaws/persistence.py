@@ -21,9 +21,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from penstock.localaws.objects import StorageError
+from penstock.localaws.unlocked import settled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from penstock.localaws.ministack_api import Ministack
@@ -149,7 +150,7 @@ class Keeper:
             if not everything and self._due.get(name, 0.0) > began:
                 continue
             with uncopied(app._state_map[name]):
-                payload = _retried(persistence, get_state)
+                payload = settled(lambda: _encoded(persistence, get_state()))  # noqa: B023 - called at once
             self._due[name] = began + (time.monotonic() - began) * _SHARE
             if payload is not None and self._saved.get(name) != _digest(payload):
                 changed.append((name, payload))
@@ -205,18 +206,6 @@ class Keeper:
 
 def _encoded(persistence: Any, state: Any) -> str | None:
     return None if state is None else json.dumps(state, default=persistence._json_default)
-
-
-def _retried(persistence: Any, get_state: Callable[[], Any]) -> str | None:
-    """A service's state; worker threads may change a dict while it is gathered, so try again."""
-    for _ in range(20):
-        try:
-            return _encoded(persistence, get_state())
-        except RuntimeError as error:
-            if "changed size" not in str(error):
-                raise
-            time.sleep(0.001)
-    return _encoded(persistence, get_state())
 
 
 @contextlib.contextmanager

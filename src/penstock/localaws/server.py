@@ -42,6 +42,7 @@ from penstock.localaws import (
     service_models,
     statistics,
     streams,
+    unlocked,
     versions,
 )
 from penstock.localaws.api_faults import Answer
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 EXTENSIONS: dict[str, Callable[[Ministack, Settings], None]] = {
     "CloudWatch's clock, faster on request": clock.install,
+    "dicts that are gone through while functions' threads change them": unlocked.install,
     "S3 objects on disk before they are acknowledged": objects.install,
     "code of functions kept as long as the saved state needs it": blobs.install,
     "DynamoDB streams that survive, retry, split and give up": streams.install,

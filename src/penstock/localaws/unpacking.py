@@ -44,6 +44,21 @@ def unpacked(code: Path, code_zip: bytes) -> Path:
         return folder
     fresh = code / f".{folder.name}.{secrets.token_hex(4)}"
     fresh.mkdir(parents=True)
+    try:
+        index = _unpack(code, code_zip, fresh)
+        (code / f"{folder.name}.json").write_text(json.dumps(index))
+    except BaseException:  # a full disk above all, which would be the fuller with every call
+        shutil.rmtree(fresh, ignore_errors=True)
+        raise
+    try:
+        fresh.rename(folder)
+    except OSError:  # another invocation was quicker
+        shutil.rmtree(fresh)
+    return folder
+
+
+def _unpack(code: Path, code_zip: bytes, fresh: Path) -> dict[str, list[int]]:
+    """Fill the fresh folder; each file's CRC, size and compressed size."""
     with zipfile.ZipFile(BytesIO(code_zip)) as archive:
         files = [entry for entry in archive.infolist() if not entry.is_dir()]
         index = {entry.filename: [entry.CRC, entry.file_size, entry.compress_size] for entry in files}
@@ -51,12 +66,7 @@ def unpacked(code: Path, code_zip: bytes) -> Path:
         for entry in archive.infolist():
             if entry.filename not in linked:
                 _extract(archive, entry, fresh)
-    (code / f"{folder.name}.json").write_text(json.dumps(index))
-    try:
-        fresh.rename(folder)
-    except OSError:  # another invocation was quicker
-        shutil.rmtree(fresh)
-    return folder
+    return index
 
 
 def tidy(code: Path) -> None:

@@ -95,19 +95,20 @@ class FunctionProcess:
         self._answers = -1
         self._log = -1
         self._unfinished = b""
-        self._doomed = False
+        self.doomed = False
+        """Condemned while it was leased: the pool knows it no more, and it ends with its lease."""
 
     @property
     def _proc(self) -> subprocess.Popen[bytes] | None:
         """What ministack's pool may kill now: nothing while an invocation runs; it ends after that one."""
         if self.in_use:
-            self._doomed = True
+            self.doomed = True
             return None
         return self._process
 
     @_proc.setter
     def _proc(self, _value: None) -> None:
-        if not self._doomed:
+        if not self.doomed:
             self._forget()
 
     def _discard_tmpdir(self) -> None:
@@ -130,8 +131,6 @@ class FunctionProcess:
                 outcome.lines.append(Line(at=_now(), text=f"[ERROR] {error}"))
             if outcome.failure is None or self._process is not None:
                 outcome.peak_mb = self._peak_mb()
-            if self._doomed:
-                self.end()
             return outcome
 
     def end(self) -> None:
@@ -144,7 +143,6 @@ class FunctionProcess:
 
     def _start(self, environment: Mapping[str, str], outcome: Outcome, seconds: float, call: Call) -> None:
         self._forget()
-        self._doomed = False
         began = time.monotonic()
         root = unpacked(self._host.code, self.code_zip)
         runtime = str(self.config.get("Runtime", ""))

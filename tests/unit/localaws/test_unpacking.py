@@ -13,6 +13,8 @@ import zipfile
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+import pytest
+
 from penstock.localaws.unpacking import drop_old, tidy, unpacked
 
 if TYPE_CHECKING:
@@ -102,3 +104,20 @@ def test_code_that_another_deploy_drops_meanwhile_is_no_neighbour(tmp_path: Path
     (tmp_path / "gone.json").symlink_to(tmp_path / "nowhere")  # named by the folder, gone when it is looked at
     assert content(unpacked(tmp_path, zipped(FIRST))) == FIRST
     drop_old(tmp_path)
+
+
+def test_a_zip_that_cannot_be_unpacked_leaves_nothing_behind(tmp_path: Path) -> None:
+    torn = with_another_end()
+    for _ in range(2):
+        with pytest.raises(zipfile.BadZipFile):
+            unpacked(tmp_path / "code", torn)
+    assert list((tmp_path / "code").iterdir()) == []
+
+
+def with_another_end() -> bytes:
+    """A ZIP whose last file is not what its checksum says."""
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("first.py", b"x = 1")
+        archive.writestr("last.py", b"y = 1")
+    return buffer.getvalue().replace(b"y = 1", b"y = 2")
