@@ -43,6 +43,22 @@ def test_the_times_of_commits_are_told_of_those_that_are_here(repository: Path, 
     assert times_of(RealCommands(), tmp_path_factory.mktemp("elsewhere"), asked) == {}
 
 
+def test_the_times_of_commits_are_told_where_git_also_tells_who_signed_them(repository: Path) -> None:
+    gpg = repository / "gpg"
+    gpg.write_text('#!/bin/sh\necho "gpg: Good signature" >&2\necho "[GNUPG:] GOODSIG 1 a"\n')
+    gpg.chmod(0o755)
+    git(repository, "config", "gpg.program", str(gpg))
+    git(repository, "config", "log.showSignature", "true")
+    plain = git(repository, "cat-file", "commit", "HEAD")
+    signature = "gpgsig -----BEGIN PGP SIGNATURE-----\n \n iQ==\n -----END PGP SIGNATURE-----"
+    headers, _, message = plain.partition("\n\n")
+    command = ["git", "hash-object", "-t", "commit", "-w", "--stdin"]
+    text = f"{headers}\n{signature}\n\n{message}\n"
+    signed = subprocess.run(command, cwd=repository, input=text, check=True, capture_output=True, text=True).stdout
+    assert "Good signature" in git(repository, "log", "-1", signed.strip()), "else this proves nothing"
+    assert list(times_of(RealCommands(), repository, {signed.strip()})) == [signed.strip()]
+
+
 def test_changed_files_make_it_dirty(repository: Path) -> None:
     (repository / "a").write_text("2")
     _, _, dirty = commit_and_branch(RealCommands(), repository, {})
