@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,13 +12,12 @@ from journeys.shop import USERS_APP
 from journeys.traffic import HEALTHY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from journeys.shop import Shop
+    from journeys.shop import Ended, Shop
     from journeys.traffic import Client
 
+ORDERS_APP = "services/order_service/src/orders/app.py"
+NOTIFICATIONS_API = "services/notification_service/src/notifications/api.py"
 WORKER = "services/notification_service/src/notifications/worker.py"
-USERS_CHECK, WORKER_CHECK = "preview GET /users/health", "invoke notification_service-worker:"
 
 INSTEAD = """
 def _broken(event: dict[str, Any], context: LambdaContext) -> Any:
@@ -26,75 +27,101 @@ def _broken(event: dict[str, Any], context: LambdaContext) -> Any:
 handler = _broken
 """
 """Code at the end of a module that answers every call instead of its handler."""
+CRASHES = '\nraise RuntimeError("no such thing")\n'
+SLEEPS = INSTEAD.format("import time\n    time.sleep(60)")
+SCANS = INSTEAD.format('import boto3\n    boto3.client("dynamodb").scan(TableName="shop-dev-orders")')
+SORRY = INSTEAD.format('print("out of order")\n    return {"statusCode": 503, "body": "sorry"}')
 
 
-def breaks(path: str, code: str) -> Callable[[Shop], None]:
-    return lambda shop: shop.append(path, code)
+@dataclass(frozen=True, kw_only=True)
+class Broken:
+    """Code that makes one function no good, the check that finds it, and what is told of it."""
+
+    path: str
+    code: str
+    check: str
+    words: tuple[str, ...]
 
 
 @pytest.mark.parametrize(
-    ("spoil", "check", "words"),
+    "broken",
     [
         pytest.param(
-            breaks(USERS_APP, '\nraise RuntimeError("no such thing")\n'),
-            USERS_CHECK,
-            ["HTTP 502", "RuntimeError", "no such thing"],
-            id="it crashes when it starts",
-        ),
-        pytest.param(
-            breaks(USERS_APP, INSTEAD.format("import time\n    time.sleep(60)")),
-            USERS_CHECK,
-            ["HTTP 50", "Task timed out after 10.00 seconds"],
-            id="it takes longer than its timeout",
-        ),
-        pytest.param(
-            breaks(
-                USERS_APP,
-                INSTEAD.format('import boto3\n    boto3.client("dynamodb").scan(TableName="shop-dev-orders")'),
+            (
+                Broken(
+                    path=USERS_APP,
+                    code=CRASHES,
+                    check="preview GET /users/health",
+                    words=("HTTP 502", "RuntimeError", "no such thing"),
+                ),
+                Broken(
+                    path=ORDERS_APP,
+                    code=SLEEPS,
+                    check="preview GET /orders/health",
+                    words=("HTTP 50", "Task timed out after 10.00 seconds"),
+                ),
+                Broken(
+                    path=WORKER,
+                    code=CRASHES,
+                    check="invoke notification_service-worker:",
+                    words=("RuntimeError", "no such thing"),
+                ),
             ),
-            USERS_CHECK,
-            ["HTTP 502", "AccessDeniedException", "dynamodb:Scan"],
-            id="it lacks a grant",
+            id="one crashes when it starts, one takes too long, one without a route crashes",
         ),
         pytest.param(
-            breaks(USERS_APP, "\ndel handler\n"),
-            USERS_CHECK,
-            ["HTTP 502", "Runtime.HandlerNotFound", "handler"],
-            id="its handler is not there",
-        ),
-        pytest.param(
-            breaks(USERS_APP, INSTEAD.format('print("out of order")\n    return {"statusCode": 503, "body": "sorry"}')),
-            USERS_CHECK,
-            ["HTTP 503: sorry", "out of order"],
-            id="it answers with a server error",
-        ),
-        pytest.param(
-            breaks(WORKER, '\nraise RuntimeError("no such thing")\n'),
-            WORKER_CHECK,
-            ["RuntimeError", "no such thing"],
-            id="a function without a route crashes when it starts",
+            (
+                Broken(
+                    path=USERS_APP,
+                    code=SCANS,
+                    check="preview GET /users/health",
+                    words=("HTTP 502", "AccessDeniedException", "dynamodb:Scan"),
+                ),
+                Broken(
+                    path=ORDERS_APP,
+                    code="\ndel handler\n",
+                    check="preview GET /orders/health",
+                    words=("HTTP 502", "Runtime.HandlerNotFound", "handler"),
+                ),
+                Broken(
+                    path=NOTIFICATIONS_API,
+                    code=SORRY,
+                    check="preview GET /notifications/health",
+                    words=("HTTP 503: sorry", "out of order"),
+                ),
+            ),
+            id="one lacks a grant, one has no handler, one answers with a server error",
         ),
     ],
 )
 def test_broken_code_gets_no_traffic_and_its_reason_is_told(
-    shop: Shop, callers: Client, spoil: Callable[[Shop], None], check: str, words: list[str]
+    shop: Shop, callers: Client, broken: tuple[Broken, ...]
 ) -> None:
     live = shop.live_release()
     before = state(shop)
-    spoil(shop)
+    for one in broken:
+        shop.append(one.path, one.code)
     ended = shop.deploy()
 
     assert ended.status == 5, ended
     assert ended.stdout == ""
-    (where,) = [line for line in ended.stderr.splitlines() if line.startswith(f"  {check}")]
-    told = ended.stderr[ended.stderr.index(where) :]
-    assert [word for word in words if word not in told] == [], told
+    for one in broken:
+        told = told_of(one.check, ended)
+        assert [word for word in one.words if word not in told] == [], (one.check, told)
     assert "no traffic has moved" in ended.stderr
 
     assert all(len(callers.bodies(route)) == 1 for route in HEALTHY), "only the live versions answered"
     assert shop.live_release() == live
     changed = difference(before, state(shop))
     assert [line for line in changed if line.endswith((":live", ":green"))] == [], "nothing that traffic goes through"
+
+
+def told_of(check: str, ended: Ended) -> str:
+    """The line of a check that failed, and those below it up to the next check's."""
+    lines = ended.stderr.splitlines()
+    (begin,) = [number for number, line in enumerate(lines) if line.startswith(f"  {check}")]
+    others = [number for number, line in enumerate(lines) if re.match(r"  (preview|invoke) ", line) and number > begin]
+    return "\n".join(lines[begin : min(others, default=len(lines))])
 
 
 @pytest.mark.parametrize(
