@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -25,6 +26,11 @@ _AT_COLUMN_0 = re.compile(
 _IMPORT_MODULE, _BUILTIN = "import_module", "__import__"
 _MARKS = (_IMPORT_MODULE.encode(), _BUILTIN.encode())
 _ABSENCE = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_OTHERS = (
+    frozenset(name for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, BaseException))
+    - _ABSENCE
+)
+"""What Python raises for other reasons."""
 
 _REMEMBERED = 1024
 """Modules: those of shared packages are asked for by every service that reaches them."""
@@ -260,7 +266,8 @@ def _is_from_here(call: ast.Call) -> bool:
 
 
 def _catches(kind: ast.expr | None) -> bool:
+    """Whether a handler may be one of an import that finds nothing; of what is no built-in's name nobody can tell."""
     if kind is None:
         return True
     options = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return any((one.id if isinstance(one, ast.Name) else getattr(one, "attr", "")) in _ABSENCE for one in options)
+    return not all(isinstance(one, ast.Name) and one.id in _OTHERS for one in options)

@@ -83,6 +83,12 @@ def test_an_import_by_a_text_is_seen_wherever_it_is_evaluated(text: str, weight:
         ("try:\n    y = long\nexcept NameError:\n    import x", "maybe"),
         ("try:\n    y = long\nexcept NameError: ...\nelse:\n    import x", "maybe"),
         ("try:\n    import x\nexcept ImportError: ...", "maybe"),
+        ("try:\n    import x\nexcept (ValueError, KeyError): ...", "always"),
+        ("ERR = (ImportError,)\ntry:\n    import x\nexcept ERR: ...", "maybe"),
+        ("try:\n    import x\nexcept (ValueError, ERR): ...", "maybe"),
+        ("try:\n    import x\nexcept (ValueError, *ERR): ...", "maybe"),
+        ("try:\n    import x\nexcept errors.ABSENT: ...", "maybe"),
+        ("try:\n    import x\nexcept errors(): ...", "maybe"),
     ],
 )
 def test_what_an_error_that_is_handled_may_leave_out_is_not_certain(text: str, weight: str) -> None:
