@@ -231,13 +231,16 @@ class _Search:
             defined = self.defines(base, one)
             if defined is not True and inner in self.modules.files:
                 reached.append(inner)
-            elif defined is False and path in self.ours and not self._may_come_to_have(inner):
+            elif defined is False and path in self.ours and not self._may_come_to_have(base, one):
                 fault_of_names = (inner, f"{self.modules.files.get(base, base)} does not define {one}")
         return reached, fault_of_names
 
-    def _may_come_to_have(self, inner: str) -> bool:
-        """Whether a name that a module of ours does not bind is a module, or bound from another of ours."""
-        if self.modules.has(inner) or _is_set_from_outside({inner.rpartition(".")[2]}, self.read, self.ours):
+    def _may_come_to_have(self, base: str, name: str) -> bool:
+        """Whether a name that no statement there binds may be a module, or bound otherwise."""
+        source = self.modules.files.get(base)
+        if self.modules.has(f"{base}.{name}") or (source is not None and source not in self.ours):
+            return True  # of a locked package's names nothing is certain: it may have them by `import *`
+        if _is_set_from_outside({name}, self.read, self.ours):
             return True
         return any(bindings.may_bind_for_callers(self.read(path)) for path in self.ours if path.endswith(".py"))
 

@@ -261,6 +261,12 @@ def test_a_name_that_comes_by_a_star_is_no_missing_one() -> None:
     assert found.module == "a.two"
 
 
+@pytest.mark.parametrize("text", ["from .core import *", "import sys\nsys.modules[__name__] = make()", ""])
+def test_which_names_a_locked_package_has_is_for_the_run_to_say(text: str) -> None:
+    locked = {"lib/__init__.py": text, "lib/core.py": "one = 1\n"}
+    assert look({"app.py": "from lib import one\n"}, locked) == []
+
+
 @pytest.mark.parametrize("name", ["__spec__", "__annotations__", "__builtins__", "__path__"])
 def test_what_python_gives_every_module_is_no_missing_name(name: str) -> None:
     assert look({"app.py": f"from package import {name}\n", "package/__init__.py": "one = 1\n"}) == []
