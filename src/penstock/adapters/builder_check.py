@@ -71,7 +71,7 @@ def _node(root: Path, workspace: Workspace, unit: Unit, nodes: NodePlanner) -> I
             entry = node.entry(function.handler, plan.service.files, form, where=plan.service.folder)
             text = plan.service.files[entry.source].read().decode(errors="replace")
             if not node_handlers.may_export(entry.export, text):
-                node_handlers.check_export(entry, (), text, where=plan.service.folder)
+                raise node_handlers.not_exported(entry, where=plan.service.folder)
             node_handlers.check_callable(entry, text, where=plan.service.folder)
         except BuildFailed as error:
             yield _at_handler(root, unit, function, error)

@@ -117,9 +117,12 @@ class NodeBuilder:
             self._check_made(plan, meta)
             is_esm = plan.service.manifest.format == "esm"
             names, module = (metafile.exported(meta), made.code) if is_esm else self._exported(esbuild, source, scratch)
-            text = self._files.text(self._root / source) or ""
-            # What CommonJS exports is all in the default of an ES module, where Lambda does not look for it.
-            node_handlers.check_export(begins, names, "" if is_esm else text, where=manifest, bundle=module)
+            if is_esm:
+                # What CommonJS exports would all be in the default of it, where Lambda does not look.
+                node_handlers.check_esm_export(begins, names, module, where=manifest)
+            else:
+                text = self._files.text(self._root / source) or ""
+                node_handlers.check_commonjs_export(begins, names, text, module, where=manifest)
             node_handlers.check_followed(begins, source, meta, self._text, where=manifest)
             self._check_asked(plan, meta, source, target)
         proof.check_names(members, where=plan.service.folder)

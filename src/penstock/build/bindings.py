@@ -19,6 +19,7 @@ _REBINDS = (
 """Ways to bind a name of the module that no statement shows; `enum` has two of them."""
 _BINDS_ANY = (*_REBINDS, b"__getattr__", b"setattr(")
 _FROM_OUTSIDE = (b"setattr", b"__dict__", b"vars(")
+_FRAMES = (b"f_globals", b"f_locals", b"_getframe", b"currentframe", b"getmodule")
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _TYPING = frozenset({"typing", "typing_extensions"})
 _FLAG = "TYPE_CHECKING"
@@ -108,6 +109,11 @@ def sets_of_another(content: bytes, name: str) -> bool:
     except (SyntaxError, ValueError, RecursionError):
         return True
     return any(isinstance(one, ast.Attribute) and one.attr == name and isinstance(one.ctx, ast.Store) for one in nodes)
+
+
+def may_bind_for_callers(content: bytes) -> bool:
+    """Whether a module looks at the frames of its callers, and so may bind any name in theirs."""
+    return any(mark in content for mark in _FRAMES)
 
 
 def _names(node: ast.AST) -> Iterator[str]:

@@ -118,17 +118,20 @@ def affected(
     `lock_before` gives the digest that a service's part of a lock had before, None when there was none.
     """
     found = {}
+    paths = sorted(changed)
     for reach in reaches:
-        touching = [path for path in sorted(changed) if _touches(reach, path, lock_before)]
+        whole = _with_folders((*reach.folders, *reach.files, *reach.locks))
+        touching = [path for path in paths if _touches(reach, path, whole, lock_before)]
         if touching:
             found[reach.service] = tuple(touching)
     return found
 
 
-def _touches(reach: Reach, path: str, lock_before: Callable[[Reach, str], str | None]) -> bool:
+def _touches(reach: Reach, path: str, whole: Collection[str], lock_before: Callable[[Reach, str], str | None]) -> bool:
+    """`whole` are the reach's places and the folders they lie in: of a submodule git tells no more than its folder."""
     if path in reach.locks:
         return lock_before(reach, path) != reach.locks[path]
-    if path == "penstock.toml" or _holds_any(path, (*reach.folders, *reach.files, *reach.locks)):
+    if path == "penstock.toml" or path.rstrip("/") in whole:
         return True
     for number, folder in enumerate(reach.folders):
         inner = path.removeprefix(f"{folder}/")
@@ -139,10 +142,14 @@ def _touches(reach: Reach, path: str, lock_before: Callable[[Reach, str], str | 
     return False
 
 
-def _holds_any(path: str, places: Iterable[str]) -> bool:
-    """Whether one of the places is, or lies in, what changed: of a submodule git tells no more than its folder."""
-    path = path.rstrip("/")
-    return any(place == path or place.startswith(f"{path}/") for place in places)
+def _with_folders(places: Iterable[str]) -> set[str]:
+    found: set[str] = set()
+    for place in places:
+        folder = place
+        while folder and folder not in found:
+            found.add(folder)
+            folder = folder.rpartition("/")[0]
+    return found
 
 
 def counts(path: str) -> bool:

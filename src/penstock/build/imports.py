@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -22,9 +23,14 @@ _AT_COLUMN_0 = re.compile(
     rb"|from[ \t]+(?P<base>[.\w]+)[ \t]+import[ \t]*(?P<names>\([^)]*\)|[^\n#;]*))",
     re.MULTILINE,
 )
-_BY_TEXT = frozenset({"import_module", "__import__"})
-_MARKS = tuple(name.encode() for name in _BY_TEXT)
+_IMPORT_MODULE, _BUILTIN = "import_module", "__import__"
+_MARKS = (_IMPORT_MODULE.encode(), _BUILTIN.encode())
 _ABSENCE = frozenset({"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+_OTHERS = (
+    frozenset(name for name, one in vars(builtins).items() if isinstance(one, type) and issubclass(one, BaseException))
+    - _ABSENCE
+)
+"""What Python raises for other reasons."""
 
 _REMEMBERED = 1024
 """Modules: those of shared packages are asked for by every service that reaches them."""
@@ -57,7 +63,9 @@ def exact(content: bytes) -> tuple[Import, ...]:
     Raises SyntaxError or ValueError.
     """
     try:
-        found = tuple(_statements(syntax.tree(content).body, "always", by_text=any(one in content for one in _MARKS)))
+        tree = syntax.tree(content)
+        importers = _importers(tree) if any(one in content for one in _MARKS) else frozenset()
+        found = tuple(_statements(tree.body, "always", importers))
     except RecursionError:  # deeper than this Python parses: Python itself shall judge it
         found = quick(content)
     return found
@@ -83,12 +91,13 @@ def quick(content: bytes) -> tuple[Import, ...]:
 
 
 def _statements(  # noqa: C901, PLR0912 - one case for each kind
-    body: list[ast.stmt], weight: Weight, *, by_text: bool
+    body: list[ast.stmt], weight: Weight, importers: frozenset[str]
 ) -> Iterator[Import]:
-    inside = partial(_statements, by_text=by_text)
+    inside = partial(_statements, importers=importers)
     for statement in body:
-        if by_text:
-            yield from (one for part, how in _outside_of_body(statement, weight) for one in _by_text(part, how))
+        if importers:
+            parts = _outside_of_body(statement, weight)
+            yield from (one for part, how in parts for one in _by_text(part, how, importers))
         match statement:
             case ast.Import(names=names):
                 yield from (Import(alias.name, (), 0, statement.lineno, weight) for alias in names)
@@ -152,7 +161,48 @@ def _not_skipped(body: Sequence[ast.stmt]) -> int:
     return leading if is_begun else leading + 1
 
 
-def _by_text(statement: ast.AST, weight: Weight) -> Iterator[Import]:
+def _importers(tree: ast.Module) -> frozenset[str]:
+    """How a module calls what imports by a text: `importlib.import_module`, or what it names that, and `__import__`.
+
+    A name that it gives to anything else too, wherever, may be that where it is called.
+    """
+    ways = {_BUILTIN: _BUILTIN}
+    others: set[str] = set()
+    for node in ast.walk(tree):
+        for name, way in _given(node):
+            if way:
+                ways[name] = way
+            else:
+                others.add(name)
+    return frozenset(way for name, way in ways.items() if name not in others)
+
+
+def _given(node: ast.AST) -> Iterator[tuple[str, str]]:
+    """The names that a node gives to something, each with how importlib's function is called by it, if it is."""
+    match node:
+        case ast.Import(names=aliases):
+            for alias in aliases:
+                top, _, part = alias.name.partition(".")
+                name = alias.asname or top
+                is_it = top == "importlib" and not (part and alias.asname)
+                yield name, f"{name}.{_IMPORT_MODULE}" if is_it else ""
+        case ast.ImportFrom(module=module, names=aliases, level=level):
+            for alias in aliases:
+                name = alias.asname or alias.name
+                yield name, name if (module, level, alias.name) == ("importlib", 0, _IMPORT_MODULE) else ""
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name, ""
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+            yield name, ""
+        case ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)) | ast.MatchMapping(rest=str(name)):
+            yield name, ""
+        case ast.Attribute(value=ast.Name(id=name), ctx=ast.Store(), attr=attr) if attr == _IMPORT_MODULE:
+            yield name, ""
+        case _:
+            pass
+
+
+def _by_text(statement: ast.AST, weight: Weight, importers: frozenset[str]) -> Iterator[Import]:
     """`importlib.import_module("a.b")`, `import_module(".b", __package__)` and `__import__("a")` within a statement.
 
     With a stack of its own: a sum of a thousand texts is a thousand levels deep.
@@ -160,7 +210,7 @@ def _by_text(statement: ast.AST, weight: Weight) -> Iterator[Import]:
     stack: list[tuple[ast.AST, Weight]] = [(statement, weight)]
     while stack:
         node, weight = stack.pop()
-        if isinstance(node, ast.Call) and node.args and _called(node) in _BY_TEXT:
+        if isinstance(node, ast.Call) and node.args and _called(node) in importers:
             name = node.args[0].value if isinstance(node.args[0], ast.Constant) else None
             if isinstance(name, str) and (not name.startswith(".") or _is_from_here(node)):
                 plain = name.lstrip(".")
@@ -200,7 +250,13 @@ def _suppresses(manager: ast.expr) -> bool:
 
 
 def _called(call: ast.Call) -> str:
-    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+    match call.func:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=ast.Name(id=name), attr=attr):
+            return f"{name}.{attr}"
+        case _:
+            return ""
 
 
 def _is_from_here(call: ast.Call) -> bool:
@@ -210,7 +266,8 @@ def _is_from_here(call: ast.Call) -> bool:
 
 
 def _catches(kind: ast.expr | None) -> bool:
+    """Whether a handler may be one of an import that finds nothing; of what is no built-in's name nobody can tell."""
     if kind is None:
         return True
     options = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return any((one.id if isinstance(one, ast.Name) else getattr(one, "attr", "")) in _ABSENCE for one in options)
+    return not all(isinstance(one, ast.Name) and one.id in _OTHERS for one in options)

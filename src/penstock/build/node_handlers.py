@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from penstock.build.metafile import Metafile
     from penstock.build.node import Entry
 
-_TEXT = re.compile(r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"|`(?:[^`\\]|\\.)*`""", re.DOTALL)
+_QUOTED = r"""'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*\""""
+_TEXT = re.compile(rf"{_QUOTED}|`(?:[^`\\$]|\\.|\$(?!{{))*`", re.DOTALL)
+"""Of templates those without values: in `${…}` there may be further ones."""
 _SIMPLE = {
     _TEXT: "a text",
     re.compile(r"[-+]?(?:0[xbo][\da-f_]+|[\d_]*\.?[\d_]+(?:e[-+]?\d+)?)n?\b", re.IGNORECASE): "a number",
@@ -27,9 +29,11 @@ _SIMPLE = {
 }
 _GOES_ON = re.compile(r"\s*(?:[.\[(?|&+*/%=<>-]|as\s+(?!const\b)|in\b|instanceof\b)")
 """What makes another value of one: a call, a property, an operator."""
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_COMMENT = re.compile(rf"({_QUOTED}|`(?:[^`\\]|\\.)*`|//[^\n]*)|(?<![\\\[])/\*.*?\*/", re.DOTALL)
+"""Or what may hold the signs of one, which is to stay: a path such as '/api/*'. A regular expression has them after a
+backslash or a bracket."""
 _EXPORTS_AS_A_WHOLE = re.compile(r"\bexports\s*[\[,)=]")
-_OPENS, _CLOSES = "{[(", "}])"
+_OPENS, _CLOSES, _UNPLAIN = "{[(", "}])", "/`'\""
 _NEW = re.compile(r"new\s+([\w$]+)\s*(?=\()")
 _NAMED = re.compile(r"([\w$]+)(?:\s+as\s+([\w$]+))?")
 _LIST = re.compile(r"""^(export|import)\s*\{([^}]*)\}(?:\s*from\s*["']([^"'\n]+)["'])?""", re.MULTILINE)
@@ -47,34 +51,47 @@ def may_export(name: str, source: str) -> bool:
     return bool(re.search(declared, source) or re.search(listed, source))
 
 
-def check_export(found: Entry, names: Collection[str], source: str, *, where: str, bundle: bytes | None = None) -> None:
-    """Raise BuildFailed unless the module exports the handler; CommonJS is looked at as text.
+def check_esm_export(found: Entry, names: Collection[str], bundle: bytes, *, where: str) -> None:
+    """Raise BuildFailed unless the ES module exports the handler.
 
-    `bundle` is an ES module made of it, of which the metafile told `names`: of TypeScript these hold what the module
-    gives on of others, whether it is there or not.
+    The metafile told `names` of the bundle: of TypeScript these hold what the module gives on of others, whether it is
+    there or not.
+    """
+    if not _is_exported(found.export, names, bundle):
+        raise not_exported(found, names, where=where)
+
+
+def check_commonjs_export(found: Entry, names: Collection[str], source: str, bundle: bytes, *, where: str) -> None:
+    """Raise BuildFailed unless the module, whose text is `source`, exports the handler.
+
+    It may be written as an ES module: `bundle` is one made of it, of which the metafile told `names`.
     """
     assigned = re.search(rf"exports\.{re.escape(found.export)}\b|module\.exports\s*=", source)
-    if (assigned and not _is_left_out(found.export, source)) or (
-        bundle is not None and _is_exported(found.export, names, bundle)
-    ):
+    if assigned and not _is_left_out(found.export, source):
         return
-    if bundle is None and found.export in names:
-        return
+    check_esm_export(found, names, bundle, where=where)
+
+
+def not_exported(found: Entry, names: Collection[str] = (), *, where: str) -> BuildFailed:
+    """What is said of a module that does not export the handler; `names` are those that it seems to export."""
     hint = f"export {found.export} there, or name the right one in service.toml"
     if found.export in names:
         hint = f"export {found.export} where that is taken from; a type is nothing that can be called"
-    raise BuildFailed(f"{found.source} does not export {found.export}", where=where, hint=hint)
+    return BuildFailed(f"{found.source} does not export {found.export}", where=where, hint=hint)
 
 
 def _is_left_out(name: str, source: str) -> bool:
     """Whether `module.exports = {…}` is all that a source exports, and plainly speaks of no such name."""
-    text = _COMMENT.sub("", source)
+    text = _uncommented(source)
     begins = re.search(r"\bmodule\.exports\s*=\s*(?=\{)", text)
     if begins is None or any(len(re.findall(rf"\b{word}\b", text)) > 1 for word in ("module", "exports")):
         return False
     literal = text[begins.end() :]
     literal = literal[: _closed(literal)]
-    return bool(literal) and _counts(name, literal) == 0 and "..." not in literal and "[" not in literal
+    # What was taken for comments may have been none: the name shall be in nothing that follows, as it is written.
+    _, is_there, rest = source.partition("module.exports")
+    speaks = not is_there or _counts(name, rest) > 0
+    return bool(literal) and not speaks and "..." not in literal and "[" not in literal
 
 
 def _is_exported(name: str, names: Collection[str], bundle: bytes) -> bool:
@@ -113,12 +130,16 @@ def taken_from(name: str, source: str) -> tuple[str, str] | None:
 
 def _listed(word: str, name: str, source: str) -> tuple[str, str]:
     """What `export { x as name } from "module"`, or an import of this form, calls a name, and the module, if any."""
-    for match in _LIST.finditer(_COMMENT.sub("", source)):
+    for match in _LIST.finditer(_uncommented(source)):
         for each in match[2].split(",") if match[1] == word else ():
             named = _NAMED.fullmatch(each.strip())
             if named is not None and (named[2] or named[1]) == name:
                 return named[1], match[3] or ""
     return "", ""
+
+
+def _uncommented(source: str) -> str:
+    return _COMMENT.sub(r"\1", source)
 
 
 def _counts(name: str, source: str) -> int:
@@ -141,7 +162,7 @@ def check_callable(found: Entry, source: str, *, where: str) -> None:
 
 def _values(name: str, source: str) -> Iterator[str]:
     """The source from each place on where the export is given what it is; none where that may happen elsewhere."""
-    word, text = re.escape(name), _COMMENT.sub("", source)
+    word, text = re.escape(name), _uncommented(source)
     places = [
         rf"^export\s+const\s+{word}\s*(?::[^=\n]+)?=(?![=>])\s*",
         rf"^export\s+(?=(?:abstract\s+)?class\s+{word}\b)",
@@ -188,13 +209,19 @@ def _makes_objects(name: str, source: str) -> bool:
 
 
 def _closed(value: str) -> int:
-    """Where the bracket that a value begins with is closed again; 0 when it is not."""
+    """Where the bracket that a value begins with is closed again; 0 when it is not, or that is not plain.
+
+    A slash may begin a regular expression or a comment, and other texts than plain ones hold code: brackets in these
+    count for nothing, or for something.
+    """
     depth, at = 0, 0
     while at < len(value):
         text = _TEXT.match(value, at)
         if text is not None:
             at = text.end()
             continue
+        if value[at] in _UNPLAIN:
+            break
         depth += (value[at] in _OPENS) - (value[at] in _CLOSES)
         at += 1
         if depth == 0:

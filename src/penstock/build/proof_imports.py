@@ -26,6 +26,7 @@ _EXTENSION = re.compile(r"(?:\.cpython-[\w-]+|\.abi\w+)?\.so$")
 """What CPython looks for but on Windows; see `importlib.machinery.EXTENSION_SUFFIXES`."""
 _OF_MAC_OS = re.compile(r"\.cpython-\w+-darwin\.so$")
 _TRICKS = (b"sys.modules", b"__path__", b"__getattr__", b"extend_path", b"declare_namespace", b"import_module")
+_OF_PYTHON = re.compile(r"__\w+__")
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 _SHOWN = 20
 
@@ -230,13 +231,18 @@ class _Search:
             defined = self.defines(base, one)
             if defined is not True and inner in self.modules.files:
                 reached.append(inner)
-            elif defined is False and path in self.ours and not self._may_come_to_have(inner):
+            elif defined is False and path in self.ours and not self._may_come_to_have(base, one):
                 fault_of_names = (inner, f"{self.modules.files.get(base, base)} does not define {one}")
         return reached, fault_of_names
 
-    def _may_come_to_have(self, inner: str) -> bool:
-        """Whether a name that a module of ours does not bind is a module, or bound from another of ours."""
-        return self.modules.has(inner) or _is_set_from_outside({inner.rpartition(".")[2]}, self.read, self.ours)
+    def _may_come_to_have(self, base: str, name: str) -> bool:
+        """Whether a name that no statement there binds may be a module, or bound otherwise."""
+        source = self.modules.files.get(base)
+        if self.modules.has(f"{base}.{name}") or (source is not None and source not in self.ours):
+            return True  # of a locked package's names nothing is certain: it may have them by `import *`
+        if _is_set_from_outside({name}, self.read, self.ours):
+            return True
+        return any(bindings.may_bind_for_callers(self.read(path)) for path in self.ours if path.endswith(".py"))
 
     def _outside(self, base: str, path: str) -> tuple[str, str] | None:
         top = base.split(".", maxsplit=1)[0]
@@ -271,6 +277,12 @@ class _Search:
 
     def defines(self, module: str, name: str, seen: frozenset[str] = frozenset()) -> bool | None:
         """Whether the module binds the name, itself or by `import *`; None when nobody can tell."""
+        found = self._shows(module, name, seen)
+        # Such as __spec__ and __path__, which Python gives a module, each its own.
+        return None if found is False and _OF_PYTHON.fullmatch(name) else found
+
+    def _shows(self, module: str, name: str, seen: frozenset[str]) -> bool | None:
+        """The same of names that it takes a statement to bind."""
         path = self.modules.files.get(module, "")
         if not path:
             return False  # a namespace package has nothing of its own

@@ -75,6 +75,9 @@ def test_a_submodule_touches_those_of_whom_it_is_or_holds_a_part() -> None:
     assert set(touched("packages")) == {"orders"}
     assert set(touched("services/")) == {"orders", "users"}  # an untracked repository
     assert touched("services/user", "package") == {}
+    reach = Reach(service="a", folders=(), files=("shared/ts/base.json",), locks={"locks/py/uv.lock": "now"})
+    paths = ("shared", "shared/ts/", "shared/ts/base.json", "locks", "locks/py", "shared/ts/base", "lock", "")
+    assert affected((reach,), paths, lambda *_: "now") == {"a": tuple(sorted(paths[:5]))}
 
 
 def test_the_workspaces_own_settings_touch_everything() -> None:

@@ -42,28 +42,28 @@ def test_what_is_deeper_than_this_python_parses_is_left_for_python_to_judge() ->
 @pytest.mark.parametrize(
     ("text", "weight"),
     [
-        ("@import_module('x').y\ndef f(): ...", "always"),
-        ("@import_module('x').y\nclass A: ...", "always"),
-        ("def f(a, b=import_module('x')): ...", "always"),
-        ("async def f(*, b=import_module('x')): ...", "always"),
-        ("class A(import_module('x').B): ...", "always"),
-        ("class A(metaclass=import_module('x').B): ...", "always"),
-        ("with import_module('x').y: ...", "always"),
-        ("if import_module('x').y: ...", "always"),
-        ("while import_module('x').y: ...", "always"),
-        ("for one in import_module('x').y: ...", "always"),
-        ("match import_module('x').y:\n    case _: ...", "always"),
-        ("def f():\n    if import_module('x').y: ...", "later"),
-        ("def f():\n    def g(b=import_module('x')): ...", "later"),
-        ("try:\n    if import_module('x').y: ...\nexcept ImportError: ...", "maybe"),
-        ("if a:\n    pass\nelif import_module('x').y: ...", "maybe"),
-        ("if a and import_module('x').y: ...", "maybe"),
-        ("if import_module('x').y or a: ...", "always"),
-        ("y = import_module('x') if has('x') else None", "maybe"),
-        ("y = [import_module('x') for one in some]", "maybe"),
-        ("y = [one for one in import_module('x').y if one]", "always"),
-        ("assert a, import_module('x').y", "maybe"),
-        ("with suppress(ImportError), import_module('x').y: ...", "maybe"),
+        ("@__import__('x').y\ndef f(): ...", "always"),
+        ("@__import__('x').y\nclass A: ...", "always"),
+        ("def f(a, b=__import__('x')): ...", "always"),
+        ("async def f(*, b=__import__('x')): ...", "always"),
+        ("class A(__import__('x').B): ...", "always"),
+        ("class A(metaclass=__import__('x').B): ...", "always"),
+        ("with __import__('x').y: ...", "always"),
+        ("if __import__('x').y: ...", "always"),
+        ("while __import__('x').y: ...", "always"),
+        ("for one in __import__('x').y: ...", "always"),
+        ("match __import__('x').y:\n    case _: ...", "always"),
+        ("def f():\n    if __import__('x').y: ...", "later"),
+        ("def f():\n    def g(b=__import__('x')): ...", "later"),
+        ("try:\n    if __import__('x').y: ...\nexcept ImportError: ...", "maybe"),
+        ("if a:\n    pass\nelif __import__('x').y: ...", "maybe"),
+        ("if a and __import__('x').y: ...", "maybe"),
+        ("if __import__('x').y or a: ...", "always"),
+        ("y = __import__('x') if has('x') else None", "maybe"),
+        ("y = [__import__('x') for one in some]", "maybe"),
+        ("y = [one for one in __import__('x').y if one]", "always"),
+        ("assert a, __import__('x').y", "maybe"),
+        ("with suppress(ImportError), __import__('x').y: ...", "maybe"),
     ],
 )
 def test_an_import_by_a_text_is_seen_wherever_it_is_evaluated(text: str, weight: str) -> None:
@@ -83,12 +83,46 @@ def test_an_import_by_a_text_is_seen_wherever_it_is_evaluated(text: str, weight:
         ("try:\n    y = long\nexcept NameError:\n    import x", "maybe"),
         ("try:\n    y = long\nexcept NameError: ...\nelse:\n    import x", "maybe"),
         ("try:\n    import x\nexcept ImportError: ...", "maybe"),
+        ("try:\n    import x\nexcept (ValueError, KeyError): ...", "always"),
+        ("ERR = (ImportError,)\ntry:\n    import x\nexcept ERR: ...", "maybe"),
+        ("try:\n    import x\nexcept (ValueError, ERR): ...", "maybe"),
+        ("try:\n    import x\nexcept (ValueError, *ERR): ...", "maybe"),
+        ("try:\n    import x\nexcept errors.ABSENT: ...", "maybe"),
+        ("try:\n    import x\nexcept errors(): ...", "maybe"),
     ],
 )
 def test_what_an_error_that_is_handled_may_leave_out_is_not_certain(text: str, weight: str) -> None:
     assert [one.weight for one in imports.exact(text.encode()) if one.module == "x"] == [weight]
 
 
-@pytest.mark.parametrize("text", ["def f(a: import_module('x').y): ...", "try: ...\nexcept import_module('x').E: ..."])
+@pytest.mark.parametrize("text", ["def f(a: __import__('x').y): ...", "try: ...\nexcept __import__('x').E: ..."])
 def test_what_may_never_be_evaluated_is_no_import(text: str) -> None:
     assert imports.exact(text.encode()) == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "is_import"),
+    [
+        ("import importlib\nimportlib.import_module('x')", True),
+        ("import importlib.util\nimportlib.import_module('x')", True),
+        ("import importlib as lib\nlib.import_module('x')", True),
+        ("from importlib import import_module\nimport_module('x')", True),
+        ("from importlib import import_module as load\nload('x')", True),
+        ("def f():\n    import importlib\n    importlib.import_module('x')", True),
+        ("import importlib\nclass A:\n    def import_module(self, n): ...\nimportlib.import_module('x')", True),
+        ("registry.import_module('x')", False),
+        ("self.importlib.import_module('x')", False),
+        ("import importlib\nregistry.import_module('x')", False),
+        ("import importlib.util as lib\nlib.import_module('x')", False),
+        ("def import_module(name): ...\nimport_module('x')", False),
+        ("from registry import import_module\nimport_module('x')", False),
+        ("from .importlib import import_module\nimport_module('x')", False),
+        ("from registry import importlib\nimportlib.import_module('x')", False),
+        ("def f(importlib):\n    importlib.import_module('x')\nimport importlib", False),
+        ("from importlib import import_module\nimport_module = registry.get\nimport_module('x')", False),
+        ("import importlib\nimportlib.import_module = registry.get\nimportlib.import_module('x')", False),
+        ("def __import__(name): ...\n__import__('x')", False),
+    ],
+)
+def test_only_what_is_importlibs_or_pythons_own_imports_by_a_text(text: str, *, is_import: bool) -> None:
+    assert [one.module for one in imports.exact(text.encode()) if one.module == "x"] == ["x"] * is_import

@@ -60,12 +60,13 @@ def test_a_handler_without_a_source_is_refused(handler: str) -> None:
 
 def test_what_a_module_exports_is_checked() -> None:
     found = node.Entry(source="src/app.ts", place="src/app.js", export="handler")
-    meta = {"outputs": {"o": {"exports": ["handler", "x"]}}}
-    node_handlers.check_export(found, metafile.exported(meta), "", where="service.toml")
-    node_handlers.check_export(found, set(), "exports.handler = async () => {}", where="service.toml")
-    node_handlers.check_export(found, set(), "module.exports = { handler }", where="service.toml")
+    names = metafile.exported({"outputs": {"o": {"exports": ["handler", "x"]}}})
+    node_handlers.check_esm_export(found, names, b"export{a as handler,x};", where="service.toml")
+    node_handlers.check_commonjs_export(found, names, "export const handler = 1", b"export{a as handler};", where="")
+    for source in ("exports.handler = async () => {}", "module.exports = { handler }"):
+        node_handlers.check_commonjs_export(found, {"default"}, source, b"export{a as default};", where="service.toml")
     with pytest.raises(BuildFailed, match=r"src/app\.ts does not export handler"):
-        node_handlers.check_export(found, {"handle"}, "export const handle = 1", where="service.toml")
+        node_handlers.check_commonjs_export(found, {"handle"}, "export const handle = 1", b"", where="service.toml")
 
 
 def test_a_file_outside_service_and_packages_is_refused_because_it_could_go_stale() -> None:

@@ -7,7 +7,7 @@ import contextlib
 import pytest
 
 from penstock.build.node import Entry
-from penstock.build.node_handlers import check_callable, check_export, may_export, taken_from
+from penstock.build.node_handlers import check_callable, check_commonjs_export, check_esm_export, may_export, taken_from
 from penstock.model.errors import BuildFailed
 
 
@@ -104,6 +104,10 @@ def test_a_handler_that_plainly_cannot_be_called_is_refused(source: str, kind: s
         "class App extends Function {}\nexport const handler = new App();",
         "class App { run() {} }\nexport const handler = new App().run;",
         "class App { run() {} }\nexport const handler = new App() as unknown as Handler;",
+        "export const handler = { braces: /\\}x/, run }.run;",
+        "export const handler = { text: (x) => `${x ? `}` : ''}`, run }.run;",
+        "exports.handler = undefined;\nconst route = '/api/*';\nexports.handler = run;\n/** doc */",
+        "exports.handler = undefined;\nconst bare = (s) => s.replace(/\\/*$/, '');\nexports.handler = run;\n/** doc */",
     ],
 )
 def test_a_handler_of_which_that_is_not_plain_is_believed(source: str) -> None:
@@ -152,7 +156,7 @@ def test_what_a_bundle_lists_is_what_it_exports(bundle: str, fits: bool) -> None
     found = Entry(source="app.ts", place="app.mjs", export="handler")
     refused = contextlib.nullcontext() if fits else pytest.raises(BuildFailed, match="does not export handler")
     with refused:
-        check_export(found, {"handler"}, "", where="service.toml", bundle=bundle.encode())
+        check_esm_export(found, {"handler"}, bundle.encode(), where="service.toml")
 
 
 @pytest.mark.parametrize(
@@ -168,10 +172,19 @@ def test_what_a_bundle_lists_is_what_it_exports(bundle: str, fits: bool) -> None
         ("module.exports = { test() {} };\nObject.assign(exports, others);", True),
         ("module.exports = { test() {} };\nadd(module);", True),
         ("module.exports = make();", True),
+        ("const handler = run;\nmodule.exports = { /* (event) => answer */ test() {}, route: '/api/*' };", False),
+        ("module.exports = { test: `a`, text: 'it\\'s }' };", False),
+        ("module.exports = /* all */ { handler };", True),
+        ("module.exports = { clean: (s) => s.replace(/\\}/g, ''), handler: async () => ({}) };", True),
+        ("module.exports = {\n  // closes with }\n  handler: async () => ({}),\n};", True),
+        ("module.exports = { route: '/api/*', handler,\n  /** doc */\n  x };", True),
+        ("module.exports = { route: `${base}/*`, handler,\n  /** doc */\n  x };", True),
+        ("module.exports = { a: (x) => `${x ? `}` : ''}`, handler: async () => ({}) };", True),
+        ("const quoted = /`/;\nmodule.exports = { route: `/*`, handler,\n  /** doc */\n  x };", True),
     ],
 )
 def test_an_object_that_is_all_that_commonjs_exports_is_asked_for_the_handler(source: str, *, fits: bool) -> None:
     found = Entry(source="app.js", place="app.js", export="handler")
     refused = contextlib.nullcontext() if fits else pytest.raises(BuildFailed, match="does not export handler")
     with refused:
-        check_export(found, set(), source, where="service.toml")
+        check_commonjs_export(found, {"default"}, source, b"export default run();", where="service.toml")
