@@ -127,7 +127,7 @@ class NodeBuilder:
             self._check_asked(plan, meta, source, target)
         proof.check_names(members, where=plan.service.folder)
         proof.check_native(members, target, where=plan.service.folder)
-        for told in unshipped(self._files, plan, meta, members, begins.place):
+        for told in unshipped(self._files, plan, made, members, begins.place):
             self._tools.warn(told)
         return members, meta
 

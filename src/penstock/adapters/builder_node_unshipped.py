@@ -13,15 +13,17 @@ if TYPE_CHECKING:
 
     from penstock.adapters.builder_files import SourceFile, SourceFiles
     from penstock.adapters.builder_node_parts import NodePlan
+    from penstock.adapters.builder_node_together import Bundled
     from penstock.build.archive import Member
-    from penstock.build.metafile import Metafile
 
 
 def unshipped(
-    files: SourceFiles, plan: NodePlan, meta: Metafile, members: Sequence[Member], place: str
+    files: SourceFiles, plan: NodePlan, made: Bundled, members: Sequence[Member], place: str
 ) -> Iterator[str]:
     """Each such file, as `file:line: what`; `place` is the bundle's own in the ZIP."""
-    used = frozenset(metafile.used(meta))
+    if not node_data.may_read_beside(made.code, is_esm=plan.service.manifest.format == "esm"):
+        return
+    used = frozenset(metafile.used(made.meta))
     shipped = {member.name for member in members}
     for part in (plan.service, *plan.packages):
         for inner, file in part.files.items():

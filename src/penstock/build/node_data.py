@@ -13,6 +13,14 @@ _BESIDE = re.compile(
 _IN_COMMENT = re.compile(r"//|/\*|^\s*\*")
 
 
+def may_read_beside(bundle: bytes, *, is_esm: bool) -> bool:
+    """Whether a source of this bundle may do so: what asks for its own place still does when it is bundled.
+
+    In CommonJS esbuild puts another name in the place of `import.meta`.
+    """
+    return b"__dirname" in bundle or (b"new URL" in bundle and not (is_esm and b"import.meta" not in bundle))
+
+
 def read_beside(source: bytes) -> list[tuple[int, str]]:
     """Lines of a source, and the paths from its folder that it reads there; only those that are plain to see."""
     text = source.decode(errors="replace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from penstock.build.node_data import read_beside
+from penstock.build.node_data import may_read_beside, read_beside
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,21 @@ from penstock.build.node_data import read_beside
 )
 def test_only_what_is_plain_to_see_is_found(source: str, found: list[tuple[int, str]]) -> None:
     assert read_beside(source.encode()) == found
+
+
+@pytest.mark.parametrize(
+    ("bundle", "is_esm", "may"),
+    [
+        (b"readFileSync(join(__dirname,'a'))", True, True),
+        (b"readFileSync(join(__dirname,'a'))", False, True),
+        (b"new URL('a',import.meta.url)", True, True),
+        (b"new URL('a',r.url)", False, True),  # minified: import.meta has another name in CommonJS
+        (b"new URL(told)", True, False),
+        (b"import.meta.env", True, False),
+        (b"", False, False),
+    ],
+)
+def test_sources_are_read_again_only_where_their_bundle_asks_for_its_place(
+    bundle: bytes, *, is_esm: bool, may: bool
+) -> None:
+    assert may_read_beside(bundle, is_esm=is_esm) is may
