@@ -31,6 +31,8 @@ _OTHERS = (
     - _ABSENCE
 )
 """What Python raises for other reasons."""
+_LETS_THROUGH = frozenset({"catch_warnings", "open"})
+"""Managers of contexts that hold no error back. Whatever else a program enters may be its own, or suppress, renamed."""
 
 _REMEMBERED = 1024
 """Modules: those of shared packages are asked for by every service that reaches them."""
@@ -118,7 +120,7 @@ def _statements(  # noqa: C901, PLR0912 - one case for each kind
                     yield from inside(handler.body, perhaps)
                 yield from inside(statement.finalbody, weight)
             case ast.With() | ast.AsyncWith():
-                suppressed = any(_suppresses(item.context_expr) for item in statement.items)
+                suppressed = any(_may_suppress(item.context_expr) for item in statement.items)
                 yield from inside(statement.body, "maybe" if suppressed else weight)
             case ast.If() | ast.For() | ast.AsyncFor() | ast.While():
                 # Whether the branch is taken is for the run to say.
@@ -142,7 +144,7 @@ def _outside_of_body(statement: ast.stmt, weight: Weight) -> Iterator[tuple[ast.
         case ast.With(items=items) | ast.AsyncWith(items=items):
             for item in items:
                 yield item.context_expr, weight
-                weight = "maybe" if _suppresses(item.context_expr) else weight
+                weight = "maybe" if _may_suppress(item.context_expr) else weight
         case ast.If(test=one) | ast.While(test=one) | ast.Match(subject=one):
             found = [one]
         case ast.For(iter=one) | ast.AsyncFor(iter=one):
@@ -244,9 +246,10 @@ def _perhaps(node: ast.AST) -> Sequence[ast.AST]:
     return found
 
 
-def _suppresses(manager: ast.expr) -> bool:
-    """Whether a name in it speaks of suppressing."""
-    return any("suppress" in getattr(one, "id", "") + getattr(one, "attr", "") for one in ast.walk(manager))
+def _may_suppress(manager: ast.expr) -> bool:
+    """Whether errors of its body may be none behind it: any but those that are known to let them through may do so."""
+    call = manager.func if isinstance(manager, ast.Call) else manager
+    return getattr(call, "attr", "") not in _LETS_THROUGH and getattr(call, "id", "") not in _LETS_THROUGH
 
 
 def _called(call: ast.Call) -> str:

@@ -64,6 +64,10 @@ def test_what_is_deeper_than_this_python_parses_is_left_for_python_to_judge() ->
         ("y = [one for one in __import__('x').y if one]", "always"),
         ("assert a, __import__('x').y", "maybe"),
         ("with suppress(ImportError), __import__('x').y: ...", "maybe"),
+        ("with ignoring(ImportError):\n    import x", "maybe"),
+        ("with own.attempt:\n    import x", "maybe"),
+        ("with warnings.catch_warnings():\n    import x", "always"),
+        ("with open(y) as file:\n    import x", "always"),
     ],
 )
 def test_an_import_by_a_text_is_seen_wherever_it_is_evaluated(text: str, weight: str) -> None:
