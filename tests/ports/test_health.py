@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from penstock.adapters.clock import SystemClock
 from penstock.testing import FakeHealth
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch.type_defs import MetricDatumTypeDef
     from ports.places import EmbeddedPlace, Endpoint
 
     from penstock.ports import Health
@@ -57,6 +59,27 @@ def test_calls_and_errors_of_a_function_are_counted(embedded: EmbeddedPlace, end
     assert (found.invocations, found.errors, found.throttles) == (3, 1, 0)
     assert found.p95 is not None
     assert found.p95 > 0
+
+
+def test_one_slow_minute_is_not_the_whole_hours_percentile(endpoint: Endpoint, name: str) -> None:
+    session = AwsSession(account=ACCOUNT, region=REGION, endpoint=endpoint.url)
+    now = datetime.now(tz=UTC)
+    for minutes, calls, duration in ((90, 1000, 5000.0), (40, 10, 1000.0), (5, 990, 50.0)):
+        at = now - timedelta(minutes=minutes)
+        data: list[MetricDatumTypeDef] = [
+            {
+                "MetricName": metric,
+                "Dimensions": [{"Name": "FunctionName", "Value": name}],
+                "Timestamp": at,
+                "Values": [value],
+                "Counts": [calls],
+            }
+            for metric, value in (("Invocations", 1.0), ("Duration", duration))
+        ]
+        session.client("cloudwatch").put_metric_data(Namespace="AWS/Lambda", MetricData=data)
+    found = AwsHealth(session, SystemClock()).functions([name], 60)[name]
+    assert found.invocations == 1000
+    assert found.p95 == pytest.approx((10 * 1000.0 + 990 * 50.0) / 1000)
 
 
 def test_a_table_tells_its_status_and_its_items(endpoint: Endpoint, name: str) -> None:

@@ -116,7 +116,9 @@ def rehearse(
         incident = [fault for fault in wanted.faults if fault.is_before]
         if incident:
             place.fail(to_server(incident))
-        sleep(wanted.before * MINUTE / wanted.scale)
+        alone = wanted.before * MINUTE / wanted.scale
+        tell(f"the candidate's deploy begins in {alone:.0f} s, when enough is known of the stable release …")
+        sleep(alone)
         if incident:
             tell(f"before the candidate comes there rings: {', '.join(_ringing(place, wanted, sleep))}")
         place.calls()  # of before: nobody judges them

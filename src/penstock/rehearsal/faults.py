@@ -81,6 +81,9 @@ def parse(text: str) -> Fault:
     if not kind.least <= number <= kind.most:
         what = f"{value!r} is not a {kind.unit} between {kind.least:g} and {kind.most:g}"
         raise UsageError(what, where=f"--fault {name}", hint=f"--fault {_usage(name, kind)}")
+    if kind.most == 1.0 and number == 0.0:
+        hint = "leave --fault out: the candidate ships as it is"
+        raise UsageError("a share of 0 strikes nothing", where=f"--fault {name}", hint=hint)
     return Fault(name, number)
 
 

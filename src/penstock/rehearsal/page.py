@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import UTC, datetime
 from html import escape
 from math import ceil, floor, log10
 from typing import TYPE_CHECKING
@@ -78,7 +79,8 @@ def page(seen: Seen, found: Report, alpha: float) -> str:
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style></head><body>\n'
         f"<h1>{escape(title)} "
         f'<span class="outcome" style="background:var({_OUTCOME[found.outcome]})">{outcome}</span>'
-        f"</h1>\n<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines(found))}</ul>\n"
+        f'</h1>\n<p class="faint">{datetime.fromtimestamp(seen.began, tz=UTC):%Y-%m-%d %H:%M} UTC</p>\n'
+        f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines(found))}</ul>\n"
         f"<p class=\"faint\">Minutes are those of CloudWatch's clock, from the candidate's first traffic; "
         f"dotted: traffic moved.{_legend(COLOURS)}</p>\n"
         + chart.draw("Share of traffic, %", [("var(--canary)", _steps(weights))], top=100)

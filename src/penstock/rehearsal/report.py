@@ -151,7 +151,8 @@ def report(seen: Seen) -> Report:
         requests=len(seen.asked),
         slowest=max((one.seconds for one in seen.asked), default=0.0),
         failed=sum(one.failed for one in seen.asked),
-        failed_before=sum(one.failed for one in seen.asked if one.at < since),
+        # Due before and answered after is the answer of whoever had traffic then.
+        failed_before=sum(one.failed for one in seen.asked if one.at + one.seconds < since),
         candidate=figures(sides["candidate"]),
         stable=figures(sides["stable"]),
         detected=(back.at - first) * seen.scale / MINUTE if back and first and outcome == "rolled-back" else None,
@@ -189,7 +190,7 @@ def lines(found: Report) -> list[str]:
     said = [
         f"{outcome}: {found.why}" if found.why else outcome,
         f"faults: {', '.join(found.faults) or 'none'}; strategy {found.strategy}; {how}",
-        f"requests: {found.requests}, of which {found.failed} failed ({before})",
+        f"requests since the candidate was deployed: {found.requests}, of which {found.failed} failed ({before})",
         f"candidate: {_side(found.candidate)}",
         f"stable:    {_side(found.stable)}",
     ]

@@ -42,6 +42,9 @@ FEW = 10
 MANY = 400
 """From so many expected calls on, a normal distribution stands for the binomial one."""
 
+DAY = 1440
+"""Minutes."""
+
 NUMERALS: Mapping[float, str] = {2: "twofold", 3: "threefold", 5: "fivefold", 10: "tenfold"}
 
 
@@ -92,7 +95,7 @@ class Forecast:
         passing = (
             "a healthy release does not pass"
             if self.minutes_to_pass is None
-            else f"a healthy release needs {self.minutes_to_pass:,} min"
+            else f"a healthy release needs {_long(self.minutes_to_pass)}"
         )
         return (
             f"at {_told(self.traffic.rate)} requests/min and {self.traffic.percent:g} % a {size} regression "
@@ -214,6 +217,11 @@ def play(
             return block + max(0.0, goal - reached_before) / (reached - reached_before or 1.0)
         reached_before = reached
     return inf
+
+
+def _long(minutes: int) -> str:
+    """`18 min`, and what takes longer than people wait in days."""
+    return f"{minutes:,} min" if minutes < 2 * DAY else f"{minutes / DAY:,.0f} days"
 
 
 def _told(rate: float) -> str:

@@ -85,7 +85,7 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
 
 def silent(service: str) -> str:
     """Nothing was measured."""
-    return f"{service}: no canary calls yet, and no data is never good data"
+    return f"{service}: no canary calls were measured yet, and no data is never good data"
 
 
 def unmeasured(service: str, signal: Signal, *, seen: int, known: int) -> str:

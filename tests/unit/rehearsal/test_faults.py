@@ -33,6 +33,8 @@ def test_a_fault_is_what_was_typed(text: str) -> None:
     [
         ("fire", "there is no fault 'fire'"),
         ("errors", "errors takes share of calls"),
+        ("errors=0", "a share of 0 strikes nothing"),
+        ("aws-errors=0.0", "a share of 0 strikes nothing"),
         ("errors=2", "'2' is not a share of calls between 0 and 1"),
         ("errors=-0.1", "between 0 and 1"),
         ("errors=nan", "between 0 and 1"),

@@ -54,6 +54,11 @@ def test_a_release_that_came_back() -> None:
     assert found.to_json()["hits"] == {"errors=0.05": 5, "driver-killed": 1}
 
 
+def test_who_was_due_before_the_candidate_had_traffic_and_was_answered_after_was_not_let_down_before() -> None:
+    found = report(replace(SEEN, asked=(*SEEN.asked, Asked(1001.0, 9.0, 500))))
+    assert (found.failed, found.failed_before) == (3, 1)
+
+
 def test_callers_that_the_machine_lets_wait_are_told() -> None:
     assert "callers waited" not in "\n".join(lines(report(SEEN)))
     found = report(replace(SEEN, asked=(*SEEN.asked, Asked(1013.0, 12.0, 200))))
@@ -110,6 +115,7 @@ def test_the_page_needs_nothing_else_and_says_what_the_text_says(seen: Seen) -> 
     assert checked.external == []
     assert "http" not in text.replace("http-equiv", "")
     assert "<worse>" not in text, "what functions and people wrote is text, not HTML"
+    assert "1970-01-01 00:16 UTC" in text
     for line in lines(found):
         assert line.partition(":")[0] in text
     drawn = [

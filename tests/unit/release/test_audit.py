@@ -208,7 +208,7 @@ def test_the_figures_are_told_in_one_line() -> None:
     told = figures_text(replace(found, lead_seconds=7800.0))
     assert told == (
         "2 promotions and 1 with a share only in 21 min 11 s, 2 h 10 min from commit to all traffic; "
-        "66.7% went back, which had traffic for 1 min 30 s"
+        "66.7% went back, at the median after 1 min 30 s"
     )
     assert figures_text(figures(chain(*SHIPPED))) == "1 promotion in 3.00 s; 0.0% went back"
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from penstock.rollout.forecast import Traffic, describe, forecast, minutes_to_pass, power
+from penstock.rollout.forecast import Forecast, Traffic, describe, forecast, minutes_to_pass, power
 from penstock.rollout.judge import JudgePolicy
 
 POLICY = JudgePolicy()
@@ -65,3 +65,10 @@ def test_little_traffic_is_not_told_as_none(rate: float, told: str) -> None:
 def test_a_step_of_all_traffic_has_nothing_beside_it_to_judge_by() -> None:
     with pytest.raises(ValueError, match="no traffic to judge"):
         Traffic(rate=60, percent=100)
+
+
+@pytest.mark.parametrize(("minutes", "told"), [(18, "18 min"), (2879, "2,879 min"), (92_347, "64 days")])
+def test_what_nobody_waits_for_is_told_in_days(minutes: int, told: str) -> None:
+    traffic = Traffic(rate=0.05, percent=10)
+    found = Forecast(traffic=traffic, times=3, within=10, found=0.0, minutes_to_pass=minutes)
+    assert f"a healthy release needs {told}" in str(found)

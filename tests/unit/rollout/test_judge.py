@@ -149,7 +149,7 @@ def test_without_canary_calls_there_is_no_good_news() -> None:
     before = seen(stratum(minute, (0, 0), (600, 3)) for minute in range(10))
     verdict = judge(before, POLICY, USERS)
     assert verdict.verdict is Verdict.INCONCLUSIVE
-    assert verdict.sentence == "users: no canary calls yet, and no data is never good data"
+    assert verdict.sentence == "users: no canary calls were measured yet, and no data is never good data"
     assert verdict.short == ("users",)
     assert not verdict.may_go_on
 

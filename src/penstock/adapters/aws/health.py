@@ -5,6 +5,7 @@ CloudWatch costs money per metric asked for, so one GetMetricData call takes up 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -14,7 +15,7 @@ from penstock.model.errors import NotFound
 from penstock.ports import FunctionHealth, TableHealth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
@@ -32,8 +33,13 @@ LAMBDA: tuple[tuple[str, str], ...] = (
 )
 DYNAMODB: tuple[tuple[str, str], ...] = (("ReadThrottleEvents", "Sum"), ("WriteThrottleEvents", "Sum"))
 
+PERIOD = 60
+"""Seconds. CloudWatch moves a question's start back to a whole period: an hour asked for as one would be up to two."""
+
 Key = tuple[str, str]
 """Resource's name and metric's name."""
+Minutes = Mapping[datetime, float]
+"""A number for each minute that has one."""
 
 
 class AwsHealth:
@@ -49,14 +55,21 @@ class AwsHealth:
         self._clock = clock
 
     def functions(self, names: Sequence[str], minutes: int) -> Mapping[str, FunctionHealth]:
-        """Metrics per physical function name over the last minutes; p95 in milliseconds."""
+        """Metrics per physical function name over the last minutes; p95 in milliseconds.
+
+        CloudWatch has no percentile of just any window: it is the mean of the minutes' own, by their calls.
+        """
         found = self._metrics("AWS/Lambda", "FunctionName", names, LAMBDA, minutes)
+
+        def count(name: str, metric: str) -> int:
+            return int(sum(found.get((name, metric), {}).values()))
+
         return {
             name: FunctionHealth(
-                invocations=int(found.get((name, "Invocations"), 0.0)),
-                errors=int(found.get((name, "Errors"), 0.0)),
-                throttles=int(found.get((name, "Throttles"), 0.0)),
-                p95=found.get((name, "Duration")),
+                invocations=count(name, "Invocations"),
+                errors=count(name, "Errors"),
+                throttles=count(name, "Throttles"),
+                p95=weighted(found.get((name, "Duration"), {}), found.get((name, "Invocations"), {})),
             )
             for name in names
         }
@@ -74,7 +87,7 @@ class AwsHealth:
             name: TableHealth(
                 status=status,
                 items=items,
-                throttled=int(sum(found.get((name, metric), 0.0) for metric, _ in DYNAMODB)),
+                throttled=int(sum(sum(found.get((name, metric), {}).values()) for metric, _ in DYNAMODB)),
             )
             for name, (status, items) in described.items()
         }
@@ -94,12 +107,12 @@ class AwsHealth:
         names: Sequence[str],
         metrics: Sequence[tuple[str, str]],
         minutes: int,
-    ) -> dict[Key, float]:
-        """One number per resource and metric over the whole window; those without data are left out."""
+    ) -> dict[Key, dict[datetime, float]]:
+        """The minutes of the window per resource and metric; those without data are left out."""
         keys = [(name, metric, statistic) for name in names for metric, statistic in metrics]
         # The window ends on the next full minute: CloudWatch aligns periods, and the last calls are to count.
         end = datetime.fromtimestamp(self._clock.now(), tz=UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
-        found: dict[Key, float] = {}
+        found: dict[Key, dict[datetime, float]] = {}
         for start in range(0, len(keys), QUERIES):
             chunk = keys[start : start + QUERIES]
             queries: list[MetricDataQueryTypeDef] = [
@@ -111,7 +124,7 @@ class AwsHealth:
                             "MetricName": metric,
                             "Dimensions": [{"Name": dimension, "Value": name}],
                         },
-                        "Period": minutes * 60,
+                        "Period": PERIOD,
                         "Stat": statistic,
                     },
                 }
@@ -123,8 +136,14 @@ class AwsHealth:
                     MetricDataQueries=queries, StartTime=end - timedelta(minutes=minutes), EndTime=end
                 ):
                     for result in page["MetricDataResults"]:
-                        name, metric, statistic = chunk[int(result["Id"][1:])]
-                        values = result.get("Values", [])
-                        if values:
-                            found[(name, metric)] = sum(values) if statistic == "Sum" else max(values)
+                        name, metric, _ = chunk[int(result["Id"][1:])]
+                        told = zip(result.get("Timestamps", []), result.get("Values", []), strict=True)
+                        found.setdefault((name, metric), {}).update(told)
         return found
+
+
+def weighted(values: Minutes, calls: Minutes) -> float | None:
+    """The mean of the minutes' values, each as often as the minute has calls; None without any."""
+    weights = {minute: calls.get(minute, 1.0) for minute in values}
+    total = sum(weights.values())
+    return sum(values[minute] * weight for minute, weight in weights.items()) / total if total else None

@@ -78,7 +78,7 @@ def figures_text(figures: Figures) -> str:
     counted = f"{figures.promotions} promotion{'' if figures.promotions == 1 else 's'}{only}"
     lead = "" if figures.lead_seconds is None else f", {seconds(figures.lead_seconds)} from commit to all traffic"
     back = "none" if figures.failed_share is None else f"{figures.failed_share:.1%}"
-    restored = "" if figures.restore_seconds is None else f", which had traffic for {seconds(figures.restore_seconds)}"
+    restored = "" if figures.restore_seconds is None else f", at the median after {seconds(figures.restore_seconds)}"
     return f"{counted} in {_span(figures.days)}{lead}; {back} went back{restored}"
 
 
