@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import TYPE_CHECKING
 
 from penstock.model.errors import CameBack, Inconclusive, Refused
-from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.model.events import Note, RolloutJudged, RolloutMoved
 from penstock.operations.bypass import who_may_bypass
 from penstock.release.share import UNEVEN
-from penstock.rollout.advance import open_sentence
+from penstock.rollout.advance import open_sentence, step_of
 from penstock.rollout.gates import finding
+from penstock.rollout.minutes import MINUTE, first_clean_minute
 from penstock.rollout.strategies import Approve, Bake, Consult, Pause
 from penstock.rollout.traffic import findings
 from penstock.rollout.verdict import Verdict
@@ -41,6 +43,8 @@ def tell_news(  # noqa: PLR0917 - what was, what is, and what is thought of it
         session.record(
             "rollout", {"release": now.release, "weight": now.weight, "what": what, "evidence": judgement.to_json()}
         )
+    for text in _first_look(before, now, seen.now):
+        world.events.emit(Note(text=text))
     for what in _progress(before, now):
         world.events.emit(RolloutMoved(release=now.release, weight=now.weight, what=what))
 
@@ -106,6 +110,15 @@ def _alarms(before: Rollout, now: Rollout) -> list[str]:
     if waits := [name for name in now.open_alarms if name not in before.open_alarms]:
         found.append(f"{open_sentence(waits)}: it waits for them")
     return found
+
+
+def _first_look(before: Rollout, now: Rollout, at: float) -> list[str]:
+    """When something is known of a share that it has: until then nothing is said, and that is no reason to worry."""
+    is_set = before.moving and not now.moving and now.reverting is None and now.outcome is None
+    if not is_set or not isinstance(step_of(now), Bake):
+        return []
+    known = first_clean_minute(now) + MINUTE + now.rules.slowest + now.rules.delay
+    return [f"its first full minute at {now.weight} % can be judged in about {ceil(max(known - at, 0) / MINUTE)} min"]
 
 
 def _progress(before: Rollout, now: Rollout) -> list[str]:

@@ -11,7 +11,7 @@ from unit.operations.test_bypass import with_uses
 from unit.operations.traffic import Busy, Traffic, with_rollout
 
 from penstock.model.errors import CameBack, Inconclusive
-from penstock.model.events import RolloutJudged, RolloutMoved
+from penstock.model.events import Note, RolloutJudged, RolloutMoved
 from penstock.model.rollouts import RolloutPolicy
 from penstock.model.workspace import Uses
 from penstock.operations.audit import audit
@@ -54,6 +54,18 @@ def test_a_healthy_release_is_promoted_through_all_weights(verbs: Verbs) -> None
     assert verbs.live_code()["users"] == 2
     assert weights(verbs) == [10, 10, 50, 50], "what is slow becomes known at 10 %, and the pass at 50 %"
     assert verbs.shop.events.of(RolloutJudged)[-1].verdict == "PASS"
+
+
+def test_who_watches_is_told_when_something_will_be_known_of_each_share(verbs: Verbs) -> None:
+    verbs.deploy()
+    verbs.code["users"] = 2
+    verbs.deploy(confirm=yes)
+    said = [note.text for note in verbs.shop.events.of(Note) if "can be judged" in note.text]
+    assert [text.partition(" can be")[0] for text in said] == [
+        "its first full minute at 10 %",
+        "its first full minute at 50 %",
+    ]
+    assert all(1 <= int(text.split()[-2]) <= 6 for text in said), said
 
 
 def test_the_audit_tells_the_rollout_and_notices_a_ledger_that_somebody_changed(verbs: Verbs) -> None:
