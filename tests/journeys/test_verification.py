@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -33,14 +32,13 @@ SCANS = INSTEAD.format('import boto3\n    boto3.client("dynamodb").scan(TableNam
 SORRY = INSTEAD.format('print("out of order")\n    return {"statusCode": 503, "body": "sorry"}')
 
 
-@dataclass(frozen=True, kw_only=True)
-class Broken:
-    """Code that makes one function no good, the check that finds it, and what is told of it."""
-
-    path: str
-    code: str
-    check: str
-    words: tuple[str, ...]
+CHECKS = {
+    USERS_APP: "preview GET /users/health",
+    ORDERS_APP: "preview GET /orders/health",
+    NOTIFICATIONS_API: "preview GET /notifications/health",
+    WORKER: "invoke notification_service-worker:",
+}
+"""The check that finds what is wrong with a function, by its module."""
 
 
 @pytest.mark.parametrize(
@@ -48,66 +46,36 @@ class Broken:
     [
         pytest.param(
             (
-                Broken(
-                    path=USERS_APP,
-                    code=CRASHES,
-                    check="preview GET /users/health",
-                    words=("HTTP 502", "RuntimeError", "no such thing"),
-                ),
-                Broken(
-                    path=ORDERS_APP,
-                    code=SLEEPS,
-                    check="preview GET /orders/health",
-                    words=("HTTP 50", "Task timed out after 10.00 seconds"),
-                ),
-                Broken(
-                    path=WORKER,
-                    code=CRASHES,
-                    check="invoke notification_service-worker:",
-                    words=("RuntimeError", "no such thing"),
-                ),
+                (USERS_APP, CRASHES, ("HTTP 502", "RuntimeError", "no such thing")),
+                (ORDERS_APP, SLEEPS, ("HTTP 50", "Task timed out after 10.00 seconds")),
+                (WORKER, CRASHES, ("RuntimeError", "no such thing")),
             ),
             id="one crashes when it starts, one takes too long, one without a route crashes",
         ),
         pytest.param(
             (
-                Broken(
-                    path=USERS_APP,
-                    code=SCANS,
-                    check="preview GET /users/health",
-                    words=("HTTP 502", "AccessDeniedException", "dynamodb:Scan"),
-                ),
-                Broken(
-                    path=ORDERS_APP,
-                    code="\ndel handler\n",
-                    check="preview GET /orders/health",
-                    words=("HTTP 502", "Runtime.HandlerNotFound", "handler"),
-                ),
-                Broken(
-                    path=NOTIFICATIONS_API,
-                    code=SORRY,
-                    check="preview GET /notifications/health",
-                    words=("HTTP 503: sorry", "out of order"),
-                ),
+                (USERS_APP, SCANS, ("HTTP 502", "AccessDeniedException", "dynamodb:Scan")),
+                (ORDERS_APP, "\ndel handler\n", ("HTTP 502", "Runtime.HandlerNotFound", "handler")),
+                (NOTIFICATIONS_API, SORRY, ("HTTP 503: sorry", "out of order")),
             ),
             id="one lacks a grant, one has no handler, one answers with a server error",
         ),
     ],
 )
 def test_broken_code_gets_no_traffic_and_its_reason_is_told(
-    shop: Shop, callers: Client, broken: tuple[Broken, ...]
+    shop: Shop, callers: Client, broken: tuple[tuple[str, str, tuple[str, ...]], ...]
 ) -> None:
     live = shop.live_release()
     before = state(shop)
-    for one in broken:
-        shop.append(one.path, one.code)
+    for path, code, _ in broken:
+        shop.append(path, code)
     ended = shop.deploy()
 
     assert ended.status == 5, ended
     assert ended.stdout == ""
-    for one in broken:
-        told = told_of(one.check, ended)
-        assert [word for word in one.words if word not in told] == [], (one.check, told)
+    for path, _, words in broken:
+        told = told_of(CHECKS[path], ended)
+        assert [word for word in words if word not in told] == [], (path, told)
     assert "no traffic has moved" in ended.stderr
 
     assert all(len(callers.bodies(route)) == 1 for route in HEALTHY), "only the live versions answered"

@@ -18,7 +18,7 @@ def may_read_beside(bundle: bytes, *, is_esm: bool) -> bool:
 
     In CommonJS esbuild puts another name in the place of `import.meta`.
     """
-    return b"__dirname" in bundle or (b"new URL" in bundle and not (is_esm and b"import.meta" not in bundle))
+    return b"__dirname" in bundle or (b"new URL" in bundle and (not is_esm or b"import.meta" in bundle))
 
 
 def read_beside(source: bytes) -> list[tuple[int, str]]:

@@ -11,7 +11,7 @@ from penstock.operations.bypass import who_may_bypass
 from penstock.release.share import UNEVEN
 from penstock.rollout.advance import open_sentence, step_of
 from penstock.rollout.gates import finding
-from penstock.rollout.minutes import MINUTE, first_clean_minute
+from penstock.rollout.minutes import MINUTE, first_judged
 from penstock.rollout.strategies import Approve, Bake, Consult, Pause
 from penstock.rollout.traffic import findings
 from penstock.rollout.verdict import Verdict
@@ -117,8 +117,8 @@ def _first_look(before: Rollout, now: Rollout, at: float) -> list[str]:
     is_set = before.moving and not now.moving and now.reverting is None and now.outcome is None
     if not is_set or not isinstance(step_of(now), Bake):
         return []
-    known = first_clean_minute(now) + MINUTE + now.rules.slowest + now.rules.delay
-    return [f"its first full minute at {now.weight} % can be judged in about {ceil(max(known - at, 0) / MINUTE)} min"]
+    left = max(first_judged(now) - at, 0)
+    return [f"its first full minute at {now.weight} % can be judged in about {ceil(left / MINUTE)} min"]
 
 
 def _progress(before: Rollout, now: Rollout) -> list[str]:

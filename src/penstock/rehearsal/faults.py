@@ -16,6 +16,9 @@ INCIDENT_BEFORE = 0.9
 """Share of the stable release's calls that fail where its alarms are to ring: they do at one half."""
 
 
+_SHARE = "share of calls"
+
+
 class Kind(NamedTuple):
     """One kind of fault: what its value means (None: it has none), its least and most, about it, what it strikes."""
 
@@ -27,16 +30,16 @@ class Kind(NamedTuple):
 
 
 KINDS: dict[str, Kind] = {
-    "errors": Kind("share of calls", 0.0, 1.0, "this share of the candidate's calls fails"),
-    "incident": Kind("share of calls", 0.0, 1.0, "this share of all calls fails, the stable release's as well"),
+    "errors": Kind(_SHARE, 0.0, 1.0, "this share of the candidate's calls fails"),
+    "incident": Kind(_SHARE, 0.0, 1.0, "this share of all calls fails, the stable release's as well"),
     "latency": Kind("factor", 1.0, 1000.0, "the candidate's calls take so many times as long"),
     "cold-start": Kind("seconds", 0.0, 300.0, "the first call of each environment of the candidate's takes longer"),
     "init-crash": Kind(None, 0.0, 0.0, "the candidate crashes while it starts"),
-    "throttling": Kind("share of calls", 0.0, 1.0, "this share of the candidate's calls finds no concurrency left"),
+    "throttling": Kind(_SHARE, 0.0, 1.0, "this share of the candidate's calls finds no concurrency left"),
     "dependency-denied": Kind(None, 0.0, 0.0, "the candidate's functions may call nothing of AWS any more", "request"),
     ALARM_RINGING: Kind(None, 0.0, 0.0, "the stable release fails and its alarms ring when the candidate comes"),
     "aws-errors": Kind(
-        "share of calls", 0.0, 1.0, "AWS's control planes throttle or fail this share of what is asked", "request"
+        _SHARE, 0.0, 1.0, "AWS's control planes throttle or fail this share of what is asked", "request"
     ),
     DRIVER_KILLED: Kind(None, 0.0, 0.0, "the process that drives the rollout is killed, and started again", "driver"),
 }
@@ -81,7 +84,7 @@ def parse(text: str) -> Fault:
     if not kind.least <= number <= kind.most:
         what = f"{value!r} is not a {kind.unit} between {kind.least:g} and {kind.most:g}"
         raise UsageError(what, where=f"--fault {name}", hint=f"--fault {_usage(name, kind)}")
-    if kind.most == 1.0 and number == 0.0:
+    if kind.unit == _SHARE and number == 0:
         hint = "leave --fault out: the candidate ships as it is"
         raise UsageError("a share of 0 strikes nothing", where=f"--fault {name}", hint=hint)
     return Fault(name, number)

@@ -40,6 +40,11 @@ def old_enough(rollout: Rollout, now: float) -> float:
     return math.floor((now - rollout.rules.slowest - rollout.rules.delay) / MINUTE) * MINUTE
 
 
+def first_judged(rollout: Rollout) -> float:
+    """When the first clean minute since the last change of weight is old enough to be judged."""
+    return first_clean_minute(rollout) + MINUTE + rollout.rules.slowest + rollout.rules.delay
+
+
 def to_judge(rollout: Rollout, now: float) -> range:
     """The minutes that are to be measured now, by their first seconds: those due of any service, and between them."""
     behind = {0, *(_behind(rollout, service) for service in rollout.rules.timeouts)}

@@ -67,7 +67,7 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
     calls = one.canary.calls
     of = "" if signal == "errors" else f" (by {signal})"
     if not calls:
-        return f"{service}: no canary calls were measured{of} yet, and no data is never good data"
+        return silent(service, of)
     if needs is not None and not one.canary.bad and not one.base.bad:
         return f"{service}: {calls:,} clean canary calls{of} of the {calls + needs:,} that a pass needs"
     seen = f"{service}: {_seen(signal, one.canary, one.stable)}"
@@ -83,9 +83,9 @@ def undecided(service: str, signal: Signal, one: Series, *, needs: int | None, w
     return f"{seen}; no worse so far, about {_rounded(needs)} more canary calls would prove it"
 
 
-def silent(service: str) -> str:
-    """Nothing was measured."""
-    return f"{service}: no canary calls were measured yet, and no data is never good data"
+def silent(service: str, of: str = "") -> str:
+    """Nothing was measured; `of` names the signal where that is not the errors."""
+    return f"{service}: no canary calls were measured{of} yet, and no data is never good data"
 
 
 def unmeasured(service: str, signal: Signal, *, seen: int, known: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from unit.localaws.test_unpacking import zipped
 
+from penstock.adapters.processes import is_alive
 from penstock.localaws.clock import Clock
 from penstock.localaws.execution import Execution, Places
 from penstock.localaws.execution_roles import Roles
@@ -40,37 +40,31 @@ def run(worker: FunctionProcess) -> int:
     return pid
 
 
-def is_there(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
+def give_back(worker: FunctionProcess) -> None:
+    pool = SimpleNamespace(release_worker=lambda one: setattr(one, "in_use", False))
+    ministack: Any = SimpleNamespace(lambda_runtime=pool)
+    Places(ministack).give_back(worker)
 
 
 @pytest.mark.parametrize("when", ["before it has started", "after its call"])
 def test_an_environment_that_is_condemned_while_it_is_leased_ends_with_its_lease(host: Host, when: str) -> None:
-    pool = SimpleNamespace(release_worker=lambda worker: setattr(worker, "in_use", False))
-    ministack: Any = SimpleNamespace(lambda_runtime=pool)
     worker = FunctionProcess("f", CONFIG, CODE, host)
     worker.in_use = True
     if when == "before it has started":
         assert worker._proc is None
     pid = run(worker)
-    assert is_there(pid)
+    assert is_alive(pid)
     if when == "after its call":
         assert worker._proc is None
-    Places(ministack).give_back(worker)
-    assert not is_there(pid)
+    give_back(worker)
+    assert not is_alive(pid)
 
 
 def test_an_environment_that_nobody_condemned_stays_for_the_next_call(host: Host) -> None:
-    pool = SimpleNamespace(release_worker=lambda worker: setattr(worker, "in_use", False))
-    ministack: Any = SimpleNamespace(lambda_runtime=pool)
     worker = FunctionProcess("f", CONFIG, CODE, host)
     worker.in_use = True
     pid = run(worker)
-    Places(ministack).give_back(worker)
+    give_back(worker)
     try:
         assert run(worker) == pid
     finally:

@@ -5,7 +5,6 @@ CloudWatch costs money per metric asked for, so one GetMetricData call takes up 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -15,12 +14,15 @@ from penstock.model.errors import NotFound
 from penstock.ports import FunctionHealth, TableHealth
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
     from penstock.adapters.aws.session import AwsSession
     from penstock.ports import Clock
+
+    Minutes = Mapping[datetime, float]
+    """A number for each minute that has one."""
 
 QUERIES = 500
 """Metrics of one GetMetricData call (CloudWatch quotas)."""
@@ -38,8 +40,6 @@ PERIOD = 60
 
 Key = tuple[str, str]
 """Resource's name and metric's name."""
-Minutes = Mapping[datetime, float]
-"""A number for each minute that has one."""
 
 
 class AwsHealth:
@@ -60,15 +60,11 @@ class AwsHealth:
         CloudWatch has no percentile of just any window: it is the mean of the minutes' own, by their calls.
         """
         found = self._metrics("AWS/Lambda", "FunctionName", names, LAMBDA, minutes)
-
-        def count(name: str, metric: str) -> int:
-            return int(sum(found.get((name, metric), {}).values()))
-
         return {
             name: FunctionHealth(
-                invocations=count(name, "Invocations"),
-                errors=count(name, "Errors"),
-                throttles=count(name, "Throttles"),
+                invocations=total(found, name, "Invocations"),
+                errors=total(found, name, "Errors"),
+                throttles=total(found, name, "Throttles"),
                 p95=weighted(found.get((name, "Duration"), {}), found.get((name, "Invocations"), {})),
             )
             for name in names
@@ -87,7 +83,7 @@ class AwsHealth:
             name: TableHealth(
                 status=status,
                 items=items,
-                throttled=int(sum(sum(found.get((name, metric), {}).values()) for metric, _ in DYNAMODB)),
+                throttled=total(found, name, *(metric for metric, _ in DYNAMODB)),
             )
             for name, (status, items) in described.items()
         }
@@ -142,8 +138,13 @@ class AwsHealth:
         return found
 
 
+def total(found: Mapping[Key, Minutes], name: str, *metrics: str) -> int:
+    """The sum of all minutes of these metrics of a resource."""
+    return int(sum(sum(found.get((name, metric), {}).values()) for metric in metrics))
+
+
 def weighted(values: Minutes, calls: Minutes) -> float | None:
     """The mean of the minutes' values, each as often as the minute has calls; None without any."""
     weights = {minute: calls.get(minute, 1.0) for minute in values}
-    total = sum(weights.values())
-    return sum(values[minute] * weight for minute, weight in weights.items()) / total if total else None
+    calls_in_all = sum(weights.values())
+    return sum(values[minute] * weight for minute, weight in weights.items()) / calls_in_all if calls_in_all else None
