@@ -43,7 +43,7 @@ margin = 0.05
         ("incident=0.5", {"promoted", "undecided"}),
         ("alarm-ringing", {"promoted"}),
         ("aws-errors=0.1", {"promoted"}),
-        ("driver-killed", {"promoted", "undecided"}),
+        ("driver-killed", {"promoted"}),
     ],
 )
 def test_a_rehearsal_of_production_ends_as_the_documents_say(shop: Shop, fault: str | None, outcomes: set[str]) -> None:
