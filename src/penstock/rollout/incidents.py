@@ -52,7 +52,8 @@ def beside(strata: Iterable[Stratum], *, percent: int, now: float, timeout: floa
     known = tuple(strata)
     if fails_beside(one for one in known if one.minute >= now - LOOK_BACK):
         return "fails"
-    found = {_beside(one, percent, now - timeout - delay) for one in known if _rings(one)}
+    complete = now - timeout - delay
+    found = {_beside(one, percent, complete, _ordinary(known, one)) for one in known if _rings(one)}
     if not found or "well" in found:
         return "well"
     return "fails" if "fails" in found or fails_beside(known) else "silent"
@@ -84,10 +85,20 @@ def _rings(one: Stratum) -> bool:
     return one.signal in {"errors", "5xx"} and calls >= ENOUGH and bad >= RINGS * calls
 
 
-def _beside(one: Stratum, percent: int, complete: float) -> Beside:
+def _ordinary(strata: Iterable[Stratum], but: Stratum) -> float:
+    """The share of the stable side's calls that were bad in the other minutes of the same service and signal."""
+    others = [one.stable for one in strata if (one.service, one.signal) == (but.service, but.signal) and one != but]
+    calls = sum(one.calls for one in others)
+    return sum(one.bad for one in others) / calls if calls else 0.0
+
+
+def _beside(one: Stratum, percent: int, complete: float, ordinary: float) -> Beside:
     calls, bad = one.stable.calls, one.stable.bad
-    if calls >= ENOUGH and bad >= SHARE * calls:
-        return "fails"
     expected = one.canary.calls * (WHOLE - percent) / percent if percent else 0.0
+    # Of the minute in which the candidate came, what the stable side answered before is no part of the comparison.
+    together = min(calls, expected)
+    since = bad - ordinary * (calls - together)
+    if any(part >= ENOUGH and of_it >= SHARE * part for part, of_it in ((calls, bad), (together, since))):
+        return "fails"
     is_complete = one.minute + MINUTE <= complete
     return "silent" if not is_complete and expected >= ENOUGH and calls < HEARD * expected else "well"

@@ -102,6 +102,21 @@ def test_what_failed_long_ago_excuses_nobody() -> None:
     assert side(minute(16, stable=(540, 540), canary=(0, 0)), minute(2, stable=HEALTHY)) == "well"
 
 
+def test_an_incident_that_begins_with_the_candidates_first_calls_is_on_both_sides() -> (
+    None
+):
+    assert side(minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
+    before = [minute(ago, stable=(120, 0), canary=(0, 0)) for ago in (1, 2, 3)]
+    assert side(*before, minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
+
+
+def test_a_candidate_that_fails_alone_from_its_first_call_is_alone_with_it() -> None:
+    assert side(minute(0, stable=(100, 0), canary=(20, 20)), percent=50) == "well"
+    assert side(minute(0, stable=(100, 4), canary=(20, 20)), percent=50) == "well"
+    used_to_it = [minute(ago, stable=(1000, 60), canary=(0, 0)) for ago in (1, 2, 3)]
+    assert side(*used_to_it, minute(0, stable=(1000, 60), canary=(20, 20)), percent=50) == "well"
+
+
 def test_few_calls_owe_nothing() -> None:
     assert side(minute(2, stable=HANGS, canary=(21, 21)), percent=90) == "well"
     assert side(minute(2, stable=HANGS), percent=0) == "well"
