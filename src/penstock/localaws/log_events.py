@@ -14,7 +14,7 @@ import base64
 import functools
 import json
 import zlib
-from bisect import bisect_right
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -85,9 +85,10 @@ class Events(Sequence["Event"]):
             return self
         if self._blocks and _time(new[0]) < self._blocks[-1].last:
             return Events([*self, *new])
-        is_late = bool(self._tail) and _time(new[0]) < _time(self._tail[-1])
-        tail = [*self._tail, *new]
-        return Events._of(self._blocks, sorted(tail, key=_time) if is_late else tail)
+        tail = self._tail.copy()
+        for event in new:  # a line of an access log is always a little late: its time is the request's beginning
+            insort(tail, event, key=_time)
+        return Events._of(self._blocks, tail)
 
     def without(self, before: int) -> Events:
         """These without what is older than that time, in milliseconds; whole blocks only."""

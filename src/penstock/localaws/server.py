@@ -209,7 +209,8 @@ async def _serve(
     config.graceful_timeout = 2
     config.accesslog = None
     config.loglevel = "WARNING"
-    keeper.start()
+    if not settings.rehearsal:  # its state is thrown away, and to gather it makes the calls that are judged wait
+        keeper.start()
     application = Application(ministack, settings, keeper, rehearsing)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -237,7 +238,7 @@ def _unlike_aws(settings: Settings) -> Iterator[str]:
     if settings.metrics_delay:
         yield f"CloudWatch's metrics appear after {settings.metrics_delay:g} s (--metrics-delay)"
     if settings.rehearsal:
-        yield "calls can be made to fail on request (--rehearsal)"
+        yield "calls can be made to fail on request, and the state is saved at the end only (--rehearsal)"
 
 
 def _close_at_once(connection: Any) -> None:

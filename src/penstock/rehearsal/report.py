@@ -199,6 +199,10 @@ def lines(found: Report) -> list[str]:
     if found.slowest > LATE:
         waited = f"callers waited up to {found.slowest:.0f} s from when they were due"
         said.append(f"{waited}: if this machine cannot keep up, a lower --rate helps")
+    if found.outcome == "undecided":
+        ways = [f"--time-scale {found.scale / 2:g}"] if found.scale > 1 else []
+        ways += [f"--rate {found.rate * 2:g}"] if found.slowest <= LATE else []
+        said += [f"twice as many calls in the same minutes: {' or '.join(ways)}"] if ways else []
     if found.detected is not None:
         said.append(f"time to detect: {found.detected:.1f} min of CloudWatch's, from the candidate's first traffic")
     if found.reverted is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 
@@ -72,6 +73,19 @@ def test_a_release_that_was_promoted() -> None:
     assert (found.outcome, found.why) == ("promoted", "users: no worse")
     assert found.promoted == pytest.approx(10.0)
     assert (found.detected, found.reverted) == (None, None)
+
+
+def test_one_that_nobody_could_tell_of_says_how_to_get_more_calls() -> None:
+    def told(**changes: Any) -> list[str]:
+        seen = replace(SEEN, status=7, **changes)
+        return [line for line in lines(report(seen)) if line.startswith("twice as many calls")]
+
+    late = (*SEEN.asked, Asked(1013.0, 12.0, 200))
+    slower = f"twice as many calls in the same minutes: --time-scale {SEEN.scale / 2:g}"
+    assert told() == [f"{slower} or --rate {SEEN.rate * 2:g}"]
+    assert told(asked=late) == [slower]
+    assert told(asked=late, scale=1.0) == []
+    assert "twice as many" not in "\n".join(lines(report(SEEN)))
 
 
 def test_a_release_that_never_had_traffic() -> None:
