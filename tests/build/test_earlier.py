@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 from build.sites import Wall
-from disks import no_programs
 
 from penstock.adapters.builder_cache import ZipCache
 from penstock.adapters.builder_files import SourceFiles
@@ -32,48 +31,33 @@ def marked(name: str) -> Member:
     return Member(name, 8, zlib.crc32(TEXT), len(TEXT), packer.compress(TEXT) + packer.flush())
 
 
-def file(folder: Path, content: bytes, mode: int = 0o644) -> str:
-    path = folder / "file"
-    path.write_bytes(content)
-    path.chmod(mode)
-    return str(path)
-
-
-def test_equal_content_is_taken_as_it_was_compressed(cache: ZipCache, tmp_path: Path) -> None:
+def test_equal_content_is_taken_as_it_was_compressed(cache: ZipCache) -> None:
     cache.put("installation", "one", [marked("a.py")])
     Earlier(cache, "key").add("one")
-    taken = Earlier(cache, "key").packed(("a.py", file(tmp_path, TEXT, 0o755)))
+    taken = Earlier(cache, "key").packed("a.py", TEXT, executable=True)
     assert (bytes(taken.packed), taken.executable) == (marked("a.py").packed, True)
 
 
-def test_a_file_system_that_runs_nothing_changes_no_mode(cache: ZipCache, tmp_path: Path) -> None:
-    folder = tmp_path / "installed"
-    folder.mkdir()
-    with no_programs(folder):
-        assert Earlier(cache, "key").packed(("a.so", file(folder, TEXT, 0o755))).executable
-        assert not Earlier(cache, "key").packed(("a.so", file(folder, TEXT, 0o644))).executable
-
-
 @pytest.mark.parametrize("content", [TEXT.replace(b"f", b"g", 1), TEXT + b"#", b""])
-def test_other_content_under_the_same_name_is_compressed(cache: ZipCache, tmp_path: Path, content: bytes) -> None:
+def test_other_content_under_the_same_name_is_compressed(cache: ZipCache, content: bytes) -> None:
     cache.put("installation", "one", [marked("a.py")])
     Earlier(cache, "key").add("one")
-    assert Earlier(cache, "key").packed(("a.py", file(tmp_path, content))) == archive.pack("a.py", content)
+    assert Earlier(cache, "key").packed("a.py", content, executable=False) == archive.pack("a.py", content)
 
 
-def test_what_other_tools_compressed_or_somebody_broke_is_not_taken(cache: ZipCache, tmp_path: Path) -> None:
+def test_what_other_tools_compressed_or_somebody_broke_is_not_taken(cache: ZipCache) -> None:
     entry = cache.put("installation", "one", [marked("a.py")])
     Earlier(cache, "key").add("one")
-    assert Earlier(cache, "another").packed(("a.py", file(tmp_path, TEXT))) == archive.pack("a.py", TEXT)
+    assert Earlier(cache, "another").packed("a.py", TEXT, executable=False) == archive.pack("a.py", TEXT)
     content = bytearray(entry.path.read_bytes())
     content[60] ^= 1
     entry.path.write_bytes(content)
-    assert Earlier(cache, "key").packed(("a.py", file(tmp_path, TEXT))) == archive.pack("a.py", TEXT)
+    assert Earlier(cache, "key").packed("a.py", TEXT, executable=False) == archive.pack("a.py", TEXT)
 
 
-def test_only_the_last_few_are_offered(cache: ZipCache, tmp_path: Path) -> None:
+def test_only_the_last_few_are_offered(cache: ZipCache) -> None:
     for number in range(6):
         cache.put("installation", str(number), [marked(f"{number}.py")])
         Earlier(cache, "key").add(str(number))
-    found = [Earlier(cache, "key").packed((f"{n}.py", file(tmp_path, TEXT))) for n in range(6)]
+    found = [Earlier(cache, "key").packed(f"{n}.py", TEXT, executable=False) for n in range(6)]
     assert [bytes(one.packed) == marked("x").packed for one in found] == [False, False, True, True, True, True]

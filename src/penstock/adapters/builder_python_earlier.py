@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_files import is_executable
 from penstock.build import archive
 from penstock.model.errors import BuildFailed
 
@@ -35,11 +33,8 @@ class Earlier:
             for member in cache.members(entry) if entry else ():
                 self._members.setdefault(member.name, []).append(member)
 
-    def packed(self, file: tuple[str, str]) -> Member:
-        """The file at a place as a member under its name; both are given as such a pair."""
-        name, place = file
-        with open(place, "rb") as opened:  # noqa: PTH123 - hundreds
-            content, executable = opened.read(), is_executable(os.fstat(opened.fileno()))
+    def packed(self, name: str, content: bytes, *, executable: bool) -> Member:
+        """The content as a member under its name."""
         candidates = [one for one in self._members.get(name, ()) if one.size == len(content)]
         if candidates:
             crc = zlib.crc32(content)

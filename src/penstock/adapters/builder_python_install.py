@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_python_earlier import Earlier
+from penstock.adapters.builder_python_installed import Installed
 from penstock.adapters.builder_python_installer import Installer, explained, native
 from penstock.adapters.builder_seen import Seen, is_as_seen
 from penstock.build import backends, libc, lockfile, python, requirements, sbom
@@ -22,7 +22,7 @@ from penstock.build.prune import pruned
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from penstock.adapters.builder_cache import Entry, ZipCache
     from penstock.adapters.builder_python_parts import Listing, PythonPlan
@@ -243,18 +243,18 @@ class Installations:
             built, site = installer.install(text), installer.site
             for name in built:
                 _refuse_native(site, name, target, plan.listing.where)
-            files = {name: place for name, place in sorted(_installed(site)) if python.ships(name)}
-            kept = pruned(files, lambda name: Path(files[name]).read_bytes()) if plan.options.prune else files.keys()
+            installed = Installed(site)
+            kept = pruned(installed.files, installed.read) if plan.options.prune else installed.files.keys()
             # Which version of which backend built it is no part of what the package is.
             dropped = {f"{path.parent.name}/WHEEL" for name in built for path in _wheel_notes(site, name)}
-            shipped = [(name, place) for name, place in files.items() if name in kept and name not in dropped]
-            for name, place in shipped:
+            shipped = [name for name in installed.files if name in kept and name not in dropped]
+            for name in shipped:
                 if is_native(name):  # a wheel of `linux_x86_64`, from an index of one's own, is for whatever glibc
-                    libc.check(name, Path(place).read_bytes(), target, where=plan.service.folder)
+                    libc.check(name, installed.take(name), target, where=plan.service.folder)
+            sizes = installed.sizes(shipped)
             if not plan.options.strip:  # no service could ship that, and to compress it takes long
-                check_size(plan.service.folder, ((name, Path(place).stat().st_size) for name, place in shipped))
-            with ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="pack") as pool:
-                return tuple(pool.map(earlier.packed, shipped))
+                check_size(plan.service.folder, sizes.items())
+            return installed.packed(sorted(shipped, key=sizes.__getitem__, reverse=True), earlier.packed)
 
     def _interpreter(self, target: Target) -> Path:
         """The target's own Python where this machine has it, else ours."""
@@ -341,23 +341,6 @@ def _wheel_notes(site: Path, name: str) -> list[Path]:
         for path in site.glob("*.dist-info/WHEEL")
         if requirements.normalised(path.parent.name.removesuffix(".dist-info").rpartition("-")[0]) == name
     ]
-
-
-def _installed(site: Path) -> Iterator[tuple[str, str]]:
-    """Name and place of each installed file. Raises BuildFailed for a link out of there, or for what is no file."""
-    real = f"{site.resolve()}{os.sep}"
-    for above, folders, names in os.walk(site):
-        prefix = f"{above}{os.sep}"[len(str(site)) + 1 :]
-        for name in (*folders, *names):
-            place = f"{above}{os.sep}{name}"
-            if os.path.islink(place) and not os.path.realpath(place).startswith(real):  # noqa: PTH114 - hundreds
-                what = f"a locked package holds a symbolic link out of itself, {prefix}{name}"
-                raise BuildFailed(what, hint="do not use it")
-        for name in names:
-            place = f"{above}{os.sep}{name}"
-            if not os.path.isfile(place):  # noqa: PTH113
-                raise BuildFailed(f"a locked package holds {prefix}{name}, which is no file", hint="do not use it")
-            yield f"{prefix}{name}", place
 
 
 def _told_path(path: Path, root: Path) -> str:
