@@ -42,6 +42,10 @@ _WORKERS = 2
 """For each processor: some wait for programs, or for one that makes what they need as well."""
 
 
+_BEGIN = 2
+"""Units that begin before shared packages are made: the installation and esbuild, for which most others wait."""
+
+
 _TRIES = 3
 """How often a unit is made whose files change while it is being made."""
 
@@ -97,7 +101,12 @@ class Maker:
         pool = ThreadPoolExecutor(max_workers=_WORKERS * (os.cpu_count() or 1), thread_name_prefix="build")
         with self._cache.many_steps():
             try:
-                running = {pool.submit(self._make_one, one, remote): one.unit.name for one in _in_turn(missing)}
+                turns = _in_turn(missing)
+                running = {pool.submit(self._make_one, one, remote): one.unit.name for one in turns[:_BEGIN]}
+                later = turns[_BEGIN:] if remote is None else ()  # what others have built needs no packages
+                for make in self._python.ahead(one.plan for one in later if isinstance(one.plan, PythonPlan)):
+                    pool.submit(make)  # why one cannot be made, those will tell that need it
+                running |= {pool.submit(self._make_one, one, remote): one.unit.name for one in turns[_BEGIN:]}
                 for future in as_completed(running):
                     try:
                         made[running[future]] = future.result()

@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import Entry, ZipCache
@@ -99,12 +100,14 @@ class PythonBuilder:
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
         """Everything that goes into the unit's ZIP, looked at before it may ship."""
         handlers = [python_handler_files(function.handler) for function in unit.functions]
+        # First, because it takes longest, and other services wait for it.
+        locked = self._cache.members(self._installations.entry(plan, target, self.tools()))
         own = {part.folder: self._cache.members(self.package(part)) for part in plan.packages}
         own[plan.service.folder] = self._service_members(plan.service, handlers)
         parts = (*reversed(plan.packages), plan.service)
         where = f"{plan.service.folder}/service.toml"
         overlay = Overlay()
-        overlay.add(LOCKED, self._cache.members(self._installations.entry(plan, target, self.tools())), where=where)
+        overlay.add(LOCKED, locked, where=where)
         for part in parts:
             overlay.add(part.folder, own[part.folder], where=where)
         self._needs.check(plan, target, overlay)
@@ -128,6 +131,11 @@ class PythonBuilder:
         if plan.options.bytecode:
             merged = self._finish.compiled(merged, target)
         return tuple(merged.values())
+
+    def ahead(self, plans: Iterable[PythonPlan]) -> Sequence[Callable[[], Entry]]:
+        """Calls that make what these services share, each once, for whoever has nothing else to do meanwhile."""
+        parts = {part.folder: part for plan in plans for part in plan.packages}
+        return [partial(self.package, part) for part in parts.values()]
 
     def package(self, part: Part) -> Entry:
         """The files of an internal package as its own build backend ships them, from the cache when unchanged."""
