@@ -25,8 +25,9 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from penstock.adapters import whole_file
 from penstock.adapters.builder_room import UV, note_use, publishing
 from penstock.adapters.builder_seen import boot
 from penstock.build import archive, sbom
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
 
 
+_Made = TypeVar("_Made")
 _MAPPED_MAX = 32
 _PATIENCE = 5
 """How often a folder may disappear while something is put there."""
@@ -139,7 +141,7 @@ class ZipCache:
     def has_sbom(self, digest: str) -> bool:
         """Whether the SBOM of an artifact lies there as it was written."""
         try:
-            return sbom.is_whole(self.sbom(digest).read_text(encoding="utf-8"))
+            return sbom.is_whole(whole_file.read(self.place(digest, ".cdx.json")).decode())
         except (OSError, UnicodeDecodeError):
             return False
 
@@ -174,8 +176,7 @@ class ZipCache:
                 notes = self._record(kind, key).parent.glob("*.json")
                 for old in sorted(notes, key=lambda one: one.stat().st_mtime)[: 1 - most or None]:
                     old.unlink(missing_ok=True)
-            (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-            handle, draft = tempfile.mkstemp(dir=self.folder / "tmp")
+            handle, draft = self._temporary(tempfile.mkstemp)
             os.close(handle)
             sealed = {"kind": kind, "key": key, "seal": _seal(kind, key, value), "value": value}
             _publish(Path(draft), self._record(kind, key), json.dumps(sealed, sort_keys=True))
@@ -222,8 +223,16 @@ class ZipCache:
         with self._guard, contextlib.suppress(IndexError):
             return self._spare.pop()
         with _told():
-            (self.folder / "tmp").mkdir(parents=True, exist_ok=True)
-            return Path(tempfile.mkdtemp(dir=self.folder / "tmp"))
+            return Path(self._temporary(tempfile.mkdtemp))
+
+    def _temporary(self, make: Callable[..., _Made]) -> _Made:
+        """What `make` makes in the folder of what is being written, which nearly always is there."""
+        folder = self.folder / "tmp"
+        try:
+            return make(dir=folder)
+        except FileNotFoundError:
+            folder.mkdir(parents=True, exist_ok=True)
+            return make(dir=folder)
 
     def uv_of(self, key: str) -> Path:
         """A cache of uv's own for what is built under that key; one that nobody uses for a while goes."""
@@ -302,9 +311,7 @@ class _Hashing:
 
 
 def _publish(draft: Path, path: Path, text: str) -> None:
-    with draft.open("w") as file:
-        file.write(text)
-        _settle(file)
+    whole_file.write(draft, text.encode(), settled=boot() is None)
     _move(draft, path)
 
 
@@ -335,7 +342,7 @@ def _seal(kind: str, key: str, value: dict[str, Any]) -> str:
 
 def _json(path: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(whole_file.read(path))
     except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import penstock
-from penstock.adapters import builder_seen
+from penstock.adapters import builder_seen, whole_file
 from penstock.adapters.builder_seen import Seen, State, boot
 from penstock.adapters.publish import remember, sealed, unsealed
 from penstock.build.ignore import INSTEAD, skips_file, skips_folder
@@ -50,7 +50,7 @@ class SourceFile:
 
     def read(self) -> bytes:
         """The content that the digest is of. Raises BuildFailed when somebody has changed it since."""
-        content = self.path.read_bytes()
+        content = whole_file.read(self.place)
         if hashlib.sha256(content).hexdigest() != self.digest:
             raise changed_meanwhile(self.path)
         return content
@@ -181,7 +181,7 @@ class SourceFiles:
         """The file's text, or None when it is not there. Raises BuildFailed when it is not UTF-8."""
         self._note(str(path))
         try:
-            return _decoded(path.read_bytes(), path)
+            return _decoded(whole_file.read(path), path)
         except (FileNotFoundError, NotADirectoryError):
             return None
 
@@ -209,7 +209,7 @@ class SourceFiles:
         """The same of a file's text. Raises BuildFailed when it is not UTF-8, OSError when it is not there."""
         key = f"{kind} {self.digest(path)}"
         if key not in self._facts:
-            content = path.read_bytes()
+            content = whole_file.read(path)
             # The digest of what is computed from, should somebody write at this moment.
             key = f"{kind} {hashlib.sha256(content).hexdigest()}"
             self._facts[key] = compute(_decoded(content, path))

@@ -7,6 +7,7 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from penstock.adapters import whole_file
 from penstock.adapters.builder_files import changed_meanwhile
 from penstock.adapters.builder_node_decorators import Decorators
 from penstock.adapters.builder_node_native import NativePackages
@@ -240,8 +241,8 @@ class NodeBuilder:
         self._warn(result.stderr)
         source_map = one.scratch / "bundle.map"
         return Bundled(
-            code=(one.scratch / "bundle").read_bytes(),
-            map=source_map.read_bytes() if source_map.exists() else None,
+            code=whole_file.read(one.scratch / "bundle"),
+            map=whole_file.read(source_map) if source_map.exists() else None,
             meta=read_meta(one.scratch / "meta.json"),
             made_in=one.scratch.as_posix(),
         )
@@ -272,7 +273,7 @@ class NodeBuilder:
         with contextlib.suppress(OSError):  # the artifact is none the worse for it
             apart.parent.mkdir(parents=True, exist_ok=True)
             draft = one.scratch / "apart.map"
-            draft.write_bytes(node.source_map_apart(made.map, made.made_in, self._root.as_posix()))
+            whole_file.write(draft, node.source_map_apart(made.map, made.made_in, self._root.as_posix()))
             draft.replace(apart)
         return ()
 
@@ -281,4 +282,4 @@ class NodeBuilder:
         result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))
         if result.status != 0:
             raise node.bundle_failure(result.stderr, source)
-        return metafile.exported(read_meta(scratch / "exports.json")), (scratch / "exports").read_bytes()
+        return metafile.exported(read_meta(scratch / "exports.json")), whole_file.read(scratch / "exports")

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from penstock.adapters import whole_file
 from penstock.build import node_installed, node_reach
 from penstock.build.metafile import package_folder
 
@@ -75,7 +76,7 @@ class Installed:
 
 def _content(path: Path) -> bytes | None:
     try:
-        return path.read_bytes()
+        return whole_file.read(path)
     except OSError:
         return None
 

@@ -11,6 +11,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from penstock.adapters import whole_file
 from penstock.build import metafile
 from penstock.model.errors import BuildFailed
 
@@ -117,7 +118,7 @@ class Together:
 def read_meta(path: Path) -> Metafile:
     """A metafile. Raises OSError or BuildFailed when it is unfinished: esbuild ends well even if it cannot write it."""
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        return dict(json.loads(whole_file.read(path)))
     except (FileNotFoundError, ValueError) as error:
         with path.open("wb") as file:  # says why, when there is no room
             file.write(bytes(_PROBE))
@@ -128,8 +129,8 @@ def _one(code: Path, source: str, inputs: Mapping[str, Any], output: Mapping[str
     source_map = code.with_name(f"{code.name}.map")
     reached = metafile.reached_inputs(source, inputs)
     return Bundled(
-        code=code.read_bytes(),
-        map=source_map.read_bytes() if source_map.exists() else None,
+        code=whole_file.read(code),
+        map=whole_file.read(source_map) if source_map.exists() else None,
         meta={"inputs": {path: inputs[path] for path in reached}, "outputs": {source: output}},
         made_in=code.parent.as_posix(),
     )

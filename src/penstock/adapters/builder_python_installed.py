@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from typing import TYPE_CHECKING, Protocol
 
+from penstock.adapters import whole_file
 from penstock.adapters.builder_files import is_executable
 from penstock.build import python
 from penstock.model.errors import BuildFailed
@@ -48,8 +49,7 @@ class Installed:
         known = self._contents.pop(name, None)
         if known is not None:
             return known
-        with open(self.files[name], "rb") as file:  # noqa: PTH123 - hundreds
-            return file.read()
+        return whole_file.read(self.files[name])
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """In bytes, by name."""

@@ -102,9 +102,7 @@ def test_what_failed_long_ago_excuses_nobody() -> None:
     assert side(minute(16, stable=(540, 540), canary=(0, 0)), minute(2, stable=HEALTHY)) == "well"
 
 
-def test_an_incident_that_begins_with_the_candidates_first_calls_is_on_both_sides() -> (
-    None
-):
+def test_an_incident_that_begins_with_the_candidates_first_calls_is_on_both_sides() -> None:
     assert side(minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
     before = [minute(ago, stable=(120, 0), canary=(0, 0)) for ago in (1, 2, 3)]
     assert side(*before, minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
