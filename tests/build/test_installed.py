@@ -31,7 +31,9 @@ def test_every_file_is_packed_once_with_its_content_and_mode(tmp_path: Path) -> 
     installed = Installed(tmp_path)
     read = {name: installed.read(name) for name in list(wanted)[:10]}
     assert read == {name: wanted[name] for name in read}
-    members = {one.name: one for one in installed.packed(list(installed.files), archive.pack)}
+    packed = installed.packed(list(installed.files), archive.pack)
+    members = {one.name: one for one in packed}
+    assert len(packed) == len(members)
     assert {name: members[name].content() for name in wanted} == wanted
     assert {name for name, one in members.items() if one.executable} == {"package/tool.sh"}
     assert members.keys() == {*wanted, "package/tool.sh"}
@@ -72,5 +74,9 @@ def test_links_inside_are_followed_and_links_out_are_refused(tmp_path: Path) -> 
 def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     put(tmp_path, "package/a.py")
     os.mkfifo(tmp_path / "package/pipe")
+    with pytest.raises(BuildFailed, match="package/pipe, which is no file"):
+        Installed(tmp_path)
+    (tmp_path / "package/pipe").unlink()
+    (tmp_path / "package/pipe").symlink_to("pipe")
     with pytest.raises(BuildFailed, match="package/pipe, which is no file"):
         Installed(tmp_path)

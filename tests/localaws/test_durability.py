@@ -47,6 +47,22 @@ def test_an_acknowledged_object_survives_kill_9(own_server: Server) -> None:
     assert code(lost) == "PreconditionFailed"
 
 
+def test_a_rehearsals_state_is_saved_when_it_ends_and_not_meanwhile(tmp_path: Path) -> None:
+    server = Server(tmp_path / "state", options=("--rehearsal",))
+    server.start()
+    try:
+        account = Account(server, "111111111111")
+        account.client("sqs").create_queue(QueueName="first")
+        time.sleep(2.0)  # it would be saved within one
+        server.restart(signal.SIGKILL)
+        assert not account.client("sqs").list_queues().get("QueueUrls")
+        account.client("sqs").create_queue(QueueName="second")
+        server.restart(signal.SIGTERM)
+        assert [url.rpartition("/")[2] for url in account.client("sqs").list_queues()["QueueUrls"]] == ["second"]
+    finally:
+        server.end()
+
+
 def test_versions_of_an_object_are_kept_on_disk_and_not_in_memory(own_server: Server) -> None:
     account = Account(own_server, "111111111111")
     s3 = account.bucket("artifacts", versioned=True)

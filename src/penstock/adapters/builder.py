@@ -151,6 +151,7 @@ class Builder:
         backend and checked for syntax. Services need no such step before them: they do the same by themselves.
         Raises BuildFailed with everything that failed.
         """
+        self._python.begin()
         self._node.packages.begin()
         made = []
         failures: dict[str, PenstockError] = {}

@@ -42,10 +42,6 @@ _WORKERS = 2
 """For each processor: some wait for programs, or for one that makes what they need as well."""
 
 
-_BEGIN = 2
-"""Units that begin before shared packages are made: the installation and esbuild, for which most others wait."""
-
-
 _TRIES = 3
 """How often a unit is made whose files change while it is being made."""
 
@@ -101,12 +97,12 @@ class Maker:
         pool = ThreadPoolExecutor(max_workers=_WORKERS * (os.cpu_count() or 1), thread_name_prefix="build")
         with self._cache.many_steps():
             try:
-                turns = _in_turn(missing)
-                running = {pool.submit(self._make_one, one, remote): one.unit.name for one in turns[:_BEGIN]}
-                later = turns[_BEGIN:] if remote is None else ()  # what others have built needs no packages
-                for make in self._python.ahead(one.plan for one in later if isinstance(one.plan, PythonPlan)):
-                    pool.submit(make)  # why one cannot be made, those will tell that need it
-                running |= {pool.submit(self._make_one, one, remote): one.unit.name for one in turns[_BEGIN:]}
+                first, later = _in_turn(missing)
+                running = {pool.submit(self._make_one, one, remote): one.unit.name for one in first}
+                if remote is None:  # what others have built needs no packages
+                    for make in self._python.ahead(one.plan for one in later if isinstance(one.plan, PythonPlan)):
+                        pool.submit(make)
+                running |= {pool.submit(self._make_one, one, remote): one.unit.name for one in later}
                 for future in as_completed(running):
                     try:
                         made[running[future]] = future.result()
@@ -195,7 +191,8 @@ class Maker:
         return members, meta
 
 
-def _in_turn(missing: Sequence[Prepared]) -> list[Prepared]:
-    """First one Python service, whose packages the others wait for; meanwhile all of Node.js, which esbuild makes."""
+def _in_turn(missing: Sequence[Prepared]) -> tuple[list[Prepared], list[Prepared]]:
+    """One of each language, whose locked packages or whose esbuild the others wait for; and those others."""
     pythons = [one for one in missing if one.unit.language == "python"]
-    return [*pythons[:1], *(one for one in missing if one.unit.language != "python"), *pythons[1:]]
+    nodes = [one for one in missing if one.unit.language != "python"]
+    return [*pythons[:1], *nodes[:1]], [*nodes[1:], *pythons[1:]]

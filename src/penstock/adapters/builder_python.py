@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import sys
@@ -11,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.adapters import builder_seen
-from penstock.adapters.builder_files import changed_meanwhile
+from penstock.adapters.builder_files import ChangedMeanwhileError, changed_meanwhile
 from penstock.adapters.builder_proof import PythonProof, check_shipped, source_of
 from penstock.adapters.builder_python_finish import Finish
 from penstock.adapters.builder_python_install import Installations
@@ -22,7 +23,7 @@ from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, backends, metadata, python
 from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.build.overlay import LOCKED, Overlay
-from penstock.model.errors import BuildFailed
+from penstock.model.errors import BuildFailed, PenstockError
 from penstock.model.events import Note
 
 if TYPE_CHECKING:
@@ -74,6 +75,8 @@ class PythonBuilder:
         self._syntax = PythonSyntax(commands, files, interpreters)
         self._finish = Finish(commands, cache, files, interpreters)
         self._events = events
+        self._refused: dict[str, BuildFailed] = {}
+        """Why packages cannot be made, by their keys."""
 
     def tools(self) -> dict[str, str]:
         """Versions of what makes the bytes."""
@@ -96,6 +99,7 @@ class PythonBuilder:
         """Look at the locks and for programs anew."""
         self._installations.begin()
         self._finish.begin()
+        self._refused.clear()
 
     def build(self, unit: Unit, target: Target, plan: PythonPlan) -> tuple[Member, ...]:
         """Everything that goes into the unit's ZIP, looked at before it may ship."""
@@ -132,15 +136,40 @@ class PythonBuilder:
             merged = self._finish.compiled(merged, target)
         return tuple(merged.values())
 
-    def ahead(self, plans: Iterable[PythonPlan]) -> Sequence[Callable[[], Entry]]:
-        """Calls that make what these services share, each once, for whoever has nothing else to do meanwhile."""
-        parts = {part.folder: part for plan in plans for part in plan.packages}
-        return [partial(self.package, part) for part in parts.values()]
+    def ahead(self, plans: Iterable[PythonPlan]) -> Sequence[Callable[[], None]]:
+        """Calls that make what these services share, each once, for whoever has nothing else to do meanwhile.
+
+        Why one cannot be made, the services tell that need it.
+        """
+
+        def make(part: Part) -> None:
+            with contextlib.suppress(PenstockError):
+                self.package(part)
+
+        return [
+            partial(make, part) for part in {part.folder: part for plan in plans for part in plan.packages}.values()
+        ]
 
     def package(self, part: Part) -> Entry:
-        """The files of an internal package as its own build backend ships them, from the cache when unchanged."""
+        """The files of an internal package as its own build backend ships them, from the cache when unchanged.
+
+        What its backend refuses it is not asked for again in the same build.
+        """
         make = self._wheel_members if part.buildable else _copied
-        return self._cache.get_or_make("wheel", self._wheel_key(part), lambda: make(part))
+        key = self._wheel_key(part)
+
+        def once() -> tuple[Member, ...]:
+            if key in self._refused:
+                raise self._refused[key]
+            try:
+                return make(part)
+            except ChangedMeanwhileError:
+                raise
+            except BuildFailed as error:
+                self._refused[key] = error
+                raise
+
+        return self._cache.get_or_make("wheel", key, once)
 
     def has_package(self, part: Part) -> bool:
         """Whether the package was built before, just as it is now."""

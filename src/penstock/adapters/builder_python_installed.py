@@ -81,7 +81,7 @@ def _listed(site: Path) -> Iterator[tuple[str, str]]:
                     raise BuildFailed(what, hint="do not use it")
                 if entry.is_dir(follow_symlinks=False):
                     folders.append((f"{name}/", entry.path))
-                elif entry.is_file():
+                elif os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file():  # noqa: PTH113 - hundreds
                     yield name, entry.path
-                elif not entry.is_dir():
+                elif not os.path.isdir(entry.path):  # noqa: PTH112
                     raise BuildFailed(f"a locked package holds {name}, which is no file", hint="do not use it")

@@ -1,7 +1,7 @@
 """Small files, read and written whole with the fewest calls of the system.
 
-`open` asks five things besides (is it a terminal, where does it stand …), and Python hands its lock over at each: with
-several threads and thousands of files that took a fifth of a cold build.
+`open` asks five things besides (is it a terminal, where does it stand …), and Python hands its lock over at each, which
+several threads feel with thousands of files.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
+_PIECE = 1 << 16
+"""Bytes that are read at once beyond what a file's size said."""
+
 
 def read(path: str | Path) -> bytes:
     """A file's bytes. Raises OSError, with the path."""
@@ -19,7 +22,8 @@ def read(path: str | Path) -> bytes:
     try:
         size = os.fstat(handle).st_size
         content = os.read(handle, size + 1)
-        while len(content) != size and (more := os.read(handle, max(size, _PIECE))):  # it grows, or is a folder's
+        # It grows, or the kernel makes it up and tells no size.
+        while len(content) != size and (more := os.read(handle, max(size, _PIECE))):
             content += more
     except OSError as error:
         error.filename = error.filename or str(path)
@@ -43,7 +47,3 @@ def write(path: str | Path, content: bytes, *, settled: bool = False) -> None:
         raise
     finally:
         os.close(handle)
-
-
-_PIECE = 1 << 16
-"""Bytes that are read at once beyond what a file's size said."""

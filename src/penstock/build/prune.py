@@ -68,7 +68,7 @@ def _spoken_of(folders: Collection[str], paths: Collection[str], read: Callable[
             continue
         here = posixpath.dirname(path)
         # Few lines hold the word, and the pattern takes its time with all others.
-        lines = b"\n".join(_lines_with(b"test", read(path)))
+        lines = b"\n".join(_lines_with(b"test", read(path))).replace(b"\r", b"\n")
         words = {match.decode(errors="replace") for match in _SPEAKS_OF_TESTS.findall(lines)}
         for word in words:
             found |= {folder for folder in folders if _means(word, here, folder)}

@@ -255,7 +255,7 @@ def _number(value: Any) -> float | None:
 
 @functools.lru_cache(maxsize=64)
 def _json(message: str) -> Any:
-    """Read once for all filters of a group; nobody changes it."""
+    """As a rule read once for all filters of a group; nobody changes it."""
     try:
         return json.loads(message)
     except ValueError:

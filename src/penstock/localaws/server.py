@@ -209,7 +209,7 @@ async def _serve(
     config.graceful_timeout = 2
     config.accesslog = None
     config.loglevel = "WARNING"
-    if not settings.rehearsal:  # its state is thrown away, and to gather it makes the calls that are judged wait
+    if not settings.rehearsal:  # to gather the state makes the calls wait that are judged
         keeper.start()
     application = Application(ministack, settings, keeper, rehearsing)
     stop = asyncio.Event()

@@ -12,9 +12,11 @@ for, as long as a call may last.
 from __future__ import annotations
 
 from collections import Counter
+from math import sqrt
 from typing import TYPE_CHECKING, Literal
 
 from penstock.rollout.minutes import MINUTE
+from penstock.rollout.strata import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,7 +55,7 @@ def beside(strata: Iterable[Stratum], *, percent: int, now: float, timeout: floa
     if fails_beside(one for one in known if one.minute >= now - LOOK_BACK):
         return "fails"
     complete = now - timeout - delay
-    found = {_beside(one, percent, complete, _ordinary(known, one)) for one in known if _rings(one)}
+    found = {_beside(one, percent, complete, _before(known, one)) for one in known if _rings(one)}
     if not found or "well" in found:
         return "well"
     return "fails" if "fails" in found or fails_beside(known) else "silent"
@@ -85,20 +87,36 @@ def _rings(one: Stratum) -> bool:
     return one.signal in {"errors", "5xx"} and calls >= ENOUGH and bad >= RINGS * calls
 
 
-def _ordinary(strata: Iterable[Stratum], but: Stratum) -> float:
-    """The share of the stable side's calls that were bad in the other minutes of the same service and signal."""
-    others = [one.stable for one in strata if (one.service, one.signal) == (but.service, but.signal) and one != but]
-    calls = sum(one.calls for one in others)
-    return sum(one.bad for one in others) / calls if calls else 0.0
+def _before(strata: Iterable[Stratum], first: Stratum) -> Sample | None:
+    """What the stable side did alone in the minutes before the one in which the candidate came; None of later ones."""
+    same = [one for one in strata if (one.service, one.signal) == (first.service, first.signal)]
+    before = [one for one in same if first.minute - LOOK_BACK <= one.minute < first.minute]
+    calls = sum(one.stable.calls for one in before)
+    if not calls or any(one.canary.calls for one in before):
+        return None
+    return Sample(calls=calls, bad=sum(one.stable.bad for one in before))
 
 
-def _beside(one: Stratum, percent: int, complete: float, ordinary: float) -> Beside:
+def _beside(one: Stratum, percent: int, complete: float, before: Sample | None) -> Beside:
     calls, bad = one.stable.calls, one.stable.bad
     expected = one.canary.calls * (WHOLE - percent) / percent if percent else 0.0
-    # Of the minute in which the candidate came, what the stable side answered before is no part of the comparison.
-    together = min(calls, expected)
-    since = bad - ordinary * (calls - together)
-    if any(part >= ENOUGH and of_it >= SHARE * part for part, of_it in ((calls, bad), (together, since))):
+    if (calls >= ENOUGH and bad >= SHARE * calls) or _fails_since(one.stable, expected, before):
         return "fails"
     is_complete = one.minute + MINUTE <= complete
     return "silent" if not is_complete and expected >= ENOUGH and calls < HEARD * expected else "well"
+
+
+def _fails_since(stable: Sample, expected: float, before: Sample | None) -> bool:
+    """Whether the stable side fails since the candidate came, in a minute whose calls are older for the most part.
+
+    Args:
+        stable: its whole minute.
+        expected: the calls that it should have had since, by the weight.
+        before: what it did in the minutes before, which tells how many of the older calls were bad.
+    """
+    if before is None or not ENOUGH <= expected < stable.calls:
+        return False
+    older, ordinary = stable.calls - expected, before.bad / before.calls
+    # Three standard deviations of a binomial: what chance adds to the older calls is no incident.
+    chance = 3 * sqrt(ordinary * (1 - ordinary) * older)
+    return stable.bad - ordinary * older >= SHARE * expected + chance

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from penstock.rollout.incidents import LOOK_BACK, beside, fails_beside, look_back
 from penstock.rollout.strata import Sample, Stratum
 
@@ -102,17 +104,36 @@ def test_what_failed_long_ago_excuses_nobody() -> None:
     assert side(minute(16, stable=(540, 540), canary=(0, 0)), minute(2, stable=HEALTHY)) == "well"
 
 
+def alone(calls: int, bad: int, *, until: int = 1) -> list[Stratum]:
+    """The minutes before, up to so many minutes ago, in which the stable side was alone."""
+    return [minute(ago, stable=(calls, bad), canary=(0, 0)) for ago in range(until, until + 4)]
+
+
 def test_an_incident_that_begins_with_the_candidates_first_calls_is_on_both_sides() -> None:
-    assert side(minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
-    before = [minute(ago, stable=(120, 0), canary=(0, 0)) for ago in (1, 2, 3)]
-    assert side(*before, minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
+    assert side(*alone(120, 0), minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
+    assert side(*alone(5400, 27), minute(0, stable=(4000, 280), canary=(60, 30)), percent=10) == "fails"
+    assert side(minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "well", "nobody knows what is ordinary"
+
+
+@pytest.mark.parametrize("bad", [50, 56, 65])
+def test_what_chance_adds_to_its_older_calls_excuses_no_candidate(bad: int) -> None:
+    first = minute(0, stable=(1000, bad), canary=(20, 20))
+    assert side(*alone(1000, 50), first, percent=50) == "well"
 
 
 def test_a_candidate_that_fails_alone_from_its_first_call_is_alone_with_it() -> None:
-    assert side(minute(0, stable=(100, 0), canary=(20, 20)), percent=50) == "well"
-    assert side(minute(0, stable=(100, 4), canary=(20, 20)), percent=50) == "well"
-    used_to_it = [minute(ago, stable=(1000, 60), canary=(0, 0)) for ago in (1, 2, 3)]
-    assert side(*used_to_it, minute(0, stable=(1000, 60), canary=(20, 20)), percent=50) == "well"
+    assert side(*alone(120, 0), minute(0, stable=(100, 0), canary=(20, 20)), percent=50) == "well"
+    assert side(*alone(120, 0), minute(0, stable=(100, 4), canary=(20, 20)), percent=50) == "well"
+
+
+def test_a_weight_that_rises_makes_no_older_calls() -> None:
+    earlier = [minute(ago, stable=(540, 27), canary=(60, 3)) for ago in (1, 2, 3)]
+    assert side(*earlier, minute(0, stable=(540, 40), canary=(60, 60)), percent=50) == "well"
+
+
+def test_an_incident_that_was_over_when_the_candidate_came_is_not_what_is_ordinary() -> None:
+    over = minute(8, stable=(120, 120), canary=(0, 0))
+    assert side(over, *alone(120, 0), minute(0, stable=(100, 10), canary=(20, 10)), percent=50) == "fails"
 
 
 def test_few_calls_owe_nothing() -> None:
