@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from build.mixed import SETTINGS, Mixed
-from build.sites import COMMON, Site, python_service, service, workspace
+from build.sites import COMMON, UV_ROOT, Site, python_service, service, workspace
 
 from penstock.model.workspace import Package
 from penstock.ports import Command
@@ -36,10 +36,7 @@ def uv_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     site = Site(tmp_path_factory.mktemp("uv"), UV_WORKSPACE)
     site.write(
         {
-            "pyproject.toml": (
-                '[project]\nname = "w"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv]\npackage = false\n'
-                '[tool.uv.workspace]\nmembers = ["services/*", "packages/*"]\n'
-            ),
+            "pyproject.toml": UV_ROOT,
             **COMMON,
             **python_service("users", "common", "boto3"),
             **python_service("orders"),

@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from penstock.model.events import Event
 
 
+UV_ROOT = (
+    '[project]\nname = "w"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv]\npackage = false\n'
+    '[tool.uv.workspace]\nmembers = ["services/*", "packages/*"]\n'
+)
+"""The pyproject.toml above a uv workspace's services and packages."""
 HANDLER_PY = "def handler(event, context):\n    return {}\n"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import COMMON, Site, python_service, service, workspace
+from build.sites import COMMON, UV_ROOT, Site, python_service, service, workspace
 
 from penstock.adapters.commands import RealCommands
 from penstock.model.errors import BuildsFailed
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
     from penstock.ports import Command, CommandResult
 
 NAMES = ("a", "b", "c", "d")
-ROOT = (
-    '[project]\nname = "w"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv]\npackage = false\n'
-    '[tool.uv.workspace]\nmembers = ["services/*", "packages/*"]\n'
-)
 
 
 class Building(RealCommands):
@@ -41,7 +37,7 @@ def shared(tmp_path: Path) -> Site:
     """Four services of one shared package."""
     package = Package(name="common", path="packages/common", language="python")
     site = Site(tmp_path, workspace(*(service(name, f"{name}.app.handler") for name in NAMES), packages=(package,)))
-    site.write(COMMON | {"pyproject.toml": ROOT})
+    site.write(COMMON | {"pyproject.toml": UV_ROOT})
     for name in NAMES:
         site.write(python_service(name, "common"))
     site.uv_lock()

@@ -8,7 +8,7 @@ import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
-from build.sites import COMMON, Site, python_service, service, workspace
+from build.sites import COMMON, UV_ROOT, Site, python_service, service, workspace
 
 from penstock.model.artifact import Target
 from penstock.model.errors import BuildFailed
@@ -44,10 +44,7 @@ def test_of_two_packages_of_the_workspace_the_target_gets_the_one_that_its_marke
     site = Site(tmp_path, workspace(service("plain", "plain.app.handler")))
     site.write(
         {
-            "pyproject.toml": (
-                '[project]\nname = "w"\nversion = "1"\nrequires-python = ">=3.11"\n[tool.uv]\npackage = false\n'
-                '[tool.uv.workspace]\nmembers = ["services/*", "packages/*"]\n'
-            ),
+            "pyproject.toml": UV_ROOT,
             **python_service("plain", "old-way ; python_version < '3.13'", "new-way ; python_version >= '3.13'"),
         }
     )

@@ -104,7 +104,9 @@ class ZipCache:
             with draft.open("wb") as file:
                 sink = _Hashing(file)
                 size = archive.write(members, sink)
-                _settle(file)
+                file.flush()
+                if _must_settle():
+                    os.fsync(file.fileno())
             digest = sink.hash.hexdigest()
             path = self.zip(digest)
             draft.chmod(0o644)
@@ -311,7 +313,7 @@ class _Hashing:
 
 
 def _publish(draft: Path, path: Path, text: str) -> None:
-    whole_file.write(draft, text.encode(), settled=boot() is None)
+    whole_file.write(draft, text.encode(), settled=_must_settle())
     _move(draft, path)
 
 
@@ -328,11 +330,9 @@ def _move(draft: Path, path: Path) -> None:
             return
 
 
-def _settle(file: IO[Any]) -> None:
-    """Wait for the disk where a power cut could not be noticed; else all digests are checked anew after one."""
-    file.flush()
-    if boot() is None:
-        os.fsync(file.fileno())
+def _must_settle() -> bool:
+    """Whether to wait for the disk: where a power cut could not be noticed; else all digests are checked after one."""
+    return boot() is None
 
 
 def _seal(kind: str, key: str, value: dict[str, Any]) -> str:

@@ -101,7 +101,7 @@ class Maker:
                 running = {pool.submit(self._make_one, one, remote): one.unit.name for one in first}
                 if remote is None:  # what others have built needs no packages
                     for make in self._python.ahead(one.plan for one in later if isinstance(one.plan, PythonPlan)):
-                        pool.submit(make)
+                        pool.submit(make)  # why one cannot be made, the services tell that need it
                 running |= {pool.submit(self._make_one, one, remote): one.unit.name for one in later}
                 for future in as_completed(running):
                     try:

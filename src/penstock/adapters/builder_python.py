@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import sys
@@ -23,7 +22,7 @@ from penstock.adapters.builder_python_uv import Uv
 from penstock.build import archive, backends, metadata, python
 from penstock.build.handlers import check_python_handler, python_handler_files
 from penstock.build.overlay import LOCKED, Overlay
-from penstock.model.errors import BuildFailed, PenstockError
+from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
 
 if TYPE_CHECKING:
@@ -136,19 +135,10 @@ class PythonBuilder:
             merged = self._finish.compiled(merged, target)
         return tuple(merged.values())
 
-    def ahead(self, plans: Iterable[PythonPlan]) -> Sequence[Callable[[], None]]:
-        """Calls that make what these services share, each once, for whoever has nothing else to do meanwhile.
-
-        Why one cannot be made, the services tell that need it.
-        """
-
-        def make(part: Part) -> None:
-            with contextlib.suppress(PenstockError):
-                self.package(part)
-
-        return [
-            partial(make, part) for part in {part.folder: part for plan in plans for part in plan.packages}.values()
-        ]
+    def ahead(self, plans: Iterable[PythonPlan]) -> Sequence[Callable[[], Entry]]:
+        """Calls that make what these services share, each once, for whoever has nothing else to do meanwhile."""
+        parts = {part.folder: part for plan in plans for part in plan.packages}
+        return [partial(self.package, part) for part in parts.values()]
 
     def package(self, part: Part) -> Entry:
         """The files of an internal package as its own build backend ships them, from the cache when unchanged.

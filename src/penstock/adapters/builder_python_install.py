@@ -251,10 +251,9 @@ class Installations:
             for name in shipped:
                 if is_native(name):  # a wheel of `linux_x86_64`, from an index of one's own, is for whatever glibc
                     libc.check(name, installed.take(name), target, where=plan.service.folder)
-            sizes = installed.sizes(shipped)
             if not plan.options.strip:  # no service could ship that, and to compress it takes long
-                check_size(plan.service.folder, sizes.items())
-            return installed.packed(sorted(shipped, key=sizes.__getitem__, reverse=True), earlier.packed)
+                check_size(plan.service.folder, installed.sizes(shipped).items())
+            return installed.packed(shipped, earlier.packed)
 
     def _interpreter(self, target: Target) -> Path:
         """The target's own Python where this machine has it, else ours."""

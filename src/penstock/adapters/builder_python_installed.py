@@ -13,7 +13,7 @@ from penstock.build import python
 from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from penstock.build.archive import Member
@@ -37,6 +37,7 @@ class Installed:
         self.files = {name: place for name, place in sorted(_listed(site)) if python.ships(name)}
         """The place of each file that may be shipped, by its name in there."""
         self._contents: dict[str, bytes] = {}
+        self._statuses: dict[str, os.stat_result] = {}
 
     def read(self, name: str) -> bytes:
         """A file's content, kept until it is taken."""
@@ -53,18 +54,23 @@ class Installed:
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
         """In bytes, by name."""
-        return {name: os.stat(self.files[name]).st_size for name in names}  # noqa: PTH116
+        return {name: self._status(name).st_size for name in names}
 
-    def packed(self, names: Sequence[str], pack: Pack) -> tuple[Member, ...]:
-        """These files, compressed; those that take longest are to come first."""
+    def packed(self, names: Iterable[str], pack: Pack) -> tuple[Member, ...]:
+        """These files, compressed, those first that take longest."""
+        names = sorted(names, key=lambda name: self._status(name).st_size, reverse=True)
         workers = os.cpu_count() or 1
         parts = [names[at :: workers * _PARTS] for at in range(workers * _PARTS)]
         with ThreadPoolExecutor(workers, thread_name_prefix="pack") as pool:
             return tuple(chain.from_iterable(pool.map(lambda part: [self._packed(one, pack) for one in part], parts)))
 
     def _packed(self, name: str, pack: Pack) -> Member:
-        executable = is_executable(os.stat(self.files[name]))  # noqa: PTH116
-        return pack(name, self.take(name), executable=executable)
+        return pack(name, self.take(name), executable=is_executable(self._status(name)))
+
+    def _status(self, name: str) -> os.stat_result:
+        if name not in self._statuses:
+            self._statuses[name] = os.stat(self.files[name])  # noqa: PTH116 - hundreds
+        return self._statuses[name]
 
 
 def _listed(site: Path) -> Iterator[tuple[str, str]]:
@@ -81,7 +87,7 @@ def _listed(site: Path) -> Iterator[tuple[str, str]]:
                     raise BuildFailed(what, hint="do not use it")
                 if entry.is_dir(follow_symlinks=False):
                     folders.append((f"{name}/", entry.path))
-                elif os.path.isfile(entry.path) if entry.is_symlink() else entry.is_file():  # noqa: PTH113 - hundreds
+                elif entry.is_file(follow_symlinks=False) or os.path.isfile(entry.path):  # noqa: PTH113 - hundreds
                     yield name, entry.path
                 elif not os.path.isdir(entry.path):  # noqa: PTH112
                     raise BuildFailed(f"a locked package holds {name}, which is no file", hint="do not use it")

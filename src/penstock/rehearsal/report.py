@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 MINUTE = 60.0
-SLOWEST = 1.0
-"""CloudWatch's clock is never slower than the machine's."""
-MOST = 10_000.0
-"""Requests a second that a rehearsal takes for an order."""
+SCALES = (1, 60)
+"""How much faster CloudWatch's clock may run than the machine's, at least and at most."""
+RATES = (0.1, 10_000)
+"""Requests a second that may be asked for, at least and at most."""
 LATE = 5.0
 """Seconds after which it is told how long callers waited: the machine may not keep up with them."""
 Outcome = Literal["promoted", "rolled-back", "refused", "undecided", "failed"]
@@ -204,8 +204,8 @@ def lines(found: Report) -> list[str]:
         waited = f"callers waited up to {found.slowest:.0f} s from when they were due"
         said.append(f"{waited}: if this machine cannot keep up, a lower --rate helps")
     if found.outcome == "undecided":
-        ways = [f"--time-scale {found.scale / 2:g}"] if found.scale >= 2 * SLOWEST else []
-        ways += [f"--rate {found.rate * 2:g}"] if found.slowest <= LATE and found.rate * 2 <= MOST else []
+        ways = [f"--time-scale {found.scale / 2:g}"] if found.scale / 2 >= SCALES[0] else []
+        ways += [f"--rate {found.rate * 2:g}"] if found.slowest <= LATE and found.rate * 2 <= RATES[1] else []
         said += [f"twice as many calls in the same minutes: {' or '.join(ways)}"] if ways else []
     if found.detected is not None:
         said.append(f"time to detect: {found.detected:.1f} min of CloudWatch's, from the candidate's first traffic")

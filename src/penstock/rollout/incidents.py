@@ -79,7 +79,11 @@ def fails_beside(strata: Iterable[Stratum]) -> bool:
             for at in (one.minute, -1):
                 minutes[one.service, one.signal, at] += one.stable.calls
                 bad[one.service, one.signal, at] += one.stable.bad
-    return any(calls >= ENOUGH and bad[key] >= SHARE * calls for key, calls in minutes.items())
+    return any(_fails(calls, bad[key]) for key, calls in minutes.items())
+
+
+def _fails(calls: int, bad: int) -> bool:
+    return calls >= ENOUGH and bad >= SHARE * calls
 
 
 def _rings(one: Stratum) -> bool:
@@ -98,9 +102,9 @@ def _before(strata: Iterable[Stratum], first: Stratum) -> Sample | None:
 
 
 def _beside(one: Stratum, percent: int, complete: float, before: Sample | None) -> Beside:
-    calls, bad = one.stable.calls, one.stable.bad
+    calls = one.stable.calls
     expected = one.canary.calls * (WHOLE - percent) / percent if percent else 0.0
-    if (calls >= ENOUGH and bad >= SHARE * calls) or _fails_since(one.stable, expected, before):
+    if _fails(calls, one.stable.bad) or _fails_since(one.stable, expected, before):
         return "fails"
     is_complete = one.minute + MINUTE <= complete
     return "silent" if not is_complete and expected >= ENOUGH and calls < HEARD * expected else "well"

@@ -13,7 +13,7 @@ from penstock.cli.output import put, say, talk
 from penstock.model.errors import UsageError
 from penstock.rehearsal import faults as kinds
 from penstock.rehearsal.page import page
-from penstock.rehearsal.report import OUTCOMES, lines, report
+from penstock.rehearsal.report import OUTCOMES, RATES, SCALES, lines, report
 from penstock.rehearsal.requests import from_log
 
 if TYPE_CHECKING:
@@ -40,13 +40,11 @@ SCALE, RATE, BEFORE = 20.0, 120.0, 10.0
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="An access log whose GET requests are asked again; else `[synthetic]`, or the health routes.",
 )
-@click.option(
-    "--rate", type=click.FloatRange(0.1, 10_000), default=RATE, show_default=True, help="Requests per second."
-)
+@click.option("--rate", type=click.FloatRange(*RATES), default=RATE, show_default=True, help="Requests per second.")
 @click.option(
     "--time-scale",
     "scale",
-    type=click.FloatRange(1, 60),
+    type=click.FloatRange(*SCALES),
     default=SCALE,
     show_default=True,
     help="How much faster CloudWatch's clock runs than this machine's.",
