@@ -40,7 +40,7 @@ def mark(shop: Shop, text: str) -> None:
         "def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:  # type: ignore[no-redef]\n"
         '    """Answer, and say who does."""\n'
         "    answer = _plain(event, context)\n"
-        f'    answer["multiValueHeaders"]["{HEADER}"] = ["{text}"]\n'
+        f'    answer.setdefault("multiValueHeaders", {{}})["{HEADER}"] = ["{text}"]\n'
         "    return answer\n"
     )
 
