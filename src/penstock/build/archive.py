@@ -10,10 +10,10 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,11 +25,14 @@ _UTF8 = 0x800
 _MADE_ON_UNIX = (3 << 8) | 20
 _NEEDS = 20
 _LOCAL = struct.Struct("<4s5H3L2H")
-_CENTRAL = struct.Struct("<4s6H3L5H2L")
+_CENTRAL = struct.Struct("<4s6H3L5HL")
+_PLACE = struct.Struct("<L")
 _END = struct.Struct("<4s4H2LH")
 _MEMBERS_MAX = 0xFFFF
 _PIECE = 1 << 20
 """Bytes that are written at once: most members are small."""
+_DIRECT = 1 << 16
+"""Bytes that are worth a call of the system of their own."""
 _rooms = threading.local()
 """Each thread's own: nothing is in it between two archives."""
 _LEVEL = 9
@@ -57,6 +60,22 @@ class Member:
     size: int
     packed: bytes | memoryview
     executable: bool = False
+    lies: tuple[memoryview, int] | None = field(default=None, init=False, repr=False, compare=False)
+    """The archive that it was read from, and where it begins there: it can be taken over from there as it is."""
+    _headers: tuple[bytes, bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
+    """Made when they are first asked for: what many archives hold is written many times."""
+
+    def headers(self) -> tuple[bytes, bytes, bytes]:
+        """What stands before it in an archive, and in the directory before and after the place where that is."""
+        if self._headers is None:
+            name = self.name.encode()
+            flags = 0 if self.name.isascii() else _UTF8
+            common = (flags, self.method, *_DOS_EPOCH, self.crc, len(self.packed), self.size, len(name), 0)
+            mode = 0o100755 if self.executable else 0o100644
+            local = _LOCAL.pack(b"PK\3\4", _NEEDS, *common) + name
+            listed = _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, _NEEDS, *common, 0, 0, 0, mode << 16)
+            object.__setattr__(self, "_headers", (local, listed, name))
+        return cast("tuple[bytes, bytes, bytes]", self._headers)
 
     def content(self) -> bytes:
         """The content, decompressed."""
@@ -109,32 +128,77 @@ def write(members: Iterable[Member], output: Output) -> int:
     if len(ordered) > _MEMBERS_MAX:
         raise ArchiveError(f"{len(ordered)} files are more than a ZIP holds ({_MEMBERS_MAX})")
     directory = bytearray()
-    room = _room()
-    offset = used = 0
+    pieces = _Pieces(output)
+    offset = 0
     for member in ordered:
-        name = member.name.encode()
-        flags = 0 if member.name.isascii() else _UTF8
-        common = (flags, member.method, *_DOS_EPOCH, member.crc, len(member.packed), member.size, len(name), 0)
-        begins = _LOCAL.size + len(name)
-        size = begins + len(member.packed)
-        if used + size > _PIECE:
-            output.write(room[:used])
-            used = 0
-        if size > _PIECE:
-            output.write(_LOCAL.pack(b"PK\3\4", _NEEDS, *common) + name)
-            output.write(member.packed)
+        local, listed, name = member.headers()
+        size = len(local) + len(member.packed)
+        if member.lies is not None:
+            pieces.take(*member.lies, size)
         else:
-            _LOCAL.pack_into(room, used, b"PK\3\4", _NEEDS, *common)
-            room[used + _LOCAL.size : used + begins] = name
-            room[used + begins : used + size] = member.packed
-            used += size
-        mode = 0o100755 if member.executable else 0o100644
-        directory += _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, _NEEDS, *common, 0, 0, 0, mode << 16, offset) + name
+            pieces.add(local)
+            pieces.add(member.packed)
+        directory += listed + _PLACE.pack(offset) + name
         offset += size
     directory += _END.pack(b"PK\5\6", 0, 0, len(ordered), len(ordered), len(directory), offset, 0)
-    output.write(room[:used])
+    pieces.end()
     output.write(memoryview(directory))
     return offset + len(directory)
+
+
+class _Pieces:
+    """Hands on what it is given in few big pieces.
+
+    What lies one after the other in another archive is taken over at once, and not copied before it is written.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._write = output.write
+        self._room = _room()
+        self._used = 0
+        self._source: memoryview | None = None
+        self._begin = self._end = 0
+
+    def take(self, source: memoryview, at: int, size: int) -> None:
+        """So many bytes of another archive."""
+        if source is not self._source or at != self._end:
+            self._finish()
+            self._source, self._begin = source, at
+        self._end = at + size
+
+    def add(self, piece: bytes | memoryview) -> None:
+        """A piece that lies somewhere."""
+        if self._source is not None:
+            self._finish()
+        size = len(piece)
+        if self._used + size > _PIECE:
+            self._flush()
+        if size > _PIECE:
+            self._write(piece)
+        else:
+            self._room[self._used : self._used + size] = piece
+            self._used += size
+
+    def end(self) -> None:
+        """No more will come."""
+        self._finish()
+        self._flush()
+
+    def _finish(self) -> None:
+        source, self._source = self._source, None
+        if source is None:
+            return
+        taken = source[self._begin : self._end]
+        if len(taken) < _DIRECT:
+            self.add(taken)
+        else:
+            self._flush()
+            self._write(taken)
+
+    def _flush(self) -> None:
+        if self._used:
+            self._write(self._room[: self._used])
+            self._used = 0
 
 
 def _room() -> memoryview:
@@ -161,13 +225,19 @@ def _read(view: memoryview) -> tuple[Member, ...]:
     for _ in range(count):
         fields = _CENTRAL.unpack_from(view, position)
         method, crc, packed_size, content_size, name_size = fields[4], fields[7], fields[8], fields[9], fields[10]
-        attributes, offset = fields[15], fields[16]
-        name = bytes(view[position + _CENTRAL.size : position + _CENTRAL.size + name_size]).decode()
+        attributes, (offset,) = fields[15], _PLACE.unpack_from(view, position + _CENTRAL.size)
+        begin = position + _CENTRAL.size + _PLACE.size
+        name = bytes(view[begin : begin + name_size]).decode()
         begin = offset + _LOCAL.size + name_size
         packed = view[begin : begin + packed_size]
-        if fields[0] != b"PK\1\2" or len(packed) != packed_size:
-            raise ArchiveError("not an archive of ours, or cut short")
         check_name(name)
-        found.append(Member(name, method, crc, content_size, packed, bool(attributes >> 16 & 0o100)))
-        position += _CENTRAL.size + name_size
+        executable = bool(attributes >> 16 & 0o100)
+        member = Member(name, method, crc, content_size, packed, executable)
+        local, listed, _ = member.headers()
+        there = view[position : position + _CENTRAL.size], view[offset:begin]
+        if len(packed) != packed_size or there != (listed, local):
+            raise ArchiveError("not an archive of ours, or cut short")
+        object.__setattr__(member, "lies", (view, offset))  # what is made of it by `replace` lies nowhere
+        found.append(member)
+        position += _CENTRAL.size + _PLACE.size + name_size
     return tuple(found)
