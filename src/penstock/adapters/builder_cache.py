@@ -62,6 +62,7 @@ class ZipCache:
     def __init__(self, folder: Path, files: SourceFiles) -> None:
         self.folder = folder / "v1"
         self._zips = f"{self.folder}{os.sep}zips{os.sep}"
+        self._index = f"{self.folder}{os.sep}index{os.sep}"
         self._files = files
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
@@ -100,24 +101,25 @@ class ZipCache:
         """
         members = tuple(members)
         with self.scratch() as scratch, _told():
-            draft = scratch / "draft.zip"
-            with draft.open("wb") as file:
+            drafts = f"{scratch}{os.sep}"
+            draft = f"{drafts}draft.zip"
+            with open(draft, "wb") as file:  # noqa: PTH123
+                os.fchmod(file.fileno(), 0o644)
                 sink = _Hashing(file)
                 size = archive.write(members, sink)
                 file.flush()
                 if _must_settle():
                     os.fsync(file.fileno())
             digest = sink.hash.hexdigest()
-            path = self.zip(digest)
-            draft.chmod(0o644)
+            place = self.place(digest)
             about = sbom(digest) if sbom is not None else None
             unzipped = sum(member.size for member in members)
-            entry = Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+            entry = Entry(path=Path(place), digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
-                _move(draft, path)
+                _move(draft, place)
                 if about is not None:
-                    _publish(scratch / "sbom.json", self.sbom(digest), about)
-                self._publish_record(scratch / "record.json", kind, key, entry)
+                    _publish(f"{drafts}sbom.json", self.place(digest, ".cdx.json"), about)
+                self._publish_record(f"{drafts}record.json", kind, key, entry)
         return entry
 
     def adopt(self, kind: str, key: str, draft: Path, sbom: Path, digest: str) -> Entry:
@@ -131,9 +133,9 @@ class ZipCache:
             draft.chmod(0o644)
             entry = Entry(path=path, digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
-                _move(draft, path)
+                _move(str(draft), str(path))
                 sbom.replace(self.sbom(digest))
-                self._publish_record(draft.with_name("record.json"), kind, key, entry)
+                self._publish_record(str(draft.with_name("record.json")), kind, key, entry)
         return entry
 
     def sbom(self, digest: str) -> Path:
@@ -175,18 +177,18 @@ class ZipCache:
         """Keep a small JSON value; of its kind only so many, the latest."""
         with _told():
             if most is not None:
-                notes = self._record(kind, key).parent.glob("*.json")
+                notes = Path(self._index, kind).glob("*.json")
                 for old in sorted(notes, key=lambda one: one.stat().st_mtime)[: 1 - most or None]:
                     old.unlink(missing_ok=True)
             handle, draft = self._temporary(tempfile.mkstemp)
             os.close(handle)
             sealed = {"kind": kind, "key": key, "seal": _seal(kind, key, value), "value": value}
-            _publish(Path(draft), self._record(kind, key), json.dumps(sealed, sort_keys=True))
+            _publish(draft, self._record(kind, key), json.dumps(sealed, sort_keys=True))
 
     def drop_note(self, kind: str, key: str) -> None:
         """Forget one that nobody will ask for any more."""
         with contextlib.suppress(OSError):
-            self._record(kind, key).unlink(missing_ok=True)
+            os.unlink(self._record(kind, key))  # noqa: PTH108
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
@@ -269,13 +271,14 @@ class ZipCache:
                     with contextlib.suppress(FileNotFoundError):  # somebody else forgets as well
                         path.rename(scratch / path.name)
 
-    def _publish_record(self, draft: Path, kind: str, key: str, entry: Entry) -> None:
+    def _publish_record(self, draft: str, kind: str, key: str, entry: Entry) -> None:
         """It names its key, so that one that comes to lie in another's place counts for nothing."""
         about = {"kind": kind, "key": key, "digest": entry.digest, "size": entry.size, "unzipped": entry.unzipped}
         _publish(draft, self._record(kind, key), json.dumps(about, sort_keys=True))
 
-    def _record(self, kind: str, key: str) -> Path:
-        return self.folder.joinpath("index", kind, f"{key}.json")
+    def _record(self, kind: str, key: str) -> str:
+        """Where that lies; as a text, like most places here: to make a `Path` of each takes longer than to ask."""
+        return f"{self._index}{kind}{os.sep}{key}.json"
 
     def zip(self, digest: str) -> Path:
         """Where the ZIP with that digest lies, or would."""
@@ -312,20 +315,20 @@ class _Hashing:
         self.hash.update(data)
 
 
-def _publish(draft: Path, path: Path, text: str) -> None:
+def _publish(draft: str, path: str, text: str) -> None:
     whole_file.write(draft, text.encode(), settled=_must_settle())
     _move(draft, path)
 
 
-def _move(draft: Path, path: Path) -> None:
+def _move(draft: str, path: str) -> None:
     """Put a finished file into its place, whose folder need not be there yet."""
     for patience in range(_PATIENCE, -1, -1):
         try:
-            draft.replace(path)
+            os.replace(draft, path)  # noqa: PTH105
         except FileNotFoundError:  # or a build from nothing has just put the folder aside
             if not patience:
                 raise
-            path.parent.mkdir(parents=True, exist_ok=True)
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
         else:
             return
 
@@ -340,7 +343,7 @@ def _seal(kind: str, key: str, value: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps([kind, key, value], sort_keys=True).encode()).hexdigest()
 
 
-def _json(path: Path) -> dict[str, Any] | None:
+def _json(path: str) -> dict[str, Any] | None:
     try:
         content = json.loads(whole_file.read(path))
     except (OSError, ValueError):

@@ -92,7 +92,7 @@ class Maker:
         self._node.expect(
             [(one.unit, one.recipe.target, one.plan) for one in missing if isinstance(one.plan, NodePlan)]
         )
-        from concurrent.futures import ThreadPoolExecutor, as_completed  # noqa: PLC0415 - slow, and rarely needed
+        from concurrent.futures import ThreadPoolExecutor, wait  # noqa: PLC0415 - slow, and rarely needed
 
         pool = ThreadPoolExecutor(max_workers=_WORKERS * (os.cpu_count() or 1), thread_name_prefix="build")
         with self._cache.many_steps():
@@ -103,11 +103,12 @@ class Maker:
                     for make in self._python.ahead(one.plan for one in later if isinstance(one.plan, PythonPlan)):
                         pool.submit(make)  # why one cannot be made, the services tell that need it
                 running |= {pool.submit(self._make_one, one, remote): one.unit.name for one in later}
-                for future in as_completed(running):
+                wait(running)
+                for future, name in running.items():
                     try:
-                        made[running[future]] = future.result()
+                        made[name] = future.result()
                     except PenstockError as error:
-                        failures[running[future]] = error
+                        failures[name] = error
             except BaseException:
                 if isinstance(self._commands, Stoppable):
                     self._commands.stop()

@@ -66,25 +66,26 @@ class NativePackages:
         self._root = root
         self._cache = cache
         self._foreign = ForeignPackages(root, cache, tools)
-        self._native: dict[tuple[Path, int], str | None] = {}
+        self._native: dict[tuple[str, int], str | None] = {}
         self._looking = threading.Lock()
 
     def found(self, folders: Iterable[str]) -> frozenset[str]:
         """Names of those packages, given by their folders relative to the workspace, that load native code."""
-        names = (self._native_name(self._root / folder) for folder in folders)
+        names = (self._native_name(os.path.join(self._root, folder)) for folder in folders)  # noqa: PTH118 - many
         return frozenset(name for name in names if name is not None)
 
-    def _native_name(self, folder: Path) -> str | None:
+    def _native_name(self, place: str) -> str | None:
         """The package's name when it loads native code.
 
         Looked for once: functions that are bundled at the same time ask about the same packages.
         """
         try:
-            key = (folder, (folder / "package.json").stat().st_mtime_ns)
+            key = (place, os.stat(f"{place}/package.json").st_mtime_ns)  # noqa: PTH116 - of each function's packages
         except OSError:
             return None
         with self._looking:
             if key not in self._native:
+                folder = Path(place)
                 manifest = _manifest(folder)
                 is_native = manifest and (
                     node_native.is_native(manifest, {path.name for path in folder.iterdir()}) or _has_addon(folder)

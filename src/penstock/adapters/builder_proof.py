@@ -145,15 +145,18 @@ def check_secrets(folder: str, files: Mapping[str, SourceFile], options: BuildOp
 
 
 def check_shipped(
-    folder: str, members: Iterable[Member], files: Mapping[str, SourceFile], options: BuildOptions
+    folder: str, members: Iterable[Member], files: Mapping[str, SourceFile], options: BuildOptions, clean: set[str]
 ) -> None:
     """The same of what a part puts into the ZIP, under whatever name; `files` are what it was made from."""
     for member in members:
         content = member.content()
+        digest = hashlib.sha256(content).hexdigest()
         source = source_of(member.name, folder, files).removeprefix(f"{folder}/")
-        secret = _secret_of(content)
-        if secret is not None and (source not in files or files[source].digest != _digest(content)):
-            same = (path for path, file in files.items() if file.digest == _digest(content))
+        secret = None if digest in clean else _secret_of(content)
+        if secret is None:
+            clean.add(digest)
+        elif source not in files or files[source].digest != digest:
+            same = (path for path, file in files.items() if file.digest == digest)
             source = next(same, member.name)
         is_named_so = proof.secret_file(source) or proof.secret_file(member.name)
         found = ("a file for one machine or person", 0) if is_named_so else secret
@@ -187,10 +190,6 @@ def _secret_in(file: SourceFile) -> tuple[str, int] | None:
 def _secret_of(content: bytes) -> tuple[str, int] | None:
     is_text = len(content) <= _SECRET_MAX or b"\0" not in content[:_SECRET_MAX]
     return credentials.secret(content) if is_text else None
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
 
 
 def _secret(folder: str, path: str, found: tuple[str, int]) -> BuildFailed:

@@ -74,6 +74,8 @@ class PythonBuilder:
         self._syntax = PythonSyntax(commands, files, interpreters)
         self._finish = Finish(commands, cache, files, interpreters)
         self._events = events
+        self._clean: set[str] = set()
+        """Digests of contents that hold no secret."""
         self._refused: dict[str, BuildFailed] = {}
         """Why packages cannot be made, by their keys."""
 
@@ -124,7 +126,7 @@ class PythonBuilder:
             files = {path: file for path, file in part.files.items() if f"{part.folder}/{path}" in shipped}
             self._syntax.check(replace(part, files=files), target.version)
             mine = [merged[name] for name, folder in owned if folder == part.folder]
-            check_shipped(part.folder, mine, part.files, plan.options)
+            check_shipped(part.folder, mine, part.files, plan.options, self._clean)
         sources = {path: merged[path].content() for pair in handlers for path in pair if path in merged}
         for function in unit.functions:
             check_python_handler(function.handler, sources, where=where)

@@ -74,13 +74,13 @@ class _Use:
     digest: str
 
 
-def note_use(folder: Path, record: Path, now: float) -> bool:
+def note_use(folder: Path, record: str, now: float) -> bool:
     """Note that what the record speaks of is needed; False when it has just been deleted.
 
     A cache that cannot be written notes nothing, and has nothing deleted.
     """
     try:
-        if now - record.stat().st_mtime < NOTED:
+        if now - os.stat(record).st_mtime < NOTED:  # noqa: PTH116
             return True
         with publishing(folder):
             os.utime(record)
@@ -197,10 +197,15 @@ def _thin_out(folder: Path, most: int) -> None:
 @contextlib.contextmanager
 def _locked(folder: Path, how: int) -> Iterator[None]:
     """Hold the cache's lock; without one where there can be none, as on a file system that cannot be written."""
-    with contextlib.ExitStack() as held:
+    handle = -1
+    try:
         with contextlib.suppress(OSError):
-            fcntl.flock(held.enter_context((folder / "room.lock").open("a")), how)
+            handle = os.open(f"{folder}{os.sep}room.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            fcntl.flock(handle, how)
         yield
+    finally:
+        if handle >= 0:
+            os.close(handle)
 
 
 def _zips(folder: Path) -> dict[str, os.stat_result]:

@@ -103,8 +103,11 @@ def is_sure(seen: Seen, now: float) -> bool:
 
 def is_as_seen(root: Path | str, seen: Seen) -> bool:
     """Whether `stat` still says the same of everything."""
-    return all(state(os.path.join(root, path)) == found for path, found in seen.paths.items()) and all(  # noqa: PTH118
-        listing(os.path.join(root, folder), outputs=outputs) == found  # noqa: PTH118 - a thousand times
+    top = f"{root}{os.sep}"  # `join` would ask the same of it thousands of times
+    return all(
+        state(path if path.startswith(os.sep) else top + path) == found for path, found in seen.paths.items()
+    ) and all(
+        listing(folder if folder.startswith(os.sep) else top + folder, outputs=outputs) == found
         for (folder, outputs), found in seen.folders.items()
     )
 

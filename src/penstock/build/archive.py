@@ -234,7 +234,7 @@ def _read(view: memoryview) -> tuple[Member, ...]:
         executable = bool(attributes >> 16 & 0o100)
         member = Member(name, method, crc, content_size, packed, executable)
         local, listed, _ = member.headers()
-        there = view[position : position + _CENTRAL.size], view[offset:begin]
+        there = bytes(view[position : position + _CENTRAL.size]), bytes(view[offset:begin])
         if len(packed) != packed_size or there != (listed, local):
             raise ArchiveError("not an archive of ours, or cut short")
         object.__setattr__(member, "lies", (view, offset))  # what is made of it by `replace` lies nowhere

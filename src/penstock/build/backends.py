@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
+from penstock.build import specifiers
 from penstock.build.requirements import name_of, normalised
 
 if TYPE_CHECKING:
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import Specifier, SpecifierSet
 
-_PLAIN = re.compile(r"[\w.\s<>=!~,*+-]+", re.ASCII)
-"""A requirement of a name and versions, and nothing else."""
 BY_DEFAULT = ("setuptools",)
 """What a project without `[build-system]` is built by: https://peps.python.org/pep-0518/#build-system-table."""
 VERSIONS = {
@@ -90,7 +90,7 @@ def _asked(requires: Sequence[str]) -> Mapping[str, SpecifierSet | None]:
     asked: dict[str, SpecifierSet | None] = {}
     for text in requires:
         name = normalised(name_of(text))
-        known, further = asked.get(name, SpecifierSet()), _versions(text)
+        known, further = asked.get(name, SpecifierSet()), specifiers.versions(text)
         asked[name] = None if known is None or further is None else known & further
     return asked
 
@@ -125,24 +125,7 @@ def _listed(uv: str) -> Mapping[str, Sequence[str]]:
     return {**VERSIONS, "uv-build": (uv, *VERSIONS["uv-build"])} if uv else VERSIONS
 
 
-def _versions(requirement: str) -> SpecifierSet | None:
-    """Those that it allows; None for a URL, and for what uv says better what is wrong with it."""
-    from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
-
-    if _PLAIN.fullmatch(requirement):
-        try:
-            return SpecifierSet(requirement.strip().removeprefix(name_of(requirement)))
-        except InvalidSpecifier:
-            return None
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as slow again
-
-    try:
-        found = Requirement(requirement)
-    except InvalidRequirement:
-        return None
-    return None if found.url else found.specifier
-
-
+@cache
 def digest() -> str:
     """Of all the versions but uv's own, for recipes."""
     return hashlib.sha256(repr(sorted(VERSIONS.items())).encode()).hexdigest()[:12]

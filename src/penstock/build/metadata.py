@@ -21,7 +21,7 @@ _DISTRIBUTION = re.compile(r"(?P<name>[^/]+)-[^/-]+\.dist-info/METADATA")
 
 def distributions(paths: Iterable[str]) -> dict[str, str]:
     """Normalised names of the packages whose METADATA lies among these paths, each with that path."""
-    found = ((path, _DISTRIBUTION.fullmatch(path)) for path in paths)
+    found = ((path, _DISTRIBUTION.fullmatch(path)) for path in paths if path.endswith("/METADATA"))
     return {normalised(match["name"]): path for path, match in found if match}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from penstock.build import metafile
@@ -96,12 +97,13 @@ def _is_left_out(name: str, source: str) -> bool:
 
 
 def _is_exported(name: str, names: Collection[str], bundle: bytes) -> bool:
-    if _ALL_OF_ANOTHER.search(bundle):
+    begin = max(bundle.find(b"export"), 0)  # quicker than any pattern, and most of a bundle lies before it
+    if _ALL_OF_ANOTHER.search(bundle, begin):
         return True
     if name not in names or name == "default" or not name.isascii():
         return name in names
     word = re.compile(rb"(?<![\w$])" + re.escape(name.encode()) + rb"(?![\w$])")
-    return any(word.search(listed[1]) for listed in _EXPORTED.finditer(bundle))
+    return any(word.search(listed[1]) for listed in _EXPORTED.finditer(bundle, begin))
 
 
 def check_followed(found: Entry, path: str, meta: Metafile, read: Callable[[str], str | None], *, where: str) -> None:
@@ -139,6 +141,7 @@ def _listed(word: str, name: str, source: str) -> tuple[str, str]:
     return "", ""
 
 
+@lru_cache(maxsize=16)
 def _uncommented(source: str) -> str:
     return _COMMENT.sub(r"\1", source)
 

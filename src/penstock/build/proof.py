@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from penstock.model.artifact import Target
 
 _NATIVE = re.compile(r"\.(so(\.[\d.]+)?|node)$")
+_MAY_BE_NATIVE = (".so", ".node", *".0123456789")
+"""How such a path ends: asked of each of thousands before the pattern is."""
 _PYTHON_TAG = re.compile(
     r"^(?P<stem>.+?)\.(?:cpython-(?P<version>\d+t?)[a-z]*-(?P<platform>[\w-]+)|(?P<abi>abi3))\.so$"
 )
@@ -34,10 +36,13 @@ def check_names(members: Iterable[Member], *, where: str) -> None:
 
     Also for a file that is a folder's namesake, on any system: nobody could unpack both.
     """
+    names = [member.name for member in members]
+    keys = {name.lower() for name in names}
+    if len(keys) == len(names) and all(map(str.isascii, keys)) and keys.isdisjoint(_folders(keys)):
+        return  # as nearly all are
     seen: dict[str, str] = {}
     folders: dict[str, str] = {}
-    for member in members:
-        name = member.name
+    for name in names:
         key = name.lower() if name.isascii() else unicodedata.normalize("NFC", name).casefold()
         other = seen.setdefault(key, name)
         if other != name:
@@ -52,11 +57,21 @@ def check_names(members: Iterable[Member], *, where: str) -> None:
         raise BuildFailed(what, where=where, hint="rename one of them")
 
 
+def _folders(paths: Iterable[str]) -> set[str]:
+    """All folders above these files."""
+    found: set[str] = set()
+    new = {path.rpartition("/")[0] for path in paths}
+    while new:
+        found |= new
+        new = {path.rpartition("/")[0] for path in new} - found
+    return found
+
+
 def check_native(members: Collection[Member], target: Target, *, where: str) -> None:
     """Raise BuildFailed for a native library that the target cannot load: processor, or Python's or Node's ABI."""
     if target.platform != "linux":
         return
-    natives = [member for member in members if _NATIVE.search(member.name)]
+    natives = [member for member in members if is_native(member.name)]
     loadable = {stem for member in natives if (stem := _loadable_stem(member.name, target)) is not None}
     for member in natives:
         _check_machine(member, target, where)
@@ -78,7 +93,7 @@ def check_native(members: Collection[Member], target: Target, *, where: str) -> 
 
 def is_native(path: str) -> bool:
     """Whether a file is a native library by its name."""
-    return _NATIVE.search(path) is not None
+    return path.endswith(_MAY_BE_NATIVE) and _NATIVE.search(path) is not None
 
 
 def secret_file(path: str) -> bool:

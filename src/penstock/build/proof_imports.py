@@ -64,9 +64,11 @@ class Modules:
         self.folders: set[str] = set()
         for path in paths:
             module = _module(path)
-            if module is None or (platform == "linux" and _OF_MAC_OS.search(path)):
+            if module is None:
                 continue
-            name, above = module
+            name, above, is_of_mac_os = module
+            if is_of_mac_os and platform == "linux":
+                continue
             if self.files.get(name, "").endswith(".py") and not path.endswith("__init__.py"):
                 continue  # a package, or a source, goes over an extension
             self.files[name] = path
@@ -345,10 +347,15 @@ def with_packages(module: str) -> list[str]:
 
 
 @lru_cache(maxsize=50_000)
-def _module(path: str) -> tuple[str, tuple[str, ...]] | None:
-    """A file's module and the packages above it; remembered, because services share most of what they hold."""
+def _module(path: str) -> tuple[str, tuple[str, ...], bool] | None:
+    """A file's module, the packages above it, and whether it is native code for macOS.
+
+    Remembered, because services share most of what they hold.
+    """
     name = _dotted(path)
-    return None if name is None else (name, tuple(with_packages(name)[:-1]))
+    if name is None:
+        return None
+    return name, tuple(with_packages(name)[:-1]), _OF_MAC_OS.search(path) is not None
 
 
 def _dotted(path: str) -> str | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import penstock
-from penstock.build import libc
+from penstock.build import libc, specifiers
 from penstock.build.proof import secret_file
 from penstock.build.requirements import name_of, normalised
 from penstock.ports import Command
@@ -103,12 +103,8 @@ def holds_sdk(requirement: str) -> bool:
     some_day = _SOME_DAY.get(normalised(name_of(requirement)))
     if some_day is None:
         return False
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - slow, and rarely needed
-
-    try:
-        return not Requirement(requirement).specifier.contains(some_day)
-    except InvalidRequirement:
-        return False
+    allowed = specifiers.versions(requirement.partition(";")[0].strip())
+    return allowed is not None and not allowed.contains(some_day)
 
 
 def export_command(

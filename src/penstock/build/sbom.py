@@ -262,8 +262,8 @@ def _component(reference: str, component: Component, target: Target) -> dict[str
     found: dict[str, Any] = {"type": "library", "bom-ref": reference, "name": component.name}
     if component.version:
         found["version"] = component.version
-    if component.purl:
-        found["purl"] = component.purl
+    if component.index is not None:
+        found["purl"] = reference
     if component.licence:
         found["licenses"] = [_licence(component.licence)]
     if component.hashes:
