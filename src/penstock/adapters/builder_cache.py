@@ -71,6 +71,8 @@ class ZipCache:
         """Empty folders for the steps to come."""
         self._many = 0
         """How many builds at once say that there are such."""
+        self._deleting: list[threading.Thread] = []
+        """Those who delete folders that such steps have left."""
 
     def get(self, kind: str, key: str) -> Entry | None:
         """The ZIP of that key, or None when there is none, its bytes are not what they were, or it is another key's."""
@@ -199,12 +201,15 @@ class ZipCache:
         except BaseException:  # who began to write there may be at it still
             shutil.rmtree(path, ignore_errors=True)
             raise
-        if not (self._many and _emptied(path) and self._is_kept(path)):
+        if not (self._many and self._emptied(path) and self._is_kept(path)):
             shutil.rmtree(path, ignore_errors=True)
 
     @contextlib.contextmanager
     def many_steps(self) -> Iterator[None]:
-        """Meanwhile steps take over each other's folders: to delete one takes file systems milliseconds."""
+        """Meanwhile steps take over each other's folders: to delete one takes file systems milliseconds.
+
+        What lies in them, an installation's hundreds, is deleted beside the steps to come.
+        """
         with self._guard:
             self._many += 1
         try:
@@ -213,9 +218,33 @@ class ZipCache:
             with self._guard:
                 self._many -= 1
                 spare, self._spare = ([], self._spare) if self._many else (self._spare, [])
+                deleting, self._deleting = ([], self._deleting) if self._many else (self._deleting, [])
+            for thread in deleting:
+                thread.join()
             for path in spare:
                 with contextlib.suppress(OSError):
                     path.rmdir()
+
+    def _emptied(self, folder: Path) -> bool:
+        """Whether the folder could be emptied; of folders in it, aside, somebody else sees to it."""
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        self._delete(entry.path)
+                    else:
+                        os.unlink(entry.path)  # noqa: PTH108 - many
+        except OSError:
+            return False
+        return True
+
+    def _delete(self, place: str) -> None:
+        aside = self._temporary(tempfile.mkdtemp)
+        os.rename(place, aside)  # noqa: PTH104
+        thread = threading.Thread(target=shutil.rmtree, args=(aside,), kwargs={"ignore_errors": True}, name="delete")
+        with self._guard:
+            self._deleting.append(thread)
+        thread.start()
 
     def _is_kept(self, path: Path) -> bool:
         with self._guard:
@@ -287,20 +316,6 @@ class ZipCache:
     def place(self, digest: str, suffix: str = ".zip") -> str:
         """The same as a text, for whoever asks about a thousand."""
         return f"{self._zips}{digest}{suffix}"
-
-
-def _emptied(folder: Path) -> bool:
-    """Whether the folder could be emptied."""
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    shutil.rmtree(entry.path)
-                else:
-                    os.unlink(entry.path)  # noqa: PTH108 - many
-    except OSError:
-        return False
-    return True
 
 
 class _Hashing:

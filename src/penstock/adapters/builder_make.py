@@ -100,7 +100,7 @@ class Maker:
                 first, later = _in_turn(missing)
                 running = {pool.submit(self._make_one, one, remote): one.unit.name for one in first}
                 if remote is None:  # what others have built needs no packages
-                    for make in self._python.ahead(one.plan for one in later if isinstance(one.plan, PythonPlan)):
+                    for make in self._python.ahead(one.plan for one in missing if isinstance(one.plan, PythonPlan)):
                         pool.submit(make)  # why one cannot be made, the services tell that need it
                 running |= {pool.submit(self._make_one, one, remote): one.unit.name for one in later}
                 wait(running)

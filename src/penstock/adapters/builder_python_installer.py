@@ -28,7 +28,7 @@ class Installer:
     project: Path
     """Where uv finds the settings of indexes."""
     interpreter: Path
-    """The Python that runs the backends of what has no wheel."""
+    """The Python that runs the backends of what has no wheel: the target's own where this machine has it."""
     scratch: Path
     """For its files; what is installed goes into the folder `site` there."""
     cache: Path
@@ -73,14 +73,14 @@ class Installer:
             listed.write_text(constraints)
             told: list[str] = []
             try:
-                self._run(text, told, python.Sources(built=self.cache, interpreter=self.interpreter, backends=listed))
+                self._run(text, told, python.Sources(built=self.cache, backends=listed))
             except BuildFailed:
                 if not python.lacks_backend("".join(told)):
                     raise
             else:
                 return
         apart = self.scratch / "uv"  # nobody else may take it for built by what we list
-        self._run(text, [], python.Sources(built=apart, interpreter=self.interpreter, backends=None))
+        self._run(text, [], python.Sources(built=apart, backends=None))
         self.warn(
             f"{name}: built from its sources by the newest backend of today, whose bytes another day's may not repeat"
         )
@@ -100,6 +100,7 @@ class Installer:
                 listing,
                 self.site,
                 self.target,
+                interpreter=self.interpreter,
                 project=self.project,
                 offline=offline,
                 sources=sources,

@@ -142,7 +142,7 @@ class PythonPlanner:
         where = f"{folder}/pyproject.toml"
         try:
             fact = self._files.text_fact(
-                "pyproject 6", path, lambda text: pyproject.manifest(text, where=where).to_json()
+                "pyproject 7", path, lambda text: pyproject.manifest(text, where=where).to_json()
             )
         except (FileNotFoundError, NotADirectoryError):
             return None

@@ -125,7 +125,11 @@ def _listed(uv: str) -> Mapping[str, Sequence[str]]:
     return {**VERSIONS, "uv-build": (uv, *VERSIONS["uv-build"])} if uv else VERSIONS
 
 
-@cache
 def digest() -> str:
     """Of all the versions but uv's own, for recipes."""
-    return hashlib.sha256(repr(sorted(VERSIONS.items())).encode()).hexdigest()[:12]
+    return _digest(tuple(sorted(VERSIONS.items())))
+
+
+@cache
+def _digest(versions: tuple[tuple[str, tuple[str, ...]], ...]) -> str:
+    return hashlib.sha256(repr([*versions]).encode()).hexdigest()[:12]

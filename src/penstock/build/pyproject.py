@@ -58,6 +58,8 @@ class Manifest:
     """Whether a build backend makes it a package; else its files are taken as they are."""
     backend: tuple[str, ...]
     """What `[build-system]` requires, as it is written (PEP 508)."""
+    by_uv: bool
+    """Whether that is uv's own backend, which does what is written here and runs no code of the package's."""
     files: tuple[str, ...]
     """Further files that its metadata names: README, licences."""
     names_itself: bool
@@ -118,6 +120,7 @@ def manifest(text: str, *, where: str) -> Manifest:
         module=_expected_module(project, tools.get("poetry")),
         buildable=_is_buildable(content, tools),
         backend=tuple(_backend(content)),
+        by_uv=_is_by_uv(content.get("build-system", {})),
         files=_named_files(content),
         names_itself=names_manifest(json.dumps([project, {**tools, "uv": uv.get("build-backend")}], default=str)),
     )
@@ -150,6 +153,10 @@ def _is_buildable(content: dict[str, Any], tools: dict[str, Any]) -> bool:
 def _backend(content: dict[str, Any]) -> Iterator[str]:
     listed = content.get("build-system", {}).get("requires", ())
     yield from (text for text in listed if isinstance(text, str)) if isinstance(listed, list) else ()
+
+
+def _is_by_uv(system: dict[str, Any]) -> bool:
+    return system.get("build-backend") == "uv_build" and "backend-path" not in system
 
 
 def _expected_module(project: dict[str, Any], poetry: dict[str, Any] | None) -> str:

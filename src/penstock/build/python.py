@@ -16,7 +16,7 @@ from penstock.build.requirements import name_of, normalised
 from penstock.ports import Command
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
     from penstock.model.artifact import Target
@@ -82,8 +82,6 @@ class Sources:
 
     built: Path
     """uv's cache of what was built."""
-    interpreter: Path
-    """The Python that runs their backends: the target's own where this machine has it."""
     backends: Path | None
     """Constraints for what builds them."""
 
@@ -179,21 +177,24 @@ def install_command(
     into: Path,
     target: Target,
     *,
+    interpreter: Path,
     project: Path,
     offline: bool,
     sources: Sources | None = None,
 ) -> Command:
     """Install exactly these requirements for the target, by hard links from uv's cache.
 
-    `project` is where uv finds the settings of indexes. Only from wheels, unless `sources` says how others are built.
+    `interpreter` runs the backends of what has no wheel; uv looks for one in any case, and those of version managers
+    answer slowly. `project` is where uv finds the settings of indexes. Only from wheels, unless `sources` says how
+    others are built.
     """
     argv = [str(uv), "pip", "install", "--quiet", "--target", str(into), "--requirement", str(requirements)]
     argv += ["--python-version", target.version, "--python-platform", platform_tag(target), "--no-deps"]
+    argv += ["--python", str(interpreter)]
     env = dict(_REPRODUCIBLE)
     if sources is None:
         argv += ["--only-binary", ":all:"]
     else:
-        argv += ["--python", str(sources.interpreter)]
         argv += ["--build-constraints", str(sources.backends)] if sources.backends else []
         env |= _NO_COMPILER | {"UV_CACHE_DIR": str(sources.built)}
     argv += ["--link-mode", "hardlink", "--no-compile-bytecode"]
@@ -201,17 +202,31 @@ def install_command(
 
 
 def wheel_command(
-    uv: Path, source: Path, into: Path, *, interpreter: str, backends: Path | None, project: Path, offline: bool
+    uv: Path,
+    source: Path,
+    into: Path,
+    *,
+    interpreter: str,
+    backends: Path | None,
+    project: Path,
+    offline: bool,
+    together: bool = False,
 ) -> Command:
     """Let a package's own build backend make its wheel, so that import names and data files are right.
 
     `interpreter` runs the backend. What it makes is for every Python, so that it need not be the target's, nor one that
     the package itself asks for. `backends` holds constraints for the backend; `project` is where uv finds the settings
-    of indexes.
+    of indexes. With `together` the source is a folder that `workspace_of` made a workspace, of which all are built.
     """
     argv = [str(uv), "build", "--wheel", "--no-sources", "--python", interpreter, "--out-dir", str(into), str(source)]
     argv += ["--build-constraints", str(backends)] if backends else []
+    argv += ["--all-packages"] if together else []
     return Command(argv=_network(argv, offline=offline), cwd=project, env=_REPRODUCIBLE, timeout=_PATIENCE)
+
+
+def workspace_of(members: Iterable[str]) -> str:
+    """The pyproject.toml above packages that lie in these folders."""
+    return f"[tool.uv.workspace]\nmembers = {json.dumps(list(members))}\n"
 
 
 def track_commands(git: Path, top: Path) -> tuple[Command, ...]:

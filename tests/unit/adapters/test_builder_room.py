@@ -119,8 +119,8 @@ def test_what_is_taken_while_somebody_makes_room_is_there_or_said_to_be_gone(tmp
     """Both at once, many times; each result is old enough to go until it is taken."""
 
     def take(names: list[str]) -> list[str]:
-        record = tmp_path / "index/artifact"
-        return [name for name in names if note_use(tmp_path, record / f"{name}.json", time.time())]
+        records = tmp_path / "index/artifact"
+        return [name for name in names if note_use(tmp_path, str(records / f"{name}.json"), time.time())]
 
     names = [f"{number:03}" for number in range(200)]
     for name in names:

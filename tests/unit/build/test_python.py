@@ -205,10 +205,12 @@ def test_wheels_are_taken_for_lambdas_own_c_library(version: str, architecture: 
     target = Target(language="python", version=version, architecture=architecture)  # type: ignore[arg-type]
     assert python.platform_tag(target) == tag
     listing, site = Path("/t/requirements.txt"), Path("/t/site")
-    command = python.install_command(Path("uv"), listing, site, target, project=Path("/w"), offline=True)
+    command = python.install_command(
+        Path("uv"), listing, site, target, interpreter=Path("/python"), project=Path("/w"), offline=True
+    )
     assert command.cwd == Path("/w")
     words = " ".join(command.argv)
-    assert f"--python-version {version} --python-platform {tag} --no-deps --only-binary :all:" in words
+    assert f"--python-version {version} --python-platform {tag} --no-deps --python /python --only-binary :all:" in words
     assert command.argv[-1] == "--offline"
 
 
