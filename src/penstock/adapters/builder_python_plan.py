@@ -171,10 +171,11 @@ class PythonPlanner:
         return None
 
     def _reached(self, folder: str, where: str, options: BuildOptions, text: str) -> dict[str, Any] | None:
-        if self._lock_read is None or self._lock_read[0] != text:  # all its members ask, and parsing takes long
-            self._lock_read = (text, lockfile.parse(text, where=where))
+        read = self._lock_read  # another thread may read another lock meanwhile
+        if read is None or read[0] != text:  # all its members ask, and parsing takes long
+            read = self._lock_read = (text, lockfile.parse(text, where=where))
         locked = lockfile.reached(
-            self._lock_read[1],
+            read[1],
             folder,
             without=python.supplied(options),
             groups=options.groups,

@@ -23,14 +23,33 @@ from penstock.model.errors import BuildFailed
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
-Packages = list[dict[str, Any]]
-"""The `[[package]]` tables of a lock."""
 Condition = frozenset[str]
 """Markers that all have to apply; the empty one always does. A cycle adds none that is not there yet."""
 _ALWAYS: Condition = frozenset()
 _ALTERNATIVES_MAX = 16
 """Conditions that are told apart for one package; one with more counts as needed everywhere, which does no harm."""
 _LOCAL_SOURCES = ("editable", "virtual", "directory")
+
+
+class Packages(list[dict[str, Any]]):
+    """The `[[package]]` tables of a lock, with what all of its projects ask of them."""
+
+    def __init__(self, tables: Iterable[dict[str, Any]]) -> None:
+        super().__init__(tables)
+        self.by_name: dict[str, list[dict[str, Any]]] = {}
+        self.by_folder: dict[str, dict[str, Any]] = {}
+        """The local ones, by their folders relative to the lock."""
+        self._digests: dict[int, str] = {}
+        for package in self:
+            self.by_name.setdefault(package["name"], []).append(package)
+            if (folder := _folder(package)) is not None:
+                self.by_folder.setdefault(folder, package)
+
+    def digest(self, package: dict[str, Any]) -> str:
+        """Of everything that the lock says about one of them but what it was made from."""
+        if id(package) not in self._digests:
+            self._digests[id(package)] = _digest({key: said for key, said in package.items() if key != "metadata"})
+        return self._digests[id(package)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +96,11 @@ def reached(
 
     None when the lock has no project there.
     """
-    by_name: dict[str, list[dict[str, Any]]] = {}
-    for package in packages:
-        by_name.setdefault(package["name"], []).append(package)
-    root = next((package for package in packages if _folder(package) == posixpath.normpath(folder)), None)
+    by_name = packages.by_name
+    root = packages.by_folder.get(posixpath.normpath(folder))
     if root is None:
         return None
-    external: Packages = []
+    external: list[dict[str, Any]] = []
     internal: dict[str, str] = {}
     conditions: dict[str, set[Condition]] = {}
     edges: set[str] = set()
@@ -109,7 +126,7 @@ def reached(
                 edges |= _edge(root["name"], dependency, by_name)
     return Locked(
         name=root["name"],
-        packages=_digests(external),
+        packages=_digests(packages, external),
         internal=internal,
         conditions={
             name: sorted(map(all_of, alternatives))
@@ -154,7 +171,7 @@ def parse(text: str, *, where: str) -> Packages:
     packages = content.get("package", [])
     if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
         raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
-    return list(packages)
+    return Packages(packages)
 
 
 def _is_news(condition: Condition, before: list[Condition]) -> bool:
@@ -210,14 +227,13 @@ def _choices(
                 yield package, extra, meant
 
 
-def _digests(packages: Packages) -> dict[str, str]:
+def _digests(packages: Packages, reached: Iterable[dict[str, Any]]) -> dict[str, str]:
     """By name and version, of which a lock may hold several from different indexes, for different targets."""
     found: dict[str, set[str]] = {}
-    for one in packages:
-        found.setdefault(f"{one['name']} {one.get('version', '')}".strip(), set()).add(_digest(one))
+    for one in reached:
+        found.setdefault(f"{one['name']} {one.get('version', '')}".strip(), set()).add(packages.digest(one))
     return {key: " ".join(sorted(digests)) for key, digests in found.items()}
 
 
-def _digest(package: Mapping[str, Any]) -> str:
-    source = {key: value for key, value in package.items() if key != "metadata"}
-    return hashlib.sha256(json.dumps(source, sort_keys=True, default=str).encode()).hexdigest()
+def _digest(said: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
