@@ -104,7 +104,7 @@ class SourceFiles:
         if self._walked is not None and key in self._walked:
             found = self._walked[key]
         else:
-            place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
+            place = self._place(folder)
             found = dict(sorted(self._walk(place, "", frozenset(), outputs=outputs)))
             if self._walked is not None:
                 self._walked[key] = found
@@ -140,7 +140,7 @@ class SourceFiles:
         self._note(path)
         if self._there is not None and path in self._there:
             return self._there[path]
-        found = os.path.isfile(os.path.join(self.root, path))  # noqa: PTH113, PTH118 - a thousand times
+        found = os.path.isfile(self._place(path))  # noqa: PTH113 - a thousand times
         if self._there is not None:
             self._there[path] = found
         return found
@@ -148,7 +148,7 @@ class SourceFiles:
     def file(self, path: str) -> SourceFile | None:
         """One file, relative to the workspace, whether it counts or not; None when a link leads there, or nothing."""
         self._note(path)
-        place = os.path.join(self.root, path)  # noqa: PTH118 - a thousand times
+        place = self._place(path)
         if not os.path.isfile(place) or os.path.realpath(place) != str(self._real_root / path):  # noqa: PTH113
             return None
         status = Path(place).stat()
@@ -162,7 +162,7 @@ class SourceFiles:
     def has_folder(self, path: str) -> bool:
         """Whether there is a folder at that path, relative to the workspace."""
         self._note(path)
-        return os.path.isdir(os.path.join(self.root, path))  # noqa: PTH112, PTH118 - a thousand times
+        return os.path.isdir(self._place(path))  # noqa: PTH112 - a thousand times
 
     def setting(self, path: str) -> str | None:
         """The text of a small file that many read, relative to the workspace; None when it is not there.
@@ -258,6 +258,10 @@ class SourceFiles:
     def _watched(self) -> Seen | None:
         return getattr(self._watching, "seen", None)
 
+    def _place(self, path: str) -> str:
+        """Where a path of the workspace lies; `join` says the same, and asks more than a thousand files bear."""
+        return path if path.startswith(os.sep) else self._prefix + path
+
     def _note(self, path: str) -> None:
         """Note what lies there, for whom it may concern; within one look as it was the first time."""
         watched = self._watched
@@ -266,7 +270,7 @@ class SourceFiles:
         path = path.removeprefix(self._prefix)
         noted = (self._noted or watched).paths
         if path not in noted:
-            noted[path] = builder_seen.state(os.path.join(self.root, path))  # noqa: PTH118 - a thousand times
+            noted[path] = builder_seen.state(self._place(path))
         watched.paths[path] = noted[path]
 
     def _note_folder(self, folder: str, *, outputs: bool) -> None:
@@ -276,8 +280,7 @@ class SourceFiles:
         key = (folder, outputs)
         noted = (self._noted or watched).folders
         if key not in noted:
-            place = os.path.join(self.root, folder)  # noqa: PTH118 - a thousand times
-            noted[key] = builder_seen.listing(place, outputs=outputs)
+            noted[key] = builder_seen.listing(self._place(folder), outputs=outputs)
         watched.folders[key] = noted[key]
 
     def _walk(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import threading
-import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from penstock.adapters.builder_node_parts import NodePlan
-from penstock.build import metafile, node, node_locked, package_json, python, sbom
+from penstock.build import lockfile, metafile, node, node_locked, package_json, python, sbom
 from penstock.build.requirements import normalised, pinned_versions, plain_lines
 
 if TYPE_CHECKING:
@@ -146,7 +145,7 @@ class SbomReader:
                 key = python.key("wheels", {"lock": digest})
                 known = self._cache.note("wheels", key)
                 if known is None:
-                    packages = tomllib.loads(content.decode()).get("package", [])
+                    packages = lockfile.tables(content.decode()).get("package", [])
                     known = {"packages": list(map(_locked_package, packages))}
                     self._cache.keep_note("wheels", key, known)
                 self._locks[digest] = known["packages"]

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass, field
 from itertools import pairwise
 from operator import attrgetter
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +27,8 @@ _NEEDS = 20
 _LOCAL = struct.Struct("<4s5H3L2H")
 _CENTRAL = struct.Struct("<4s6H3L5HL")
 _PLACE = struct.Struct("<L")
+_IN_BOTH = slice(6, 32)
+"""From the version that is needed to the length of the extra fields."""
 _END = struct.Struct("<4s4H2LH")
 _MEMBERS_MAX = 0xFFFF
 _PIECE = 1 << 20
@@ -62,20 +64,8 @@ class Member:
     executable: bool = False
     lies: tuple[memoryview, int] | None = field(default=None, init=False, repr=False, compare=False)
     """The archive that it was read from, and where it begins there: it can be taken over from there as it is."""
-    _headers: tuple[bytes, bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
-    """Made when they are first asked for: what many archives hold is written many times."""
-
-    def headers(self) -> tuple[bytes, bytes, bytes]:
-        """What stands before it in an archive, and in the directory before and after the place where that is."""
-        if self._headers is None:
-            name = self.name.encode()
-            flags = 0 if self.name.isascii() else _UTF8
-            common = (flags, self.method, *_DOS_EPOCH, self.crc, len(self.packed), self.size, len(name), 0)
-            mode = 0o100755 if self.executable else 0o100644
-            local = _LOCAL.pack(b"PK\3\4", _NEEDS, *common) + name
-            listed = _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, _NEEDS, *common, 0, 0, 0, mode << 16)
-            object.__setattr__(self, "_headers", (local, listed, name))
-        return cast("tuple[bytes, bytes, bytes]", self._headers)
+    headers: tuple[bytes, bytes, bytes] | None = field(default=None, init=False, repr=False, compare=False)
+    """Of one that was read: what stands before it, and in the directory before and after its place."""
 
     def content(self) -> bytes:
         """The content, decompressed."""
@@ -131,7 +121,7 @@ def write(members: Iterable[Member], output: Output) -> int:
     pieces = _Pieces(output)
     offset = 0
     for member in ordered:
-        local, listed, name = member.headers()
+        local, listed, name = member.headers or _headers(member)
         size = len(local) + len(member.packed)
         if member.lies is not None:
             pieces.take(*member.lies, size)
@@ -144,6 +134,15 @@ def write(members: Iterable[Member], output: Output) -> int:
     pieces.end()
     output.write(memoryview(directory))
     return offset + len(directory)
+
+
+def _headers(member: Member) -> tuple[bytes, bytes, bytes]:
+    name = member.name.encode()
+    flags = 0 if member.name.isascii() else _UTF8
+    common = (flags, member.method, *_DOS_EPOCH, member.crc, len(member.packed), member.size, len(name), 0)
+    mode = 0o100755 if member.executable else 0o100644
+    local = _LOCAL.pack(b"PK\3\4", _NEEDS, *common) + name
+    return local, _CENTRAL.pack(b"PK\1\2", _MADE_ON_UNIX, _NEEDS, *common, 0, 0, 0, mode << 16), name
 
 
 class _Pieces:
@@ -223,21 +222,23 @@ def _read(view: memoryview) -> tuple[Member, ...]:
         raise ArchiveError("not an archive of ours, or cut short")
     found = []
     for _ in range(count):
-        fields = _CENTRAL.unpack_from(view, position)
+        listed = bytes(view[position : position + _CENTRAL.size])
+        fields = _CENTRAL.unpack(listed)
         method, crc, packed_size, content_size, name_size = fields[4], fields[7], fields[8], fields[9], fields[10]
-        attributes, (offset,) = fields[15], _PLACE.unpack_from(view, position + _CENTRAL.size)
-        begin = position + _CENTRAL.size + _PLACE.size
-        name = bytes(view[begin : begin + name_size]).decode()
+        begin = position + _CENTRAL.size
+        (offset,) = _PLACE.unpack_from(view, begin)
+        begin += _PLACE.size
+        encoded = bytes(view[begin : begin + name_size])
+        position = begin + name_size
         begin = offset + _LOCAL.size + name_size
-        packed = view[begin : begin + packed_size]
-        check_name(name)
-        executable = bool(attributes >> 16 & 0o100)
-        member = Member(name, method, crc, content_size, packed, executable)
-        local, listed, _ = member.headers()
-        there = bytes(view[position : position + _CENTRAL.size]), bytes(view[offset:begin])
-        if len(packed) != packed_size or there != (listed, local):
+        local, packed = bytes(view[offset:begin]), view[begin : begin + packed_size]
+        # All that stands before a member stands in the directory as well.
+        if local != b"PK\3\4" + listed[_IN_BOTH] + encoded or listed[:4] != b"PK\1\2" or len(packed) != packed_size:
             raise ArchiveError("not an archive of ours, or cut short")
+        name = encoded.decode()
+        check_name(name)
+        member = Member(name, method, crc, content_size, packed, bool(fields[15] >> 16 & 0o100))
+        object.__setattr__(member, "headers", (local, listed, encoded))
         object.__setattr__(member, "lies", (view, offset))  # what is made of it by `replace` lies nowhere
         found.append(member)
-        position += _CENTRAL.size + _PLACE.size + name_size
     return tuple(found)

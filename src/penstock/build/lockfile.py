@@ -14,6 +14,7 @@ import re
 import tomllib
 from collections import deque
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from penstock.build.markers import all_of
@@ -165,13 +166,19 @@ def _clauses(specifier: str) -> set[str]:
 def parse(text: str, *, where: str) -> Packages:
     """The packages of a lock, for `reached`. Raises BuildFailed when the text is not a lock."""
     try:
-        content = tomllib.loads(text)
+        content = tables(text)
     except tomllib.TOMLDecodeError as error:
         raise BuildFailed(f"not valid TOML: {error}", where=where, hint="uv lock") from error
     packages = content.get("package", [])
     if content.get("version") != 1 or not all(isinstance(package.get("name"), str) for package in packages):
         raise BuildFailed("this is not a lock that uv wrote (version 1)", where=where, hint="uv lock")
     return Packages(packages)
+
+
+@lru_cache(maxsize=2)
+def tables(text: str) -> Mapping[str, Any]:
+    """A lock as TOML, for many who read the same one: it takes a while. Raises TOMLDecodeError."""
+    return tomllib.loads(text)
 
 
 def _is_news(condition: Condition, before: list[Condition]) -> bool:
