@@ -323,7 +323,7 @@ class Builder:
             target=target,
             size=entry.size,
             unzipped=entry.unzipped,
-            path=str(entry.path),
+            path=entry.place,
             sbom=self._cache.place(entry.digest, ".cdx.json"),
             functions=tuple(function.key for function in unit.functions),
             cached=cached,

@@ -48,12 +48,17 @@ _PATIENCE = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A ZIP of the cache. Sizes in bytes."""
+    """A ZIP of the cache, and where it lies. Sizes in bytes."""
 
-    path: Path
+    place: str
     digest: str
     size: int
     unzipped: int
+
+    @property
+    def path(self) -> Path:
+        """The place; made on demand, because nobody opens most of a thousand."""
+        return Path(self.place)
 
 
 class ZipCache:
@@ -83,14 +88,14 @@ class ZipCache:
             digest, size, unzipped = str(record["digest"]), int(record["size"]), int(record["unzipped"])
         except (KeyError, TypeError, ValueError):
             return None
-        path = self.zip(digest)
+        place = self.place(digest)
         try:
-            sound = path.stat().st_size == size and self._files.digest(path) == digest
+            sound = os.stat(place).st_size == size and self._files.digest(Path(place)) == digest  # noqa: PTH116
         except OSError:
             return None
         if not sound or not self.use(kind, key):
             return None
-        return Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+        return Entry(place=place, digest=digest, size=size, unzipped=unzipped)
 
     def use(self, kind: str, key: str) -> bool:
         """Note that somebody needs the ZIP of that key, so that nobody deletes it soon; False when it has just gone."""
@@ -116,7 +121,7 @@ class ZipCache:
             place = self.place(digest)
             about = sbom(digest) if sbom is not None else None
             unzipped = sum(member.size for member in members)
-            entry = Entry(path=Path(place), digest=digest, size=size, unzipped=unzipped)
+            entry = Entry(place=place, digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
                 _move(draft, place)
                 if about is not None:
@@ -131,18 +136,14 @@ class ZipCache:
         """
         unzipped = sum(member.size for member in archive.read(draft.read_bytes()))
         with _told():
-            size, path = draft.stat().st_size, self.zip(digest)
+            size, place = draft.stat().st_size, self.place(digest)
             draft.chmod(0o644)
-            entry = Entry(path=path, digest=digest, size=size, unzipped=unzipped)
+            entry = Entry(place=place, digest=digest, size=size, unzipped=unzipped)
             with publishing(self.folder):
-                _move(str(draft), str(path))
-                sbom.replace(self.sbom(digest))
+                _move(str(draft), place)
+                sbom.replace(self.place(digest, ".cdx.json"))
                 self._publish_record(str(draft.with_name("record.json")), kind, key, entry)
         return entry
-
-    def sbom(self, digest: str) -> Path:
-        """Where the SBOM of an artifact lies."""
-        return Path(self.place(digest, ".cdx.json"))
 
     def has_sbom(self, digest: str) -> bool:
         """Whether the SBOM of an artifact lies there as it was written."""
@@ -309,12 +310,8 @@ class ZipCache:
         """Where that lies; as a text, like most places here: to make a `Path` of each takes longer than to ask."""
         return f"{self._index}{kind}{os.sep}{key}.json"
 
-    def zip(self, digest: str) -> Path:
-        """Where the ZIP with that digest lies, or would."""
-        return Path(self.place(digest))
-
     def place(self, digest: str, suffix: str = ".zip") -> str:
-        """The same as a text, for whoever asks about a thousand."""
+        """Where the ZIP with that digest lies, or its SBOM (`.cdx.json`), or would."""
         return f"{self._zips}{digest}{suffix}"
 
 

@@ -100,7 +100,7 @@ class Looks:
                 return None
             known[4] = int(now + NOTED)
             self._changed = True
-        return Entry(path=self._cache.zip(digest), digest=digest, size=size, unzipped=unzipped)
+        return Entry(place=self._cache.place(digest), digest=digest, size=size, unzipped=unzipped)
 
     def lies(self, digest: str) -> list[builder_seen.State]:
         """How an artifact and its SBOM lie in the cache."""
@@ -146,7 +146,7 @@ class Looks:
             self.forget()
 
     def _is_same(self, kind: int, place: str, mark: str | None) -> bool:
-        path = os.path.join(self._root, place)  # noqa: PTH118 - a thousand times
+        path = place if place.startswith(os.sep) else f"{self._root}{os.sep}{place}"
         found = builder_seen.state(path) if kind == _PATH else builder_seen.listing(path, outputs=bool(kind))
         return mark is not None and builder_seen.mark(found) == mark
 
