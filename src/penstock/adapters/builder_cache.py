@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import mmap
 import os
@@ -25,7 +26,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any
 
 from penstock.adapters import whole_file
 from penstock.adapters.builder_room import UV, note_use, publishing
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
     from penstock.build.archive import Member
 
 
-_Made = TypeVar("_Made")
 _MAPPED_MAX = 32
 _PATIENCE = 5
 """How often a folder may disappear while something is put there."""
@@ -72,6 +72,9 @@ class ZipCache:
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
         self._members: dict[str, tuple[Member, ...]] = {}
+        self._drafts = ""
+        """How paths of this process's drafts begin."""
+        self._count = itertools.count()
         self._spare: list[Path] = []
         """Empty folders for the steps to come."""
         self._many = 0
@@ -107,9 +110,7 @@ class ZipCache:
         `sbom` gives, for the ZIP's digest, what is kept beside it.
         """
         members = tuple(members)
-        with self.scratch() as scratch, _told():
-            drafts = f"{scratch}{os.sep}"
-            draft = f"{drafts}draft.zip"
+        with _told(), self._draft() as draft:
             with open(draft, "wb") as file:  # noqa: PTH123
                 os.fchmod(file.fileno(), 0o644)
                 sink = _Hashing(file)
@@ -125,8 +126,8 @@ class ZipCache:
             with publishing(self.folder):
                 _move(draft, place)
                 if about is not None:
-                    _publish(f"{drafts}sbom.json", self.place(digest, ".cdx.json"), about)
-                self._publish_record(f"{drafts}record.json", kind, key, entry)
+                    _publish(draft, self.place(digest, ".cdx.json"), about)
+                self._publish_record(draft, kind, key, entry)
         return entry
 
     def adopt(self, kind: str, key: str, draft: Path, sbom: Path, digest: str) -> Entry:
@@ -183,10 +184,27 @@ class ZipCache:
                 notes = Path(self._index, kind).glob("*.json")
                 for old in sorted(notes, key=lambda one: one.stat().st_mtime)[: 1 - most or None]:
                     old.unlink(missing_ok=True)
-            handle, draft = self._temporary(tempfile.mkstemp)
-            os.close(handle)
             sealed = {"kind": kind, "key": key, "seal": _seal(kind, key, value), "value": value}
-            _publish(draft, self._record(kind, key), json.dumps(sealed, sort_keys=True))
+            with self._draft() as draft:
+                _publish(draft, self._record(kind, key), json.dumps(sealed, sort_keys=True))
+
+    @contextlib.contextmanager
+    def _draft(self) -> Iterator[str]:
+        """The path of a file that is to be written, and moved to where it belongs; no other thread or process has it.
+
+        Another may be written there when the first has gone.
+        """
+        if not (self._many and self._drafts):  # somebody may have deleted the folder since the last build
+            folder = self.folder / "tmp"
+            folder.mkdir(parents=True, exist_ok=True)
+            self._drafts = f"{folder}{os.sep}{os.getpid()}-{os.urandom(8).hex()}-"
+        path = f"{self._drafts}{next(self._count)}"
+        try:
+            yield path
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # noqa: PTH108
+            raise
 
     def drop_note(self, kind: str, key: str) -> None:
         """Forget one that nobody will ask for any more."""
@@ -240,7 +258,7 @@ class ZipCache:
         return True
 
     def _delete(self, place: str) -> None:
-        aside = self._temporary(tempfile.mkdtemp)
+        aside = self._temporary()
         os.rename(place, aside)  # noqa: PTH104
         thread = threading.Thread(target=shutil.rmtree, args=(aside,), kwargs={"ignore_errors": True}, name="delete")
         with self._guard:
@@ -257,16 +275,16 @@ class ZipCache:
         with self._guard, contextlib.suppress(IndexError):
             return self._spare.pop()
         with _told():
-            return Path(self._temporary(tempfile.mkdtemp))
+            return Path(self._temporary())
 
-    def _temporary(self, make: Callable[..., _Made]) -> _Made:
-        """What `make` makes in the folder of what is being written, which nearly always is there."""
+    def _temporary(self) -> str:
+        """A new folder in the one of what is being written, which nearly always is there."""
         folder = self.folder / "tmp"
         try:
-            return make(dir=folder)
+            return tempfile.mkdtemp(dir=folder)
         except FileNotFoundError:
             folder.mkdir(parents=True, exist_ok=True)
-            return make(dir=folder)
+            return tempfile.mkdtemp(dir=folder)
 
     def uv_of(self, key: str) -> Path:
         """A cache of uv's own for what is built under that key; one that nobody uses for a while goes."""

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from penstock.ports import Clock
 
 _FORMAT = 5
+_AT_ONCE = 1 << 20
+"""Bytes of files that are read whole."""
 _KNOWN_MAX = 400_000
 """Digests and facts that are kept; a workspace of 1,000 services has some 50,000. Beyond it all are found out anew."""
 
@@ -90,8 +92,9 @@ class SourceFiles:
 
     def digest(self, path: Path) -> str:
         """SHA-256 of the content, hex; read only when `stat` says something new. Raises OSError."""
-        self._note(str(path))
-        return self._digest(str(path), path.stat())
+        place = str(path)
+        self._note(place)
+        return self._digest(place, os.stat(place))  # noqa: PTH116 - a thousand times
 
     def walk(self, folder: str, *, outputs: bool = False) -> Mapping[str, SourceFile]:
         """All files below the folder that count, by their POSIX paths relative to it, sorted.
@@ -216,6 +219,14 @@ class SourceFiles:
             self._changed = True
         return self._facts[key]
 
+    def fact_of(self, kind: str, text: str, compute: Callable[[], Any]) -> Any:
+        """The same of a text that somebody has read."""
+        key = f"{kind} {hashlib.sha256(text.encode()).hexdigest()}"
+        if key not in self._facts:
+            self._facts[key] = compute()
+            self._changed = True
+        return self._facts[key]
+
     def recall(self, key: str) -> Any:
         """What `remember` was last told under the key, or None."""
         return self._facts.get(f"memory {key}")
@@ -324,8 +335,11 @@ class SourceFiles:
         if known is not None and known[:4] == seen:
             return str(known[4])
         now = self._clock.now()
-        with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if status.st_size < _AT_ONCE:
+            digest = hashlib.sha256(whole_file.read(path)).hexdigest()
+        else:
+            with Path(path).open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         if builder_seen.is_settled(status.st_mtime_ns, status.st_ctime_ns, now):
             self._digests[path] = [*seen, digest]
             self._changed = True

@@ -8,10 +8,10 @@ from __future__ import annotations
 import posixpath
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from penstock.build import node, node_lock, node_reach, node_sources, package_json, tsconfig
+from penstock.build.folders import upwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -176,12 +176,6 @@ class NodeAliases:
 
     def _read(self, path: str) -> dict[str, object]:
         return tsconfig.read(self._files.setting(path) or "")
-
-
-def upwards(folder: str) -> tuple[str, ...]:
-    """The folder and those above it up to the workspace's root, which is the empty text."""
-    parts = Path(folder).parts
-    return tuple("/".join(parts[:count]) for count in range(len(parts), -1, -1))
 
 
 def _source(package: NodePart, subpath: str) -> str | None:

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from penstock.adapters.builder_node_aliases import upwards
 from penstock.adapters.builder_node_types import compiler, extended_from
 from penstock.build import decorators, tsconfig
+from penstock.build.folders import upwards
 
 if TYPE_CHECKING:
     from penstock.adapters.builder_files import SourceFile, SourceFiles

@@ -12,7 +12,6 @@ from penstock.adapters.builder_node_aliases import (
     NodeAliases,
     asked_for,
     not_found,
-    upwards,
     with_asked_for,
 )
 from penstock.adapters.builder_node_beside import beside
@@ -22,6 +21,7 @@ from penstock.adapters.builder_node_results import USUAL, results
 from penstock.adapters.builder_node_scripts import named_by_scripts
 from penstock.adapters.builder_node_unread import unread
 from penstock.build import changes, node, node_installed, node_lock, package_json
+from penstock.build.folders import upwards
 from penstock.model.errors import BuildFailed
 from penstock.model.workspace import BuildOptions
 

@@ -13,8 +13,8 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_node_aliases import upwards
 from penstock.build import gitignore, tsconfig
+from penstock.build.folders import upwards
 from penstock.build.ignore import skips_file, skips_folder
 from penstock.model.errors import ToolMissing
 from penstock.ports import Command

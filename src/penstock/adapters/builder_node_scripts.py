@@ -5,8 +5,9 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from penstock.adapters.builder_node_aliases import asked_for, upwards
+from penstock.adapters.builder_node_aliases import asked_for
 from penstock.build import node, node_reach
+from penstock.build.folders import upwards
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from penstock.adapters.builder_files import changed_meanwhile
-from penstock.adapters.builder_node_aliases import upwards
 from penstock.adapters.builder_seen import is_as_seen
 from penstock.adapters.node_tools import version
 from penstock.build import python, tsconfig
+from penstock.build.folders import upwards
 from penstock.model.errors import BuildFailed
 from penstock.ports import Command
 

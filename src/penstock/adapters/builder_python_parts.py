@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from penstock.adapters.builder_seen import Seen
 from penstock.build import python
 from penstock.build.changes import Reach
+from penstock.build.folders import upwards
 from penstock.build.markers import applies
 from penstock.model.workspace import BuildOptions
 
@@ -186,15 +186,9 @@ def below(folder: str, inner: str) -> str:
     return os.path.normpath(os.path.join(folder, inner))  # noqa: PTH118 - a relative path, as text
 
 
-def folders_above(folder: str) -> list[str]:
-    """The folder and those above it up to the workspace's root, which is the empty text."""
-    parts = PurePosixPath(folder).parts
-    return ["/".join(parts[:count]) for count in range(len(parts), -1, -1)]
-
-
 def settings_files(folder: str) -> list[str]:
     """Where uv looks for settings when it works in that folder, as far as that is the workspace."""
-    return [f"{above}/{name}".lstrip("/") for above in folders_above(folder) for name in ("uv.toml", "pyproject.toml")]
+    return [f"{above}/{name}".lstrip("/") for above in upwards(folder) for name in ("uv.toml", "pyproject.toml")]
 
 
 def part_of_lock(packages: Mapping[str, str], edges: str) -> str:

@@ -16,10 +16,10 @@ from penstock.adapters.builder_python_parts import (
     Part,
     PythonPlan,
     below,
-    folders_above,
     part_of_lock,
 )
 from penstock.build import lockfile, pyproject, python
+from penstock.build.folders import upwards
 from penstock.build.ignore import excludes, named_in
 from penstock.build.pyproject import Manifest
 from penstock.model.errors import BuildFailed
@@ -58,6 +58,7 @@ class PythonPlanner:
         self._root = root
         self._files = files
         self._listed = ListedPlanner(root, files, self._manifest, self._part)
+        self._manifests: dict[tuple[str, str], Manifest] = {}
         self._lock_read: tuple[str, lockfile.Packages] | None = None
 
     def plan(self, folder: str, options: BuildOptions) -> PythonPlan:
@@ -96,7 +97,7 @@ class PythonPlanner:
 
     def _refuse_others(self, folder: str, *, depends: bool) -> None:
         """Raise BuildFailed for another tool's lock: beside the service, or above one that `depends` on something."""
-        for above in folders_above(folder) if depends else [folder]:
+        for above in upwards(folder) if depends else [folder]:
             for lock, export in _OTHER_LOCKS.items():
                 if self._files.has(posixpath.join(above, lock)):
                     raise BuildFailed(
@@ -138,19 +139,19 @@ class PythonPlanner:
         return self._part(folder, name, self._manifest(folder))
 
     def _manifest(self, folder: str) -> Manifest | None:
-        path = self._root / folder / "pyproject.toml"
-        where = f"{folder}/pyproject.toml"
-        try:
-            fact = self._files.text_fact(
-                "pyproject 7", path, lambda text: pyproject.manifest(text, where=where).to_json()
-            )
-        except (FileNotFoundError, NotADirectoryError):
+        path = posixpath.join(folder, "pyproject.toml")
+        text = self._files.setting(path)
+        if text is None:
             return None
-        return Manifest.from_json(fact)
+        key = (folder, text)
+        if key not in self._manifests:
+            fact = self._files.fact_of("pyproject 7", text, lambda: pyproject.manifest(text, where=path).to_json())
+            self._manifests[key] = Manifest.from_json(fact)
+        return self._manifests[key]
 
     def _lock(self, folder: str, options: BuildOptions) -> tuple[str, lockfile.Locked] | None:
         """The nearest uv.lock above that knows the project: its folder, and what the project reaches."""
-        for above in folders_above(folder):
+        for above in upwards(folder):
             if not self._files.has(posixpath.join(above, "uv.lock")):
                 continue
             path = self._root / above / "uv.lock"
@@ -281,7 +282,7 @@ class PythonPlanner:
     def _settings(self, folder: str) -> dict[str, str]:
         """Settings of uv's that hold in the folder. Those of the machine count nowhere."""
         found = {}
-        for above in folders_above(folder):
+        for above in upwards(folder):
             path = below(above, "uv.toml")
             if self._files.has(path):
                 found[path] = self._files.digest(self._root / path)
