@@ -261,7 +261,11 @@ def once(root: Path, *, clean: bool) -> dict[str, Any]:
 
 
 def forget(cache: Path) -> None:
-    """Leave nothing but the note that node_modules fit their lock: they are installed in all that is measured here."""
+    """Leave nothing but the note that node_modules fit their lock: they are installed in all that is measured here.
+
+    Of what builds have made there are source maps besides.
+    """
+    shutil.rmtree(cache.with_name("source-maps"), ignore_errors=True)
     notes = "index/node-modules"
     for version in cache.glob("v*"):
         with tempfile.TemporaryDirectory(dir=cache) as aside:

@@ -106,8 +106,6 @@ class Wiring:
         A build starts no embedded AWS and, without credentials in sight, asks no metadata service for some.
         """
         from penstock.adapters.aws_environ import has_credentials  # noqa: PLC0415
-        from penstock.model.events import Note  # noqa: PLC0415
-        from penstock.operations.build_cache import RemoteBuilds  # noqa: PLC0415
 
         environment = self.workspace.environment
         if not environment.build_cache:
@@ -117,6 +115,9 @@ class Wiring:
                 return None
             if self.endpoint(environment) is None and not has_credentials(self._environ):
                 return None
+        from penstock.model.events import Note  # noqa: PLC0415
+        from penstock.operations.build_cache import RemoteBuilds  # noqa: PLC0415
+
         return RemoteBuilds(
             self._objects,
             self._signer,

@@ -8,22 +8,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from penstock.build.requirements import name_of
-
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-_PLAIN = re.compile(r"[\w.\s<>=!~,*+-]+", re.ASCII)
-"""A requirement of a name and versions, and nothing else."""
+_PLAIN = re.compile(r"\s*[\w.-]+\s*(?P<open>\()?(?P<versions>[\w.\s<>=!~,*+-]*)(?(open)\))\s*", re.ASCII)
+"""A requirement of a name and versions, in brackets as older tools write them, and nothing else."""
 
 
 def versions(requirement: str) -> SpecifierSet | None:
     """Those that it allows; None for a URL, and for what is none."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
 
-    if _PLAIN.fullmatch(requirement):
+    plain = _PLAIN.fullmatch(requirement)
+    if plain is not None:
         try:
-            return SpecifierSet(requirement.strip().removeprefix(name_of(requirement)))
+            return SpecifierSet(plain["versions"])
         except InvalidSpecifier:
             return None
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as slow again
