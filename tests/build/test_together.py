@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from penstock.adapters.commands import RealCommands
+from penstock.adapters.go_memory import memory_here, seldom_collecting
 from penstock.model.errors import BuildFailed
 from penstock.model.events import ArtifactReady
 
@@ -32,11 +33,14 @@ class Bundling(RealCommands):
     def __init__(self) -> None:
         super().__init__()
         self.runs: list[tuple[Path, tuple[str, ...]]] = []
+        self.collectors: list[dict[str, str]] = []
+        """What Go's collector is told, each time."""
 
     def run(self, command: Command) -> CommandResult:
         if "--minify" in command.argv:
             program, *words = command.argv
             sources = [re.fullmatch(r"(?:\d+=)?(services/.+)", word) for word in words]
+            self.collectors.append({name: value for name, value in command.env.items() if name.startswith("GO")})
             self.runs.append((Path(program), tuple(source[1] for source in sources if source)))
         return super().run(command)
 
@@ -52,6 +56,21 @@ def test_one_process_of_esbuild_bundles_all_functions_of_one_form(node_site: Sit
     node_site.write(MODULES)
     ((_, sources),) = bundling(node_site)
     assert sources == ("services/catalog/src/app.ts", "services/legacy/app.js")
+
+
+def test_gos_collector_has_room_unless_somebody_has_said_how_much(
+    node_site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = seldom_collecting(memory_here())
+    for variable in ("GOGC", "GOMEMLIMIT"):
+        monkeypatch.delenv(variable, raising=False)
+    node_site.commands = commands = Bundling()
+    node_site.build("catalog")
+    assert commands.collectors == [room]
+    monkeypatch.setenv("GOGC", "50")
+    node_site.builder().forget()
+    node_site.build("catalog")
+    assert commands.collectors[1:] == [{name: value for name, value in room.items() if name != "GOGC"}]
 
 
 def test_each_service_is_bundled_by_its_own_esbuild_whoever_comes_first(node_site: Site) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from penstock.adapters import whole_file
@@ -17,6 +19,7 @@ from penstock.adapters.builder_node_together import Bundled, Together, read_meta
 from penstock.adapters.builder_node_types import TypeCheck, check_extended
 from penstock.adapters.builder_node_unshipped import unshipped
 from penstock.adapters.builder_proof import check_secrets
+from penstock.adapters.go_memory import memory_here, seldom_collecting
 from penstock.adapters.node_tools import ESBUILD, TYPESCRIPT
 from penstock.build import archive, metafile, node, node_handlers, node_imports, node_lock, package_json, proof, python
 from penstock.model.errors import BuildFailed, PenstockError
@@ -34,7 +37,7 @@ if TYPE_CHECKING:
     from penstock.build.metafile import Metafile
     from penstock.build.units import Unit
     from penstock.model.artifact import Target
-    from penstock.ports import Command, Commands
+    from penstock.ports import Command, CommandResult, Commands
 
 BUILDER = "8"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
@@ -67,7 +70,7 @@ class NodeBuilder:
         self._decorators = Decorators(root, files, tools)
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
-        self._together = Together(commands.run, self._warn)
+        self._together = Together(self._run, self._warn)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
         self._brought: dict[str, Mapping[str, object]] = {}
         """For units that another one bundled along: what lay there when it did."""
@@ -231,13 +234,13 @@ class NodeBuilder:
 
     def _alone(self, command: Callable[[], Command], one: _Bundle, absent: set[str]) -> Bundled:
         """One bundle of its own; to `absent` it adds packages that are not there and that others can do without."""
-        result = self._commands.run(command())
+        result = self._run(command())
         while result.status != 0:
             found = self._not_needed(result.stderr) - absent
             if not found:
                 raise node.bundle_failure(result.stderr, one.source)
             absent |= found
-            result = self._commands.run(command())
+            result = self._run(command())
         self._warn(result.stderr)
         source_map = one.scratch / "bundle.map"
         return Bundled(
@@ -246,6 +249,15 @@ class NodeBuilder:
             meta=read_meta(one.scratch / "meta.json"),
             made_in=one.scratch.as_posix(),
         )
+
+    def _run(self, command: Command) -> CommandResult:
+        """Run esbuild, with room for its collector unless somebody has said how much."""
+        room = {name: value for name, value in self._room.items() if name not in os.environ}
+        return self._commands.run(replace(command, env={**room, **command.env}))
+
+    @cached_property
+    def _room(self) -> dict[str, str]:
+        return seldom_collecting(memory_here())
 
     def _warn(self, stderr: str) -> None:
         for told in node.warnings(stderr):
@@ -279,7 +291,7 @@ class NodeBuilder:
 
     def _exported(self, esbuild: Path, source: str, scratch: Path) -> tuple[frozenset[str], bytes]:
         """What CommonJS exports, were it an ES module, and that; of an ES module the bundle itself tells."""
-        result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))
+        result = self._run(node.exports_command(esbuild, self._root, source, scratch))
         if result.status != 0:
             raise node.bundle_failure(result.stderr, source)
         return metafile.exported(read_meta(scratch / "exports.json")), whole_file.read(scratch / "exports")

@@ -13,9 +13,9 @@ import subprocess
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from penstock.adapters.go_memory import memory_here, seldom_collecting
 from penstock.adapters.terraform_checked import trusting
 from penstock.adapters.terraform_lock import seed_lock
-from penstock.adapters.terraform_memory import memory_here, seldom_collecting
 from penstock.adapters.terraform_messages import Progress, failure
 from penstock.adapters.terraform_mirror import ProviderSource, provide
 from penstock.adapters.terraform_process import Finished, processes_in, run, wait_for_orphan

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from penstock.adapters.go_memory import memory_here, seldom_collecting
 from penstock.adapters.terraform import TerraformCli
-from penstock.adapters.terraform_memory import memory_here, seldom_collecting
 from penstock.model.errors import Interrupted, Locked, TerraformFailed
 from penstock.model.events import Note, StepProgress
 from penstock.testing.events import RecordedEvents

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import io
+import random
 import zipfile
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.build.archive import ArchiveError, Member, check_name, pack, read, write
-
-if TYPE_CHECKING:
-    from random import Random
 
 COMPONENT = st.text(st.characters(categories=["L", "N"], include_characters="._- "), min_size=1, max_size=12).filter(
     lambda text: text not in {".", ".."} and text.isprintable()
@@ -34,10 +32,12 @@ def packed(files: dict[str, tuple[bytes, bool]]) -> list[Member]:
 
 
 @given(FILES, st.randoms())
-def test_the_order_of_members_does_not_change_a_byte(files: dict[str, tuple[bytes, bool]], random: Random) -> None:
+def test_the_order_of_members_does_not_change_a_byte(
+    files: dict[str, tuple[bytes, bool]], chance: random.Random
+) -> None:
     members = packed(files)
     shuffled = list(members)
-    random.shuffle(shuffled)
+    chance.shuffle(shuffled)
     assert zipped(members) == zipped(shuffled)
 
 
@@ -58,6 +58,34 @@ def test_members_survive_a_way_through_an_archive_without_being_compressed_again
     again = read(first)
     assert {member.name: (member.content(), member.executable) for member in again} == files
     assert zipped(list(again)) == first
+
+
+BIG = st.dictionaries(NAME, st.tuples(st.sampled_from([0, 10, 70_000, 1_200_000]), st.booleans()), max_size=6)
+"""Sizes of contents that cannot be compressed: such as are copied, taken over at once, and more than a piece."""
+
+
+@given(BIG, FILES)
+def test_what_is_taken_over_from_another_archive_gives_the_bytes_of_what_is_packed_anew(
+    big: dict[str, tuple[int, bool]], ours: dict[str, tuple[bytes, bool]]
+) -> None:
+    noise = {size: random.Random(size).randbytes(size) for size, _ in big.values()}  # noqa: S311 - the same each time
+    locked = {name: (noise[size], mode) for name, (size, mode) in big.items()}
+    taken = [member for member in read(zipped(packed(locked))) if member.name not in ours]
+    anew = [member for member in packed(locked) if member.name not in ours]
+    assert zipped([*taken, *packed(ours)]) == zipped([*anew, *packed(ours)])
+
+
+def test_a_member_that_was_made_of_one_of_another_archive_is_not_taken_over_from_there() -> None:
+    (member,) = read(zipped([pack("run.sh", b"#!/bin/sh\n")]))
+    for other in (replace(member, executable=True), replace(member, name="ran.sh")):
+        assert read(zipped([other])) == (other,)
+
+
+def test_an_archive_whose_headers_disagree_is_none_of_ours() -> None:
+    data = bytearray(zipped([pack("app.py", b"x = 1\n" * 50)]))
+    data[14] ^= 1  # the checksum, which stands before the file and in the directory
+    with pytest.raises(ArchiveError):
+        read(bytes(data))
 
 
 def test_dates_modes_and_extra_fields_say_nothing_of_the_machine() -> None:

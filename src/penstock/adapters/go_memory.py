@@ -1,8 +1,9 @@
-"""How much memory Terraform may take instead of time.
+"""How much memory programs written in Go may take instead of time: Terraform with its provider, and esbuild.
 
-Terraform and its AWS provider are Go programs that build the provider's 1,500 schemas anew in each process, most of
-which live as long as it does. By Go's default the collector looks at them again whenever the heap has doubled: in a
-plan of one data source on two processors, 5.7 s of processor time against 3.1 s with the growth given here.
+By Go's default the collector looks at everything again whenever the heap has doubled. Terraform and its AWS provider
+build the provider's 1,500 schemas anew in each process, most of which live as long as it does: in a plan of one data
+source on two processors, 5.7 s of processor time against 3.1 s with the growth given here. For esbuild, syntax trees
+live as long: 0.46 s against 0.33 s for 25 bundles, with 93 MB instead of 88.
 
 Source: https://go.dev/doc/gc-guide
 """
