@@ -5,6 +5,9 @@ Once and by one call, with the same bytes as alone; also when one of them cannot
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +19,6 @@ from penstock.model.errors import BuildsFailed
 from penstock.model.workspace import Package
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from penstock.ports import Command, CommandResult
 
 NAMES = ("a", "b", "c", "d")
@@ -130,6 +131,42 @@ def test_one_service_that_cannot_be_made_leaves_the_others_as_they_are(shared: S
     (told,) = failed.value.failures
     assert told.names == ("c",)
     assert (told.where, "the build backend of c failed" in told.what) == ("services/c/pyproject.toml", True)
+
+
+def test_a_fault_that_is_none_of_the_backends_is_told_of_the_one_that_has_it(shared: Site) -> None:
+    shared.write({"services/a/src/a/odd\u00a0name.txt": "refused in a ZIP\n"})
+    with pytest.raises(BuildsFailed) as failed:
+        shared.build()
+    assert {artifact.unit for artifact in failed.value.made} == {"b", "c", "d"}
+    (told,) = failed.value.failures
+    assert (told.names, "may not be named" in told.what) == (("a",), True)
+
+
+def test_shared_packages_built_by_name_are_made_by_one_call(shared: Site) -> None:
+    shared.write({path.replace("common", "more"): text.replace("common", "more") for path, text in COMMON.items()})
+    shared.uv_lock()
+    packages = (*shared.workspace.packages, Package(name="more", path="packages/more", language="python"))
+    builder = shared.builder()
+    assert builder.build_packages(replace(shared.workspace, packages=packages)) == ("common", "more")
+    assert started(shared) == (1, [])
+
+
+def test_one_that_wants_a_uv_of_its_own_is_made_alone(shared: Site) -> None:
+    manifest = shared.root / "services/a/pyproject.toml"
+    wanted = '[tool.uv]\nrequired-version = ">=0.1"\n[tool.uv.sources]'
+    manifest.write_text(manifest.read_text().replace("[tool.uv.sources]", wanted))
+    assert shared.build().keys() == {*NAMES}
+    assert started(shared) == (1, ["a"])
+
+
+def test_a_cache_that_somebody_deletes_between_two_builds_of_one_process_is_made_anew(shared: Site) -> None:
+    builder = shared.builder()
+    before = builder.build(shared.workspace, None, shared.targets)
+    shutil.rmtree(shared.cache)
+    after = builder.build(shared.workspace, None, shared.targets)
+    assert [one.digest for one in after] == [one.digest for one in before]
+    assert all(Path(one.path).exists() for one in after)
+    assert [*(shared.cache / "v1" / "tmp").iterdir()] == []
 
 
 def test_what_could_not_be_made_is_asked_for_again_by_the_next_build(shared: Site) -> None:

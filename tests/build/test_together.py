@@ -61,16 +61,19 @@ def test_one_process_of_esbuild_bundles_all_functions_of_one_form(node_site: Sit
 def test_gos_collector_has_room_unless_somebody_has_said_how_much(
     node_site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = seldom_collecting(memory_here())
+    room = seldom_collecting(memory_here(), 2)
     for variable in ("GOGC", "GOMEMLIMIT"):
         monkeypatch.delenv(variable, raising=False)
+    node_site.write(MODULES)
     node_site.commands = commands = Bundling()
-    node_site.build("catalog")
-    assert commands.collectors == [room]
+    node_site.build()
     monkeypatch.setenv("GOGC", "50")
     node_site.builder().forget()
+    node_site.build()
+    assert commands.collectors == [room, {name: value for name, value in room.items() if name != "GOGC"}]
+    node_site.builder().forget()
     node_site.build("catalog")
-    assert commands.collectors[1:] == [{name: value for name, value in room.items() if name != "GOGC"}]
+    assert commands.collectors[2:] == [{}], "of those that are bundled alone many may run at once"
 
 
 def test_each_service_is_bundled_by_its_own_esbuild_whoever_comes_first(node_site: Site) -> None:

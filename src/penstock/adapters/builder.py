@@ -42,11 +42,11 @@ from penstock.model.errors import BuildFailed, BuildsFailed, Failure, PenstockEr
 from penstock.model.events import ArtifactReady, Note, StepFinished, StepStarted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from penstock.adapters.builder_cache import Entry
     from penstock.adapters.builder_make import Elsewhere
-    from penstock.adapters.builder_python_parts import PythonPlan
+    from penstock.adapters.builder_python_parts import Part, PythonPlan
     from penstock.adapters.builder_units import Prepared
     from penstock.build.changes import Reason
     from penstock.model.errors import Problem
@@ -155,6 +155,7 @@ class Builder:
         self._node.packages.begin()
         made = []
         failures: dict[str, PenstockError] = {}
+        self._python.expect(self._python_parts(workspace, names))
         parts = self._packages(workspace, failures)
         for name, make in parts.items():
             if names is not None and name not in names:
@@ -249,6 +250,13 @@ class Builder:
         except PenstockError as error:
             failures["packages"] = error
         return found
+
+    def _python_parts(self, workspace: Workspace, names: Collection[str] | None) -> Iterator[Part]:
+        """Shared packages; one that cannot be looked at says so when it is its turn."""
+        for package in workspace.packages:
+            if package.language == "python" and (names is None or package.name in names):
+                with contextlib.suppress(PenstockError):
+                    yield self._pythons.part(package.path, package.name)
 
     def _build_python_package(self, folder: str, name: str) -> bool:
         part = self._pythons.part(folder, name)

@@ -36,6 +36,7 @@ from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import ThreadPoolExecutor
 
     from penstock.adapters.builder_files import SourceFiles
     from penstock.build.archive import Member
@@ -79,8 +80,8 @@ class ZipCache:
         """Empty folders for the steps to come."""
         self._many = 0
         """How many builds at once say that there are such."""
-        self._deleting: list[threading.Thread] = []
-        """Those who delete folders that such steps have left."""
+        self._deleting: ThreadPoolExecutor | None = None
+        """Deletes folders that such steps have left."""
 
     def get(self, kind: str, key: str) -> Entry | None:
         """The ZIP of that key, or None when there is none, its bytes are not what they were, or it is another key's."""
@@ -111,7 +112,7 @@ class ZipCache:
         """
         members = tuple(members)
         with _told(), self._draft() as draft:
-            with open(draft, "wb") as file:  # noqa: PTH123
+            with _opened(draft) as file:
                 os.fchmod(file.fileno(), 0o644)
                 sink = _Hashing(file)
                 size = archive.write(members, sink)
@@ -194,7 +195,7 @@ class ZipCache:
 
         Another may be written there when the first has gone.
         """
-        if not (self._many and self._drafts):  # somebody may have deleted the folder since the last build
+        if not (self._many and self._drafts):
             folder = self.folder / "tmp"
             folder.mkdir(parents=True, exist_ok=True)
             self._drafts = f"{folder}{os.sep}{os.getpid()}-{os.urandom(8).hex()}-"
@@ -231,15 +232,16 @@ class ZipCache:
         """
         with self._guard:
             self._many += 1
+            self._drafts = "" if self._many == 1 else self._drafts  # somebody may have deleted the folder since
         try:
             yield
         finally:
             with self._guard:
                 self._many -= 1
                 spare, self._spare = ([], self._spare) if self._many else (self._spare, [])
-                deleting, self._deleting = ([], self._deleting) if self._many else (self._deleting, [])
-            for thread in deleting:
-                thread.join()
+                deleting, self._deleting = (None, self._deleting) if self._many else (self._deleting, None)
+            if deleting is not None:
+                deleting.shutdown()
             for path in spare:
                 with contextlib.suppress(OSError):
                     path.rmdir()
@@ -258,12 +260,18 @@ class ZipCache:
         return True
 
     def _delete(self, place: str) -> None:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow, and here by now
+
         aside = self._temporary()
         os.rename(place, aside)  # noqa: PTH104
-        thread = threading.Thread(target=shutil.rmtree, args=(aside,), kwargs={"ignore_errors": True}, name="delete")
         with self._guard:
-            self._deleting.append(thread)
-        thread.start()
+            if self._deleting is None:
+                self._deleting = ThreadPoolExecutor(1, thread_name_prefix="delete")
+            deleting = self._deleting
+        try:
+            deleting.submit(shutil.rmtree, aside, ignore_errors=True)
+        except RuntimeError:  # there may be no more threads
+            shutil.rmtree(aside, ignore_errors=True)
 
     def _is_kept(self, path: Path) -> bool:
         with self._guard:
@@ -346,8 +354,21 @@ class _Hashing:
 
 
 def _publish(draft: str, path: str, text: str) -> None:
-    whole_file.write(draft, text.encode(), settled=_must_settle())
+    try:
+        whole_file.write(draft, text.encode(), settled=_must_settle())
+    except FileNotFoundError:  # somebody has deleted the folder
+        _opened(draft).close()
+        whole_file.write(draft, text.encode(), settled=_must_settle())
     _move(draft, path)
+
+
+def _opened(draft: str) -> IO[bytes]:
+    """A new file to write to; its folder is nearly always there."""
+    try:
+        return open(draft, "wb")  # noqa: PTH123
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(draft), exist_ok=True)  # noqa: PTH103, PTH120
+        return open(draft, "wb")  # noqa: PTH123
 
 
 def _move(draft: str, path: str) -> None:

@@ -92,23 +92,23 @@ class Maker:
         self._node.expect(
             [(one.unit, one.recipe.target, one.plan) for one in missing if isinstance(one.plan, NodePlan)]
         )
-        from concurrent.futures import ThreadPoolExecutor, wait  # noqa: PLC0415 - slow, and rarely needed
+        from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait  # noqa: PLC0415 - slow, and rarely needed
 
         pool = ThreadPoolExecutor(max_workers=_WORKERS * (os.cpu_count() or 1), thread_name_prefix="build")
         with self._cache.many_steps():
             try:
                 first, later = _in_turn(missing)
-                running = {pool.submit(self._make_one, one, remote): one.unit.name for one in first}
+                running = {pool.submit(self._tried, one, remote): one.unit.name for one in first}
                 if remote is None:  # what others have built needs no packages
                     for make in self._python.ahead(one.plan for one in missing if isinstance(one.plan, PythonPlan)):
                         pool.submit(make)  # why one cannot be made, the services tell that need it
-                running |= {pool.submit(self._make_one, one, remote): one.unit.name for one in later}
-                wait(running)
-                for future, name in running.items():
-                    try:
-                        made[name] = future.result()
-                    except PenstockError as error:
-                        failures[name] = error
+                running |= {pool.submit(self._tried, one, remote): one.unit.name for one in later}
+                for future in wait(running, return_when=FIRST_EXCEPTION).done:
+                    found = future.result()
+                    if isinstance(found, PenstockError):
+                        failures[running[future]] = found
+                    else:
+                        made[running[future]] = found
             except BaseException:
                 if isinstance(self._commands, Stoppable):
                     self._commands.stop()
@@ -116,6 +116,13 @@ class Maker:
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
         return made, failures
+
+    def _tried(self, one: Prepared, elsewhere: Elsewhere | None) -> Artifact | PenstockError:
+        """An artifact, or why it is none; what is raised besides is a fault of ours, and ends the build."""
+        try:
+            return self._make_one(one, elsewhere)
+        except PenstockError as error:
+            return error
 
     def _make_one(self, one: Prepared, elsewhere: Elsewhere | None) -> Artifact:
         began = self._clock.monotonic()

@@ -6,7 +6,6 @@ import contextlib
 import os
 import posixpath
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from penstock.adapters import whole_file
@@ -41,6 +40,8 @@ if TYPE_CHECKING:
 
 BUILDER = "8"
 """Raised whenever the same inputs would give other bytes than before, or what passed is refused (test_golden.py)."""
+_SHARE = 2
+"""Of the memory the esbuild for many functions may fill one part in so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class NodeBuilder:
         self._decorators = Decorators(root, files, tools)
         self._natives = NativePackages(root, cache, tools)
         self._packer = archive.tools()
-        self._together = Together(self._run, self._warn)
+        self._together = Together(self._run_for_many, self._warn)
         self._plans: dict[str, tuple[Unit, Target, NodePlan]] = {}
         self._brought: dict[str, Mapping[str, object]] = {}
         """For units that another one bundled along: what lay there when it did."""
@@ -234,13 +235,13 @@ class NodeBuilder:
 
     def _alone(self, command: Callable[[], Command], one: _Bundle, absent: set[str]) -> Bundled:
         """One bundle of its own; to `absent` it adds packages that are not there and that others can do without."""
-        result = self._run(command())
+        result = self._commands.run(command())
         while result.status != 0:
             found = self._not_needed(result.stderr) - absent
             if not found:
                 raise node.bundle_failure(result.stderr, one.source)
             absent |= found
-            result = self._run(command())
+            result = self._commands.run(command())
         self._warn(result.stderr)
         source_map = one.scratch / "bundle.map"
         return Bundled(
@@ -250,14 +251,11 @@ class NodeBuilder:
             made_in=one.scratch.as_posix(),
         )
 
-    def _run(self, command: Command) -> CommandResult:
-        """Run esbuild, with room for its collector unless somebody has said how much."""
-        room = {name: value for name, value in self._room.items() if name not in os.environ}
-        return self._commands.run(replace(command, env={**room, **command.env}))
-
-    @cached_property
-    def _room(self) -> dict[str, str]:
-        return seldom_collecting(memory_here())
+    def _run_for_many(self, command: Command) -> CommandResult:
+        """Run an esbuild that is the only one, with room for its collector unless somebody has said how much."""
+        room = seldom_collecting(memory_here(), _SHARE)
+        ours = {name: value for name, value in room.items() if name not in os.environ}
+        return self._commands.run(replace(command, env={**ours, **command.env}))
 
     def _warn(self, stderr: str) -> None:
         for told in node.warnings(stderr):
@@ -291,7 +289,7 @@ class NodeBuilder:
 
     def _exported(self, esbuild: Path, source: str, scratch: Path) -> tuple[frozenset[str], bytes]:
         """What CommonJS exports, were it an ES module, and that; of an ES module the bundle itself tells."""
-        result = self._run(node.exports_command(esbuild, self._root, source, scratch))
+        result = self._commands.run(node.exports_command(esbuild, self._root, source, scratch))
         if result.status != 0:
             raise node.bundle_failure(result.stderr, source)
         return metafile.exported(read_meta(scratch / "exports.json")), whole_file.read(scratch / "exports")

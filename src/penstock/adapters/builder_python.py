@@ -141,9 +141,13 @@ class PythonBuilder:
         plans = tuple(plans)
         shared = {part.folder: part for plan in plans for part in plan.packages}
         parts = (shared | {plan.service.folder: plan.service for plan in plans}).values()
-        groups = self._wheels.expect(part for part in parts if part.buildable and not self.has_package(part))
+        groups = self.expect(parts)
         wanted = ([part for part in group if part.folder in shared] for group in groups)
         return [partial(self._packages, group) for group in wanted if group]
+
+    def expect(self, parts: Iterable[Part]) -> list[list[Part]]:
+        """Say which packages are about to be made; those that one call makes of them that are not there."""
+        return self._wheels.expect(part for part in parts if part.buildable and not self.has_package(part))
 
     def _packages(self, parts: Iterable[Part]) -> None:
         for part in parts:

@@ -145,7 +145,7 @@ class PythonPlanner:
             return None
         key = (folder, text)
         if key not in self._manifests:
-            fact = self._files.fact_of("pyproject 7", text, lambda: pyproject.manifest(text, where=path).to_json())
+            fact = self._files.fact_of("pyproject 8", text, lambda: pyproject.manifest(text, where=path).to_json())
             self._manifests[key] = Manifest.from_json(fact)
         return self._manifests[key]
 
@@ -243,7 +243,7 @@ class PythonPlanner:
             folder=folder,
             manifest=manifest,
             files=files,
-            settings=self._settings(folder),
+            settings=self.settings(folder),
             ships_manifest=manifest is not None and (manifest.names_itself or self._is_named(files)),
         )
         named = [*(manifest.files if manifest else ()), *(self._read_by_backends(files) if part.buildable else ())]
@@ -279,8 +279,8 @@ class PythonPlanner:
         there = (files[name] for name in _TELL_BACKENDS if name in files)
         return any(self._files.known("names a manifest", file, partial(names, file)) for file in there)
 
-    def _settings(self, folder: str) -> dict[str, str]:
-        """Settings of uv's that hold in the folder. Those of the machine count nowhere."""
+    def settings(self, folder: str) -> dict[str, str]:
+        """Digests of settings of uv's that hold in the folder. Those of the machine count nowhere."""
         found = {}
         for above in upwards(folder):
             path = below(above, "uv.toml")

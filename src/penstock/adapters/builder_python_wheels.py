@@ -104,11 +104,11 @@ class Wheels:
         is_all = [normalised(name_of(one)) for one in manifest.backend] == ["uv-build"]
         version = self._uv.version()
         held = backends.constraints(manifest.backend, version).split()
-        return is_all and f"uv-build=={version}" in held and not backends.asks_git(manifest.backend, _code(part))
+        return is_all and f"uv-build=={version}" in held
 
     def _together(self, parts: Sequence[Part]) -> dict[str, tuple[Member, ...]]:
         """The files of each, by its folder; nothing when something is wrong with one of them."""
-        with self._cache.scratch() as scratch, contextlib.suppress(BuildFailed):
+        with self._cache.scratch() as scratch, contextlib.suppress(BuildFailed, archive.ArchiveError, OSError):
             top, out, pins = scratch / "source", scratch / "wheel", scratch / "backends.txt"
             sources = [_copy(part, top / str(number)) for number, part in enumerate(parts)]
             members = (source.relative_to(top).as_posix() for source in sources)
@@ -142,7 +142,7 @@ class Wheels:
         yield
         is_unwritten = {path: builder_seen.state(path) for path in settings} == before
         for part in parts:
-            if not is_unwritten or self._plans.part(part.folder, part.name).ambient() != part.ambient():
+            if not is_unwritten or self._plans.settings(part.folder) != part.settings:
                 raise changed_meanwhile(part.folder)
 
     # ---------------------------------------------------------------- one

@@ -17,16 +17,17 @@ from pathlib import Path
 GROWTH = 800
 """Per cent by which the heap grows until it is collected; Go's default is 100."""
 SHARE = 4
-"""Of the memory each program may fill one part in so many; near that it collects as often as it has to."""
+"""Of the memory each program may fill one part in so many, where several run; near that it collects as often as it has
+to."""
 LEAST = 4 << 30
 """Bytes of memory below which nothing is changed: a program that is killed is slower than any collector."""
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 """What a container may have: of cgroups version 2, and of version 1 (https://docs.kernel.org/admin-guide/cgroup-v2.html)."""
 
 
-def seldom_collecting(memory: int) -> dict[str, str]:
+def seldom_collecting(memory: int, share: int = SHARE) -> dict[str, str]:
     """Variables for Go's collector on a machine with so many bytes; who has set them himself is to be obeyed."""
-    return {"GOGC": str(GROWTH), "GOMEMLIMIT": str(memory // SHARE)} if memory >= LEAST else {}
+    return {"GOGC": str(GROWTH), "GOMEMLIMIT": str(memory // share)} if memory >= LEAST else {}
 
 
 def memory_here(limits: tuple[Path, ...] = _LIMITS) -> int:

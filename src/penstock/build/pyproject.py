@@ -59,7 +59,7 @@ class Manifest:
     backend: tuple[str, ...]
     """What `[build-system]` requires, as it is written (PEP 508)."""
     by_uv: bool
-    """Whether that is uv's own backend, which does what is written here and runs no code of the package's."""
+    """Whether that is uv's own backend, which runs no code of the package's, and may make others by the same call."""
     files: tuple[str, ...]
     """Further files that its metadata names: README, licences."""
     names_itself: bool
@@ -120,7 +120,7 @@ def manifest(text: str, *, where: str) -> Manifest:
         module=_expected_module(project, tools.get("poetry")),
         buildable=_is_buildable(content, tools),
         backend=tuple(_backend(content)),
-        by_uv=_is_by_uv(content.get("build-system", {})),
+        by_uv=_is_by_uv(content.get("build-system", {}), uv),
         files=_named_files(content),
         names_itself=names_manifest(json.dumps([project, {**tools, "uv": uv.get("build-backend")}], default=str)),
     )
@@ -155,8 +155,9 @@ def _backend(content: dict[str, Any]) -> Iterator[str]:
     yield from (text for text in listed if isinstance(text, str)) if isinstance(listed, list) else ()
 
 
-def _is_by_uv(system: dict[str, Any]) -> bool:
-    return system.get("build-backend") == "uv_build" and "backend-path" not in system
+def _is_by_uv(system: dict[str, Any], settings: dict[str, Any]) -> bool:
+    is_ordinary = settings.keys().isdisjoint({"workspace", "managed", "required-version"})
+    return is_ordinary and system.get("build-backend") == "uv_build" and "backend-path" not in system
 
 
 def _expected_module(project: dict[str, Any], poetry: dict[str, Any] | None) -> str:

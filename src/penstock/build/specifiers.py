@@ -11,18 +11,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
 
-_PLAIN = re.compile(r"\s*[\w.-]+\s*(?P<open>\()?(?P<versions>[\w.\s<>=!~,*+-]*)(?(open)\))\s*", re.ASCII)
-"""A requirement of a name and versions, in brackets as older tools write them, and nothing else."""
+_PLAIN = re.compile(r"[\w.-]+ ?(?P<open>\( ?)?(?P<versions>[<>=!~][\w. <>=!~,*+-]*)?(?(open)\))", re.ASCII)
+"""A requirement of a name and versions, in brackets as older tools write them, and nothing else; with single blanks.
+
+No two parts can take the same letter: whoever wrote it may wish that this takes long.
+"""
 
 
 def versions(requirement: str) -> SpecifierSet | None:
     """Those that it allows; None for a URL, and for what is none."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet  # noqa: PLC0415
 
-    plain = _PLAIN.fullmatch(requirement)
+    plain = _PLAIN.fullmatch(" ".join(requirement.split()))
     if plain is not None:
         try:
-            return SpecifierSet(plain["versions"])
+            return SpecifierSet(plain["versions"] or "")
         except InvalidSpecifier:
             return None
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - as slow again
