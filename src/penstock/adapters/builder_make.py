@@ -98,10 +98,12 @@ class Maker:
         with self._cache.many_steps():
             try:
                 first, later = _in_turn(missing)
+                # What others have built needs no packages.
+                plans = (one.plan for one in missing if isinstance(one.plan, PythonPlan) and remote is None)
+                ahead = self._python.ahead(plans)
                 running = {pool.submit(self._tried, one, remote): one.unit.name for one in first}
-                if remote is None:  # what others have built needs no packages
-                    for make in self._python.ahead(one.plan for one in missing if isinstance(one.plan, PythonPlan)):
-                        pool.submit(make)  # why one cannot be made, the services tell that need it
+                for make in ahead:
+                    pool.submit(make)  # why one cannot be made, the services tell that need it
                 running |= {pool.submit(self._tried, one, remote): one.unit.name for one in later}
                 for future in wait(running, return_when=FIRST_EXCEPTION).done:
                     found = future.result()

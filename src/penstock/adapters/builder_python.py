@@ -140,14 +140,16 @@ class PythonBuilder:
         """Calls that make what these services share, each once, for whoever has nothing else to do meanwhile."""
         plans = tuple(plans)
         shared = {part.folder: part for plan in plans for part in plan.packages}
-        parts = (shared | {plan.service.folder: plan.service for plan in plans}).values()
-        groups = self.expect(parts)
-        wanted = ([part for part in group if part.folder in shared] for group in groups)
-        return [partial(self._packages, group) for group in wanted if group]
+        self.expect((shared | {plan.service.folder: plan.service for plan in plans}).values())
+        is_by_uv = {folder: part.manifest is not None and part.manifest.by_uv for folder, part in shared.items()}
+        # These wait for each other.
+        together = [part for folder, part in shared.items() if is_by_uv[folder]]
+        alone = [[part] for folder, part in shared.items() if not is_by_uv[folder]]
+        return [partial(self._packages, parts) for parts in (together, *alone) if parts]
 
-    def expect(self, parts: Iterable[Part]) -> list[list[Part]]:
-        """Say which packages are about to be made; those that one call makes of them that are not there."""
-        return self._wheels.expect(part for part in parts if part.buildable and not self.has_package(part))
+    def expect(self, parts: Iterable[Part]) -> None:
+        """Say which packages may be about to be made, so that many can be made by one call."""
+        self._wheels.expect((part for part in parts if part.buildable), self.has_package)
 
     def _packages(self, parts: Iterable[Part]) -> None:
         for part in parts:

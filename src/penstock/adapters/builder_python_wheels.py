@@ -1,8 +1,8 @@
 """Wheels of the workspace's own packages, each by its own build backend in a copy of exactly its files.
 
-What uv makes itself is made by one process for all of them: starting it takes longer than the work. Each lies in a
-folder of its own there, so that the bytes are those of a run for one package. When something is wrong with one of them,
-nothing of the run is used: each is then made alone, and tells its own errors.
+What uv's own backend makes is made by one process of uv for all of them: starting it takes longer than the work. Each
+lies in a folder of its own there, so that the bytes are those of a run for one package. When something is wrong with
+one of them, nothing of the run is used: each is then made alone, and tells its own errors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from penstock.model.errors import BuildFailed
 from penstock.model.events import Note
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from penstock.adapters.builder_cache import ZipCache
@@ -63,29 +63,25 @@ class Wheels:
         self._uv = uv
         self._plans = plans
         self._events = events
-        self._groups: dict[str, _Group] = {}
+        self._guard = threading.Lock()
+        self._expected: tuple[Part, ...] = ()
+        self._is_there: Callable[[Part], bool] = lambda _: False
+        self._groups: dict[str, _Group] | None = None
 
-    def expect(self, parts: Iterable[Part]) -> list[list[Part]]:
-        """Say which are about to be made, so that uv is asked for many at once; those that are made together.
+    def expect(self, parts: Iterable[Part], is_there: Callable[[Part], bool] = lambda _: False) -> None:
+        """Say which may be about to be made, so that uv is asked for many at once; what was said before is forgotten.
 
-        Earlier expectations are forgotten.
+        `is_there` tells which need not be made after all. It is asked when the first of them is made.
         """
-        groups: dict[object, dict[str, Part]] = {}
-        alike = Counter[object]()  # a workspace holds one of each name
-        for part in parts:
-            together: object = part.folder
-            if part.manifest is not None and self._is_by_uv(part, part.manifest):
-                together = (part.manifest.backend, *part.ambient().items())
-                alike[together, normalised(part.manifest.name)] += 1
-                together = (together, alike[together, normalised(part.manifest.name)])
-            groups.setdefault(together, {})[part.folder] = part
-        found = [_Group(each) for each in groups.values()]
-        self._groups = {folder: one for one in found if len(one.parts) > 1 for folder in one.parts}
-        return [[*one.parts.values()] for one in found]
+        with self._guard:
+            self._expected, self._is_there, self._groups = tuple(parts), is_there, None
 
     def make(self, part: Part) -> tuple[Member, ...]:
         """A package's files; the first of a group makes all. Raises BuildFailed."""
-        group = self._groups.get(part.folder)
+        with self._guard:
+            if self._groups is None:
+                self._groups = self._grouped()
+            group = self._groups.get(part.folder)
         if group is None or group.parts[part.folder] != part:
             return self._alone(part)
         with group.lock:
@@ -97,14 +93,24 @@ class Wheels:
 
     # ---------------------------------------------------------------- many
 
+    def _grouped(self) -> dict[str, _Group]:
+        """The groups of two or more, by the folders of their packages."""
+        groups: dict[object, _Group] = {}
+        alike = Counter[object]()  # a workspace holds one of each name
+        for part in self._expected:
+            if part.manifest is not None and self._is_by_uv(part, part.manifest) and not self._is_there(part):
+                words = (part.manifest.backend, *part.ambient().items())
+                name = (words, normalised(part.manifest.name))
+                alike[name] += 1
+                groups.setdefault((words, alike[name]), _Group({})).parts[part.folder] = part
+        return {folder: one for one in groups.values() if len(one.parts) > 1 for folder in one.parts}
+
     def _is_by_uv(self, part: Part, manifest: Manifest) -> bool:
-        """Whether uv makes it by itself, as it does all others of its group, by settings that hold for all of them."""
+        """Whether uv's own backend makes it, in a version that we hold, by settings of the whole workspace."""
         if not manifest.by_uv or any("/" in path for path in part.settings):
             return False
         is_all = [normalised(name_of(one)) for one in manifest.backend] == ["uv-build"]
-        version = self._uv.version()
-        held = backends.constraints(manifest.backend, version).split()
-        return is_all and f"uv-build=={version}" in held
+        return is_all and "uv-build==" in backends.constraints(manifest.backend, self._uv.version())
 
     def _together(self, parts: Sequence[Part]) -> dict[str, tuple[Member, ...]]:
         """The files of each, by its folder; nothing when something is wrong with one of them."""
