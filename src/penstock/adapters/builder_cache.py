@@ -16,12 +16,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import json
 import mmap
 import os
-import shutil
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -29,6 +26,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from penstock.adapters import whole_file
+from penstock.adapters.builder_drafts import Drafts, opened
 from penstock.adapters.builder_room import UV, note_use, publishing
 from penstock.adapters.builder_seen import boot
 from penstock.build import archive, sbom
@@ -36,7 +34,7 @@ from penstock.model.errors import BuildFailed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import AbstractContextManager
 
     from penstock.adapters.builder_files import SourceFiles
     from penstock.build.archive import Member
@@ -73,15 +71,7 @@ class ZipCache:
         self._guard = threading.Lock()
         self._making: dict[str, threading.Lock] = {}
         self._members: dict[str, tuple[Member, ...]] = {}
-        self._drafts = ""
-        """How paths of this process's drafts begin."""
-        self._count = itertools.count()
-        self._spare: list[Path] = []
-        """Empty folders for the steps to come."""
-        self._many = 0
-        """How many builds at once say that there are such."""
-        self._deleting: ThreadPoolExecutor | None = None
-        """Deletes folders that such steps have left."""
+        self._drafts = Drafts(self.folder / "tmp")
 
     def get(self, kind: str, key: str) -> Entry | None:
         """The ZIP of that key, or None when there is none, its bytes are not what they were, or it is another key's."""
@@ -111,8 +101,8 @@ class ZipCache:
         `sbom` gives, for the ZIP's digest, what is kept beside it.
         """
         members = tuple(members)
-        with _told(), self._draft() as draft:
-            with _opened(draft) as file:
+        with _told(), self._drafts.draft() as draft:
+            with opened(draft) as file:
                 os.fchmod(file.fileno(), 0o644)
                 sink = _Hashing(file)
                 size = archive.write(members, sink)
@@ -186,26 +176,8 @@ class ZipCache:
                 for old in sorted(notes, key=lambda one: one.stat().st_mtime)[: 1 - most or None]:
                     old.unlink(missing_ok=True)
             sealed = {"kind": kind, "key": key, "seal": _seal(kind, key, value), "value": value}
-            with self._draft() as draft:
+            with self._drafts.draft() as draft:
                 _publish(draft, self._record(kind, key), json.dumps(sealed, sort_keys=True))
-
-    @contextlib.contextmanager
-    def _draft(self) -> Iterator[str]:
-        """The path of a file that is to be written, and moved to where it belongs; no other thread or process has it.
-
-        Another may be written there when the first has gone.
-        """
-        if not (self._many and self._drafts):
-            folder = self.folder / "tmp"
-            folder.mkdir(parents=True, exist_ok=True)
-            self._drafts = f"{folder}{os.sep}{os.getpid()}-{os.urandom(8).hex()}-"
-        path = f"{self._drafts}{next(self._count)}"
-        try:
-            yield path
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(path)  # noqa: PTH108
-            raise
 
     def drop_note(self, kind: str, key: str) -> None:
         """Forget one that nobody will ask for any more."""
@@ -215,84 +187,14 @@ class ZipCache:
     @contextlib.contextmanager
     def scratch(self) -> Iterator[Path]:
         """An empty folder for one step's files, on the cache's file system, gone afterwards."""
-        path = self._folder()
-        try:
+        with contextlib.ExitStack() as stack:
+            with _told():
+                path = stack.enter_context(self._drafts.folder())
             yield path
-        except BaseException:  # who began to write there may be at it still
-            shutil.rmtree(path, ignore_errors=True)
-            raise
-        if not (self._many and self._emptied(path) and self._is_kept(path)):
-            shutil.rmtree(path, ignore_errors=True)
 
-    @contextlib.contextmanager
-    def many_steps(self) -> Iterator[None]:
-        """Meanwhile steps take over each other's folders: to delete one takes file systems milliseconds.
-
-        What lies in them, an installation's hundreds, is deleted beside the steps to come.
-        """
-        with self._guard:
-            self._many += 1
-            self._drafts = "" if self._many == 1 else self._drafts  # somebody may have deleted the folder since
-        try:
-            yield
-        finally:
-            with self._guard:
-                self._many -= 1
-                spare, self._spare = ([], self._spare) if self._many else (self._spare, [])
-                deleting, self._deleting = (None, self._deleting) if self._many else (self._deleting, None)
-            if deleting is not None:
-                deleting.shutdown()
-            for path in spare:
-                with contextlib.suppress(OSError):
-                    path.rmdir()
-
-    def _emptied(self, folder: Path) -> bool:
-        """Whether the folder could be emptied; of folders in it, aside, somebody else sees to it."""
-        try:
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.is_dir(follow_symlinks=False):
-                        self._delete(entry.path)
-                    else:
-                        os.unlink(entry.path)  # noqa: PTH108 - many
-        except OSError:
-            return False
-        return True
-
-    def _delete(self, place: str) -> None:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - slow, and here by now
-
-        aside = self._temporary()
-        os.rename(place, aside)  # noqa: PTH104
-        with self._guard:
-            if self._deleting is None:
-                self._deleting = ThreadPoolExecutor(1, thread_name_prefix="delete")
-            deleting = self._deleting
-        try:
-            deleting.submit(shutil.rmtree, aside, ignore_errors=True)
-        except RuntimeError:  # there may be no more threads
-            shutil.rmtree(aside, ignore_errors=True)
-
-    def _is_kept(self, path: Path) -> bool:
-        with self._guard:
-            if self._many:
-                self._spare.append(path)
-            return self._many > 0
-
-    def _folder(self) -> Path:
-        with self._guard, contextlib.suppress(IndexError):
-            return self._spare.pop()
-        with _told():
-            return Path(self._temporary())
-
-    def _temporary(self) -> str:
-        """A new folder in the one of what is being written, which nearly always is there."""
-        folder = self.folder / "tmp"
-        try:
-            return tempfile.mkdtemp(dir=folder)
-        except FileNotFoundError:
-            folder.mkdir(parents=True, exist_ok=True)
-            return tempfile.mkdtemp(dir=folder)
+    def many_steps(self) -> AbstractContextManager[None]:
+        """Meanwhile what steps leave costs those that follow as little as may be."""
+        return self._drafts.many_steps()
 
     def uv_of(self, key: str) -> Path:
         """A cache of uv's own for what is built under that key; one that nobody uses for a while goes."""
@@ -357,18 +259,9 @@ def _publish(draft: str, path: str, text: str) -> None:
     try:
         whole_file.write(draft, text.encode(), settled=_must_settle())
     except FileNotFoundError:  # somebody has deleted the folder
-        _opened(draft).close()
+        opened(draft).close()
         whole_file.write(draft, text.encode(), settled=_must_settle())
     _move(draft, path)
-
-
-def _opened(draft: str) -> IO[bytes]:
-    """A new file to write to; its folder is nearly always there."""
-    try:
-        return open(draft, "wb")  # noqa: PTH123
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(draft), exist_ok=True)  # noqa: PTH103, PTH120
-        return open(draft, "wb")  # noqa: PTH123
 
 
 def _move(draft: str, path: str) -> None:
