@@ -75,7 +75,7 @@ def test_one_call_of_uv_makes_all_that_it_makes_itself_with_the_bytes_of_a_call_
     made = digests(together)
     assert started(together) == (1, [])
     with monkeypatch.context() as patch:
-        patch.setattr(Wheels, "_is_by_uv", lambda *_: False)
+        patch.setattr(Wheels, "_is_held", lambda *_: False)
         assert digests(alone) == made
     assert started(alone) == (0, sorted((*NAMES, "common")))
 

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from penstock.adapters import whole_file
-from penstock.adapters.builder_drafts import Drafts, opened
+from penstock.adapters.builder_drafts import Drafts, made_in
 from penstock.adapters.builder_room import UV, note_use, publishing
 from penstock.adapters.builder_seen import boot
 from penstock.build import archive, sbom
@@ -102,7 +102,7 @@ class ZipCache:
         """
         members = tuple(members)
         with _told(), self._drafts.draft() as draft:
-            with opened(draft) as file:
+            with made_in(os.path.dirname(draft), lambda: open(draft, "wb")) as file:  # noqa: PTH120, PTH123
                 os.fchmod(file.fileno(), 0o644)
                 sink = _Hashing(file)
                 size = archive.write(members, sink)
@@ -256,11 +256,8 @@ class _Hashing:
 
 
 def _publish(draft: str, path: str, text: str) -> None:
-    try:
-        whole_file.write(draft, text.encode(), settled=_must_settle())
-    except FileNotFoundError:  # somebody has deleted the folder
-        opened(draft).close()
-        whole_file.write(draft, text.encode(), settled=_must_settle())
+    content = text.encode()
+    made_in(os.path.dirname(draft), lambda: whole_file.write(draft, content, settled=_must_settle()))  # noqa: PTH120
     _move(draft, path)
 
 

@@ -13,21 +13,23 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from concurrent.futures import ThreadPoolExecutor
+
+_Made = TypeVar("_Made")
 
 
 class Drafts:
     """Names for drafts, and folders, which no other thread or process has."""
 
     def __init__(self, place: Path) -> None:
-        """`place` is made when it is first needed, and again when somebody has deleted it."""
+        """`place` need not be there yet."""
         self._place = place
         self._guard = threading.Lock()
-        self._begin = ""
+        self._begin = f"{place}{os.sep}{os.getpid()}-{os.urandom(8).hex()}-"
         """How the paths of drafts begin."""
         self._count = itertools.count()
         self._spare: list[Path] = []
@@ -39,13 +41,10 @@ class Drafts:
 
     @contextlib.contextmanager
     def draft(self) -> Iterator[str]:
-        """The path of a file that is to be written, and then moved; gone when that fails.
+        """The path of a file that is to be written, by `made_in` its folder, and then moved; gone when that fails.
 
         When the first has been moved, another may be written there.
         """
-        if not (self._many and self._begin):
-            self._place.mkdir(parents=True, exist_ok=True)
-            self._begin = f"{self._place}{os.sep}{os.getpid()}-{os.urandom(8).hex()}-"
         path = f"{self._begin}{next(self._count)}"
         try:
             yield path
@@ -74,7 +73,6 @@ class Drafts:
         """
         with self._guard:
             self._many += 1
-            self._begin = "" if self._many == 1 else self._begin  # the folder may be gone since
         try:
             yield
         finally:
@@ -94,11 +92,7 @@ class Drafts:
         return Path(self._new())
 
     def _new(self) -> str:
-        try:
-            return tempfile.mkdtemp(dir=self._place)
-        except FileNotFoundError:
-            self._place.mkdir(parents=True, exist_ok=True)
-            return tempfile.mkdtemp(dir=self._place)
+        return made_in(self._place, lambda: tempfile.mkdtemp(dir=self._place))
 
     def _is_emptied(self, folder: Path) -> bool:
         """Whether the folder could be emptied; folders in it go aside, and somebody else sees to them."""
@@ -134,10 +128,10 @@ class Drafts:
             return self._many > 0
 
 
-def opened(draft: str) -> IO[bytes]:
-    """A draft to write to; its folder is nearly always there."""
+def made_in(folder: str | Path, make: Callable[[], _Made]) -> _Made:
+    """What `make` makes in a folder that nearly always is there: else it is not yet, or somebody has deleted it."""
     try:
-        return open(draft, "wb")  # noqa: PTH123
+        return make()
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(draft), exist_ok=True)  # noqa: PTH103, PTH120
-        return open(draft, "wb")  # noqa: PTH123
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103
+        return make()

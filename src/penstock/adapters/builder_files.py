@@ -107,7 +107,7 @@ class SourceFiles:
         if self._walked is not None and key in self._walked:
             found = self._walked[key]
         else:
-            place = self._place(folder)
+            place = builder_seen.place(self._prefix, folder)
             found = dict(sorted(self._walk(place, "", frozenset(), outputs=outputs)))
             if self._walked is not None:
                 self._walked[key] = found
@@ -143,7 +143,7 @@ class SourceFiles:
         self._note(path)
         if self._there is not None and path in self._there:
             return self._there[path]
-        found = os.path.isfile(self._place(path))  # noqa: PTH113 - a thousand times
+        found = os.path.isfile(builder_seen.place(self._prefix, path))  # noqa: PTH113 - a thousand times
         if self._there is not None:
             self._there[path] = found
         return found
@@ -151,7 +151,7 @@ class SourceFiles:
     def file(self, path: str) -> SourceFile | None:
         """One file, relative to the workspace, whether it counts or not; None when a link leads there, or nothing."""
         self._note(path)
-        place = self._place(path)
+        place = builder_seen.place(self._prefix, path)
         if not os.path.isfile(place) or os.path.realpath(place) != str(self._real_root / path):  # noqa: PTH113
             return None
         status = Path(place).stat()
@@ -165,7 +165,7 @@ class SourceFiles:
     def has_folder(self, path: str) -> bool:
         """Whether there is a folder at that path, relative to the workspace."""
         self._note(path)
-        return os.path.isdir(self._place(path))  # noqa: PTH112 - a thousand times
+        return os.path.isdir(builder_seen.place(self._prefix, path))  # noqa: PTH112 - a thousand times
 
     def setting(self, path: str) -> str | None:
         """The text of a small file that many read, relative to the workspace; None when it is not there.
@@ -190,19 +190,11 @@ class SourceFiles:
 
     def fact(self, kind: str, path: Path, compute: Callable[[], Any]) -> Any:
         """What `compute` says of a file's content as JSON, remembered by the content's digest."""
-        key = f"{kind} {self.digest(path)}"
-        if key not in self._facts:
-            self._facts[key] = compute()
-            self._changed = True
-        return self._facts[key]
+        return self._learnt(f"{kind} {self.digest(path)}", compute)
 
     def known(self, kind: str, file: SourceFile, compute: Callable[[], Any]) -> Any:
         """The same of a file whose digest is known; `compute` must read it by `file.read`."""
-        key = f"{kind} {file.digest}"
-        if key not in self._facts:
-            self._facts[key] = compute()
-            self._changed = True
-        return self._facts[key]
+        return self._learnt(f"{kind} {file.digest}", compute)
 
     def knows(self, kind: str, file: SourceFile) -> bool:
         """Whether `known` would compute nothing."""
@@ -221,7 +213,9 @@ class SourceFiles:
 
     def fact_of(self, kind: str, text: str, compute: Callable[[], Any]) -> Any:
         """The same of a text that somebody has read."""
-        key = f"{kind} {hashlib.sha256(text.encode()).hexdigest()}"
+        return self._learnt(f"{kind} {hashlib.sha256(text.encode()).hexdigest()}", compute)
+
+    def _learnt(self, key: str, compute: Callable[[], Any]) -> Any:
         if key not in self._facts:
             self._facts[key] = compute()
             self._changed = True
@@ -269,10 +263,6 @@ class SourceFiles:
     def _watched(self) -> Seen | None:
         return getattr(self._watching, "seen", None)
 
-    def _place(self, path: str) -> str:
-        """Where a path of the workspace lies; `join` says the same, and asks more than a thousand files bear."""
-        return path if path.startswith(os.sep) else self._prefix + path
-
     def _note(self, path: str) -> None:
         """Note what lies there, for whom it may concern; within one look as it was the first time."""
         watched = self._watched
@@ -281,7 +271,7 @@ class SourceFiles:
         path = path.removeprefix(self._prefix)
         noted = (self._noted or watched).paths
         if path not in noted:
-            noted[path] = builder_seen.state(self._place(path))
+            noted[path] = builder_seen.state(builder_seen.place(self._prefix, path))
         watched.paths[path] = noted[path]
 
     def _note_folder(self, folder: str, *, outputs: bool) -> None:
@@ -291,7 +281,7 @@ class SourceFiles:
         key = (folder, outputs)
         noted = (self._noted or watched).folders
         if key not in noted:
-            noted[key] = builder_seen.listing(self._place(folder), outputs=outputs)
+            noted[key] = builder_seen.listing(builder_seen.place(self._prefix, folder), outputs=outputs)
         watched.folders[key] = noted[key]
 
     def _walk(

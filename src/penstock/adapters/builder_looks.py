@@ -37,7 +37,7 @@ class Looks:
     """
 
     def __init__(self, root: Path, cache: ZipCache, clock: Clock) -> None:
-        self._root = str(root)
+        self._top = f"{root}{os.sep}"
         self._cache = cache
         self._memory = cache.folder / "index" / "looks" / "looks"
         self._clock = clock
@@ -146,7 +146,7 @@ class Looks:
             self.forget()
 
     def _is_same(self, kind: int, place: str, mark: str | None) -> bool:
-        path = place if place.startswith(os.sep) else f"{self._root}{os.sep}{place}"
+        path = builder_seen.place(self._top, place)
         found = builder_seen.state(path) if kind == _PATH else builder_seen.listing(path, outputs=bool(kind))
         return mark is not None and builder_seen.mark(found) == mark
 

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from penstock.adapters.builder_python_plan import PythonPlanner
     from penstock.adapters.builder_python_uv import Uv
     from penstock.build.archive import Member
-    from penstock.build.pyproject import Manifest
     from penstock.ports import Commands, EventSink
 
 
@@ -64,17 +64,17 @@ class Wheels:
         self._plans = plans
         self._events = events
         self._guard = threading.Lock()
-        self._expected: tuple[Part, ...] = ()
+        self._expected: Iterable[Part] = ()
         self._is_there: Callable[[Part], bool] = lambda _: False
         self._groups: dict[str, _Group] | None = None
 
     def expect(self, parts: Iterable[Part], is_there: Callable[[Part], bool] = lambda _: False) -> None:
         """Say which may be about to be made, so that uv is asked for many at once; what was said before is forgotten.
 
-        `is_there` tells which need not be made after all. It is asked when the first of them is made.
+        `is_there` tells which need not be made after all. Nothing is looked at before the first of them is made.
         """
         with self._guard:
-            self._expected, self._is_there, self._groups = tuple(parts), is_there, None
+            self._expected, self._is_there, self._groups = parts, is_there, None
 
     def make(self, part: Part) -> tuple[Member, ...]:
         """A package's files; the first of a group makes all. Raises BuildFailed."""
@@ -96,21 +96,22 @@ class Wheels:
     def _grouped(self) -> dict[str, _Group]:
         """The groups of two or more, by the folders of their packages."""
         groups: dict[object, _Group] = {}
+        is_held = cache(self._is_held)  # most ask in the same words
         alike = Counter[object]()  # a workspace holds one of each name
         for part in self._expected:
-            if part.manifest is not None and self._is_by_uv(part, part.manifest) and not self._is_there(part):
+            if part.manifest is None or not part.manifest.by_uv or any("/" in path for path in part.settings):
+                continue  # the settings of all are those of the whole workspace
+            if is_held(part.manifest.backend) and not self._is_there(part):
                 words = (part.manifest.backend, *part.ambient().items())
                 name = (words, normalised(part.manifest.name))
                 alike[name] += 1
                 groups.setdefault((words, alike[name]), _Group({})).parts[part.folder] = part
         return {folder: one for one in groups.values() if len(one.parts) > 1 for folder in one.parts}
 
-    def _is_by_uv(self, part: Part, manifest: Manifest) -> bool:
-        """Whether uv's own backend makes it, in a version that we hold, by settings of the whole workspace."""
-        if not manifest.by_uv or any("/" in path for path in part.settings):
-            return False
-        is_all = [normalised(name_of(one)) for one in manifest.backend] == ["uv-build"]
-        return is_all and "uv-build==" in backends.constraints(manifest.backend, self._uv.version())
+    def _is_held(self, requires: tuple[str, ...]) -> bool:
+        """Whether `[build-system]` asks for uv's own backend and nothing else, in a version that we hold."""
+        is_all = [normalised(name_of(one)) for one in requires] == ["uv-build"]
+        return is_all and "uv-build==" in backends.constraints(requires, self._uv.version())
 
     def _together(self, parts: Sequence[Part]) -> dict[str, tuple[Member, ...]]:
         """The files of each, by its folder; nothing when something is wrong with one of them."""
